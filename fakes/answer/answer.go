@@ -8,33 +8,33 @@ import (
 	"strings"
 )
 
-// Answer is the answer of a handler, before it is sent.
+// Answer is a handler's answer before it is sent.
 type Answer struct {
 	Status int
 	Fields http.Header
 	Body   bytes.Buffer
 }
 
-// Of lets a handler answer a request.
+// Of runs a handler and returns its answer.
 func Of(next http.Handler, r *http.Request) *Answer {
 	a := &Answer{Status: http.StatusOK, Fields: http.Header{}}
 	next.ServeHTTP(a, r)
 	return a
 }
 
-// Header, WriteHeader and Write keep the answer.
+// Header, WriteHeader and Write record the answer.
 func (a *Answer) Header() http.Header         { return a.Fields }
 func (a *Answer) WriteHeader(status int)      { a.Status = status }
 func (a *Answer) Write(b []byte) (int, error) { return a.Body.Write(b) }
 
-// Send answers.
+// Send sends the answer.
 func (a *Answer) Send(w http.ResponseWriter) {
 	maps.Copy(w.Header(), a.Fields)
 	w.WriteHeader(a.Status)
 	_, _ = w.Write(a.Body.Bytes())
 }
 
-// Changed is a handler whose answers are changed where the path holds a text.
+// Changed wraps a handler and changes its answers for paths that contain at.
 func Changed(next http.Handler, at string, change func(r *http.Request, a *Answer)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !strings.Contains(r.URL.Path, at) {

@@ -3,8 +3,8 @@ package broken
 
 import "net"
 
-// Serve does one thing with each connection to a port of loopback, and then closes it. It returns the address, as "127.0.0.1:port", and
-// a function that ends the server.
+// Serve runs does on each connection to a loopback port, and then closes the connection. It returns the address, as "127.0.0.1:port", and a
+// function that ends the server.
 func Serve(does func(c *net.TCPConn)) (address string, end func(), err error) {
 	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {

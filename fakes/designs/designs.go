@@ -1,5 +1,5 @@
-// Package designs has servers that do authorization the way guides and tutorials show it, mistakes included: each is
-// small, runs on loopback, and has a target file in fixtures/targets and its verdicts in fixtures/golden.
+// Package designs has servers that do authorization in the style of guides and tutorials, mistakes included. Each is small, runs on
+// loopback, and has a target file in fixtures/targets and its verdicts in fixtures/golden.
 package designs
 
 import (
@@ -16,8 +16,8 @@ import (
 	"github.com/mcpauth/conformance/fakes/reference"
 )
 
-// Addresses are where a design listens, and where the servers are that it trusts: the issuer run by mcpauth, and the endpoint that it
-// asks about opaque tokens.
+// Addresses are the address where a design listens, and those of the servers that it trusts: the issuer run by mcpauth, and the endpoint
+// that it asks about opaque tokens.
 type Addresses struct {
 	Listen string // host:port
 	Issuer string // origin
@@ -26,19 +26,19 @@ type Addresses struct {
 
 // Design is one way to do authorization.
 type Design struct {
-	// Name is that of its target file.
+	// Name is the name of the design and of its target file.
 	Name string
-	// Says is what it does, in a sentence.
+	// Says describes the design in a sentence.
 	Says string
-	// Target is the target file, if it is not the one with the same name.
+	// Target is the target file, if it has another name.
 	Target string
-	// Browser says that users sign in on a page that needs one.
+	// Browser says that the login page needs a browser.
 	Browser bool
 
 	start func(Addresses) (*Running, error)
 }
 
-// Running is a design that runs.
+// Running is a running design.
 type Running struct {
 	URL string
 	// Environment holds the environment variables that the target file needs.
@@ -55,7 +55,7 @@ func (d Design) Start(at Addresses) (*Running, error) {
 	return r, nil
 }
 
-// File is the name of its target file.
+// File returns the name of the design's target file.
 func (d Design) File() string {
 	if d.Target != "" {
 		return d.Target + ".yaml"
@@ -63,7 +63,7 @@ func (d Design) File() string {
 	return d.Name + ".yaml"
 }
 
-// Named is the design of a name.
+// Named finds a design by its name.
 func Named(name string) (Design, bool) {
 	i := slices.IndexFunc(All, func(d Design) bool { return d.Name == name })
 	if i < 0 {
@@ -122,8 +122,8 @@ var All = []Design{
 		})},
 }
 
-// framework is a policy with the defaults of server frameworks: a bare challenge, no metadata, nothing about Origin, the stateful wire
-// only.
+// framework returns a policy with the defaults of server frameworks: a bare challenge, no metadata, no Origin check, and only the protocol
+// with sessions.
 func framework() mcpserver.Policy {
 	p := mcpserver.Strict()
 	p.Revisions = []string{"2025-03-26", "2025-06-18"}
@@ -142,7 +142,7 @@ func framework() mcpserver.Policy {
 	return p
 }
 
-// inTools is the framework without authorization, whose tools authorize the caller themselves.
+// inTools returns the framework policy without authorization: the tools authorize the caller themselves.
 func inTools() mcpserver.Policy {
 	p := framework()
 	p.Lacks = append(p.Lacks, mcpserver.RefuseBeforeTools, mcpserver.ScopeOverHTTP, mcpserver.GuardVerbs)
@@ -173,7 +173,7 @@ func (r *Running) with(name, value string) *Running {
 	return r
 }
 
-// issuerKey is the key of the issuer run by mcpauth. All its instances use it.
+// issuerKey returns the public key of the issuer run by mcpauth. All its instances use it.
 func issuerKey() *rsa.PublicKey {
 	s, err := idp.New("http://127.0.0.1", idp.Ideal())
 	if err != nil {
@@ -292,7 +292,7 @@ func bundled(at Addresses, o reference.Options, prepare func(r *reference.Refere
 	return &Running{URL: r.URL, Environment: map[string]string{}, Close: r.Close}, nil
 }
 
-// guide is a server with the four endpoints of the guide.
+// guide returns a server with the four endpoints of the guide.
 func guide() reference.Options {
 	o := reference.Options{Policy: framework(), Behaviour: idp.Ideal(), Static: []mcpserver.Static{}}
 	p, b := &o.Policy, &o.Behaviour
@@ -410,7 +410,7 @@ func fullOAuthServer(at Addresses) (*Running, error) {
 	return r.with("DEMO_PASSWORD", "demo_password").with("DEMO_SECRET", "demo_secret"), err
 }
 
-// issue is the reference with one of the common issues.
+// issue returns a function that starts the reference with one of the common issues.
 func issue(bend func(*reference.Options)) func(Addresses) (*Running, error) {
 	return func(at Addresses) (*Running, error) {
 		o := reference.Ideal()

@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// Algorithm is the only one that is accepted.
+// Algorithm is the only signature algorithm that is accepted.
 const Algorithm = "ES256"
 
 // Part is a part of a proof that a flaw does not check.
@@ -36,18 +36,18 @@ const (
 	Token     Part = "ath"
 )
 
-// window is how far a proof's time may be off, either way.
+// window is how far the time of a proof may differ, in either direction.
 const window = 5 * time.Minute
 
-// Request is what a proof has to fit.
+// Request is the request that a proof has to match.
 type Request struct {
 	Method, URL string
 	Token       string // the access token; empty at the token endpoint
 	Now         time.Time
 	Lacks       Part              // what is not checked
-	Seen        func(string) bool // records a jti, and reports whether it was seen before; may be nil
-	Nonce       func(string) bool // judges a nonce; nil where none is needed
-	// Believes reports that a proof is accepted by its header and claims alone; nil: none is.
+	Seen        func(string) bool // records a jti, and reports whether it is known already; may be nil
+	Nonce       func(string) bool // validates a nonce; nil: none is needed
+	// Believes reports whether a proof is accepted by its header and claims alone; nil: none is.
 	Believes func(header, claims map[string]any) bool
 }
 
@@ -65,7 +65,7 @@ type claims struct {
 	Iat                       float64
 }
 
-// Verify returns the thumbprint of the key that a request's proof was made with.
+// Verify returns the thumbprint of the key that signed a request's proof.
 func (q Request) Verify(h http.Header) (thumbprint string, err error) {
 	proofs := h.Values("DPoP")
 	if len(proofs) == 0 || len(proofs) > 1 && q.Lacks != One {
@@ -93,7 +93,7 @@ func (q Request) Verify(h http.Header) (thumbprint string, err error) {
 	return Thumbprint(head.JWK), nil
 }
 
-// believed is the key of a proof that a flaw accepts.
+// believed returns the key of a proof that a flaw accepts.
 func (q Request) believed(parts []string) (jwk map[string]any, is bool) {
 	var head, c map[string]any
 	if q.Believes == nil || len(parts) != 3 || !decode(parts[0], &head) || !decode(parts[1], &c) || !q.Believes(head, c) {
@@ -163,7 +163,7 @@ func coordinate(jwk map[string]any, name string) ([]byte, error) {
 	return base64.RawURLEncoding.DecodeString(text)
 }
 
-// Thumbprint is that of a P-256 key (RFC 7638).
+// Thumbprint returns the thumbprint of a P-256 key (RFC 7638).
 func Thumbprint(jwk map[string]any) string {
 	b, _ := json.Marshal(map[string]any{"crv": jwk["crv"], "kty": jwk["kty"], "x": jwk["x"], "y": jwk["y"]}) // sorted by name
 	sum := sha256.Sum256(b)

@@ -13,7 +13,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/reference"
 )
 
-// abuses are one flaw for each row of the tables of texts, files and sizes.
+// abuses has one flaw for each row of the tables of texts, files and sizes.
 var abuses = slices.Concat(openedFiles, reflections, chokes, costlyTokens, []Flaw{
 	{
 		Name: "token-in-header-field", Says: "A header field of the answers shows the caller's token.",
@@ -59,9 +59,9 @@ var abuses = slices.Concat(openedFiles, reflections, chokes, costlyTokens, []Fla
 	},
 })
 
-const passwdLine = "root:x:0:0:root:/root:/bin/sh\n" // what such a flaw finds
+const passwdLine = "root:x:0:0:root:/root:/bin/sh\n" // the line that the flaw returns
 
-// openedFiles are the ways in which a name of a resource leads to a file of the system.
+// openedFiles are the ways in which the name of a resource can lead to a file of the system.
 var openedFiles = []Flaw{
 	opens("by-scheme", "file:///etc/passwd", func(uri string) string { return strings.TrimPrefix(uri, "file://") }),
 	opens("by-host", "file://localhost/etc/passwd", func(uri string) string { return strings.TrimPrefix(uri, "file://localhost") }),
@@ -84,7 +84,7 @@ var openedFiles = []Flaw{
 	}),
 }
 
-// decodedTimes decodes a name that is encoded as often.
+// decodedTimes returns a function that decodes a name n times.
 func decodedTimes(n int) func(uri string) string {
 	return func(uri string) string {
 		for range n {
@@ -98,7 +98,7 @@ func decodedTimes(n int) func(uri string) string {
 	}
 }
 
-// climbed is the file to which a path leads out of its folder.
+// climbed returns the file that a path reaches when it leaves its folder.
 func climbed(path string) string {
 	if strings.HasSuffix(path, "../etc/passwd") {
 		return "/etc/passwd"
@@ -106,7 +106,7 @@ func climbed(path string) string {
 	return ""
 }
 
-// opens is a server that opens the file which it makes of a resource's name, and answers in base64.
+// opens returns the flaw of a server that derives a file from the name of a resource, opens it, and answers in base64.
 func opens(name, row string, file func(uri string) string) Flaw {
 	return Flaw{
 		Name: "opens-files-" + name, Says: "The name of a resource leads to a file of the system: " + row + ".",
@@ -131,7 +131,7 @@ func opens(name, row string, file func(uri string) string) Flaw {
 	}
 }
 
-// reflections are the places from which the text of a caller reaches an answer.
+// reflections are the places in an answer that can show the caller's text.
 var reflections = []Flaw{
 	reflects("path-lines", "line breaks in the path", func(r *http.Request, _ string) string { return r.URL.Path }),
 	reflects("query-lines", "line breaks in the query", func(r *http.Request, _ string) string { return r.URL.Query().Get("state") }),
@@ -149,7 +149,7 @@ var reflections = []Flaw{
 	}),
 }
 
-// reflects is a server whose answers hold a text of the caller: line breaks in a header field, or markup in a page.
+// reflects returns the flaw of a server whose answers contain the caller's text: line breaks in a header field, or markup in a page.
 func reflects(name, row string, text func(r *http.Request, body string) string) Flaw {
 	return Flaw{
 		Name: "reflects-" + name, Says: "An answer holds what the caller sent: " + row + ".",
@@ -194,7 +194,7 @@ func chokesOn(name, row, part string) Flaw {
 	}
 }
 
-// costlyTokens are tokens that take long, or crash, where their verification is tried.
+// costlyTokens are tokens whose verification takes long or crashes.
 var costlyTokens = []Flaw{
 	costly("pbes2", "a JWE with two thousand million rounds of PBES2", "PBES2"),
 	costly("zip", "a compressed JWE", `"zip"`),

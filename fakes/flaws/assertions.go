@@ -10,7 +10,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/reference"
 )
 
-// believed is an assertion that is accepted by its header and claims: one flaw for each row of the tables of assertions.
+// believed returns the flaw of a server that accepts some assertions by their header and claims alone.
 func believed(name, row string, noticed []string, is func(header, claims map[string]any) bool) Flaw {
 	return Flaw{
 		Name: "assertion-believed-" + name, Says: "An assertion is accepted, whatever else is wrong with it: " + row + ".",
@@ -26,7 +26,7 @@ var (
 	byIdentity = []string{"AS-EMA-CLAIMS-REJECTED"}
 )
 
-// rowsOfAssertions are one flaw for each way to forge an assertion, and for each claim.
+// rowsOfAssertions has one flaw for each way to forge an assertion, and for each claim.
 var rowsOfAssertions = slices.Concat(
 	slices.Concat(embedded("RS256"), embedded("ES256"), embedded("EdDSA")),
 	[]Flaw{
@@ -83,7 +83,7 @@ var rowsOfAssertions = slices.Concat(
 	},
 )
 
-// forAnyResource mints a token whatever resource an assertion names.
+// forAnyResource changes a flaw so that the server issues a token for any resource that an assertion names.
 func forAnyResource(f Flaw) Flaw {
 	bend := f.Bend
 	f.Bend = func(o *reference.Options) {
@@ -93,7 +93,7 @@ func forAnyResource(f Flaw) Flaw {
 	return f
 }
 
-// embedded are assertions that bring the key, under which they verify, in their header.
+// embedded returns the flaws of a server that trusts the key in the header of an assertion.
 func embedded(alg string) []Flaw {
 	with := func(member string) func(h, c map[string]any) bool {
 		return func(h, _ map[string]any) bool { return h["alg"] == alg && h[member] != nil }
@@ -134,7 +134,7 @@ func ahead(name string) func(h, c map[string]any) bool {
 	}
 }
 
-// lookAlike is a URL with a host that begins or ends like one of this machine.
+// lookAlike matches assertions with a claim that is a URL with a host that begins or ends like a loopback host.
 func lookAlike(name string) func(h, c map[string]any) bool {
 	return func(_, c map[string]any) bool {
 		v, _ := c[name].(string)

@@ -104,13 +104,13 @@ var defencesOfTheEndpoint = []Flaw{
 	one("authorize-global-user", idp.UserPerSession, "AS-AUTHZ-SUBJECT-CORRECT", "AS-SCOPE-USER-PRIVILEGE"),
 }
 
-// at is a flaw that one row of one check notices.
+// at returns a flaw that one row of one check notices.
 func at(check, name, says, row string, bend func(o *reference.Options), also ...string) Flaw {
 	also = append(also, "AS-AUTHZ-*", "AS-PAR-*")
 	return Flaw{Name: "authorize-" + name, Says: says, Row: row, Bend: bend, Noticed: []string{check}, Also: also}
 }
 
-// clientsAndTypes are the flaws of what a request must name.
+// clientsAndTypes are the flaws of required parameters.
 var clientsAndTypes = []Flaw{
 	missingClient("empty", "an empty client_id", func(q url.Values) bool { return q.Has("client_id") && q.Get("client_id") == "" }),
 	missingClient("blank", "client_id of one space", func(q url.Values) bool { return q.Get("client_id") == " " }),
@@ -173,14 +173,14 @@ func clientRow(name, row string, takes func(id, sent string) bool) Flaw {
 	})
 }
 
-// latin puts Latin letters in place of Cyrillic ones.
+// latin replaces Cyrillic letters with Latin ones.
 func latin(v string) string {
 	return strings.NewReplacer("а", "a", "с", "c", "е", "e", "і", "i", "ј", "j", "о", "o", "р", "p", "ѕ", "s", "х", "x", "у", "y",
 		"А", "A", "В", "B", "С", "C", "Е", "E", "Н", "H", "І", "I", "Ј", "J", "К", "K", "М", "M", "О", "O", "Р", "P", "Ѕ", "S",
 		"Т", "T", "Х", "X").Replace(v)
 }
 
-// narrow puts ASCII characters in place of full-width ones.
+// narrow replaces full-width characters with ASCII ones.
 func narrow(v string) string {
 	return strings.Map(func(r rune) rune {
 		if r >= 0xff01 && r <= 0xff5e {
@@ -194,7 +194,7 @@ func missingClient(name, row string, missing func(q url.Values) bool) Flaw {
 	return guessed("AS-AUTHZ-MISSING-CLIENT", "client-"+name, row, missing)
 }
 
-// guessed takes a request without a client for one of the client that used the redirect URI before.
+// guessed attributes a request without a client to the client that used the redirect URI before.
 func guessed(check, name, row string, missing func(q url.Values) bool) Flaw {
 	var mu sync.Mutex
 	clients := map[string]string{}
@@ -240,7 +240,7 @@ func implicit(value, mode string) Flaw {
 		})))
 }
 
-// refusing refuses what should make no difference.
+// refusing refuses requests with a difference that must not matter.
 func refusing(check, name, row string, when func(q url.Values) bool) Flaw {
 	return at(check, "refuses-"+name, "A request is refused with "+row+".", row, reads(func(q url.Values) {
 		if when(q) {
@@ -255,7 +255,7 @@ func refusingEmpty(parameter string) Flaw {
 	})
 }
 
-// believing reads a member of a request object that it has not verified.
+// believing reads a member of an unverified request object.
 func believing(name, row, algorithm, member string) Flaw {
 	return at("AS-AUTHZ-REQUEST-OBJECT", "believes-"+name, "This is believed: "+row+".", row, all(
 		behaviour(func(b *idp.Behaviour) {
@@ -273,7 +273,7 @@ func believing(name, row, algorithm, member string) Flaw {
 	), "AS-CIMD-*")
 }
 
-// redirectURIs are the flaws of comparing redirect URIs: each takes one other for the registered one.
+// redirectURIs are the flaws of comparing redirect URIs: each accepts one other URI instead of the registered one.
 var redirectURIs = slices.Concat(
 	exact("AS-AUTHZ-REDIRECT-EXACT", [][2]string{
 		{"the host followed by another domain", "https://client.example.attacker.example/app/cb?k=v"},
@@ -341,7 +341,7 @@ var redirectURIs = slices.Concat(
 	},
 )
 
-// exact takes one URL for any that is registered.
+// exact accepts one URL instead of any registered one.
 func exact(check string, rows [][2]string) []Flaw {
 	var out []Flaw
 	for i, r := range rows {
@@ -362,7 +362,7 @@ func fixedPort(name, row, refused string) Flaw {
 	}), "AS-DCR-*", "AS-CIMD-*", "AS-CONSENT-*")
 }
 
-// repeated are the flaws of parameters that come twice: one of the two counts.
+// repeated are the flaws of repeated parameters: one of the two values counts.
 var repeated = slices.Concat(
 	twice("client_id", "client_id twice, another one last", 0), twice("client_id", "client_id twice, another one first", 1),
 	twice("response_type", "response_type twice, another one last", 0), twice("response_type", "response_type twice, another one first", 1),
@@ -383,7 +383,7 @@ func twice(parameter, row string, counts int) []Flaw {
 	}), "AS-PKCE-*")}
 }
 
-// stateRows are the flaws of how a state comes back.
+// stateRows are the flaws of how the state is returned.
 var stateRows = []Flaw{
 	keeps("ascii", "all printable ASCII", func(v string) string {
 		if len(v) != 97 {
@@ -449,7 +449,7 @@ var stateRows = []Flaw{
 	unencoded("iss", "& and an iss", "x&iss=https://attacker.example/cb"),
 }
 
-// keeps returns another state than the one sent.
+// keeps returns a different state from the one sent.
 func keeps(name, row string, kept func(v string) string) Flaw {
 	return at("AS-AUTHZ-STATE-EXACT", "state-"+name, "A state is changed: "+row+".", row, behaviour(func(b *idp.Behaviour) {
 		b.State = func(v string) (string, bool) { return kept(v), true }
@@ -469,7 +469,7 @@ func errorState(name, row string, lost func(v string) bool) Flaw {
 	}), "AS-*")
 }
 
-// unencoded writes one state into the redirect as it is.
+// unencoded writes one state into the redirect without encoding.
 func unencoded(name, row, state string) Flaw {
 	return at("AS-AUTHZ-HEADER-INJECTION", "unencoded-"+name, "A state is written as it is: "+row+".", row,
 		pageAnswers(func(_ *http.Request, _ url.Values, a authAnswer) {
@@ -481,7 +481,7 @@ func unencoded(name, row, state string) Flaw {
 		}), "AS-*")
 }
 
-// answerRows are the flaws of what else an answer has, and where it goes.
+// answerRows are the flaws of the other parameters of an answer, and of its destination.
 var answerRows = []Flaw{
 	at("AS-AUTHZ-RESPONSE-MODE", "fragment-by-default", "Answers to who has signed in are in the fragment.", "no response_mode",
 		all(lacks(idp.CheckResponseMode), wrapping(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
@@ -538,7 +538,7 @@ var answerRows = []Flaw{
 				q.Del("prompt")
 			}
 		}), "AS-*"),
-	codes("repeated", "two of them are the same", func() string { return "code_1" }, "AS-*"), // whoever has a code at the same time
+	codes("repeated", "two of them are the same", func() string { return "code_1" }, "AS-*"), // all that have a code
 	codes("digits", "bits vary", func() string { return "code_of_a_server_in_many_letters_" + fmt.Sprint(seeded.Fakes.Bytes(4)) }),
 	codes("uuid", "bits vary", func() string {
 		v := hex.EncodeToString(seeded.Fakes.Bytes(16))
@@ -548,7 +548,7 @@ var answerRows = []Flaw{
 	inAnswer("hint", "eyJhbGciOiJSUzI1NiJ9.eyJlbWFpbCI6ImFsaWNlQGV4YW1wbGUuY29tIn0.AAAA"),
 }
 
-// inFragment sends answers in the fragment, where nobody asked for that.
+// inFragment sends answers in the fragment though the request did not ask for that.
 func inFragment(name, row string, when func(q url.Values) bool) Flaw {
 	return at("AS-AUTHZ-RESPONSE-MODE", "fragment-"+name, "Answers are in the fragment: "+row+".", row,
 		all(lacks(idp.CheckResponseMode), reads(func(q url.Values) {
@@ -579,7 +579,7 @@ func otherIssuer(name, row string, when func(params url.Values) bool) Flaw {
 	}))
 }
 
-// inAnswer adds a credential to the address of the answer.
+// inAnswer adds a credential to the redirect URI of the answer.
 func inAnswer(name, value string) Flaw {
 	return at("AS-AUTHZ-NO-TOKEN-FRONT-CHANNEL", "url-has-"+name, "The address of the answer has "+name+".", "a redirect",
 		toClient(func(_, params url.Values) {

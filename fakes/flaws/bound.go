@@ -10,7 +10,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/reference"
 )
 
-// bound are flaws about tokens that are bound to a key or a certificate, at the MCP server.
+// bound are flaws of tokens that are bound to a key or a certificate, at the MCP server.
 var bound = []Flaw{
 	{
 		Name: "dpop-as-bearer", Says: "A bound token is taken as a bearer token.",
@@ -69,7 +69,7 @@ var bound = []Flaw{
 
 var serverProofs, issuerProofs = believedProofs()
 
-// certificates are flaws of the rows of RS-MTLS-BINDING: one counts that the token is not bound to.
+// certificates returns the flaws of the rows of RS-MTLS-BINDING: each accepts a certificate that the token is not bound to.
 func certificates() []Flaw {
 	out := []Flaw{
 		certificateTaken("another", "over another certificate", func(r *http.Request) bool { return len(r.TLS.PeerCertificates) > 0 }),
@@ -101,7 +101,7 @@ func lacking(name string, part dpop.Part) Flaw {
 	}
 }
 
-// secured bends a server that is reached by https.
+// secured changes a server that speaks https.
 func secured(bend func(o *reference.Options)) func(o *reference.Options) {
 	return func(o *reference.Options) {
 		o.Host = Public
@@ -109,7 +109,7 @@ func secured(bend func(o *reference.Options)) func(o *reference.Options) {
 	}
 }
 
-// binding are the same at the authorization server.
+// binding are the same flaws at the authorization server.
 var binding = []Flaw{
 	one("dpop-unbound", idp.DPoPBinding, "AS-DPOP-BINDING"),
 	one("dpop-refresh-unbound", idp.DPoPRefresh, "AS-DPOP-BINDING"),
@@ -123,7 +123,7 @@ var binding = []Flaw{
 	},
 }
 
-// proofs are rows of DPoP proofs: one is believed, whatever else is wrong with it.
+// proofs are rows of DPoP proofs: the server accepts one of them whatever else is wrong with it.
 var proofs = []struct {
 	name, row, ofIssuer string // the row of the MCP server, and that of the authorization server; empty where it has none
 	is                  func(header, claims map[string]any) bool
@@ -156,7 +156,7 @@ var proofs = []struct {
 	{"critical", "an unknown critical extension", "", hasHeader("crit")},
 }
 
-// believedProofs are the flaws of the proofs at the MCP server, and at the authorization server.
+// believedProofs returns the flaws of the proofs at the MCP server, and at the authorization server.
 func believedProofs() (atServer, atIssuer []Flaw) {
 	for _, p := range proofs {
 		f := Flaw{Name: "proof-believed-" + p.name, Says: "A DPoP proof is accepted, whatever else is wrong with it: " + p.row + p.ofIssuer + "."}

@@ -12,7 +12,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/reference"
 )
 
-// reads has the authorization endpoint read another request than the one that came.
+// reads makes the authorization endpoint read a changed request.
 func reads(change func(q url.Values)) func(o *reference.Options) {
 	return wrapping(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		if q, err := url.ParseQuery(r.URL.RawQuery); err == nil && atAuthorization(r) {
@@ -36,10 +36,10 @@ func atAuthorization(r *http.Request) bool {
 	return r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/authorize")
 }
 
-// authAnswer is what the authorization server is about to answer.
+// authAnswer is an answer of the authorization server before it is sent.
 type authAnswer struct{ *answer.Answer }
 
-// params are those of an answer to the client in the query of a redirect; nil if it is none.
+// params returns the parameters of an answer that redirects to the client; nil for any other answer.
 func (a authAnswer) params() url.Values {
 	_, query, _ := strings.Cut(a.Fields.Get("Location"), "?")
 	q, err := url.ParseQuery(query)
@@ -54,7 +54,7 @@ func (a authAnswer) setParams(q url.Values) {
 	a.Fields.Set("Location", to+"?"+q.Encode())
 }
 
-// requests are the authorization requests that came, by the state of an answer and by the transaction of a page.
+// requests holds the authorization requests received so far, by the state of an answer and by the transaction of a page.
 type requests struct {
 	mu   sync.Mutex
 	sent map[string]url.Values
@@ -62,7 +62,7 @@ type requests struct {
 
 var transactionField = regexp.MustCompile(`name="transaction" value="([^"]+)"`)
 
-// of is the authorization request to which an answer belongs, or the last one that came.
+// of returns the authorization request to which an answer belongs, or else the last one received.
 func (all *requests) of(r *http.Request, form url.Values, a authAnswer) url.Values {
 	all.mu.Lock()
 	defer all.mu.Unlock()
@@ -83,7 +83,8 @@ func (all *requests) of(r *http.Request, form url.Values, a authAnswer) url.Valu
 	return all.sent["last"]
 }
 
-// pageAnswers bends what the pages and the authorization endpoint answer. sent is the authorization request to which an answer belongs.
+// pageAnswers changes the answers of the pages and of the authorization endpoint. sent is the authorization request to which an answer
+// belongs.
 func pageAnswers(bend func(r *http.Request, sent url.Values, a authAnswer)) func(o *reference.Options) {
 	all := &requests{sent: map[string]url.Values{}}
 	return wrapping(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
@@ -92,14 +93,14 @@ func pageAnswers(bend func(r *http.Request, sent url.Values, a authAnswer)) func
 			next.ServeHTTP(w, r)
 			return
 		}
-		form, _ := url.ParseQuery(string(peek(r))) // of another body, what can be read
+		form, _ := url.ParseQuery(string(peek(r))) // an incomplete form is enough
 		a := authAnswer{answer.Of(next, r)}
 		bend(r, all.of(r, form, a), a)
 		a.Send(w)
 	})
 }
 
-// toClient bends the parameters of answers to the client.
+// toClient changes the parameters of answers to the client.
 func toClient(bend func(sent, params url.Values)) func(o *reference.Options) {
 	return pageAnswers(func(_ *http.Request, sent url.Values, a authAnswer) {
 		if q := a.params(); q != nil {
@@ -120,7 +121,7 @@ func crashes(when func(r *http.Request) bool) func(o *reference.Options) {
 	})
 }
 
-// all makes several changes. Only one of them may wrap the server.
+// all combines several changes. Only one of them may wrap the server.
 func all(bends ...func(o *reference.Options)) func(o *reference.Options) {
 	return func(o *reference.Options) {
 		for _, bend := range bends {

@@ -7,7 +7,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/idp"
 )
 
-// redirectMatch is a comparison of redirect URIs that is too weak.
+// redirectMatch returns the flaw of a comparison of redirect URIs that is too weak.
 func redirectMatch(name, says, row string, takes func(registered, sent string) bool) Flaw {
 	return Flaw{
 		Name: "authorize-redirect-" + name, Says: says, Row: row, Noticed: []string{"AS-AUTHZ-REDIRECT-EXACT"},
@@ -16,7 +16,7 @@ func redirectMatch(name, says, row string, takes func(registered, sent string) b
 	}
 }
 
-// clientMatch is a comparison of client identifiers that is too weak.
+// clientMatch returns the flaw of a comparison of client identifiers that is too weak.
 func clientMatch(name, says, row string, takes func(id, sent string) bool) Flaw {
 	return Flaw{
 		Name: "authorize-client-" + name, Says: says, Row: row, Noticed: []string{"AS-AUTHZ-UNKNOWN-CLIENT"},

@@ -70,7 +70,7 @@ func showsRaw(member string) Flaw {
 	}
 }
 
-// askedOnce are flaws of the consent page at a server that remembers approvals: a client that is new there shows them.
+// askedOnce are flaws of the consent page at a server that remembers approvals: only a new client shows them.
 var askedOnce = []Flaw{
 	asking(one("authorize-denial-approved", idp.HonourDenial, "AS-AUTHZ-DENY")),
 	asking(rowOf(one("consent-no-csrf-token", idp.CheckCSRF, "AS-CONSENT-CSRF"), "without the form's token")),

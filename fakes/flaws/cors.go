@@ -13,7 +13,7 @@ const (
 	allowHeaders = "Access-Control-Allow-Headers"
 )
 
-// crossOrigin are flaws of CORS at published documents, of which each changes one answer.
+// crossOrigin are flaws of CORS at published documents; each changes one answer.
 var crossOrigin = []Flaw{
 	prmCORS("preflight-unauthorized", "A preflight for the document needs a token.", "HTTP 401", preflights(func(a *answer.Answer) {
 		a.Status = http.StatusUnauthorized
@@ -42,7 +42,7 @@ var crossOrigin = []Flaw{
 		gets(func(a *answer.Answer) { a.Fields.Del(allowOrigin) })),
 }
 
-// crossOriginClients are such flaws of the endpoints that clients use.
+// crossOriginClients are the same kind of flaws at the endpoints that clients use.
 var crossOriginClients = []Flaw{
 	asCORS("AS-REVOKE-CORS", "revoke-other-origin", "Pages of one other origin may revoke.", allowOrigin+": https://app.example", "/revoke",
 		preflights(func(a *answer.Answer) { a.Fields.Set(allowOrigin, "https://app.example") })),
@@ -54,7 +54,7 @@ var crossOriginClients = []Flaw{
 		"/token", preflights(func(a *answer.Answer) { a.Fields.Set(allowOrigin, "https://app.example") })),
 }
 
-// preflights changes the answers to preflights, and gets those to GET.
+// preflights changes the answers to preflights. The change also gets the answers to GET.
 func preflights(change func(a *answer.Answer)) func(r *http.Request, a *answer.Answer) {
 	return answersTo(http.MethodOptions, change)
 }
@@ -70,7 +70,7 @@ func answersTo(method string, change func(a *answer.Answer)) func(r *http.Reques
 	}
 }
 
-// prmCORS is a flaw of the answers about the protected resource metadata.
+// prmCORS returns a flaw of the answers for the protected resource metadata.
 func prmCORS(name, says, row string, change func(r *http.Request, a *answer.Answer)) Flaw {
 	return Flaw{Name: "cors-document-" + name, Says: says, Row: row, Noticed: []string{"RS-DISC-CORS"}, Also: []string{"RS-TRANSPORT-CORS-*"},
 		Bend: func(o *reference.Options) {
@@ -80,7 +80,7 @@ func prmCORS(name, says, row string, change func(r *http.Request, a *answer.Answ
 		}}
 }
 
-// asCORS is a flaw of the answers at the paths of the authorization server that hold a text.
+// asCORS returns a flaw of the authorization server's answers at paths that contain a text.
 func asCORS(id, name, says, row, at string, change func(r *http.Request, a *answer.Answer)) Flaw {
 	return Flaw{Name: "cors-" + name, Says: says, Row: row, Noticed: []string{id}, Also: []string{"AS-*"},
 		Bend: behaviour(func(b *idp.Behaviour) {

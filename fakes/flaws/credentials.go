@@ -11,7 +11,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/reference"
 )
 
-// nearCredentials are comparisons of tokens and keys that are too weak, beside those of every other value.
+// nearCredentials are comparisons of tokens and keys that are too weak: those of every other value, and some more.
 var nearCredentials = slices.Concat(weakComparisons, []weak{
 	{"slash", "a slash more at the end", func(good, sent string) bool { return sent == good+"/" }},
 	{"encoding", "a character percent-encoded", func(good, sent string) bool {
@@ -34,7 +34,7 @@ var nearCredentials = slices.Concat(weakComparisons, []weak{
 	}},
 })
 
-// inOneRune compares values without regard to one character of a range.
+// inOneRune compares values and ignores one character of a range.
 func inOneRune(from, to rune) func(good, sent string) bool {
 	return func(good, sent string) bool {
 		i := strings.IndexFunc(sent, func(r rune) bool { return r >= from && r <= to })
@@ -47,7 +47,7 @@ func unescaped(v string) string {
 	return out
 }
 
-// credentialRows is one flaw for each row of the tables of static tokens and API keys.
+// credentialRows has one flaw for each row of the tables of static tokens and API keys.
 var credentialRows = slices.Concat(keysElsewhere, comparedNearly(nearCredentials))
 
 var keysElsewhere = []Flaw{
@@ -103,7 +103,7 @@ func keyTaken(name, row string, takes func(sent string) bool) Flaw {
 	return credentialTaken("key-taken-"+name, row, "RS-APIKEY-REJECTED", func(_, sent string, key bool) bool { return key && takes(sent) })
 }
 
-// keyElsewhere is a server that finds keys in another place, too.
+// keyElsewhere returns the flaw of a server that also reads keys from another place.
 func keyElsewhere(name, row string, found func(r *http.Request) string) Flaw {
 	f := keyTaken(name, row, nil)
 	f.Bend = func(o *reference.Options) {
@@ -117,7 +117,7 @@ func keyElsewhere(name, row string, found func(r *http.Request) string) Flaw {
 	return f
 }
 
-// samples are credentials of guides, which are copied into production.
+// samples are example credentials of guides that people copy into production.
 var samples = []string{
 	"admin-token-123", "user-token-456", "readonly-token-789", "user123", "user456", "key-123", "sk-prod-1234567890abcdef",
 	"sk-dev-abcdef1234567890", "sk-ro-fedcba0987654321", "your-secure-api-key-here", "your-bearer-token", "your-token-here",

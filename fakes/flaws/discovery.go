@@ -7,7 +7,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/reference"
 )
 
-// moved redirects what begins with a path to another one, where it is.
+// moved redirects paths with one prefix to the same paths with another.
 func moved(from, to string) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -23,8 +23,7 @@ func moved(from, to string) func(http.Handler) http.Handler {
 	}
 }
 
-// nothingAtPath answers the well-known location of the endpoint's path, which the challenge names, by something else than a
-// document.
+// nothingAtPath answers the path-specific well-known location, which the challenge names, with something that is not a document.
 func nothingAtPath(mediaType, body string) func(http.Handler) http.Handler {
 	return before(func(w http.ResponseWriter, r *http.Request) bool {
 		at := r.URL.Path == "/.well-known/oauth-protected-resource/mcp" && r.Method == http.MethodGet
@@ -37,7 +36,7 @@ func nothingAtPath(mediaType, body string) func(http.Handler) http.Handler {
 	})
 }
 
-// reflecting is a document that follows a field of the request: as a host, or as another part of the URL.
+// reflecting returns the flaw of a document that copies a field of the request into its URLs: as a host, or as another part of the URL.
 func reflecting(field, part string) Flaw {
 	resource := func(v string) string {
 		switch part {

@@ -17,7 +17,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/reference"
 )
 
-// exemptions are servers that ask for no token where a request has some mark: one flaw for each mark.
+// exemptions are servers that ask for no token if a request has some mark: one flaw for each mark.
 var exemptions = []Flaw{
 	claimFlaw("address", "X-Cluster-Client-IP", "127.0.0.1"),
 	claimFlaw("forwarded-for", "X-Forwarded-For", "127.0.0.1"),
@@ -106,7 +106,7 @@ var exemptions = []Flaw{
 	}),
 	marked(formFlaw("last-method", "two methods, a harmless one last", field(mark, "")), func(r *http.Request) bool {
 		first, two := strings.CutSuffix(string(peek(r)), `,"method":"ping"}`)
-		if two { // the guard reads the last one, and the server the first
+		if two { // the guard reads the last one, and the server reads the first
 			r.Body, r.ContentLength = io.NopCloser(strings.NewReader(first+"}")), int64(len(first)+1)
 		}
 		return two
@@ -158,7 +158,7 @@ var exemptions = []Flaw{
 	opensFor("none", "RS-TOKEN-GARBAGE", "None", field("Authorization", "Bearer None")),
 	opensFor("short-signature", "RS-TOKEN-GARBAGE", "without its last two characters", func(r *http.Request, _ []byte) bool {
 		parts := strings.Split(r.Header.Get("Authorization"), ".")
-		return len(parts) == 3 && len(parts[2]) == 84 // of ES256, whose signatures have 86
+		return len(parts) == 3 && len(parts[2]) == 84 // an ES256 signature has 86
 	}),
 	opensFor("placeholder", "RS-TOKEN-GARBAGE", "a placeholder of guides", field("Authorization", "YOUR_TOKEN")),
 	opensFor("empty-query", "RS-TOKEN-QUERY-IGNORED", "?access_token= and no value", func(r *http.Request, _ []byte) bool {
@@ -217,7 +217,7 @@ var exemptions = []Flaw{
 	marked(opensFor("verb-overridden", "RS-CHALLENGE-EVERY-HTTP-METHOD", "with X-HTTP-Method-Override: POST", field(mark, "")), overridden),
 }
 
-// existing are requests for something that the server has.
+// existing matches requests for something that the server has.
 func existing(method, member string) func(*http.Request, []byte) bool {
 	return func(_ *http.Request, body []byte) bool {
 		var m struct{ Params map[string]any }
@@ -227,7 +227,7 @@ func existing(method, member string) func(*http.Request, []byte) bool {
 	}
 }
 
-// unpacked has the server read a message that is compressed.
+// unpacked makes the server decompress a message before it reads it.
 func unpacked(coding string, open func(io.Reader) (io.Reader, error)) func(r *http.Request) bool {
 	return func(r *http.Request) bool {
 		if r.Header.Get("Content-Encoding") != coding {
@@ -244,10 +244,10 @@ func unpacked(coding string, open func(io.Reader) (io.Reader, error)) func(r *ht
 	}
 }
 
-// anonymous reports that a request has no token.
+// anonymous reports whether a request has no token.
 func anonymous(r *http.Request) bool { return r.Header.Get("Authorization") == "" }
 
-// crowd lets a request in where as many like it are under way at once.
+// crowd exempts a request if n requests like it are in progress at once.
 func crowd(n int32, like func(*http.Request, []byte) bool) func(*http.Request, []byte) bool {
 	var under atomic.Int32
 	return func(r *http.Request, body []byte) bool {
@@ -255,20 +255,20 @@ func crowd(n int32, like func(*http.Request, []byte) bool) func(*http.Request, [
 			return false
 		}
 		in := under.Add(1) >= n
-		time.Sleep(50 * time.Millisecond) // what a look at a shared store takes
+		time.Sleep(50 * time.Millisecond) // the time of a look-up in a shared store
 		under.Add(-1)
 		return in
 	}
 }
 
-// toolsInCrowd lets a call of a tool in where many with a credential like its own are under way at once.
+// toolsInCrowd exempts a tool call if many calls with a similar credential are in progress at once.
 func toolsInCrowd(name, row string, with func(r *http.Request) bool) Flaw {
 	return opensFor(name, "RS-CHALLENGE-EXISTING-TOOLS", row, crowd(16, func(r *http.Request, body []byte) bool {
 		return with(r) && existing("tools/call", "name")(r, body)
 	}))
 }
 
-// afterMany lets everybody in once its guard has refused some requests: the limiter in front of it fails open.
+// afterMany exempts every request once the guard has refused some: the limiter in front of it fails open.
 var afterMany = func() Flaw {
 	f := opensFor("after-many", "RS-CHALLENGE-EVERY-RPC-METHOD", "without a token", nil)
 	f.Says, f.Row, f.Bend = "After 40 refusals no request needs a token.", "", func(o *reference.Options) {
@@ -280,7 +280,7 @@ var afterMany = func() Flaw {
 	return f
 }()
 
-// strayLists answers tools/list for some session ids, of which it knows those that the server has given out.
+// strayLists answers tools/list for some session ids. known says whether the server issued the id.
 func strayLists(name, row string, answers func(id string, known bool) bool) Flaw {
 	f := formFlaw(name, row, func(*http.Request, []byte) bool { return false })
 	f.Bend = func(o *reference.Options) {
@@ -331,7 +331,7 @@ func claimFlaw(name, header, value string) Flaw {
 	return opensFor("claim-"+name, "RS-CHALLENGE-EVERY-CLIENT", header+": "+value, field(header, value))
 }
 
-// hostFlaw serves another name, for which no guard is configured.
+// hostFlaw serves another host name without a guard.
 func hostFlaw(name, host string) Flaw {
 	return marked(opensFor("host-"+name, "RS-CHALLENGE-EVERY-CLIENT", "with Host: "+host, field(mark, "")), func(r *http.Request) bool {
 		other := r.Host == host
@@ -342,7 +342,7 @@ func hostFlaw(name, host string) Flaw {
 	})
 }
 
-// forgedFlaw is a server that reads whatever token it finds in a field, and does not verify it there.
+// forgedFlaw returns the flaw of a server that reads a token from another header field and does not verify it.
 func forgedFlaw(name, header, row string) Flaw {
 	return opensFor(name, "RS-CHALLENGE-EVERY-CLIENT", row, field(header, "eyJ"))
 }
@@ -351,7 +351,7 @@ func formFlaw(name, row string, when func(r *http.Request, body []byte) bool) Fl
 	return opensFor("form-"+name, "RS-CHALLENGE-EVERY-RPC-METHOD", row, when)
 }
 
-// field reports that a header field is there and holds a text.
+// field matches requests whose header field contains a text.
 func field(name, text string) func(*http.Request, []byte) bool {
 	return func(r *http.Request, _ []byte) bool {
 		return r.Header.Get(name) != "" && strings.Contains(r.Header.Get(name), text)
@@ -378,7 +378,7 @@ func rpcMethod(body []byte) string {
 	return m.Method
 }
 
-// pathFlaw serves the endpoint under another path, which nobody guards.
+// pathFlaw serves the endpoint under another path without a guard.
 func pathFlaw(name, row string, is func(uri string) bool) Flaw {
 	return marked(opensFor("path-"+name, "RS-CHALLENGE-PATH-VARIANTS", row, field(mark, "")), func(r *http.Request) bool {
 		served := is(r.RequestURI) && r.Method == http.MethodPost
@@ -389,7 +389,7 @@ func pathFlaw(name, row string, is func(uri string) bool) Flaw {
 	})
 }
 
-// versionFlaw serves another version of the endpoint, whose lists are the same for all, and which nobody guards.
+// versionFlaw serves another version of the endpoint without a guard. Its lists are the same for all callers.
 func versionFlaw(name, path string) Flaw {
 	f := pathFlaw("version-"+name, path, func(uri string) bool { return uri == path })
 	bend := f.Bend
@@ -400,7 +400,7 @@ func versionFlaw(name, path string) Flaw {
 	return f
 }
 
-// oldMessages answers at the old transport's address for messages, without a stream and without a token.
+// oldMessages answers at the message address of the HTTP+SSE transport, without a stream and without a token.
 var oldMessages = Flaw{
 	Name: "exempt-old-messages", Says: "POST /messages/ is answered to anybody.", Noticed: []string{"RS-CHALLENGE-SIDE-ROUTES"},
 	Row: "POST /messages/",
@@ -416,7 +416,7 @@ var oldMessages = Flaw{
 	},
 }
 
-// verbFlawOf serves another HTTP method like POST, and does not guard it.
+// verbFlawOf handles another HTTP method like POST, without a guard.
 func verbFlawOf(verb string) Flaw {
 	f := opensFor("verb-"+strings.ToLower(verb), "RS-CHALLENGE-EVERY-HTTP-METHOD", verb, field(mark, ""))
 	return marked(f, func(r *http.Request) bool {
@@ -428,7 +428,7 @@ func verbFlawOf(verb string) Flaw {
 	})
 }
 
-// headServed serves a message that comes with HEAD, and writes the header of its answer only.
+// headServed handles a message sent with HEAD, and writes only the header of its answer.
 var headServed = func() Flaw {
 	f := opensFor("verb-head", "RS-CHALLENGE-EVERY-HTTP-METHOD", "HEAD with the message", field(mark, ""))
 	f.Bend = func(o *reference.Options) {
@@ -450,7 +450,7 @@ var headServed = func() Flaw {
 	return f
 }()
 
-// overridden has the server take a GET with a message for a POST.
+// overridden makes the server treat a GET with a message as a POST.
 func overridden(r *http.Request) bool {
 	post := r.Method == http.MethodGet && r.Header.Get("X-HTTP-Method-Override") == http.MethodPost && len(peek(r)) > 0
 	if post {
@@ -459,10 +459,10 @@ func overridden(r *http.Request) bool {
 	return post
 }
 
-// mark is the field of a request that is changed before the server sees it.
+// mark is the header field that the flaw sets before the server handles the request.
 const mark = "X-Fake-Mark"
 
-// marked changes requests before the server sees them, and marks those.
+// marked changes requests before the server handles them, and marks the changed ones.
 func marked(f Flaw, change func(r *http.Request) bool) Flaw {
 	bend := f.Bend
 	f.Bend = func(o *reference.Options) {

@@ -1,5 +1,5 @@
-// Package flaws is the table of deliberate defects: each deviates from the reference in one place, and
-// names the checks that must notice.
+// Package flaws is the table of deliberate defects. Each deviates from the reference in one place, and names the checks that must notice
+// it.
 package flaws
 
 import (
@@ -21,7 +21,7 @@ type Flaw struct {
 	Bend    func(o *reference.Options)
 	Noticed []string // requirements whose checks must find it
 	Also    []string // requirements, or globs of them, that may find it too
-	Row     string   // the row of a check's table that a finding of each of Noticed must name; any if empty
+	Row     string   // the row of a check's table that a finding of each of Noticed must name; empty: any
 }
 
 // Public is the host name of variants that stand for a server on the internet.
@@ -35,12 +35,12 @@ func behaviour(bend func(b *idp.Behaviour)) func(o *reference.Options) {
 	return func(o *reference.Options) { bend(&o.Behaviour) }
 }
 
-// prm bends every copy of the protected resource metadata.
+// prm changes every copy of the protected resource metadata.
 func prm(bend func(doc map[string]any)) func(o *reference.Options) {
 	return policy(func(p *mcpserver.Policy) { p.PRM = func(_ string, doc map[string]any) { bend(doc) } })
 }
 
-// metadata bends every form of the authorization server metadata.
+// metadata changes every form of the authorization server metadata.
 func metadata(bend func(doc map[string]any)) func(o *reference.Options) {
 	return behaviour(func(b *idp.Behaviour) { b.Metadata = func(_ string, doc map[string]any) { bend(doc) } })
 }
@@ -57,14 +57,13 @@ func always(field string) func(cause, url string) []string {
 // All returns every flaw.
 func All() []Flaw { return slices.Concat(BeforeLogin(), Trusting(), AfterLogin()) }
 
-// BeforeLogin are the flaws that a token suffices to see.
+// BeforeLogin returns the flaws that a run with a token can see.
 func BeforeLogin() []Flaw {
 	return slices.Concat(discovery, challenges, otherRefusals, metadataFlaws, tokens, sessions, transport, otherTransport, publishedKeys,
 		sessionIDs, crossOrigin, exemptions)
 }
 
-// AfterLogin are the flaws of the authorization server that only somebody sees who registers clients and signs
-// in.
+// AfterLogin returns the flaws of the authorization server that only a run that registers clients and signs in can see.
 func AfterLogin() []Flaw {
 	return slices.Concat(issuedRows, authorizationEndpoint, comparisons, pkce, tokenEndpoint, refreshing, refreshRows, inspection,
 		registrations,
@@ -73,7 +72,7 @@ func AfterLogin() []Flaw {
 		onePath, issuerProofs)
 }
 
-// bareCookie has the endpoint of an https target set a cookie that lacks an attribute.
+// bareCookie makes the endpoint of an https target set a cookie without one attribute.
 func bareCookie(name, row, attributes string) Flaw {
 	return Flaw{Name: "cookie-" + name, Says: "A cookie of the endpoint lacks an attribute.", Row: row,
 		Noticed: []string{"RS-TRANSPORT-COOKIES"},
@@ -88,7 +87,7 @@ func bareCookie(name, row, attributes string) Flaw {
 		}}
 }
 
-// dangling has the metadata name an endpoint that does not exist.
+// dangling makes the metadata name an endpoint that does not exist.
 func dangling(member, also string) Flaw {
 	f := Flaw{Name: "as-dangling-" + strings.ReplaceAll(member, "_", "-"), Says: "The metadata names a " + member + " that does not exist.",
 		Bend:    metadata(func(d map[string]any) { d[member] = d["issuer"].(string) + "/nowhere" }),
@@ -398,7 +397,7 @@ var challenges = []Flaw{
 		Bend:    policy(func(p *mcpserver.Policy) { p.ErrorCode = func(string) string { return "" } }),
 		Noticed: []string{"RS-CHALLENGE-INVALID-TOKEN-ERROR"},
 	},
-	{ // no refusal has a status of one
+	{ // other checks expect a refusal with a fitting status
 		Name: "login-redirect", Says: "A missing token is redirected to a login page.",
 		Bend:    policy(func(p *mcpserver.Policy) { p.RedirectTo = "/login" }),
 		Noticed: []string{"RS-CHALLENGE-NO-REDIRECT-TO-LOGIN", "RS-CHALLENGE-401-STATUS"},
@@ -752,7 +751,7 @@ var tokens = []Flaw{
 		Bend: lacks(mcpserver.OneCredential), Noticed: []string{"RS-TOKEN-DUPLICATE-CREDENTIALS"},
 		Also: []string{"RS-CHALLENGE-MALFORMED-400"},
 	},
-	{ // whatever is refused by its token is served
+	{ // every check that sends a token to be refused sees it served
 		Name: "any-token", Says: "Any bearer string is accepted.",
 		Bend: lacks(mcpserver.VerifyTokens), Noticed: []string{"RS-TOKEN-GARBAGE"},
 		Also: []string{"RS-CHALLENGE-*", "RS-SESSION-*", "RS-STATIC-*", "RS-TOKEN-*", "RS-TRANSPORT-*", "RS-EXT-*", "RS-AUD-*"},
@@ -985,7 +984,7 @@ var transport = []Flaw{
 		Bend: lacks(mcpserver.CheckHeaders), Noticed: []string{"RS-TRANSPORT-HEADER-MISMATCH"},
 		Also: []string{"RS-TRANSPORT-VERSION-HEADER"},
 	},
-	{ // which request goes by a connection that is authorized depends on chance
+	{ // chance decides which request uses an authorized connection
 		Name: "connection-identity", Says: "A connection once authorized stays so.",
 		Bend: lacks(mcpserver.TokenPerRequest), Noticed: []string{"RS-TRANSPORT-CONNECTION-IDENTITY"},
 		Also: []string{"RS-CHALLENGE-*", "RS-SESSION-*", "RS-STATIC-*", "RS-TOKEN-*", "RS-TRANSPORT-*"},

@@ -11,7 +11,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/reference"
 )
 
-// forged are servers that believe a token because of something in its header, or in how it is presented.
+// forged are servers that accept a token because of its header, or because of how it is presented.
 var forged = []Flaw{
 	headerBelieved("alg-list", "RS-TOKEN-ALG-NONE", `alg ["none"]`, func(h map[string]any, _ string) bool { return listed(h, "none") }),
 	headerBelieved("empty-kid", "RS-TOKEN-FOREIGN-KEY", "with an empty kid", func(h map[string]any, _ string) bool { return h["kid"] == "" }),
@@ -43,7 +43,7 @@ func listed(h map[string]any, alg string) bool {
 	return len(list) == 1 && list[0] == alg
 }
 
-// headerBelieved is a server that does not verify the signature of tokens with such a header.
+// headerBelieved returns the flaw of a server that does not verify the signature of tokens with such a header.
 func headerBelieved(name, check, row string, when func(header map[string]any, signature string) bool) Flaw {
 	return Flaw{
 		Name: "believes-" + name, Says: "A token is believed for its header: " + row + ".", Noticed: []string{check}, Row: row,
@@ -58,7 +58,7 @@ func headerBelieved(name, check, row string, when func(header map[string]any, si
 	}
 }
 
-// passes is a server that serves some tokens as another user; rest is what follows the header.
+// passes returns the flaw of a server that serves some tokens as another user; rest is what follows the header.
 func passes(name, check, row string, when func(header map[string]any, rest string) bool) Flaw {
 	return standsFor("passes-"+name, check, row, func(credential string) bool {
 		_, token, _ := strings.Cut(credential, " ")
@@ -69,14 +69,14 @@ func passes(name, check, row string, when func(header map[string]any, rest strin
 	})
 }
 
-// presentedAs is a server that believes whatever follows one spelling of the scheme.
+// presentedAs returns the flaw of a server that accepts any value after one spelling of the scheme.
 func presentedAs(name, row, scheme string) Flaw {
 	return standsFor("unverified-after-"+name, "RS-TOKEN-GARBAGE", row, func(credential string) bool {
 		return strings.HasPrefix(credential, scheme)
 	})
 }
 
-// standsFor is a server to which some credentials are that of another user.
+// standsFor returns the flaw of a server that treats some bad credentials as those of another user.
 func standsFor(name, check, row string, bad func(credential string) bool) Flaw {
 	return Flaw{
 		Name: name, Says: "A credential is believed: " + row + ".", Noticed: []string{check}, Row: row,
@@ -94,7 +94,7 @@ func standsFor(name, check, row string, bad func(credential string) bool) Flaw {
 	}
 }
 
-// audienceNearly is a server to which another spelling of its identifier is its own.
+// audienceNearly returns the flaw of a server that accepts another spelling of its own identifier.
 func audienceNearly(name, row string, near func(aud, host string) bool) Flaw {
 	return Flaw{
 		Name: "audience-with-" + name, Says: "An audience counts that nearly is the own: " + row + ".", Row: row,

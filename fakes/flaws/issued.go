@@ -14,7 +14,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/reference"
 )
 
-// issuedRows are authorization servers without one defence, which turn each row of a table by itself, as wholeTables are.
+// issuedRows are authorization servers without one defence. Each turns one row of a table, as in wholeTables.
 var issuedRows = []Flaw{
 	anyOf("assertion-believed-always", "Any assertion is believed.", behaviour(func(b *idp.Behaviour) {
 		b.Believes = func(_, _ map[string]any) bool { return true }
@@ -139,7 +139,7 @@ func anyOf(name, says string, bend func(o *reference.Options), noticed ...string
 	return Flaw{Name: name, Says: says, Bend: bend, Noticed: noticed, Also: []string{"AS-*", "RS-*"}}
 }
 
-// deletedBy deletes a client for who has a token that resembles its own.
+// deletedBy lets the bearer of a token that resembles a client's own token delete the client.
 func deletedBy(name, row string, same func(own, token string) bool) Flaw {
 	return managing("delete-by-"+name, "A client is deleted by who has another token than its own: "+name+".", "DELETE, "+row,
 		func(method, token, own string) bool {
@@ -147,7 +147,7 @@ func deletedBy(name, row string, same func(own, token string) bool) Flaw {
 		})
 }
 
-// eachKey bends each published key.
+// eachKey changes each published key.
 func eachKey(bend func(k map[string]any)) func(o *reference.Options) {
 	return behaviour(func(b *idp.Behaviour) {
 		b.JWKS = func(d map[string]any) {
@@ -158,7 +158,7 @@ func eachKey(bend func(k map[string]any)) func(o *reference.Options) {
 	})
 }
 
-// nowhere is dangling of an endpoint without which nothing else works.
+// nowhere is dangling for an endpoint that everything else needs.
 func nowhere(member string) Flaw {
 	f := dangling(member, "AS-*")
 	f.Also = append(f.Also, "RS-*")
@@ -170,7 +170,7 @@ func revokingOnce() func(w http.ResponseWriter, r *http.Request, next http.Handl
 	var seen sync.Map
 	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		if strings.HasSuffix(r.URL.Path, "/revoke") {
-			form, _ := url.ParseQuery(string(peek(r))) // of another body, what can be read
+			form, _ := url.ParseQuery(string(peek(r))) // an incomplete form is enough
 			if _, again := seen.LoadOrStore(form.Get("token"), true); again && form.Has("token") {
 				http.Error(w, `{"error":"invalid_token"}`, http.StatusBadRequest)
 				return
@@ -194,7 +194,7 @@ func atEndpoint(path string, change func(form url.Values, r *http.Request)) func
 	})
 }
 
-// fetchedNowhere takes an address of another scheme for a client, whether a document is there or not.
+// fetchedNowhere accepts an address with another scheme as a client, whether or not a document is there.
 func fetchedNowhere(scheme string) Flaw {
 	return Flaw{
 		Name: "cimd-address-" + scheme, Says: "A client is known by an address of the scheme " + scheme + ".", Row: scheme,
@@ -205,7 +205,7 @@ func fetchedNowhere(scheme string) Flaw {
 	}
 }
 
-// quotesRefused shows a parameter that is refused to somebody who signed in, as it is.
+// quotesRefused shows a signed-in user a refused parameter without escaping.
 func quotesRefused(parameter string) Flaw {
 	return at("AS-AUTHZ-REFLECTED-XSS", "quotes-refused-"+parameter, "The refusal of "+parameter+" shows it as markup.",
 		parameter+" of a signed-in user", wrapping(func(w http.ResponseWriter, r *http.Request, next http.Handler) {

@@ -7,7 +7,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/reference"
 )
 
-// limits are the flaws of limits of requests.
+// limits are the flaws of request limits.
 var limits = []Flaw{
 	{
 		Name: "rate-unlimited", Says: "The limiter is made for each request.",
@@ -74,7 +74,7 @@ var limits = []Flaw{
 	},
 }
 
-// introspections are the flaws of a server that asks about opaque tokens.
+// introspections are the flaws of a server that introspects opaque tokens.
 var introspections = []Flaw{
 	{
 		Name: "introspection-open", Says: "Where nobody answers, everybody gets in.",

@@ -58,7 +58,7 @@ var logins = []Flaw{
 	one("login-foreign-script", idp.OwnPagesOnly, "AS-LOGIN-DISCLOSURE"),
 }
 
-// rowOf is a flaw that a row of the check must name.
+// rowOf adds to a flaw the row that a finding must name.
 func rowOf(f Flaw, row string) Flaw {
 	f.Row = row
 	return f

@@ -10,7 +10,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/reference"
 )
 
-// lockingLong has locks last long enough for the flaw to be seen on a slow machine.
+// lockingLong makes locks last long enough for a slow machine to see the flaw.
 func lockingLong(f Flaw) Flaw {
 	bend := f.Bend
 	f.Bend = func(o *reference.Options) {
@@ -20,7 +20,7 @@ func lockingLong(f Flaw) Flaw {
 	return f
 }
 
-// machines are flaws about clients that act for themselves, or authenticate by a key.
+// machines are flaws of clients that act for themselves, or that authenticate with a key.
 var machines = []Flaw{
 	{
 		Name: "machine-without-algorithms", Says: "private_key_jwt is listed without the algorithms.",

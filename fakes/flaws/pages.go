@@ -123,7 +123,7 @@ var pageRows = []Flaw{
 
 const signedIn = " of a signed-in user"
 
-// shows reports that an answer is the page with a title.
+// shows reports whether an answer is the page with this title.
 func (a authAnswer) shows(title string) bool {
 	return bytes.Contains(a.Body.Bytes(), []byte("<title>"+title+"</title>"))
 }
@@ -170,7 +170,7 @@ func afterBadEncoding() func(r *http.Request) bool {
 	}
 }
 
-// errorText quotes a character beyond ASCII in an error.
+// errorText quotes a non-ASCII character in an error.
 func errorText(name, row, parameter string) Flaw {
 	return at("AS-AUTHZ-ERROR-CHARSET", "error-text-in-"+name, "An error holds é.", row, toClient(func(sent, params url.Values) {
 		if sent.Get("code_challenge_method") == "é" && params.Has("error") {
@@ -179,7 +179,7 @@ func errorText(name, row, parameter string) Flaw {
 	}))
 }
 
-// quotes shows a parameter of the request as it is, on the page before the login, or on the consent page.
+// quotes shows a parameter of the request without escaping, on the page before the login or on the consent page.
 func quotes(parameter, who string) Flaw {
 	name := "quotes-" + parameter + strings.ReplaceAll(who, " ", "-")
 	return at("AS-AUTHZ-REFLECTED-XSS", name, "A page shows "+parameter+who+" as markup.", parameter+who,
@@ -208,7 +208,7 @@ func without(check, name, field, row, title string) Flaw {
 	}))
 }
 
-// form remembers what came in a hidden field of the consent form.
+// form remembers the value of a hidden field of the consent form.
 type form struct {
 	mu   sync.Mutex
 	sent []string
@@ -225,7 +225,7 @@ func (f *form) was(value string) bool {
 	return false
 }
 
-// formHolds puts a parameter of the request into the consent form, and believes what comes back.
+// formHolds puts a parameter of the request into the consent form, and trusts the value that the form sends.
 func formHolds(parameter string, believes func(f *form) func(o *reference.Options)) Flaw {
 	name := "form-holds-" + strings.ReplaceAll(parameter, "_", "-")
 	return at("AS-AUTHZ-PARAM-TAMPERING", name, "The consent form decides on "+parameter+".", parameter,
@@ -247,10 +247,10 @@ func formHolds(parameter string, believes func(f *form) func(o *reference.Option
 					h.ServeHTTP(w, r)
 				}))
 			}
-		}, "AS-PKCE-*", "AS-TOKEN-*") // requests that are sent at once get the values of one another
+		}, "AS-PKCE-*", "AS-TOKEN-*") // concurrent requests get each other's values
 }
 
-// parts are the header and the claims of a JWT.
+// parts returns the header and the claims of a JWT.
 func parts(jwt string) (header, claims map[string]any) {
 	segments := strings.Split(jwt, ".")
 	if len(segments) != 3 {
@@ -258,7 +258,7 @@ func parts(jwt string) (header, claims map[string]any) {
 	}
 	for i, to := range []*map[string]any{&header, &claims} {
 		raw, _ := base64.RawURLEncoding.DecodeString(segments[i])
-		_ = json.Unmarshal(raw, to) // nil where it is none
+		_ = json.Unmarshal(raw, to) // nil for anything else
 	}
 	return header, claims
 }

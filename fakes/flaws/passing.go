@@ -2,7 +2,7 @@ package flaws
 
 import "github.com/mcpauth/conformance/fakes/mcpserver"
 
-// passing are flaws of what a server passes on to the APIs that its tools call, and from them.
+// passing are flaws of credentials and data that a server passes on to the APIs that its tools call, and from them.
 var passing = []Flaw{
 	{
 		Name: "passes-token", Says: "The caller's token goes to the API.",

@@ -15,8 +15,8 @@ import (
 	"github.com/mcpauth/conformance/fixtures/seeded"
 )
 
-// onePath are defects of real servers that are right everywhere but on one path: one kind of client, one grant, one endpoint, one
-// order of events.
+// onePath are defects of real servers that are right everywhere but on one path: one kind of client, one grant, one endpoint, one order of
+// events.
 var onePath = slices.Concat(pathsOfCodes, pathsOfClients, pathsOfRedirects, pathsOfPages, pathsOfDocuments, pathsOfTokens, pathsOfProxies)
 
 var pathsOfCodes = []Flaw{
@@ -72,7 +72,7 @@ var pathsOfClients = []Flaw{
 		Bend: behaviour(func(b *idp.Behaviour) { b.SecretOf = func(string) string { return seeded.Fakes.Text(3) } }),
 		Also: []string{"AS-*"},
 	},
-	one("dcr-same-metadata-same-client", idp.OwnRegistration, "AS-DCR-IDS-UNIQUE-RANDOM", "AS-*"), // two of a run's clients are one
+	one("dcr-same-metadata-same-client", idp.OwnRegistration, "AS-DCR-IDS-UNIQUE-RANDOM", "AS-*"), // two clients of a run are the same
 	one("assertion-for-another-client", idp.AssertionNames, "AS-CC-ASSERTION-REJECTED", "AS-CIMD-*"),
 	one("assertion-of-no-type", idp.AssertionTypeNamed, "AS-CC-ASSERTION-REJECTED", "AS-CIMD-*"),
 	rowOf(one("assertion-unverified-at-refresh", idp.AssertionAtRefresh, "AS-CIMD-KEY-AUTH-ENFORCED"), "a refresh"),
@@ -119,7 +119,7 @@ var pathsOfRedirects = []Flaw{
 	},
 }
 
-// header changes header fields of pages.
+// pageHeaders changes header fields of pages.
 func pageHeaders(change func(h http.Header)) func(o *reference.Options) {
 	return pageAnswers(func(_ *http.Request, _ url.Values, a authAnswer) { change(a.Fields) })
 }
@@ -133,14 +133,14 @@ func policyOf(name, says, old, new, noticed string) Flaw {
 	}
 }
 
-// remembered is a flaw of a server that remembers consent.
+// remembered returns a flaw of a server that remembers consent.
 func remembered(name string, d idp.Defence, noticed string, also ...string) Flaw {
 	f := one(name, d, noticed, append(also, "AS-CONSENT-*")...)
 	f.Bend = all(lacks(d), behaviour(func(b *idp.Behaviour) { b.Consent = "once" }))
 	return f
 }
 
-// asking has a flaw of the consent page at a server that does not ask again about a client that its user has approved.
+// asking puts a flaw of the consent page on a server that does not ask again about a client that its user has approved.
 func asking(f Flaw) Flaw {
 	f.Name, f.Bend = f.Name+"-asked-once", all(f.Bend, behaviour(func(b *idp.Behaviour) { b.Consent = "once" }))
 	f.Also = append(slices.Clone(f.Also), "AS-CONSENT-NO-SILENT-REPEAT", "AS-CONSENT-NEW-SCOPE")
@@ -235,7 +235,7 @@ func documentID(name string, same func(id, claimed string) bool) Flaw {
 	}
 }
 
-// tokensHave bends the claims of access tokens.
+// tokensHave changes the claims of access tokens.
 func tokensHave(bend func(claims map[string]any)) func(o *reference.Options) {
 	return behaviour(func(b *idp.Behaviour) { b.AccessToken = func(_, claims map[string]any) { bend(claims) } })
 }
@@ -309,7 +309,7 @@ var pathsOfTokens = []Flaw{
 	},
 }
 
-// asReflects has the metadata of the authorization server follow a field of the request.
+// asReflects makes the authorization server's metadata copy a field of the request.
 func asReflects(field string) Flaw {
 	return Flaw{
 		Name: "as-reflects-" + field, Says: "The metadata of the authorization server follows " + field + ".", Row: field,
@@ -375,7 +375,7 @@ var pathsOfProxies = []Flaw{
 	}),
 }
 
-// proxyWrapped is a proxy that handles some requests in its own way.
+// proxyWrapped returns the flaw of a proxy that handles some requests in its own way.
 func proxyWrapped(name, says, noticed, row string, serve func(w http.ResponseWriter, r *http.Request, next http.Handler)) Flaw {
 	return Flaw{
 		Name: "proxy-" + name, Says: says, Row: row, Noticed: []string{noticed}, Also: []string{"AS-PROXY-*", "AS-CONSENT-*", "AS-AUTHZ-*"},
@@ -383,7 +383,7 @@ func proxyWrapped(name, says, noticed, row string, serve func(w http.ResponseWri
 	}
 }
 
-// proxyCrash is a proxy that crashes on some answers of its upstream.
+// proxyCrash returns the flaw of a proxy that crashes on some answers of its upstream.
 func proxyCrash(name, row string, which func(q url.Values) bool) Flaw {
 	return proxyWrapped("crashes-"+name, "An answer of the upstream crashes the proxy: "+row+".", "AS-PROXY-UPSTREAM-ERROR", row,
 		func(w http.ResponseWriter, r *http.Request, next http.Handler) {
@@ -395,7 +395,7 @@ func proxyCrash(name, row string, which func(q url.Values) bool) Flaw {
 		})
 }
 
-// asksUpstream bends the requests of a proxy to its upstream.
+// asksUpstream changes the requests of a proxy to its upstream.
 func asksUpstream(name, row string, bend func(q url.Values)) Flaw {
 	return proxyWrapped("asks-"+name, "The request to the upstream is bent: "+row+".", "AS-PROXY-UPSTREAM-REQUEST", row,
 		func(w http.ResponseWriter, r *http.Request, next http.Handler) {

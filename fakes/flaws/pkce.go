@@ -16,9 +16,9 @@ import (
 
 var pkce = slices.Concat(challengeFlaws, verifierFlaws)
 
-// challengeFlaws are seen at the authorization endpoint, or in what a challenge is compared with.
+// challengeFlaws show at the authorization endpoint, or in the value that a challenge is compared with.
 var challengeFlaws = []Flaw{
-	// Three challenges in four have one of the characters, whichever check sends them.
+	// Three challenges in four contain one of the characters, whichever check sends them.
 	one("pkce-standard-base64", idp.URLAlphabet, "AS-PKCE-S256-ACCEPTED", "AS-*"),
 	rowOf(one("pkce-hexadecimal", idp.Base64URLChallenge, "AS-PKCE-RFC-VECTOR", "AS-PKCE-CHALLENGE-FORMAT"),
 		"the challenge in hexadecimal"),
@@ -89,7 +89,7 @@ func odd(q url.Values) (string, bool) {
 	return c, len(c) > 43 && q.Get("code_challenge_method") == "S256"
 }
 
-// otherHash accepts a challenge that was made in another way.
+// otherHash accepts a challenge that was computed in another way.
 func otherHash(name, row string, of func(verifier string) string) Flaw {
 	return Flaw{
 		Name: "pkce-hash-" + name, Says: "This is accepted: " + row + ".", Row: row, Noticed: []string{"AS-PKCE-RFC-VECTOR"},
@@ -101,7 +101,7 @@ func otherHash(name, row string, of func(verifier string) string) Flaw {
 	}
 }
 
-// stripped issues codes for requests whose challenge is missing in one way.
+// stripped issues codes for requests without a challenge, in one way of leaving it out.
 func stripped(name, row string, missing func(q url.Values) bool) Flaw {
 	return Flaw{
 		Name: "pkce-optional-" + name, Says: "A request is accepted with " + row + ".", Row: row,
@@ -113,7 +113,7 @@ func stripped(name, row string, missing func(q url.Values) bool) Flaw {
 	}
 }
 
-// noMethod treats requests without a method in another way than refusing them.
+// noMethod accepts requests without a method, and treats them in its own way.
 func noMethod(name, row string, takes func(challenge, verifier string) bool) Flaw {
 	return Flaw{
 		Name: "pkce-no-method-" + name, Says: "A request without a method is accepted.", Row: row, Noticed: []string{"AS-PKCE-METHOD-DEFAULT"},
@@ -129,7 +129,7 @@ func noMethod(name, row string, takes func(challenge, verifier string) bool) Fla
 	}
 }
 
-// method takes one unknown method for plain.
+// method treats one unknown method as plain.
 func method(name, value string) Flaw {
 	return Flaw{
 		Name: "pkce-method-" + name, Says: "The method " + value + " is treated as plain.", Row: fmt.Sprintf("code_challenge_method %q", value),
@@ -145,7 +145,7 @@ func method(name, value string) Flaw {
 	}
 }
 
-// lastMethod takes one of two methods for plain.
+// lastMethod treats one of two methods as plain.
 func lastMethod(name, row string, picks func(methods []string) bool) Flaw {
 	return Flaw{
 		Name: "pkce-two-methods-" + name, Says: "Of two methods, an unknown one counts, and is treated as plain.", Row: row,
@@ -176,7 +176,7 @@ func challengeForm(name, row string, odd func(challenge string) bool) Flaw {
 	}
 }
 
-// errorCode names an error about PKCE server_error.
+// errorCode answers an error of PKCE with server_error.
 func errorCode(name, row, description string) Flaw {
 	return Flaw{
 		Name: "pkce-error-" + name, Says: "The error is server_error for " + row + ".", Row: row,
@@ -189,7 +189,7 @@ func errorCode(name, row, description string) Flaw {
 	}
 }
 
-// verifierFlaws are seen at the token endpoint.
+// verifierFlaws show at the token endpoint.
 var verifierFlaws = []Flaw{
 	rowOf(one("pkce-verifier-optional", idp.RequireVerifier, "AS-PKCE-REJECT-MISSING-VERIFIER"), "no code_verifier"),
 	takes("empty", "an empty code_verifier", "AS-PKCE-REJECT-MISSING-VERIFIER", func(_ string, form url.Values) bool {
@@ -245,7 +245,7 @@ var verifierFlaws = []Flaw{
 	}),
 	downgrade("two", "public client, two code_challenges", func(q url.Values) bool { return len(q["code_challenge"]) > 1 }),
 
-	// Which challenge is the last depends on what other checks do meanwhile.
+	// Which challenge is the last depends on the other checks that run at the same time.
 	rowOf(one("pkce-challenge-per-client", idp.ChallengePerCode, "AS-PKCE-PER-CODE", "AS-*"),
 		"the first of two codes with the verifier of the second"),
 	{
@@ -263,12 +263,12 @@ var verifierFlaws = []Flaw{
 			h := &history{}
 			b.KeepsChallenge, b.TakesVerifier = h.keepOneOfTwo, h.forgetWhatIsUsed
 		}),
-		Noticed: []string{"AS-PKCE-PER-CODE"}, Also: []string{"AS-*"}, // whoever has a code at the same time
+		Noticed: []string{"AS-PKCE-PER-CODE"}, Also: []string{"AS-*"}, // every check that has a code at the same time
 	},
 	{
 		Name: "pkce-one-code", Says: "A new code ends the one before.", Row: "the first of two codes with its own verifier",
 		Bend:    behaviour(func(b *idp.Behaviour) { b.OneCode = true }),
-		Noticed: []string{"AS-PKCE-PER-CODE"}, Also: []string{"AS-*"}, // whoever has a code at the same time
+		Noticed: []string{"AS-PKCE-PER-CODE"}, Also: []string{"AS-*"}, // every check that has a code at the same time
 	},
 	rowOf(one("pkce-odd-errors", idp.PKCEErrors, "AS-PKCE-ERROR-CODES", "AS-PKCE-*", "AS-AUTHZ-*", "AS-TOKEN-*"), "a wrong verifier"),
 }
@@ -299,7 +299,7 @@ func refuses(name, row string, refused func(v string) bool) Flaw {
 	}
 }
 
-// nearly accepts a verifier if one that it could be mistaken for is right.
+// nearly accepts a verifier if a similar one is right.
 func nearly(name, row string, takenFor func(verifier string) []string) Flaw {
 	f := takes(name, row, "AS-PKCE-REJECT-WRONG-VERIFIER", func(challenge string, form url.Values) bool {
 		v := form.Get("code_verifier")
@@ -309,7 +309,7 @@ func nearly(name, row string, takenFor func(verifier string) []string) Flaw {
 	return f
 }
 
-// around are all values that have one character between two parts.
+// around returns all values that have one character between two parts.
 func around(before, after string) (out []string) {
 	for _, c := range "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~" {
 		out = append(out, before+string(c)+after)
@@ -326,7 +326,7 @@ func swapCase(v string) string {
 	}, v)
 }
 
-// ofHash compares the challenge with the hash of the verifier in part.
+// ofHash compares the challenge with a part of the verifier's hash.
 func ofHash(name, row string, same func(kept, hash string) bool) Flaw {
 	f := takes("hash-"+name, "code_challenge: "+row, "AS-PKCE-REJECT-WRONG-VERIFIER", func(challenge string, form url.Values) bool {
 		return len(challenge) >= 42 && same(challenge, s256(form.Get("code_verifier")))
@@ -335,7 +335,7 @@ func ofHash(name, row string, same func(kept, hash string) bool) Flaw {
 	verify := f.Bend
 	f.Bend = func(o *reference.Options) {
 		verify(o)
-		o.Behaviour.KeepsChallenge = func(q url.Values) (string, bool) { // of any length
+		o.Behaviour.KeepsChallenge = func(q url.Values) (string, bool) { // a challenge of any length
 			c := q.Get("code_challenge")
 			return c, len(c) == 42 || len(c) == 44
 		}
@@ -355,7 +355,7 @@ func downgrade(name, row string, missing func(q url.Values) bool) Flaw {
 	}
 }
 
-// history are the challenges of a server that does not keep them with their codes.
+// history holds the challenges of a server that does not keep them with their codes.
 type history struct {
 	mu         sync.Mutex
 	challenges []string
@@ -375,7 +375,7 @@ func (h *history) isOfTheOneBefore(challenge, _ string, form url.Values) bool {
 	return i > 0 && h.challenges[i-1] == s256(form.Get("code_verifier"))
 }
 
-// keepOneOfTwo gives a second code the challenge of the first, if that was not used meanwhile.
+// keepOneOfTwo gives a second code the challenge of the first, if that one has not been used yet.
 func (h *history) keepOneOfTwo(q url.Values) (string, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

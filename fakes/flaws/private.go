@@ -13,7 +13,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/reference"
 )
 
-// private are flaws about what belongs to one user: resources, streams, tasks, states, elicitations.
+// private are flaws of objects that belong to one user: resources, streams, tasks, states, elicitations.
 var private = []Flaw{
 	{
 		Name: "diaries-of-everybody", Says: "Everybody reads every diary, by whatever way.",
@@ -140,7 +140,7 @@ var private = []Flaw{
 	},
 }
 
-// asks is a form with a field that holds a secret.
+// asks returns the flaw of a form with a field that holds a secret.
 func asks(name, row, message string, field map[string]any) Flaw {
 	return Flaw{
 		Name: "asks-for-a-secret-" + name, Says: "A form asks for a credential, as one sees " + strings.ReplaceAll(name, "-", " ") + ".",
@@ -154,7 +154,7 @@ func asks(name, row, message string, field map[string]any) Flaw {
 	}
 }
 
-// linkWith is an address with a parameter that tells something.
+// linkWith returns the flaw of a link with a parameter that gives something away.
 func linkWith(name, row, parameter string) Flaw {
 	return Flaw{
 		Name: "link-with-" + name, Says: "The address at which an account is linked has " + name + " in it.",
@@ -165,13 +165,13 @@ func linkWith(name, row, parameter string) Flaw {
 	}
 }
 
-// unsigned is a JWT whose signature is nothing.
+// unsigned returns a JWT without a signature.
 func unsigned(claims string) string {
 	return base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"HS256"}`)) + "." + base64.RawURLEncoding.EncodeToString([]byte(claims)) +
 		".c2ln"
 }
 
-// linking are flaws about accounts that are linked, which only somebody sees who signs in.
+// linking are flaws of linked accounts, which only a run that signs in can see.
 var linking = []Flaw{
 	linkWith("name", "the URL has the name of the user", "of=alice"),
 	{
@@ -194,7 +194,7 @@ var linking = []Flaw{
 	},
 }
 
-// remote are flaws about other issuers, endpoints that verify tokens, and comparing secrets.
+// remote are flaws of other issuers, of endpoints that verify tokens, and of comparing secrets.
 var remote = []Flaw{
 	{
 		Name: "keys-of-all-issuers", Says: "The keys of all issuers are in one set.",

@@ -7,13 +7,13 @@ import (
 	"github.com/mcpauth/conformance/fakes/reference"
 )
 
-// proxied is the flaw of a proxy that lacks one defence.
+// proxied returns the flaw of a proxy that lacks one defence.
 func proxied(name string, d idp.Defence, noticed string, also ...string) Flaw {
 	bend := func(o *reference.Options) { o.Proxy, o.Behaviour.Lacks = true, []idp.Defence{d} }
 	return Flaw{Name: name, Says: "The proxy does without this: " + string(d) + ".", Bend: bend, Noticed: []string{noticed}, Also: also}
 }
 
-// remembering is a flaw of a proxy that remembers approvals.
+// remembering puts a flaw on a proxy that remembers approvals.
 func remembering(f Flaw) Flaw {
 	bend := f.Bend
 	f.Bend = func(o *reference.Options) {
@@ -65,7 +65,7 @@ var proxies = []Flaw{
 	believedUpstream("unsigned", "alg none", header("alg", "none")),
 }
 
-// proxyWith is the flaw of a proxy that behaves in another way.
+// proxyWith returns the flaw of a proxy that behaves in another way.
 func proxyWith(name, says, noticed, row string, bend func(b *idp.Behaviour)) Flaw {
 	return Flaw{
 		Name: "proxy-" + name, Says: says, Noticed: []string{noticed}, Row: row,
@@ -76,7 +76,7 @@ func proxyWith(name, says, noticed, row string, bend func(b *idp.Behaviour)) Fla
 	}
 }
 
-// approvalsBare has a cookie of approvals without attributes.
+// approvalsBare returns the flaw of an approval cookie without attributes.
 func approvalsBare() Flaw {
 	f := proxyWith("approvals-bare", "The cookie that records approvals has no attributes.", "AS-PROXY-CONSENT-COOKIE",
 		"the cookie as_approvals", func(b *idp.Behaviour) { b.BareCookies = []string{"as_approvals"} })
@@ -84,7 +84,7 @@ func approvalsBare() Flaw {
 	return remembering(f)
 }
 
-// looseState accepts an upstream answer whose state is nearly, or not at all, the one of the request.
+// looseState accepts an upstream answer whose state is similar to that of the request, or unrelated to it.
 func looseState(name, row string, matches func(kept, got string, sent bool) bool) Flaw {
 	f := proxyWith("state-"+name, "An upstream answer counts: "+row+".", "AS-PROXY-STATE-VALIDATED", row,
 		func(b *idp.Behaviour) { b.StateMatches = matches })
@@ -92,7 +92,7 @@ func looseState(name, row string, matches func(kept, got string, sent bool) bool
 	return f
 }
 
-// believedUpstream accepts an ID token of the upstream by its header and claims.
+// believedUpstream accepts an ID token of the upstream by its header and claims alone.
 func believedUpstream(name, row string, is func(header, claims map[string]any) bool) Flaw {
 	f := proxyWith("believes-id-token-"+name, "An ID token of the upstream counts: "+row+".", "AS-PROXY-UPSTREAM-ID-TOKEN", row,
 		func(b *idp.Behaviour) { b.Believes = is })

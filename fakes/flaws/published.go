@@ -198,7 +198,7 @@ func signatureFlaw(name, says, row string, bend func(o *reference.Options)) Flaw
 	}
 }
 
-// answers bends the answers of the token endpoint.
+// answers changes the answers of the token endpoint.
 func answers(bend func(members map[string]any)) func(o *reference.Options) {
 	return behaviour(func(b *idp.Behaviour) {
 		b.Response = func(endpoint string, members map[string]any) {
@@ -209,7 +209,7 @@ func answers(bend func(members map[string]any)) func(o *reference.Options) {
 	})
 }
 
-// reseal gives a JWT of the answer another header, and a signature with a secret, or none.
+// reseal gives a JWT of the answer another header, and a signature made with a secret, or none.
 func reseal(member, header string, secret []byte) func(members map[string]any) {
 	return func(m map[string]any) {
 		if parts := strings.Split(text(m[member]), "."); len(parts) == 3 {
@@ -229,7 +229,7 @@ func sealed(input string, secret []byte) string {
 	return input + "." + b64(m.Sum(nil))
 }
 
-// jwtOf is a JWT with a random id.
+// jwtOf returns a JWT with a random id.
 func jwtOf(header string, secret []byte) string {
 	return sealed(b64([]byte(header))+"."+b64([]byte(`{"jti":"`+seeded.Fakes.Text(16)+`"}`)), secret)
 }
@@ -248,7 +248,7 @@ func fixed(k map[string]any) func() map[string]any { return func() map[string]an
 
 func addKey(d map[string]any, k func() map[string]any) { d["keys"] = append(d["keys"].([]any), k()) }
 
-// ecKey is a new key of P-256 with one member changed, or left out.
+// ecKey returns a function that makes a P-256 key with one member changed or left out.
 func ecKey(member string, value any) func() map[string]any {
 	return sync.OnceValue(func() map[string]any {
 		point, err := seeded.Fakes.Key().PublicKey.Bytes()
@@ -278,7 +278,7 @@ func changed(k map[string]any, member string, value any) map[string]any {
 	return k
 }
 
-// mersenne is a prime of 2203 bits.
+// mersenne returns a prime of 2203 bits.
 func mersenne() *big.Int {
 	return new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 2203), big.NewInt(1))
 }
@@ -302,7 +302,7 @@ func primeAfter(n *big.Int) *big.Int {
 	return p
 }
 
-// rocaModulus is a power of 65537 modulo each prime below 168, and has no factor below 1000.
+// rocaModulus returns a power of 65537 modulo each prime below 168, and has no factor below 1000.
 func rocaModulus() *big.Int {
 	all, rest := big.NewInt(1), big.NewInt(1)
 	for p := int64(2); p < 1000; p++ {
@@ -322,7 +322,7 @@ func rocaModulus() *big.Int {
 	return n
 }
 
-// certificate is one of a new key.
+// certificate returns a certificate for a new key.
 func certificate() string {
 	key := seeded.Fakes.Key()
 	template := &x509.Certificate{SerialNumber: big.NewInt(1)}

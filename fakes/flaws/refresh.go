@@ -15,7 +15,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/reference"
 )
 
-// weak is a comparison that is too weak, for each row of the tables of near misses.
+// weak is a comparison that is too weak, for one row of the tables of near misses.
 type weak struct {
 	name, row string
 	same      func(good, sent string) bool
@@ -32,7 +32,7 @@ var weakComparisons = []weak{
 	{"letter-case", "upper and lower case swapped", strings.EqualFold},
 }
 
-// allBut compares values of the same length without regard to one character.
+// allBut compares values of the same length and ignores one character.
 func allBut(at func(good string) int) func(good, sent string) bool {
 	return func(good, sent string) bool {
 		i := at(good)
@@ -40,7 +40,7 @@ func allBut(at func(good string) int) func(good, sent string) bool {
 	}
 }
 
-// refreshMatch is a flaw of the comparison of refresh tokens.
+// refreshMatch returns a flaw of the comparison of refresh tokens.
 func refreshMatch(name, row string, same func(issued, sent string) bool) Flaw {
 	return Flaw{
 		Name: "refresh-matches-" + name, Says: "A refresh token is accepted that nearly equals one: " + row + ".", Row: row,
@@ -49,7 +49,7 @@ func refreshMatch(name, row string, same func(issued, sent string) bool) Flaw {
 	}
 }
 
-// secretMatch is a flaw of the comparison of client secrets, seen at every grant.
+// secretMatch returns a flaw of the comparison of client secrets, which shows in every grant.
 func secretMatch(name, row string, same func(right, sent, method string) bool) Flaw {
 	return Flaw{
 		Name: "secret-matches-" + name, Says: "A client secret is accepted that is not the client's: " + row + ".", Row: row,
@@ -62,7 +62,7 @@ func secretMatch(name, row string, same func(right, sent, method string) bool) F
 	}
 }
 
-// withJWTs has refresh tokens that are JWTs, of which the flaw accepts forged ones.
+// withJWTs makes refresh tokens JWTs. The flaw accepts forged ones.
 func withJWTs(f Flaw) Flaw {
 	bend := f.Bend
 	f.Bend = func(o *reference.Options) {
@@ -83,7 +83,7 @@ func withoutSeal(issued, sent string) bool {
 	return len(a) == 3 && len(b) == 3 && a[1] == b[1] && b[0] == encoded(`{"alg":"none"}`)
 }
 
-// withOldSeal accepts a JWT whose payload was changed.
+// withOldSeal accepts a JWT with a changed payload.
 func withOldSeal(issued, sent string) bool {
 	a, b := strings.Split(issued, "."), strings.Split(sent, ".")
 	return len(a) == 3 && len(b) == 3 && a[0] == b[0] && a[2] == b[2] && jti(a[1]) != "" && jti(a[1]) == jti(b[1])
@@ -100,14 +100,14 @@ func jti(segment string) string {
 	return claims.ID
 }
 
-// rowed is a flaw that is a missing defence, seen in one row.
+// rowed returns the flaw of a missing defence that shows in one row.
 func rowed(name, row string, d idp.Defence, noticed string, also ...string) Flaw {
 	f := one(name, d, noticed, also...)
 	f.Row = row
 	return f
 }
 
-// widens is a refresh that adds scopes.
+// widens returns the flaw of a refresh that adds scopes.
 func widens(name, row string, adds func(granted, requested []string) bool) Flaw {
 	return Flaw{
 		Name: "refresh-widens-" + name, Says: "A refresh adds scope: " + row + ".", Row: row, Noticed: []string{"AS-REFRESH-SCOPE-WIDEN"},
@@ -115,7 +115,7 @@ func widens(name, row string, adds func(granted, requested []string) bool) Flaw 
 	}
 }
 
-// retargets is a refresh that brings a token for another resource.
+// retargets returns the flaw of a refresh that yields a token for another resource.
 func retargets(name, row string, takes func(resource string) bool) Flaw {
 	return Flaw{
 		Name: "refresh-retargets-" + name, Says: "A refresh brings a token for a resource that was not granted: " + row + ".", Row: row,
@@ -123,7 +123,7 @@ func retargets(name, row string, takes func(resource string) bool) Flaw {
 	}
 }
 
-// derived has refresh tokens that follow from the access token beside them.
+// derived makes refresh tokens that follow from the access token issued with them.
 func derived(name, row string, from func(access string) string, also ...string) Flaw {
 	return Flaw{
 		Name: "refresh-token-" + name, Says: "The refresh token follows from the access token: " + row + ".", Row: row,
@@ -131,7 +131,7 @@ func derived(name, row string, from func(access string) string, also ...string) 
 	}
 }
 
-// sideDoor is a second refresh endpoint that lacks a rule of the token endpoint.
+// sideDoor adds a second refresh endpoint that lacks a rule of the token endpoint.
 func sideDoor(name, row string, lacking idp.Defence) Flaw {
 	return Flaw{
 		Name: "refresh-side-door-" + name, Says: "There is a second refresh endpoint, at which this does not hold: " + string(lacking) + ".",
@@ -146,7 +146,7 @@ func matches(flaw func(name, row string, same func(good, sent string) bool) Flaw
 	return out
 }
 
-// made accepts one value, whatever was issued.
+// made accepts one value, whatever the server issued.
 func made(is func(sent string) bool) func(issued, sent string) bool {
 	return func(_, sent string) bool { return is(sent) }
 }
@@ -161,7 +161,7 @@ var bySecret = matches(func(name, row string, same func(good, sent string) bool)
 	return secretMatch(name, row, func(right, sent, _ string) bool { return same(right, sent) })
 })
 
-// refreshRows is one flaw for each row of the tables of token requests, refresh tokens and client secrets.
+// refreshRows has one flaw for each row of the tables of token requests, refresh tokens and client secrets.
 var refreshRows = slices.Concat(
 	tokenRows,
 	grantRows,

@@ -85,7 +85,7 @@ var otherRefusals = []Flaw{
 	},
 }
 
-// badChallenge is a challenge that is right for the first request, and not quoted for others.
+// badChallenge returns the flaw of a challenge that is right for the first request, and unquoted for others.
 func badChallenge(name, of, row string, when func(*http.Request) bool) Flaw {
 	return Flaw{
 		Name: "refusal-challenge-" + name, Says: "The challenge in the refusal " + of + " is not quoted.",
@@ -99,7 +99,7 @@ func credential(is func(v string) bool) func(*http.Request) bool {
 	return func(r *http.Request) bool { return is(r.Header.Get("Authorization")) }
 }
 
-// crash is a server error in place of a refusal, for a body that comes without a token.
+// crash returns the flaw of a server error instead of a refusal, for a body sent without a token.
 func crash(name, row string, when func(r *http.Request, body []byte) bool) Flaw {
 	return Flaw{
 		Name: "refusal-crash-" + name, Says: "A request without a token and with " + row + " is answered 500.",
@@ -116,7 +116,7 @@ func crash(name, row string, when func(r *http.Request, body []byte) bool) Flaw 
 	}
 }
 
-// before lets a function answer in place of the server; it says whether it did.
+// before lets a function answer instead of the server; the function reports whether it did.
 func before(answers func(w http.ResponseWriter, r *http.Request) bool) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -127,14 +127,14 @@ func before(answers func(w http.ResponseWriter, r *http.Request) bool) func(http
 	}
 }
 
-// peek reads the body, and leaves it to be read again.
+// peek reads the body and puts it back.
 func peek(r *http.Request) []byte {
-	body, _ := io.ReadAll(r.Body) // what is cut off is found out by the server
+	body, _ := io.ReadAll(r.Body) // the server notices if it is cut off
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	return body
 }
 
-// unquoted takes the quotes from the challenge of some refusals.
+// unquoted removes the quotes from the challenge of some refusals.
 func unquoted(when func(*http.Request) bool) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -146,7 +146,7 @@ func unquoted(when func(*http.Request) bool) func(http.Handler) http.Handler {
 	}
 }
 
-// heading bends the header of every answer.
+// heading changes the header of every answer.
 func heading(bend func(h http.Header)) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -161,7 +161,7 @@ type headed struct {
 	sent bool
 }
 
-// Unwrap lets streams be flushed.
+// Unwrap gives access to the Flusher.
 func (w *headed) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func (w *headed) WriteHeader(status int) {
@@ -179,7 +179,7 @@ func (w *headed) Write(b []byte) (int, error) {
 
 type unquoting struct{ http.ResponseWriter }
 
-// Unwrap lets streams be flushed.
+// Unwrap gives access to the Flusher.
 func (u *unquoting) Unwrap() http.ResponseWriter { return u.ResponseWriter }
 
 func (u *unquoting) WriteHeader(status int) {

@@ -14,7 +14,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/reference"
 )
 
-// answering bends the answer to a registration.
+// answering changes the answer to a registration.
 func answering(name, says, row string, bend func(members map[string]any), noticed string, also ...string) Flaw {
 	return Flaw{
 		Name: "dcr-" + name, Says: says, Row: row, Noticed: []string{noticed}, Also: also,
@@ -28,7 +28,7 @@ func answering(name, says, row string, bend func(members map[string]any), notice
 	}
 }
 
-// expiring bends client_secret_expires_at, where a secret is issued.
+// expiring changes client_secret_expires_at if a secret is issued.
 func expiring(name, says string, value any) Flaw {
 	return answering("secret-expires-"+name, says, "client_secret_basic", func(m map[string]any) {
 		if m["client_secret"] != nil {
@@ -37,7 +37,7 @@ func expiring(name, says string, value any) Flaw {
 	}, "AS-DCR-SECRET-EXPIRY", "AS-DCR-SUCCESS-SHAPE", "AS-DCR-NO-NULLS")
 }
 
-// redirecting bends the redirect URIs of the answer.
+// redirecting changes the redirect URIs of the answer.
 func redirecting(name, says, row string, bend func(uri string) string) Flaw {
 	return answering(name, says, row, func(m map[string]any) {
 		uris, _ := m["redirect_uris"].([]string)
@@ -49,7 +49,7 @@ func redirecting(name, says, row string, bend func(uri string) string) Flaw {
 	}, "AS-DCR-ECHO-METADATA", "AS-*")
 }
 
-// withSecrets bends how secrets are made.
+// withSecrets changes how secrets are made.
 func withSecrets(name, says, row string, of func(client string) string, noticed ...string) Flaw {
 	return Flaw{
 		Name: "dcr-" + name, Says: says, Row: row, Noticed: noticed,
@@ -59,7 +59,7 @@ func withSecrets(name, says, row string, of func(client string) string, noticed 
 }
 
 var registrationAnswers = []Flaw{
-	// A client that has no text for its client_id gets no further.
+	// A client whose client_id is not a string cannot continue.
 	answering("numeric-id", "client_id is a number.", "", func(m map[string]any) { m["client_id"] = 4711 }, "AS-DCR-SUCCESS-SHAPE", "AS-*"),
 	answering("issued-as-text", "client_id_issued_at is a date.", "",
 		func(m map[string]any) { m["client_id_issued_at"] = "2026-01-01T00:00:00Z" }, "AS-DCR-SUCCESS-SHAPE"),
@@ -118,7 +118,7 @@ var registrationAnswers = []Flaw{
 	{
 		Name: "dcr-known-by-turns", Says: "One of two processes knows a client.", Row: "do all processes share one store",
 		Bend:    behaviour(func(b *idp.Behaviour) { b.ForgetsClient = func(n int) bool { return n%3 == 2 } }),
-		Noticed: []string{"AS-DCR-CLIENT-USABLE"}, Also: []string{"AS-*"}, // by turns, each that uses a client
+		Noticed: []string{"AS-DCR-CLIENT-USABLE"}, Also: []string{"AS-*"}, // each check that uses a client, sometimes
 	},
 	{
 		Name: "as-registration-unchallenged", Says: "Registration needs a token, and the 401 has no challenge.", Row: "no initial access token",
@@ -149,13 +149,13 @@ func redirectTaken(name, uri, noticed string) Flaw {
 	}
 }
 
-// seenIn is a flaw with another row.
+// seenIn returns a flaw that shows in another row.
 func seenIn(row string, f Flaw) Flaw {
 	f.Row = row
 	return f
 }
 
-// redirectsRead registers a member redirect_uris that is not a list of redirect URIs.
+// redirectsRead accepts a redirect_uris member that is not a list of redirect URIs.
 func redirectsRead(name, says, row, noticed string, read func(v any) any) Flaw {
 	return Flaw{
 		Name: "dcr-" + name, Says: says, Row: row, Noticed: []string{noticed},
@@ -270,7 +270,7 @@ var redirectsTaken = []Flaw{
 		}),
 }
 
-// eachRedirect bends each redirect URI of a list.
+// eachRedirect changes each redirect URI of a list.
 func eachRedirect(bend func(uri string) any) func(v any) any {
 	return func(v any) any {
 		list, _ := v.([]any)
@@ -284,7 +284,7 @@ func eachRedirect(bend func(uri string) any) func(v any) any {
 	}
 }
 
-// patterned registers a pattern, and sends answers to what it matches.
+// patterned registers a pattern, and sends answers to any URI that matches it.
 func patterned(name, says, row, pattern, matched string) Flaw {
 	return Flaw{
 		Name: "dcr-pattern-" + name, Says: says, Row: row, Noticed: []string{"AS-DCR-WILDCARD"},
@@ -295,7 +295,7 @@ func patterned(name, says, row, pattern, matched string) Flaw {
 	}
 }
 
-// bodyCrashing answers a body with 500.
+// bodyCrashing answers some bodies with 500.
 func bodyCrashing(name, says, row string, on func(mediaType, body string) bool) Flaw {
 	return Flaw{
 		Name: "dcr-crashes-on-" + name, Says: says, Row: row, Noticed: []string{"AS-DCR-MALFORMED-BODY"},
@@ -303,7 +303,7 @@ func bodyCrashing(name, says, row string, on func(mediaType, body string) bool) 
 	}
 }
 
-// registering makes a registration of a body that is none.
+// registering registers a client from a body that is not a registration.
 func registering(name, says, row string, of func(mediaType, body string) bool) Flaw {
 	return Flaw{
 		Name: "dcr-registers-" + name, Says: says, Row: row, Noticed: []string{"AS-DCR-MALFORMED-BODY"},
@@ -330,7 +330,7 @@ func typeIs(text string) func(mediaType, body string) bool {
 	return func(mediaType, _ string) bool { return mediaType == text }
 }
 
-// refusingWith bends the answer to what is refused.
+// refusingWith changes the answer to a refused registration.
 func refusingWith(name, says, row string, bend func(status *int, mediaType *string, members map[string]any)) Flaw {
 	return Flaw{
 		Name: "dcr-error-" + name, Says: says, Row: row, Noticed: []string{"AS-DCR-ERROR-SHAPE"}, Also: []string{"AS-DCR-*"},
@@ -338,7 +338,7 @@ func refusingWith(name, says, row string, bend func(status *int, mediaType *stri
 	}
 }
 
-// typesTaken confirms grant and response types that do not fit.
+// typesTaken confirms grant and response types that do not fit together.
 func typesTaken(name, row, grant, response string) Flaw {
 	return Flaw{
 		Name: "dcr-types-" + name, Says: fmt.Sprintf("grant_types %s is confirmed with response_types %s.", grant, response), Row: row,
@@ -402,7 +402,7 @@ var registrationRows = []Flaw{
 	typesTaken("refresh-alone", "refresh_token with code", "refresh_token", "code"),
 }
 
-// fetching has a server on the internet fetch what a member names, from its own machine.
+// fetching makes a server on the internet fetch the URL in a member, from any address.
 func fetching(name, row, scheme string) Flaw {
 	return Flaw{
 		Name: "dcr-fetches-" + name, Says: "A server on the internet fetches " + row + " from its own machine.", Row: row,
@@ -415,7 +415,7 @@ func fetching(name, row, scheme string) Flaw {
 	}
 }
 
-// managing lets a registration be managed with another token than its own.
+// managing accepts another token than the registration's own for its management.
 func managing(name, says, row string, with func(method, token, own string) bool) Flaw {
 	return Flaw{
 		Name: "dcrm-" + name, Says: says, Row: row, Noticed: []string{"AS-DCRM-TOKEN-REQUIRED"},
@@ -424,7 +424,7 @@ func managing(name, says, row string, with func(method, token, own string) bool)
 	}
 }
 
-// updating stores a member of an update without a look at it.
+// updating stores a member of an update without validation.
 func updating(name, says, row, member string) Flaw {
 	return Flaw{
 		Name: "dcrm-update-" + name, Says: says, Row: row, Noticed: []string{"AS-DCRM-UPDATE-REVALIDATES"},
@@ -432,7 +432,7 @@ func updating(name, says, row, member string) Flaw {
 	}
 }
 
-// outliving has something of a client work after it is deleted.
+// outliving keeps something of a client valid after the client is deleted.
 func outliving(name, says, row string) Flaw {
 	return Flaw{
 		Name: "dcrm-deleted-" + name, Says: says, Row: row, Noticed: []string{"AS-DCRM-DELETE"},
@@ -440,7 +440,7 @@ func outliving(name, says, row string) Flaw {
 	}
 }
 
-// choosing keeps a member that is the server's to choose.
+// choosing keeps a client's value for a member that the server must choose.
 func choosing(name, says, row, member string) Flaw {
 	return Flaw{
 		Name: "dcr-chosen-" + name, Says: says, Row: row, Noticed: []string{"AS-DCR-NO-CLIENT-CHOSEN-IDS"}, Also: []string{"AS-DCRM-*"},
@@ -448,7 +448,7 @@ func choosing(name, says, row, member string) Flaw {
 	}
 }
 
-// statementBelieved takes metadata from a software statement.
+// statementBelieved accepts metadata from an unverified software statement.
 func statementBelieved(name, says, row string, of func(header map[string]any, signature string) bool) Flaw {
 	return Flaw{
 		Name: "dcr-believes-" + name, Says: says, Row: row, Noticed: []string{"AS-DCR-SOFTWARE-STATEMENT"},
@@ -456,7 +456,7 @@ func statementBelieved(name, says, row string, of func(header map[string]any, si
 	}
 }
 
-// confirming confirms a grant by which nobody is asked.
+// confirming confirms a grant type that involves no user.
 func confirming(name, row, grant string) Flaw {
 	return Flaw{
 		Name: "dcr-confirms-" + name, Says: "A client that registers itself is confirmed the grant " + grant + ".", Row: row,
@@ -498,7 +498,7 @@ var registrationRights = []Flaw{
 		Name: "dcr-tells-by-path", Says: "GET with a client_id in the path tells anybody of that client.", Row: "GET with client_id in the path",
 		Bend: behaviour(func(b *idp.Behaviour) {
 			b.TellsOf = "path"
-			b.Response = func(_ string, members map[string]any) { // no client configuration endpoint, which would be the same address
+			b.Response = func(_ string, members map[string]any) { // no client configuration endpoint: it would be the same address
 				delete(members, "registration_client_uri")
 				delete(members, "registration_access_token")
 			}

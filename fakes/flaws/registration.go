@@ -47,7 +47,7 @@ var registrations = []Flaw{
 		"AS-TOKEN-GRANT-TYPE-ERRORS"),
 	one("dcr-localhost-only", idp.LoopbackRegistered, "AS-DCR-LOOPBACK-ACCEPTED", "AS-DCR-SUPPORTED", "AS-TOKEN-CODE-BOUND-REDIRECT"),
 	one("dcr-believes-statements", idp.NoUnsignedStatements, "AS-DCR-SOFTWARE-STATEMENT"),
-	// Every registration changes the client of all other checks.
+	// Every registration changes the client that all other checks use.
 	alsoNoticed(one("dcr-one-client-for-all", idp.DistinctClients, "AS-DCR-NO-SHARED-UPSTREAM", "AS-*"), "AS-DCR-IDS-UNIQUE-RANDOM"),
 	one("dcrm-any-token", idp.ManagementToken, "AS-DCRM-TOKEN-REQUIRED"),
 	one("dcrm-update-unchecked", idp.RevalidateUpdates, "AS-DCRM-UPDATE-REVALIDATES"),
@@ -242,7 +242,7 @@ var clientDocuments = []Flaw{
 	},
 }
 
-// publishedSecret lets the secret in a document of one method authenticate its client.
+// publishedSecret accepts the secret in a document as the client's authentication, for one method.
 func publishedSecret(method, row string) Flaw {
 	return Flaw{
 		Name: "cimd-secret-" + method, Says: "A secret in a document authenticates its client: " + row + ".",
@@ -251,7 +251,7 @@ func publishedSecret(method, row string) Flaw {
 	}
 }
 
-// rememberedFailure has one kind of failure of a document remembered.
+// rememberedFailure remembers one kind of failure to fetch a document.
 func rememberedFailure(name, row, reason string) Flaw {
 	return Flaw{
 		Name: "cimd-remembers-" + name, Says: "What went wrong with a document is remembered: " + row + ".",
@@ -262,7 +262,7 @@ func rememberedFailure(name, row, reason string) Flaw {
 	}
 }
 
-// followed has one kind of redirect followed.
+// followed follows one kind of redirect.
 func followed(row string, status int, prefix string) Flaw {
 	return Flaw{
 		Name: "cimd-follows-" + strings.ReplaceAll(row, " ", "-"), Says: "A redirect to a document is followed: " + row + ".",
@@ -274,7 +274,7 @@ func followed(row string, status int, prefix string) Flaw {
 	}
 }
 
-// dialled has documents fetched from one kind of special-use address.
+// dialled fetches documents from one kind of special-use address.
 func dialled(row string, is func(host string) bool) Flaw {
 	return Flaw{
 		Name: "cimd-dials-" + strings.ReplaceAll(row, " ", "-"), Says: "A document is fetched from a special-use address: " + row + ".",
@@ -283,7 +283,7 @@ func dialled(row string, is func(host string) bool) Flaw {
 	}
 }
 
-// otherHost has the consent page show another host than that of the redirect URI.
+// otherHost makes the consent page show another host than that of the redirect URI.
 func otherHost(name, row string, shown func(registered []string, requested string) string) Flaw {
 	return Flaw{
 		Name: "cimd-shows-" + name, Says: "The consent page does not show where the answer goes: " + row + ".",
@@ -292,7 +292,7 @@ func otherHost(name, row string, shown func(registered []string, requested strin
 	}
 }
 
-// documentLink shows an address of a document as it is.
+// documentLink shows an address from a document without escaping.
 func documentLink(member string) Flaw {
 	return Flaw{
 		Name: "cimd-links-" + member, Says: "The consent page links " + member + " of a document as it is.", Row: member,
@@ -301,7 +301,7 @@ func documentLink(member string) Flaw {
 	}
 }
 
-// refusesLoopback registers no client with one loopback redirect URI.
+// refusesLoopback refuses to register one loopback redirect URI.
 func refusesLoopback(name, row, uri string) Flaw {
 	return Flaw{
 		Name: "dcr-refuses-" + name, Says: "The redirect URI " + uri + " cannot be registered.", Row: row,

@@ -20,7 +20,7 @@ func lacks[D idp.Defence | mcpserver.Defence](defences ...D) func(o *reference.O
 	}
 }
 
-// responses bends what an endpoint of the authorization server answers.
+// responses changes the answers of an endpoint of the authorization server.
 func responses(endpoint string, bend func(members map[string]any)) func(o *reference.Options) {
 	return behaviour(func(b *idp.Behaviour) {
 		b.Response = func(at string, members map[string]any) {
@@ -31,12 +31,12 @@ func responses(endpoint string, bend func(members map[string]any)) func(o *refer
 	})
 }
 
-// one makes the flaw of a server that lacks a single defence, which says what the flaw is.
+// one returns the flaw of a server that lacks a single defence. The defence describes the flaw.
 func one(name string, d idp.Defence, noticed string, also ...string) Flaw {
 	return Flaw{Name: name, Says: "The server does without this: " + string(d) + ".", Bend: lacks(d), Noticed: []string{noticed}, Also: also}
 }
 
-// alsoNoticed has further checks that must notice a flaw.
+// alsoNoticed adds checks that must notice a flaw.
 func alsoNoticed(f Flaw, ids ...string) Flaw {
 	f.Noticed = append(f.Noticed, ids...)
 	return f
@@ -46,7 +46,7 @@ var tokenEndpoint = []Flaw{
 	{
 		Name: "as-wrong-error", Says: "An unknown client is told invalid_grant.",
 		Bend: behaviour(func(b *idp.Behaviour) { b.UnknownError = "invalid_grant" }), Noticed: []string{"AS-TOKEN-UNKNOWN-CLIENT"},
-		// Every check that expects a client to be told that it is not known: the error is the same for a wrong secret.
+		// Every check that expects an error about an unknown client: the error is the same for a wrong secret.
 		Also: []string{"AS-DCR-SECRET-WORKS", "AS-TOKEN-*", "AS-REFRESH-CONFIDENTIAL-AUTH", "AS-REVOKE-CLIENT-AUTH", "AS-PAR-BASIC",
 			"AS-CIMD-KEY-AUTH-ENFORCED", "AS-TX-VALIDATION", "AS-CC-ASSERTION-REJECTED"},
 	},
@@ -89,7 +89,7 @@ var tokenEndpoint = []Flaw{
 	one("token-two-clients", idp.OneClient, "AS-TOKEN-TWO-METHODS",
 		"AS-CC-SECRET-FLOW", "AS-DCR-NO-PRIVILEGED-GRANTS", "AS-DCR-SECRET-WORKS", "AS-META-AUTH-METHODS-TRUE",
 		"AS-REFRESH-BOUND-CLIENT", "AS-TOKEN-CODE-BOUND-CLIENT", "AS-TOKEN-SECRET-BASIC"),
-	// No error has the status of one.
+	// Other checks expect a status that fits an error.
 	one("token-error-with-200", idp.ErrorShape, "AS-TOKEN-ERROR-SHAPE",
 		"AS-CC-*", "AS-CIMD-KEY-AUTH-ENFORCED", "AS-CONSENT-REVOCABLE", "AS-DCR-NO-PRIVILEGED-GRANTS", "AS-DCR-SECRET-WORKS",
 		"AS-DCRM-DELETE",

@@ -10,7 +10,7 @@ import (
 	"github.com/mcpauth/conformance/fixtures/seeded"
 )
 
-// sessionIDs are flaws of session ids, and of what they are enough for: one for each kind of request.
+// sessionIDs are flaws of session ids, and of the requests for which an id is enough: one for each kind of request.
 var sessionIDs = []Flaw{
 	aloneFlaw("ping", "ping", holds(`"ping"`)),
 	aloneFlaw("tool-call", "a call of a tool", holds(`"tools/call"`)),
@@ -131,7 +131,7 @@ var sharedSessions = []Flaw{
 	weakNameFlaw("task-longer", "RS-SESSION-TASK-OWNERSHIP", "one character more", func(p *mcpserver.Policy) { p.TakesTask = continued }),
 }
 
-// renewedSessions are seen after a login.
+// renewedSessions show after a login.
 var renewedSessions = []Flaw{{
 	Name: "session-ends-with-refresh", Says: "A session belongs to the token that opened it, also after a refresh.",
 	Bend: lacks(mcpserver.SessionOutlivesToken), Noticed: []string{"RS-SESSION-TOKEN-RENEWAL"}, Row: "a refreshed token",
@@ -193,7 +193,7 @@ func weakNameFlaw(name, check, row string, bend func(p *mcpserver.Policy)) Flaw 
 	return Flaw{Name: name, Says: "A name is found by another one: " + row + ".", Bend: policy(bend), Noticed: []string{check}, Row: row}
 }
 
-// uuid is a random UUID that says it is of a version.
+// uuid returns a random UUID that claims to be of a version.
 func uuid(version byte) string {
 	text := []byte(fmt.Sprintf("%x", seeded.Fakes.Bytes(16)))
 	text[12], text[16] = version, 'a'

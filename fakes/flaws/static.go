@@ -109,7 +109,7 @@ var static = []Flaw{
 	falls("type", "garbage, with the type said to be api_key", func(h http.Header) bool { return h.Get("X-Auth-Type") != "" }),
 }
 
-// falls is a server that serves the bearer of a credential which is not good as another user.
+// falls returns the flaw of a server that treats the bearer of some bad credentials as another user.
 func falls(name, row string, bad func(h http.Header) bool) Flaw {
 	return Flaw{
 		Name: "falls-through-" + name, Says: "A credential that is not good leads to another user: " + row + ".",

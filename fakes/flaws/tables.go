@@ -15,8 +15,8 @@ import (
 	"github.com/mcpauth/conformance/fakes/reference"
 )
 
-// wholeTables are servers without one defence, which turn each row of a table by itself: a row whose bait has a second fault is named by
-// no finding, and TestEveryFlawIsNoticed tells it.
+// wholeTables are servers without one defence, each of which turns one row of a table. No finding names a row whose request has a second
+// fault: TestEveryFlawIsNoticed reports that.
 var wholeTables = []Flaw{
 	overlooked(mcpserver.Signature, "RS-TOKEN-SIG-STRIPPED", "RS-TOKEN-KEY-CONFUSION", "RS-TOKEN-UNKNOWN-KID", "RS-TOKEN-KID-INJECTION",
 		"RS-TOKEN-EMBEDDED-JWK", "RS-TOKEN-JKU-X5U", "RS-TOKEN-CRIT-UNKNOWN", "RS-TOKEN-WEAK-SECRET",
@@ -266,7 +266,7 @@ var (
 	looseName       = regexp.MustCompile(`"name":"([A-Za-z_]+) ?"`)
 )
 
-// readLoosely is the message that a lenient parser finds in a body, and whether the body is odd.
+// readLoosely returns the message that a lenient parser finds in a body, and whether the body is malformed.
 func readLoosely(body string) (message string, odd bool) {
 	if !strings.Contains(body, `"tools/call"`) {
 		return body, false
@@ -285,7 +285,7 @@ func readLoosely(body string) (message string, odd bool) {
 	return message, message != body || strings.Contains(body, `"tools/list","method"`)
 }
 
-// large crashes on long bodies that come without a token.
+// large crashes on long bodies sent without a token.
 func large(name string, when func(body []byte) bool) Flaw {
 	f := crash("large", "bytes without a token", func(_ *http.Request, body []byte) bool { return when(body) })
 	f.Name, f.Noticed = name, []string{"RS-ABUSE-BODY-LIMIT"}
@@ -293,17 +293,17 @@ func large(name string, when func(body []byte) bool) Flaw {
 	return f
 }
 
-// claimOf is a claim of the JWT in an Authorization field, if it is a text.
+// claimOf returns a string claim of the JWT in an Authorization field.
 func claimOf(field, name string) string {
 	parts := strings.Split(field, ".")
 	b, _ := base64.RawURLEncoding.DecodeString(parts[min(1, len(parts)-1)])
 	var claims map[string]any
-	_ = json.Unmarshal(b, &claims) // of another token, nothing
+	_ = json.Unmarshal(b, &claims) // nothing for another kind of token
 	text, _ := claims[name].(string)
 	return text
 }
 
-// crashingOn is a server that answers 500 to some Authorization fields.
+// crashingOn returns the flaw of a server that answers 500 to some Authorization fields.
 func crashingOn(name, says, noticed string, on func(fields []string) bool) Flaw {
 	return Flaw{
 		Name: name, Says: says, Noticed: []string{noticed}, Also: []string{"RS-*"},
@@ -319,13 +319,13 @@ func crashingOn(name, says, noticed string, on func(fields []string) bool) Flaw 
 	}
 }
 
-// unversioned is a flaw of a server that does not compare versions either.
+// unversioned changes a flaw so that the server does not compare versions either.
 func unversioned(f Flaw) Flaw {
 	f.Bend = all(f.Bend, lacks(mcpserver.CheckVersion))
 	return f
 }
 
-// decodesTo reports that a credential is JSON in base64url that holds a text.
+// decodesTo matches credentials that are JSON in base64url and contain a text.
 func decodesTo(text string) func(credential string) bool {
 	return func(v string) bool {
 		b, _ := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(v, "Bearer "))
@@ -333,7 +333,7 @@ func decodesTo(text string) func(credential string) bool {
 	}
 }
 
-// scopeChallenged has another challenge in the refusals of a scope.
+// scopeChallenged sends another challenge with refusals for a missing scope.
 func scopeChallenged(name, noticed, field string) Flaw {
 	return Flaw{
 		Name: "scope-challenge-" + name, Says: "The challenge for a missing scope is not as others are: " + name + ".",
@@ -342,7 +342,7 @@ func scopeChallenged(name, noticed, field string) Flaw {
 	}
 }
 
-// challenged has another challenge for one cause of a refusal.
+// challenged sends another challenge for one cause of a refusal.
 func challenged(name, noticed, row, cause, field string) Flaw {
 	return Flaw{
 		Name: "challenge-" + name, Says: "The challenge for a bad token is not as the first one: " + name + ".",
@@ -369,7 +369,7 @@ func tablesFlaw(name, says, noticed string, bend func(p *mcpserver.Policy)) Flaw
 	return Flaw{Name: name, Says: says, Bend: policy(bend), Noticed: []string{noticed}, Also: []string{"RS-*"}}
 }
 
-// overlooked is a server that does not judge one part of a token.
+// overlooked returns the flaw of a server that does not check one part of a token.
 func overlooked(part string, noticed ...string) Flaw {
 	return Flaw{
 		Name: "overlooked-" + part, Says: "Of a token, this is not judged: " + part + ".", Noticed: noticed, Also: []string{"RS-*"},
@@ -379,7 +379,7 @@ func overlooked(part string, noticed ...string) Flaw {
 	}
 }
 
-// tokenAnywhere is a server that finds what looks like a JWT in a place where none belongs.
+// tokenAnywhere returns the flaw of a server that accepts a JWT from a place that is not for tokens.
 func tokenAnywhere(place string, in func(r *http.Request) string, noticed ...string) Flaw {
 	return Flaw{
 		Name: "token-anywhere-in-" + place, Says: "A token is found anywhere in the " + place + ".", Noticed: noticed, Also: []string{"RS-*"},
@@ -396,7 +396,7 @@ func tokenAnywhere(place string, in func(r *http.Request) string, noticed ...str
 
 var aJWT = regexp.MustCompile(`eyJ[\w-]+\.[\w-]+\.[\w-]+`)
 
-// resembles reports that one of two values is a near miss of the other.
+// resembles reports whether one of two values is a near miss of the other.
 func resembles(right, sent string) bool {
 	if len(right) < 2 {
 		return false
@@ -413,7 +413,7 @@ func resembles(right, sent string) bool {
 		swapCase(right) == sent
 }
 
-// oddClaims reports that the claims of a token have a form that no ordinary token has.
+// oddClaims reports whether the claims of a token have a form that no ordinary token has.
 func oddClaims(token string) bool {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
@@ -431,7 +431,7 @@ func oddClaims(token string) bool {
 		claims["__proto__"] != nil || claims["constructor"] != nil || strings.Contains(string(b), "[[[[")
 }
 
-// refusalsWith bends every refusal: it writes something into the body, or takes the challenge away.
+// refusalsWith changes every refusal: it writes a text into the body, or removes the challenge.
 func refusalsWith(name, says, noticed string, body func(w http.ResponseWriter)) Flaw {
 	return Flaw{
 		Name: "refusals-with-" + name, Says: says, Noticed: []string{noticed}, Also: []string{"RS-*"},
@@ -450,7 +450,7 @@ type spoiling struct {
 	body func(w http.ResponseWriter)
 }
 
-// Unwrap lets streams be flushed.
+// Unwrap gives access to the Flusher.
 func (w *spoiling) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func (w *spoiling) WriteHeader(status int) {

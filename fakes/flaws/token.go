@@ -19,10 +19,10 @@ import (
 type tokenRequest struct {
 	*http.Request
 	body string
-	form url.Values // of the body, if it is one
+	form url.Values // of the body, if it is a form
 }
 
-// becomes has the token endpoint read another form.
+// becomes makes the token endpoint read another form.
 func (r *tokenRequest) becomes(form url.Values) {
 	r.Method, r.URL.RawQuery, r.body = http.MethodPost, "", form.Encode()
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -43,11 +43,11 @@ func aroundToken(serve func(w http.ResponseWriter, r *http.Request, next http.Ha
 	}
 }
 
-// atToken puts something before the token endpoint. It answers a request, and returns true, or lets it pass.
+// atToken runs a function before the token endpoint. The function answers a request and returns true, or passes it on.
 func atToken(before func(w http.ResponseWriter, r *tokenRequest) bool) func(o *reference.Options) {
 	return aroundToken(func(w http.ResponseWriter, req *http.Request, next http.Handler) {
-		body, _ := io.ReadAll(io.LimitReader(req.Body, 4<<20)) // what is missing is refused by the endpoint
-		form, _ := url.ParseQuery(string(body))                // empty for what is not a form
+		body, _ := io.ReadAll(io.LimitReader(req.Body, 4<<20)) // the endpoint refuses an incomplete body
+		form, _ := url.ParseQuery(string(body))                // empty for any other body
 		r := &tokenRequest{Request: req.Clone(req.Context()), body: string(body), form: form}
 		if before(w, r) {
 			return
@@ -57,12 +57,12 @@ func atToken(before func(w http.ResponseWriter, r *tokenRequest) bool) func(o *r
 	})
 }
 
-// tokenRewriting has the token endpoint read some requests otherwise.
+// tokenRewriting changes some requests before the token endpoint reads them.
 func tokenRewriting(rewrite func(r *tokenRequest)) func(o *reference.Options) {
 	return atToken(func(_ http.ResponseWriter, r *tokenRequest) bool { rewrite(r); return false })
 }
 
-// tokenAnswering has the token endpoint answer some requests in this way.
+// tokenAnswering makes the token endpoint answer some requests in this way.
 func tokenAnswering(status int, mediaType, body string, which func(r *tokenRequest) bool) func(o *reference.Options) {
 	return atToken(func(w http.ResponseWriter, r *tokenRequest) bool {
 		if !which(r) {
@@ -98,7 +98,7 @@ func tokenHeaders(change func(r *http.Request, h http.Header)) func(o *reference
 	})
 }
 
-// tokenFlaw is a flaw of one row of a check of the token endpoint.
+// tokenFlaw returns a flaw that one row of a check of the token endpoint notices.
 func tokenFlaw(id, name, says, row string, bend func(o *reference.Options), also ...string) Flaw {
 	return Flaw{Name: "token-" + name, Says: says, Row: row, Bend: bend, Noticed: []string{id}, Also: also}
 }
@@ -111,7 +111,7 @@ func ofMediaType(end string) func(r *tokenRequest) bool {
 	return func(r *tokenRequest) bool { return strings.HasSuffix(r.Header.Get("Content-Type"), end) }
 }
 
-// isGrant reports that a request is of a grant with these parameters and no others that matter.
+// isGrant matches requests of a grant with this parameter and no others that matter.
 func isGrant(grant, name, value string) func(r *tokenRequest) bool {
 	return func(r *tokenRequest) bool { return r.form.Get("grant_type") == grant && r.form.Get(name) == value }
 }
@@ -124,12 +124,12 @@ func codeMatch(name, row string, same func(issued, sent string) bool) Flaw {
 	}
 }
 
-// answersWith bends the token response.
+// answersWith changes the token response.
 func answersWith(id, name, says, row string, bend func(members map[string]any), also ...string) Flaw {
 	return tokenFlaw(id, name, says, row, responses("/token", bend), also...)
 }
 
-// repeatedAtToken is a flaw for each parameter that may be repeated, and each place of the wrong value.
+// repeatedAtToken returns a flaw for each parameter that may be repeated, and each place of the wrong value.
 func repeatedAtToken() (out []Flaw) {
 	for _, name := range []string{"client_id", "code", "code_verifier", "grant_type", "redirect_uri"} {
 		for place, row := range map[string]string{"first": "a wrong value last", "last": "the right value last"} {
@@ -146,7 +146,7 @@ func repeatedAtToken() (out []Flaw) {
 	return out
 }
 
-// readsJSON has the token endpoint read JSON, and skip PKCE for some verifiers.
+// readsJSON makes the token endpoint read JSON, and skip PKCE for some verifiers.
 func readsJSON(name, row string, skips func(verifier any, is bool) bool) Flaw {
 	says := "JSON is read, and PKCE skipped for " + row + "."
 	return tokenFlaw("AS-TOKEN-JSON-BODY", "json-"+name, says, row, tokenRewriting(func(r *tokenRequest) {
@@ -354,9 +354,9 @@ var tokenRows = slices.Concat(
 	},
 )
 
-// kindOf tells what the reference issued by its form.
+// kindOf recognizes the kind of a value that the reference issued by its form.
 func kindOf(value string) string {
-	header, _ := base64.RawURLEncoding.DecodeString(strings.Split(value, ".")[0]) // nothing for what is not a JWT
+	header, _ := base64.RawURLEncoding.DecodeString(strings.Split(value, ".")[0]) // nothing for a value that is not a JWT
 	switch {
 	case strings.Contains(string(header), "at+jwt"):
 		return "access"
@@ -370,7 +370,7 @@ func kindOf(value string) string {
 	return ""
 }
 
-// confused is a flaw that accepts one kind of token for another.
+// confused returns the flaw of a server that accepts one kind of token for another.
 func confused(name, row, kind string, bend func(b *idp.Behaviour, same func(issued, sent string) bool)) Flaw {
 	return tokenFlaw("AS-TOKEN-TYPE-CONFUSION", "confuses-"+name, "The server accepts "+row+".", row, behaviour(func(b *idp.Behaviour) {
 		bend(b, made(func(sent string) bool { return kindOf(sent) == kind }))
@@ -380,22 +380,22 @@ func confused(name, row, kind string, bend func(b *idp.Behaviour, same func(issu
 func asCode(b *idp.Behaviour, same func(issued, sent string) bool)    { b.TakesCode = same }
 func asRefresh(b *idp.Behaviour, same func(issued, sent string) bool) { b.TakesRefresh = same }
 
-// acceptedTokens are the checks on the MCP server which fail where it refuses the tokens of a login.
+// acceptedTokens are the checks of the MCP server that fail if it refuses the tokens of a login.
 var acceptedTokens = []string{"RS-AUD-MATCHES-PRM", "RS-SCOPE-DOWNSCOPED-OK"}
 
-// withoutClaim has access tokens without a claim, which others demand too.
+// withoutClaim makes access tokens without a claim that others require.
 func withoutClaim(name string, also ...string) Flaw {
 	return tokenFlaw("AS-TOKEN-JWT-CLAIMS", "no-"+strings.ReplaceAll(name, "_", "-"), "Access tokens have no "+name+".", name+" is absent",
 		behaviour(func(b *idp.Behaviour) { b.AccessToken = func(_, claims map[string]any) { delete(claims, name) } }), also...)
 }
 
-// codeRedirect is a comparison of redirect URIs at the token endpoint that is too weak.
+// codeRedirect returns the flaw of a comparison of redirect URIs at the token endpoint that is too weak.
 func codeRedirect(name, row string, same func(right, sent string) bool) Flaw {
 	return tokenFlaw("AS-TOKEN-CODE-BOUND-REDIRECT", "redirect-"+name, "The redirect_uri of a token request is accepted: "+row+".", row,
 		behaviour(func(b *idp.Behaviour) { b.TakesCodeRedirect = same }), "AS-TOKEN-DUPLICATE-PARAMS")
 }
 
-// credentialsOf is a public client that gets a token for itself.
+// credentialsOf returns the flaw of a server that issues a token to a public client for itself.
 func credentialsOf(name, row string, takes func(secret string) bool) Flaw {
 	return tokenFlaw("AS-TOKEN-CLIENT-CREDENTIALS-PUBLIC", "public-"+name, "A public client acts for itself: "+row+".", row,
 		behaviour(func(b *idp.Behaviour) { b.TakesPublic = takes }), "AS-DCR-NO-PRIVILEGED-GRANTS", "AS-META-GRANTS-MATCH-BEHAVIOUR",
@@ -413,7 +413,7 @@ func passwordGrant(name, row string, refused func(r *tokenRequest) bool) Flaw {
 
 func byHeader(r *tokenRequest) bool { return r.Header.Get("Authorization") != "" }
 
-// grantRows is one flaw for each row about who may use a code or a grant.
+// grantRows has one flaw for each row about who may use a code or a grant.
 var grantRows = []Flaw{
 	confused("access-as-code", "an access token as code", "access", asCode),
 	confused("refresh-as-code", "a refresh token as code", "refresh", asCode),
@@ -467,7 +467,7 @@ var grantRows = []Flaw{
 	rowed("token-client-by-body", "Basic of another client than the client_id", idp.OneClient, "AS-TOKEN-TWO-METHODS", "AS-*"),
 }
 
-// tokenEcho answers with an error, where it is asked for.
+// tokenEcho answers some requests with an error that quotes them.
 func tokenEcho(w http.ResponseWriter, body string, asked bool) bool {
 	if asked {
 		w.Header().Set("Content-Type", "application/json")
@@ -490,12 +490,12 @@ func tokenAllowing(origin string) func(o *reference.Options) {
 	})
 }
 
-// tokenStored lets answers of a grant be stored.
+// tokenStored allows caches to store the answers of a grant.
 func tokenStored(grant string) func(o *reference.Options) {
 	return atGrant(grant, func(h http.Header) { h.Del("Cache-Control") })
 }
 
-// atGrant changes the header of the answers to requests of a grant.
+// atGrant changes the header of answers to requests of a grant.
 func atGrant(grant string, change func(h http.Header)) func(o *reference.Options) {
 	return func(o *reference.Options) {
 		tokenHeaders(func(r *http.Request, h http.Header) {

@@ -10,7 +10,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/reference"
 )
 
-// otherTransport are the flaws of one row each.
+// otherTransport are flaws that one row each notices.
 var otherTransport = []Flaw{
 	originFlaw("own-at-the-front", "the own origin with a domain at its end",
 		func(origin, own string) bool { return strings.HasPrefix(origin, own+".") }),
@@ -37,7 +37,7 @@ var otherTransport = []Flaw{
 	}),
 	unlookedAt("text", "POST as text/plain", func(r *http.Request) bool {
 		text := strings.HasPrefix(r.Header.Get("Content-Type"), "text/plain")
-		if text { // it is accepted besides
+		if text { // the server accepts it too
 			r.Header.Set("Content-Type", "application/json")
 		}
 		return text
@@ -91,11 +91,11 @@ var otherTransport = []Flaw{
 		Name: "store-not-shared", Says: "Every second connection reaches an instance that does not know the token.",
 		Bend:    func(o *reference.Options) { o.Wrap = everySecond() },
 		Noticed: []string{"RS-TRANSPORT-CONNECTION-IDENTITY"}, Row: "of 6 tries",
-		Also: []string{"RS-*"}, // whoever comes by such a connection
+		Also: []string{"RS-*"}, // every check whose request uses such a connection
 	},
 }
 
-// originFlaw takes a foreign origin for the own one.
+// originFlaw accepts a foreign origin as its own.
 func originFlaw(name, row string, taken func(origin, own string) bool) Flaw {
 	return Flaw{
 		Name: "origin-" + name, Says: "The Origin is accepted of " + row + ".",
@@ -111,13 +111,13 @@ func originFlaw(name, row string, taken func(origin, own string) bool) Flaw {
 	}
 }
 
-// nameFlaw takes some Mcp-Name fields for the name in the message.
+// nameFlaw accepts some Mcp-Name fields that differ from the name in the message.
 func nameFlaw(name, row string, taken func(names []string) bool) Flaw {
 	return mismatchFlaw("header-name-"+name, row, "Mcp-Name", func(m *calledTool) string { return m.Params.Name },
 		func(names []string, _ string) bool { return taken(names) })
 }
 
-// parameterFields are seen where the tools are declared: no other tool is called.
+// parameterFields show if the tools are declared: no other tool is called.
 var parameterFields = []Flaw{
 	paramFlaw("missing", "no Mcp-Param-Region", func(values []string, _ string) bool { return len(values) == 0 }),
 	paramFlaw("other", "Mcp-Param-Region with another value", func(values []string, region string) bool {
@@ -137,12 +137,12 @@ var parameterFields = []Flaw{
 	}),
 }
 
-// paramFlaw takes some fields of a parameter for the value in the message.
+// paramFlaw accepts some fields of a parameter that differ from the value in the message.
 func paramFlaw(name, row string, taken func(values []string, region string) bool) Flaw {
 	return mismatchFlaw("header-param-"+name, row, "Mcp-Param-Region", func(m *calledTool) string { return m.Params.Arguments.Region }, taken)
 }
 
-// calledTool is what header fields repeat of a message.
+// calledTool holds the values of a message that header fields repeat.
 type calledTool struct {
 	Params struct {
 		Name      string `json:"name"`
@@ -152,7 +152,7 @@ type calledTool struct {
 	} `json:"params"`
 }
 
-// mismatchFlaw has the server read the value in the message where a header field repeats it in a form that it accepts.
+// mismatchFlaw makes the server use the value in the message if the header field that repeats it has a form that the flaw accepts.
 func mismatchFlaw(name, row, field string, value func(*calledTool) string, accepted func(values []string, value string) bool) Flaw {
 	return Flaw{
 		Name: name, Says: "Not compared with the message: " + row + ".",
@@ -169,7 +169,7 @@ func mismatchFlaw(name, row, field string, value func(*calledTool) string, accep
 	}
 }
 
-// everySecond refuses what comes with a token on every second connection that serves one request.
+// everySecond refuses requests with a token on every second connection that serves one request.
 func everySecond() func(http.Handler) http.Handler {
 	var n atomic.Int32
 	return before(func(w http.ResponseWriter, r *http.Request) bool {
@@ -182,7 +182,7 @@ func everySecond() func(http.Handler) http.Handler {
 	})
 }
 
-// unlookedAt has nobody look at the Origin of some requests.
+// unlookedAt skips the Origin check for some requests.
 func unlookedAt(name, row string, when func(r *http.Request) bool) Flaw {
 	return Flaw{
 		Name: "origin-unseen-" + name, Says: "The Origin does not matter to some requests: " + row + ".",
@@ -198,7 +198,7 @@ func unlookedAt(name, row string, when func(r *http.Request) bool) Flaw {
 	}
 }
 
-// methodFlaw takes some Mcp-Method fields for the method in the message.
+// methodFlaw accepts some Mcp-Method fields that differ from the method in the message.
 func methodFlaw(name, row string, taken func(methods []string) bool) Flaw {
 	return Flaw{
 		Name: "header-method-" + name, Says: "Not compared with the message: " + row + ".",

@@ -13,7 +13,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/mcpserver"
 )
 
-// Trusting are the flaws of a server that only tokens of every kind, which it has reason to trust, bring out.
+// Trusting returns the flaws that show only with tokens of every kind from issuers that the server trusts.
 func Trusting() []Flaw {
 	return slices.Concat(trusting, static, limits, introspections, passing, keySets, bound, private, remote, abuses, sharedSessions,
 		parameterFields, ways, forged, certificates(), credentialRows, serverProofs, rememberedTokens, forgottenScopes,
@@ -21,7 +21,7 @@ func Trusting() []Flaw {
 }
 
 var trusting = []Flaw{
-	{ // whatever is refused by its token is served
+	{ // every check that sends a token to be refused sees it served
 		Name: "nobody-asks", Says: "Tools have scopes by declaration, and nobody asks for a token.",
 		Bend: lacks(mcpserver.RequireToken, mcpserver.GuardVerbs), Noticed: []string{"RS-CHALLENGE-401-STATUS"},
 		Also: []string{
@@ -464,7 +464,7 @@ var trusting = []Flaw{
 	},
 }
 
-// runsBefore is a server whose tools run before it refuses bad tokens of a kind.
+// runsBefore returns the flaw of a server whose tools run before it refuses some bad tokens.
 func runsBefore(kind, says string, runs func(token string) bool) Flaw {
 	return Flaw{
 		Name: "runs-before-refusal-" + kind, Says: "A tool acts before the call is refused, with " + says + ".",
@@ -473,7 +473,7 @@ func runsBefore(kind, says string, runs func(token string) bool) Flaw {
 	}
 }
 
-// expired reports that a JWT says to be expired.
+// expired reports whether the exp of a JWT has passed.
 func expired(token string) bool {
 	b, _ := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
 	var claims struct {

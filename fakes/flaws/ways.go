@@ -8,7 +8,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/reference"
 )
 
-// ways are servers that read a part of a token without judging it, in one kind of request.
+// ways are servers that do not check a part of a token in one kind of request.
 var ways = []Flaw{
 	unjudged("signature", "a list", mcpserver.Signature, "tools/list", calls("tools/list")),
 	unjudged("signature", "a tool call", mcpserver.Signature, "tools/call", calls("tools/call")),
@@ -37,7 +37,7 @@ var ways = []Flaw{
 	unjudged("issuer", "the end of a session", mcpserver.Issuer, "DELETE", verb(http.MethodDelete)),
 }
 
-// wayChecks are the checks of the parts of a token.
+// wayChecks are the checks for the parts of a token.
 var wayChecks = map[string]string{mcpserver.Signature: "RS-TOKEN-FOREIGN-KEY", mcpserver.Expiry: "RS-TOKEN-EXPIRED",
 	mcpserver.Audience: "RS-AUD-WRONG", mcpserver.Issuer: "RS-TOKEN-WRONG-ISS"}
 
@@ -66,7 +66,7 @@ func verb(method string) func(r *http.Request) bool {
 	return func(r *http.Request) bool { return r.Method == method }
 }
 
-// rememberedTokens are servers that keep what they verified under less than the whole token.
+// rememberedTokens are servers that store a verified token under less than the whole token.
 var rememberedTokens = []Flaw{
 	samePassing("its-first-half", "the first half of it", func(kept, sent string) bool {
 		return len(sent) >= len(kept)/2 && strings.HasPrefix(sent, kept[:len(kept)/2])
@@ -90,7 +90,7 @@ func samePassing(name, by string, same func(kept, sent string) bool) Flaw {
 	}
 }
 
-// forgottenScopes are servers that ask for no scope where a call looks unusual.
+// forgottenScopes are servers that require no scope if a call looks unusual.
 var forgottenScopes = []Flaw{
 	scopeForgotten("with-progress", "a call that asks for progress", func(_ *http.Request, params map[string]any) bool {
 		meta, _ := params["_meta"].(map[string]any)

@@ -7,7 +7,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/mcpserver"
 )
 
-// keyNames are weak ways in which a server finds the tool that the bearer of a key for read_* names.
+// keyNames are weak ways to find the tool for a name, at a server with a key for read_*.
 var keyNames = []Flaw{
 	keyNamed("prefix", `the name "read_"`, func(name string) string { return only(name == "read_", "read_note") }),
 	keyNamed("pattern", `the name "read_*"`, func(name string) string { return only(name == "read_*", "read_note") }),
@@ -20,7 +20,7 @@ var keyNames = []Flaw{
 	keyNamed("trimmed", `the name " read_note"`, func(name string) string { return only(name == " read_note", "read_note") }),
 }
 
-// only is a text on a condition.
+// only returns the text if the condition holds.
 func only(condition bool, text string) string {
 	if condition {
 		return text
@@ -42,7 +42,7 @@ func until(mark string) func(name string) string {
 	}
 }
 
-// keyNamed runs a tool for the bearer of a key by a name that is none.
+// keyNamed runs a tool for the bearer of a key under a name that no tool has.
 func keyNamed(name, row string, tool func(name string) string) Flaw {
 	found := func(r *http.Request, name string) string {
 		return only(r.Header.Get(mcpserver.KeyHeader) != "", tool(name))

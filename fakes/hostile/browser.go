@@ -18,13 +18,13 @@ import (
 	"github.com/mcpauth/conformance/fixtures/nameserver"
 )
 
-// inBrowser are the arguments of a run that signs in with a browser.
+// inBrowser returns the arguments of a run that signs in with a browser.
 func inBrowser(args []string) []string {
 	return append(args, "--username", "alice", "--login", "browser", "--browser-no-sandbox", "--i-am-authorized", "--timeout", "20s", "--only",
 		"AS-TOKEN-SUCCESS-SHAPE")
 }
 
-// shownAt answers requests of browsers to the authorization endpoint with a page, and counts them.
+// shownAt answers browsers at the authorization endpoint with a page, and counts the requests.
 func shownAt(page string, shown *atomic.Int64) func(o *reference.Options) {
 	return func(o *reference.Options) {
 		o.Wrap = func(h http.Handler) http.Handler {
@@ -43,8 +43,8 @@ func shownAt(page string, shown *atomic.Int64) func(o *reference.Options) {
 	}
 }
 
-// inClear has a form that sends the password by plain HTTP to another host: by an attribute of its button, or because a script changes
-// the form when it is sent.
+// inClear has a form that sends the password over plain HTTP to another host: because of an attribute of its button, or because a script
+// changes the form on submit.
 func inClear(turning bool) (*Attack, error) {
 	trap, err := listen("127.0.0.1:0")
 	if err != nil {
@@ -86,17 +86,17 @@ func inClear(turning bool) (*Attack, error) {
 		}}, nil
 }
 
-// browserHello reports that a ClientHello is of Chromium: it has GREASE (RFC 8701).
+// browserHello reports whether a ClientHello is from Chromium: it has GREASE (RFC 8701).
 func browserHello(hello *tls.ClientHelloInfo) bool {
 	return slices.ContainsFunc(hello.CipherSuites, func(suite uint16) bool { return suite&0x0f0f == 0x0a0a })
 }
 
-// proxyHello reports that a ClientHello is from a browser, or from a proxy for a browser: no other client offers only HTTP/1.1.
+// proxyHello reports whether a ClientHello is from a browser, or from a proxy for a browser: no other client offers only HTTP/1.1.
 func proxyHello(hello *tls.ClientHelloInfo) bool {
 	return browserHello(hello) || slices.Equal(hello.SupportedProtos, []string{"http/1.1"})
 }
 
-// intercepted is a man in the middle: clients whose ClientHello matches get its own certificate, all others are relayed.
+// intercepted is a man in the middle: clients with a matching ClientHello get its own certificate, and it relays all others.
 func intercepted(his func(*tls.ClientHelloInfo) bool) (*Attack, error) {
 	stranger, err := reference.Stranger("mcp.example.com")
 	if err != nil {
@@ -112,7 +112,7 @@ func intercepted(his func(*tls.ClientHelloInfo) bool) (*Attack, error) {
 			return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 				if req.TLS != nil && req.TLS.Version == tls.VersionTLS12 { // of the man in the middle
 					asked.Add(1)
-					body, _ := io.ReadAll(io.LimitReader(req.Body, 1<<16)) // what came
+					body, _ := io.ReadAll(io.LimitReader(req.Body, 1<<16)) // a part is enough
 					if strings.Contains(string(body), url.QueryEscape(password)) {
 						stolen.Add(1)
 					}
@@ -147,7 +147,7 @@ func intercepted(his func(*tls.ClientHelloInfo) bool) (*Attack, error) {
 	}}, nil
 }
 
-// datagrams has the page send by UDP, past the proxy: WebRTC and WebTransport.
+// datagrams has a page that sends by UDP, past the proxy: WebRTC and WebTransport.
 func datagrams() (*Attack, error) {
 	trap, err := net.ListenPacket("udp", "127.0.0.2:0")
 	if err != nil {
@@ -186,7 +186,7 @@ try { new WebTransport("https://` + at + `/").ready.catch(() => {}); } catch {}
 		}}, nil
 }
 
-// withinBrowser changes a target so that it counts the requests of scripts for a path.
+// withinBrowser makes a target count the requests of scripts for a path.
 func withinBrowser(page, path string, shown, ran *atomic.Int64) func(o *reference.Options) {
 	return func(o *reference.Options) {
 		shownAt(page, shown)(o)
@@ -195,7 +195,7 @@ func withinBrowser(page, path string, shown, ran *atomic.Int64) func(o *referenc
 	}
 }
 
-// growing is a login page that a script makes hundreds of megabytes large, in everything that a browser reports of a page.
+// growing has a login page that a script makes hundreds of megabytes large, in each part that a browser reports about a page.
 func growing() (*Attack, error) {
 	var shown, ran atomic.Int64
 	page := `<!doctype html><title>Sign in</title><form method=post action="/login"><label>Name <input name=username></label>
@@ -214,8 +214,8 @@ document.title = long.repeat(50);
 	}}, nil
 }
 
-// ownNameInBrowser is a page whose name resolves to a public address until it is shown, and then to an address of the user's machine.
-// Its script then sends requests to another port there, which is the same site for the browser.
+// ownNameInBrowser has a page whose name resolves to a public address until the browser shows it, and then to an address of the user's
+// machine. Its script then sends requests to another port there, which is the same site for the browser.
 func ownNameInBrowser() (*Attack, error) {
 	inside, err := listen("127.0.0.2:0") // a service that the user has not named
 	if err != nil {
@@ -254,7 +254,7 @@ func ownNameInBrowser() (*Attack, error) {
 		closing()
 		return nil, err
 	}
-	for i, a := range args { // by the address: the name is what changes
+	for i, a := range args { // by address, because the name changes
 		args[i] = strings.Replace(a, host+":443=", nowhere.String()+":443=", 1)
 	}
 	args = inBrowser(append(args, "--dns", server.Address()))
@@ -267,7 +267,7 @@ func ownNameInBrowser() (*Attack, error) {
 		}}, nil
 }
 
-// mirror is a login page that shows what is typed, and then fails.
+// mirror has a login page that shows the typed values, and then fails.
 func mirror() (*Attack, error) {
 	var shown, typed atomic.Int64
 	page := `<!doctype html><title>Sign in</title><style>p::after { content: attr(data-v) } p { font: 40px monospace }</style><p>.</p>
@@ -288,7 +288,7 @@ document.forms[0].addEventListener('submit', e => { e.preventDefault(); document
 	}}, nil
 }
 
-// hangup closes the terminal.
+// hangup closes the terminal during a run.
 func hangup() (*Attack, error) {
 	a, err := interrupt()
 	if err != nil {
@@ -299,12 +299,12 @@ func hangup() (*Attack, error) {
 	return a, nil
 }
 
-// hangingUp is a process whose terminal is closed instead of an interruption.
+// hangingUp is a process whose terminal is closed where another would be interrupted.
 type hangingUp struct{ Process }
 
 func (h hangingUp) Interrupt() error { return h.HangUp() }
 
-// windows has a page open one window after another.
+// windows has a page that opens one window after another.
 func windows() (*Attack, error) {
 	var shown, opened atomic.Int64
 	page := `<!doctype html><title>Sign in</title><p>Loading<script>

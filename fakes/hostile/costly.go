@@ -14,7 +14,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/reference"
 )
 
-// costlyPages shows login pages of a megabyte, each element of which would make an HTML parser repeat all elements before it.
+// costlyPages shows login pages of a megabyte. Each element makes some HTML parsers repeat all elements before it.
 func costlyPages() (*Attack, error) {
 	var page strings.Builder
 	page.WriteString("<!doctype html><title>Sign in</title>")
@@ -42,7 +42,7 @@ func costlyPages() (*Attack, error) {
 	}}, nil
 }
 
-// costlyKeys publishes keys that could all have made the signature, and that are all slow to try.
+// costlyKeys publishes many keys that could each have made the signature, and that are all slow to try.
 func costlyKeys() (*Attack, error) {
 	modulus := bytes.Repeat([]byte{0xb7, 0x1d, 0xe9}, 683)[:2048] // 16,384 bits
 	modulus[len(modulus)-1] |= 1
@@ -69,7 +69,7 @@ func costlyKeys() (*Attack, error) {
 	}
 	return &Attack{Args: []string{"run", r.URL, "--only", "AS-META-SIGNED-METADATA", "--only", "AS-KEYS-*", "--timeout", "8s"},
 		Close: r.Close, Judge: func(o Outcome) error {
-			if !strings.Contains(o.Reports["json"], "one has 16384 bits") { // how long one takes depends on the machine
+			if !strings.Contains(o.Reports["json"], "one has 16384 bits") { // the duration depends on the machine
 				return errors.New("the report does not say that keys of such a size are not tried")
 			}
 			return errors.Join(unsprung(told.Load()), lean(o, 128<<20), within(o, 10*time.Second))
@@ -96,7 +96,7 @@ func manyFields() (*Attack, error) {
 	}}, nil
 }
 
-// longWords answers everything with an error code of nearly a megabyte, which hundreds of verdicts quote.
+// longWords answers everything with an error code of nearly a megabyte, which hundreds of verdicts would quote.
 func longWords() (*Attack, error) {
 	body := `{"error":"` + strings.Repeat("invalid ", 120_000) + `"}`
 	var answered atomic.Int64
@@ -116,7 +116,7 @@ func longWords() (*Attack, error) {
 	}}, nil
 }
 
-// longLists names thousands of scopes, each of which is a finding, in requests of half a megabyte.
+// longLists names thousands of scopes. Each is a finding, and each request has half a megabyte.
 func longLists() (*Attack, error) {
 	var told atomic.Int64
 	r, err := bend(func(o *reference.Options) {
@@ -134,7 +134,7 @@ func longLists() (*Attack, error) {
 	}
 	args, env := signedIn(r)
 	return &Attack{Args: args, Environment: env, Close: r.Close, Judge: func(o Outcome) error {
-		// It does not use notGreen: a fast machine decides every MUST within the time, and most of them pass.
+		// Not notGreen: a fast machine decides every MUST in time, and most of them pass.
 		return errors.Join(unsprung(told.Load()), lean(o, 128<<20), within(o, 25*time.Second), reported(o))
 	}}, nil
 }

@@ -13,12 +13,12 @@ import (
 	"github.com/mcpauth/conformance/fakes/reference"
 )
 
-// oneCheck are the arguments of a short run.
+// oneCheck returns the arguments of a short run.
 func oneCheck(r *reference.Reference, more ...string) []string {
 	return append([]string{"run", r.URL, "--only", "RS-CHALLENGE-401-STATUS", "--timeout", "8s"}, more...)
 }
 
-// besideServer sets a trap in a folder of its own, for a run against a conforming server.
+// besideServer sets a trap in a new folder, for a run against a conforming server.
 func besideServer(set func(dir string, r *reference.Reference) (*Attack, error)) (*Attack, error) {
 	r, err := bend(func(o *reference.Options) { o.Behaviour.Pages = "javascript" })
 	if err != nil {
@@ -34,7 +34,7 @@ func besideServer(set func(dir string, r *reference.Reference) (*Attack, error))
 	return attack, nil
 }
 
-// inFolder sets a trap in a folder of its own.
+// inFolder sets a trap in a new folder.
 func inFolder(set func(dir string) (*Attack, error)) (*Attack, error) {
 	dir, err := os.MkdirTemp("", "mcpauth-trap-")
 	if err != nil {
@@ -50,7 +50,7 @@ func inFolder(set func(dir string) (*Attack, error)) (*Attack, error) {
 	return attack, nil
 }
 
-// linkForReport has a symbolic link at the path of a report, as another user may create it in a shared folder.
+// linkForReport puts a symbolic link at the path of a report, as another user can in a shared folder.
 func linkForReport(dir string, r *reference.Reference) (*Attack, error) {
 	const before = "what the user keeps"
 	kept, link := filepath.Join(dir, "kept"), filepath.Join(dir, "report")
@@ -72,7 +72,7 @@ func linkForReport(dir string, r *reference.Reference) (*Attack, error) {
 	}}, nil
 }
 
-// pipeForReport has a named pipe at the path of a report, and a reader.
+// pipeForReport puts a named pipe at the path of a report, with a reader.
 func pipeForReport(dir string, r *reference.Reference) (*Attack, error) {
 	pipe := filepath.Join(dir, "pipe")
 	if out, err := exec.Command("mkfifo", pipe).CombinedOutput(); err != nil {
@@ -96,14 +96,14 @@ func pipeForReport(dir string, r *reference.Reference) (*Attack, error) {
 	}}, nil
 }
 
-// release ends the wait of a pipe's reader.
+// release ends the wait of the pipe's reader.
 func release(pipe string) {
 	if f, err := os.OpenFile(pipe, os.O_RDWR, 0); err == nil {
 		_ = f.Close()
 	}
 }
 
-// theirs is a report of another catalogue, with SAID in place of any text, and LEVEL in place of a word.
+// theirs is a report with another catalogue. SAID is a placeholder for any text, and LEVEL for a keyword.
 const theirs = `{"version": 1, "tool": {"name": "mcpauth", "version": "dev"},
 "target": {"url": "https://mcp.example.com/mcp", "tier": "T0"},
 "started": "2026-01-01T00:00:00Z", "duration_ms": 1, "requests": 1, "catalogue": "CATALOGUE", SHARD "command": SAID,
@@ -117,9 +117,9 @@ const theirs = `{"version": 1, "tool": {"name": "mcpauth", "version": "dev"},
 "request": {"method": "GET", "url": SAID, "header": [{"name": SAID, "value": SAID}], "body": SAID},
 "response": {"status": 200, "proto": SAID, "header": [{"name": SAID, "value": SAID}], "body": SAID}}]}`
 
-// strangersReport has mcpauth read reports of strangers: one, or two to merge and to compare.
+// strangersReport makes mcpauth read untrusted reports: one, or two to merge and to compare.
 func strangersReport(verb, said, level string) (*Attack, error) {
-	quoted := func(text string) string { b, _ := json.Marshal(text); return string(b) } // a string
+	quoted := func(text string) string { b, _ := json.Marshal(text); return string(b) } // a string always marshals
 	text := strings.NewReplacer("SAID", quoted(said), "LEVEL", quoted(level), "CATALOGUE", strings.Repeat("0", 64)).Replace(theirs)
 	return inFolder(func(dir string) (*Attack, error) {
 		args, number := []string{verb}, 1
@@ -141,7 +141,7 @@ func strangersReport(verb, said, level string) (*Attack, error) {
 	})
 }
 
-// judgeStrangers expects that a well-formed report is shown, and that another one is refused with the place of the error.
+// judgeStrangers expects a well-formed report to be shown, and any other report to be refused with the place of the error.
 func judgeStrangers(o Outcome, wellFormed bool) error {
 	if err := inert(o); err != nil {
 		return err
@@ -158,7 +158,7 @@ func judgeStrangers(o Outcome, wellFormed bool) error {
 	return nil
 }
 
-// environment has a browser that reports its environment, in which the tool has secrets.
+// environment has a browser that reports its environment. The environment of the tool holds secrets.
 func environment(dir string, r *reference.Reference) (*Attack, error) {
 	const ci = "canary-of-the-ci-8Xv2"
 	told, program := filepath.Join(dir, "told"), filepath.Join(dir, "browser")

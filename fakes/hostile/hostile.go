@@ -1,5 +1,5 @@
-// Package hostile has targets that attack the tool that tests them: one trap for each promise of SECURITY.md. Everything stays
-// on loopback, and is bounded in size and time.
+// Package hostile has targets that attack the tool that tests them: one trap for each promise of SECURITY.md. All traps stay on loopback,
+// and are bounded in size and time.
 package hostile
 
 import (
@@ -32,9 +32,9 @@ type Trap struct {
 type Attack struct {
 	Args        []string // of the tool; reports are added
 	Environment []string
-	// After, if set, is called a while after the tool was started, with its process.
+	// After, if set, runs with the tool's process a while after the tool has started.
 	After func(p Process)
-	// Judge is the error of a broken promise; nil if it holds.
+	// Judge returns an error if the promise is broken.
 	Judge func(Outcome) error
 	Close func()
 }
@@ -43,21 +43,21 @@ type Attack struct {
 type Process interface {
 	Interrupt() error
 	HangUp() error
-	// Said is the text that it has written to standard error so far.
+	// Said returns the text written to standard error so far.
 	Said() string
 }
 
-// Outcome is what the tool did.
+// Outcome is the result of a run of the tool.
 type Outcome struct {
 	Code           int
 	Stdout, Stderr string
 	Reports        map[string]string // by name
 	Strays         []string          // files in its folder that are not a report
 	Took           time.Duration
-	Peak           int64 // resident memory, in bytes; 0 where the system does not tell
+	Peak           int64 // resident memory in bytes; 0 if the system does not report it
 }
 
-// All is everything that the tool wrote.
+// All returns everything that the tool has written.
 func (o *Outcome) All() string {
 	var b strings.Builder
 	b.WriteString(o.Stdout + "\n" + o.Stderr + "\n")
@@ -67,7 +67,7 @@ func (o *Outcome) All() string {
 	return b.String()
 }
 
-// notGreen is the judgement that most traps share: the exit code is not 0, there is no panic, and there is a report.
+// notGreen returns the judgement that most traps share: the exit code is not 0, there is no panic, and there is a report.
 func notGreen(o Outcome) error {
 	switch {
 	case o.Code == 0:
@@ -78,7 +78,7 @@ func notGreen(o Outcome) error {
 	return reported(o)
 }
 
-// reported requires a report. Other programs may connect to a trap, too, but only the tool writes a report.
+// reported requires a report. Other programs can connect to a trap too, but only the tool writes a report.
 func reported(o Outcome) error {
 	if o.Reports["json"] == "" {
 		return errors.New("no report was written: " + o.Stderr)
@@ -86,7 +86,7 @@ func reported(o Outcome) error {
 	return nil
 }
 
-// cleanUp is how much longer a run may take to delete what it registered, as SECURITY.md says.
+// cleanUp is the additional time in which a run may delete its registrations, as SECURITY.md says.
 const cleanUp = 10 * time.Second
 
 func within(o Outcome, d time.Duration) error {
@@ -96,7 +96,7 @@ func within(o Outcome, d time.Duration) error {
 	return nil
 }
 
-// lean judges the memory: a resident size of more than most bytes is too much.
+// lean judges the memory: the resident size must not exceed most bytes.
 func lean(o Outcome, most int64) error {
 	if o.Peak > most {
 		return fmt.Errorf("it took %d MiB of memory, more than %d", o.Peak>>20, most>>20)
@@ -104,7 +104,7 @@ func lean(o Outcome, most int64) error {
 	return nil
 }
 
-// soon waits until something is so, for as long as a trap has, and reports whether it is.
+// soon waits until a condition holds, as long as a trap may take, and reports whether it does.
 func soon(so func() bool) bool {
 	for end := time.Now().Add(20 * time.Second); !so(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
@@ -131,8 +131,8 @@ func wrapped(wrap func(ordinary http.Handler) http.Handler, more ...func(o *refe
 	})
 }
 
-// public starts the reference under a public name, and returns the arguments with which the tool reaches it. Only then are addresses
-// that are not public forbidden: a server on loopback may name loopback.
+// public starts the reference under a public name, and returns the arguments with which the tool reaches it. Only such a target must not
+// name private addresses: a server on loopback may name loopback.
 func public(change func(o *reference.Options)) (r *reference.Reference, args []string, end func(), err error) {
 	r, err = bend(func(o *reference.Options) {
 		o.Host = "mcp.example.com"
@@ -160,7 +160,7 @@ func public(change func(o *reference.Options)) (r *reference.Reference, args []s
 	return r, args, end, nil
 }
 
-// unsprung is the error of a trap that the tool did not contact: its promise was not tested.
+// unsprung returns the error of a trap that the tool did not contact: the promise was not tested.
 func unsprung(n int64) error {
 	if n == 0 {
 		return errors.New("the tool did not come near the trap")
@@ -168,7 +168,7 @@ func unsprung(n int64) error {
 	return nil
 }
 
-// listener counts connections, and keeps what clients send, up to a limit.
+// listener counts connections, and records the bytes that clients send, up to a limit.
 type listener struct {
 	net.Listener
 	mu    sync.Mutex
@@ -177,13 +177,13 @@ type listener struct {
 	http  *http.Server
 }
 
-// mostKept bounds what a listener keeps.
+// mostKept bounds the bytes that a listener records.
 const mostKept = 1 << 16
 
-// listen opens a trap at an address.
+// listen opens a listener that only records.
 func listen(address string) (*listener, error) { return answering(address, nil) }
 
-// answering is a listener whose requests a handler answers; nil: they are kept.
+// answering opens a listener with a handler; nil: it only records.
 func answering(address string, h http.Handler) (*listener, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
@@ -228,7 +228,7 @@ func (l *listener) received() string {
 
 func (l *listener) stop() { _ = l.http.Close() }
 
-// gauge counts requests, how many are open at once, and the most in any second.
+// gauge counts requests, the maximum in progress at once, and the maximum in any second.
 type gauge struct {
 	all, open, most atomic.Int64
 	mu              sync.Mutex
@@ -253,7 +253,7 @@ func (g *gauge) wrap(h http.Handler) http.Handler {
 	})
 }
 
-// busiest is the most requests in any second.
+// busiest returns the maximum number of requests in any second.
 func (g *gauge) busiest() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()

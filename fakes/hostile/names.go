@@ -15,7 +15,7 @@ import (
 	"github.com/mcpauth/conformance/fixtures/nameserver"
 )
 
-// rebinding names an authorization server whose name resolves to a public address and to a private one by turns.
+// rebinding names an authorization server whose name resolves to a public and to a private address, alternately.
 func rebinding() (*Attack, error) {
 	trap, err := listen("127.0.0.2:0")
 	if err != nil {
@@ -24,7 +24,7 @@ func rebinding() (*Attack, error) {
 	_, port, _ := net.SplitHostPort(trap.Addr().String())
 	issuer := "http://as.rebinding.example:" + port
 	var hits atomic.Int64
-	open, err := answering("127.0.0.1:0", metadata(issuer, &hits)) // what is at the public address
+	open, err := answering("127.0.0.1:0", metadata(issuer, &hits)) // the server at the public address
 	if err != nil {
 		trap.stop()
 		return nil, err
@@ -57,7 +57,7 @@ func rebinding() (*Attack, error) {
 	}}, nil
 }
 
-// metadata is the metadata of an authorization server whose endpoints all have the host name of the issuer.
+// metadata serves the metadata of an authorization server whose endpoints all have the host name of the issuer.
 func metadata(issuer string, hits *atomic.Int64) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		hits.Add(1)
@@ -69,13 +69,13 @@ func metadata(issuer string, hits *atomic.Int64) http.Handler {
 	})
 }
 
-// nowhere is a public address that is not in use (RFC 7526), and private a private one that is.
+// nowhere is a public address that is not in use (RFC 7526), and private is a private one in use.
 var nowhere, private = netip.MustParseAddr("192.88.99.1"), netip.MustParseAddr("127.0.0.2")
 
-// names resolves every name: those that begin with "both" to two addresses at once, those with "mapped" to a private one in the form of
-// an IPv6 address, and all others to one address after another.
+// names is a resolver. Names that begin with "both" have two addresses at once, those with "mapped" a private address as an IPv4-mapped
+// IPv6 one, and all others one address after another.
 type names struct {
-	told  atomic.Int64 // how often the answer was the private address
+	told  atomic.Int64 // how often the answer was a private address
 	mu    sync.Mutex
 	asked map[string]int
 }

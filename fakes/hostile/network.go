@@ -20,7 +20,7 @@ import (
 	"github.com/mcpauth/conformance/fixtures/nameserver"
 )
 
-// ownName is a target whose name resolves to a public address first, and then to an address of the user's machine.
+// ownName is a target whose name resolves first to a public address, and then to an address of the user's machine.
 func ownName() (*Attack, error) {
 	inside, err := listen("127.0.0.2:0") // a service that the user has not named
 	if err != nil {
@@ -32,7 +32,7 @@ func ownName() (*Attack, error) {
 		switch n := asked.Add(1); {
 		case six:
 			return nil, true
-		case n > 8 && n%4 > 1: // by turns, and the tool asks for both address families
+		case n > 8 && n%4 > 1: // two of four each, because the tool asks for both address families
 			told.Add(1)
 			return []netip.Addr{private}, true
 		}
@@ -59,7 +59,7 @@ func ownName() (*Attack, error) {
 		closing()
 		return nil, err
 	}
-	for i, a := range args { // by the address: the name is what changes
+	for i, a := range args { // by address, because the name changes
 		args[i] = strings.Replace(a, host+":443=", nowhere.String()+":443=", 1)
 	}
 	args = append(args, "--dns", server.Address(), "--connect-to", nowhere.String()+":"+port+"=127.0.0.1:1", "--timeout", "8s",
@@ -72,7 +72,7 @@ func ownName() (*Attack, error) {
 	}}, nil
 }
 
-// elsewhere names endpoints at a third host: in the metadata of the issuer, and in a copy that the MCP server serves.
+// elsewhere names endpoints on a third host: in the issuer's metadata, and in a copy that the MCP server serves.
 func elsewhere() (*Attack, error) {
 	third, err := listen("127.0.0.1:0")
 	if err != nil {
@@ -83,7 +83,7 @@ func elsewhere() (*Attack, error) {
 	var tool atomic.Pointer[Process]
 	r, err := bend(func(o *reference.Options) {
 		o.Apart = true
-		o.Behaviour.AccessToken = func(_, _ map[string]any) { // a code has arrived, and before it a password
+		o.Behaviour.AccessToken = func(_, _ map[string]any) { // a code has arrived, and a password before it
 			if !announced(&tool) {
 				unannounced.Add(1)
 			}
@@ -131,22 +131,22 @@ func elsewhere() (*Attack, error) {
 		}}, nil
 }
 
-// toAnotherOrigin is the beginning of the notice that names the other origins that get secrets.
+// toAnotherOrigin begins the notice that names the other origins that get secrets.
 const toAnotherOrigin = "secrets of this run go to another origin than the target's: "
 
-// announced waits a while for the notice of a tool that is waiting for an answer meanwhile: it may be on its way.
+// announced waits for the notice of a tool that waits for an answer: the notice may still be in transit.
 func announced(tool *atomic.Pointer[Process]) bool {
 	return soon(func() bool { p := tool.Load(); return p != nil && strings.Contains((*p).Said(), toAnotherOrigin) })
 }
 
-// beyond is a target on loopback that names a public authorization server. With leave, the user confirms that they may attack.
+// beyond is a target on loopback that names a public authorization server. With leave, the user confirms that the run may attack it.
 func beyond(leave bool) (*Attack, error) {
 	g := &gauge{}
 	var registered, passwords atomic.Int64
 	var issuer string
 	there, err := wrapped(func(h http.Handler) http.Handler {
 		return g.wrap(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-			body, _ := io.ReadAll(io.LimitReader(req.Body, 1<<16)) // what came
+			body, _ := io.ReadAll(io.LimitReader(req.Body, 1<<16)) // a part is enough
 			req.Body = io.NopCloser(strings.NewReader(string(body)))
 			if strings.Contains(string(body), url.QueryEscape(password)) {
 				passwords.Add(1)
@@ -199,7 +199,7 @@ func beyond(leave bool) (*Attack, error) {
 		if !leave && !strings.Contains(o.All(), "--i-am-authorized") {
 			return errors.New("the user is not told what is missing")
 		}
-		if n := g.busiest(); n > 75 { // half for arrivals that a busy machine has delayed; without the limit there are hundreds
+		if n := g.busiest(); n > 75 { // half of them for arrivals that a busy machine delays; without the limit there are hundreds
 			return fmt.Errorf("%d requests in a second at a public host, where 50 were allowed", n)
 		}
 		if leave && g.all.Load() < 50 {
@@ -209,7 +209,7 @@ func beyond(leave bool) (*Attack, error) {
 	}}, nil
 }
 
-// creation counts what is made (HTTP 201).
+// creation counts created resources (HTTP 201).
 type creation struct {
 	http.ResponseWriter
 	made *atomic.Int64
@@ -222,13 +222,13 @@ func (c *creation) WriteHeader(status int) {
 	c.ResponseWriter.WriteHeader(status)
 }
 
-// wrongPassword counts how often a wrong password is typed.
+// wrongPassword counts the logins with a wrong password.
 func wrongPassword() (*Attack, error) {
 	const wrong = "not-her-password"
 	var typed, forHer atomic.Int64
 	r, err := wrapped(func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-			body, _ := io.ReadAll(io.LimitReader(req.Body, 1<<16)) // what came
+			body, _ := io.ReadAll(io.LimitReader(req.Body, 1<<16)) // a part is enough
 			req.Body = io.NopCloser(strings.NewReader(string(body)))
 			if form, err := url.ParseQuery(string(body)); err == nil && slices.Contains(slices.Concat(slices.Collect(maps.Values(form))...), wrong) {
 				typed.Add(1)
@@ -259,7 +259,7 @@ func wrongPassword() (*Attack, error) {
 
 var loginFailed = regexp.MustCompile(`NOTHING WAS TESTED: The login at \S+ failed`)
 
-// origin is that of a URL.
+// origin returns the origin of a URL.
 func origin(address string) string {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" {
@@ -268,7 +268,7 @@ func origin(address string) string {
 	return u.Scheme + "://" + u.Host
 }
 
-// metadataCopy answers with the metadata that a handler serves, and members added.
+// metadataCopy serves the metadata of a handler with further members.
 func metadataCopy(w http.ResponseWriter, req *http.Request, h http.Handler, more map[string]string) {
 	recorded := httptest.NewRecorder()
 	h.ServeHTTP(recorded, req)

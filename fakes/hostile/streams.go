@@ -19,15 +19,15 @@ import (
 	"github.com/mcpauth/conformance/fakes/reference"
 )
 
-// floods are what an HTTP/2 server may send instead of an answer on a stream. Each ends with an error when the client has left.
+// floods are frames that an HTTP/2 server can send instead of an answer on a stream. Each ends with an error when the client has left.
 var floods = []func(f *http2.Framer, stream uint32) error{
-	func(f *http2.Framer, stream uint32) error { // a window beyond its limit, at which some clients hang: each run gets it
+	func(f *http2.Framer, stream uint32) error { // a window beyond its limit, at which some clients hang: every run gets it
 		return many(20_000, func(int) error { return f.WriteWindowUpdate(stream, 1<<31-1) })
 	},
-	func(f *http2.Framer, _ uint32) error { // each of which has to be answered
+	func(f *http2.Framer, _ uint32) error { // the client has to answer each
 		return many(20_000, func(i int) error { return f.WritePing(false, [8]byte{byte(i), byte(i >> 8)}) })
 	},
-	func(f *http2.Framer, _ uint32) error { // as these
+	func(f *http2.Framer, _ uint32) error { // and each of these
 		return many(20_000, func(i int) error {
 			return f.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: uint32(i)})
 		})
@@ -39,19 +39,19 @@ var floods = []func(f *http2.Framer, stream uint32) error{
 		}
 		return many(1_100, func(int) error { return f.WriteContinuation(stream, false, block) })
 	},
-	func(f *http2.Framer, stream uint32) error { // a body of nothing, without end
+	func(f *http2.Framer, stream uint32) error { // an endless body of empty frames
 		// :status: 200
 		if err := f.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: []byte{0x88}, EndHeaders: true}); err != nil {
 			return err
 		}
 		return many(50_000, func(int) error { return f.WriteData(stream, false, nil) })
 	},
-	func(f *http2.Framer, stream uint32) error { // answers that are not final
+	func(f *http2.Framer, stream uint32) error { // interim responses
 		return many(20_000, func(int) error {
 			return f.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: []byte("\x08\x03103"), EndHeaders: true}) // :status: 103
 		})
 	},
-	func(f *http2.Framer, stream uint32) error { // streams that the client did not request
+	func(f *http2.Framer, stream uint32) error { // streams that the client has not requested
 		return many(1_000, func(i int) error {
 			return f.WritePushPromise(http2.PushPromiseParam{StreamID: stream, PromiseID: uint32(2 * (i + 1)), BlockFragment: []byte{0x82},
 				EndHeaders: true})
@@ -59,7 +59,7 @@ var floods = []func(f *http2.Framer, stream uint32) error{
 	},
 }
 
-// repeats ask to try again: here, or on another connection.
+// repeats ask the client to try again: here, or on another connection.
 var repeats = []func(f *http2.Framer, stream uint32) error{
 	func(f *http2.Framer, stream uint32) error {
 		return f.WriteRSTStream(stream, http2.ErrCodeRefusedStream)
@@ -67,18 +67,18 @@ var repeats = []func(f *http2.Framer, stream uint32) error{
 	func(f *http2.Framer, _ uint32) error { return f.WriteGoAway(0, http2.ErrCodeNo, nil) },
 }
 
-// giantFields answers with a header of 300 KB, which is whole.
+// giantFields answers with a complete header of 300 KB.
 func giantFields(f *http2.Framer, stream uint32) error {
 	var block bytes.Buffer
 	e := hpack.NewEncoder(&block)
-	field := func(name, value string) { // never indexed: the block is the same on each stream
-		_ = e.WriteField(hpack.HeaderField{Name: name, Value: value, Sensitive: true}) // a buffer accepts everything
+	field := func(name, value string) { // never indexed, so that the block is the same on each stream
+		_ = e.WriteField(hpack.HeaderField{Name: name, Value: value, Sensitive: true}) // writing to a buffer never fails
 	}
 	field(":status", "401")
 	for i := range 20 {
 		field(fmt.Sprintf("%s%d", giantField, i), strings.Repeat("y", 15_000))
 	}
-	const most = 16_000 // of a frame
+	const most = 16_000 // in a frame
 	first := block.Next(most)
 	if err := f.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: first, EndStream: true}); err != nil {
 		return err
@@ -92,10 +92,10 @@ func giantFields(f *http2.Framer, stream uint32) error {
 	return nil
 }
 
-// giantField is how the names of giant fields begin.
+// giantField begins the names of giant fields.
 const giantField = "x-giant-"
 
-// giantStreamHeaders answers by giantFields alone, and expects no such answer to be accepted.
+// giantStreamHeaders answers with giantFields alone, and expects the client to reject such answers.
 func giantStreamHeaders() (*Attack, error) {
 	a, err := streams([]func(*http2.Framer, uint32) error{giantFields}, 60)
 	if err != nil {
@@ -111,7 +111,7 @@ func giantStreamHeaders() (*Attack, error) {
 	return a, nil
 }
 
-// silent is for servers at which connections fail, as they should.
+// silent is the log of servers whose connections fail as they should.
 var silent = log.New(io.Discard, "", 0)
 
 func many(n int, write func(i int) error) error {
@@ -123,8 +123,8 @@ func many(n int, write func(i int) error) error {
 	return nil
 }
 
-// streams answers for a while, and then sends only frames to HTTP/2 clients, of another kind on each connection. The client may send
-// that many requests, and those that delete what it registered.
+// streams answers for a while, and then sends HTTP/2 clients only frames, of another kind on each connection. most bounds the client's
+// requests, without those that delete its registrations.
 func streams(manners []func(*http2.Framer, uint32) error, most int64) (*Attack, error) {
 	const ordinary = 40 // requests: the survey, and a few more
 	var flooded, requests atomic.Int64
@@ -143,7 +143,7 @@ func streams(manners []func(*http2.Framer, uint32) error, most int64) (*Attack, 
 			newer.NextProtos = []string{"h2"}
 			c.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
 				if requests.Load() < ordinary {
-					return nil, nil // as it is
+					return nil, nil // no HTTP/2
 				}
 				return newer, nil
 			}
@@ -165,7 +165,7 @@ func streams(manners []func(*http2.Framer, uint32) error, most int64) (*Attack, 
 		if n := requests.Load(); n > most {
 			return fmt.Errorf("%d requests, where %d were allowed", n, most)
 		}
-		if n := flooded.Load(); n < max(1, int64(len(manners))/2) { // how many fit into the time depends on the machine
+		if n := flooded.Load(); n < max(1, int64(len(manners))/2) { // the machine decides how many fit into the time
 			return fmt.Errorf("only %d connections were answered so", n)
 		}
 		return errors.Join(within(o, 10*time.Second), lean(o, 128<<20), notGreen(o))
@@ -184,7 +184,7 @@ func flood(conn net.Conn, answer func(*http2.Framer, uint32) error, requests *at
 		return
 	}
 	asked := make(chan uint32, 1_000)
-	go func() { // what the client sends is read all the time, because it could not answer otherwise
+	go func() { // read all the time: the client must never block on a write
 		defer close(asked)
 		for {
 			frame, err := f.ReadFrame()
@@ -206,7 +206,7 @@ func flood(conn net.Conn, answer func(*http2.Framer, uint32) error, requests *at
 	}
 }
 
-// otherCertificate changes its certificate in the middle of a run, to one by an authority that is not trusted.
+// otherCertificate changes its certificate during a run, to one that an untrusted authority has signed.
 func otherCertificate() (*Attack, error) {
 	const host, before = "mcp.example.com", 8
 	stranger, err := reference.Stranger(host)
@@ -217,7 +217,6 @@ func otherCertificate() (*Attack, error) {
 	_, args, end, err := public(func(o *reference.Options) {
 		o.TLS = func(c *tls.Config) {
 			genuine := c.Clone()
-			// which tells requests on it apart
 			other := &tls.Config{Certificates: []tls.Certificate{stranger}, MaxVersion: tls.VersionTLS12, MinVersion: tls.VersionTLS12}
 			c.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
 				if handshakes.Add(1) <= before {

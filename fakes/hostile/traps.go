@@ -26,7 +26,7 @@ import (
 	"github.com/mcpauth/conformance/fixtures/port"
 )
 
-// Traps are all traps, in the order of the promises.
+// Traps has all traps, in the order of the promises.
 var Traps = []Trap{
 	{Name: "private addresses", Promise: "addresses that are not public are not dialled, whatever names them", Start: privateAddresses},
 	{Name: "private addresses in others", Promise: "nor are addresses that a gateway would translate to such", Start: translatedAddresses},
@@ -122,7 +122,7 @@ var Traps = []Trap{
 
 const password = "alice-7-looking-glass"
 
-// signedIn are the arguments of a run that signs in by plain forms and judges the token endpoint.
+// signedIn returns the arguments of a run that signs in with plain forms and tests the token endpoint.
 func signedIn(r *reference.Reference, more ...string) ([]string, []string) {
 	return append([]string{"run", r.URL, "--username", "alice", "--login", "form", "--timeout", "8s"}, more...),
 		[]string{"MCPAUTH_PASSWORD=" + password}
@@ -157,8 +157,8 @@ func privateAddresses() (*Attack, error) {
 	}}, nil
 }
 
-// translated are addresses that some hosts and gateways translate to others, or to those of a site. No host answers at them from here,
-// so the tool's error shows whether it has dialled them.
+// translated are addresses that some hosts and gateways translate to others, or to those of a site. Nothing answers at them here, so the
+// tool's error shows whether it has dialled them.
 var translated = []string{"::127.0.0.2", "::ffff:0:127.0.0.2", "fec0::1", "64:ff9b:1::7f00:2", "2002:7f00:2::1"}
 
 func translatedAddresses() (*Attack, error) {
@@ -219,7 +219,7 @@ func credentialsElsewhere() (*Attack, error) {
 }
 
 func redirects() (*Attack, error) {
-	const onward = "/onward" // the first is looked at, since the user may have meant it; from there it leads on
+	const onward = "/onward" // the tool looks at the first, because the user may have meant it; that one redirects further
 	var n, followed atomic.Int64
 	r, err := wrapped(func(http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -241,7 +241,7 @@ func redirects() (*Attack, error) {
 	}}, nil
 }
 
-// slow sends a byte now and then: in the header of some answers, in the body of others.
+// slow sends a byte now and then: in the header of some answers, and in the body of others.
 func slow() (*Attack, error) {
 	r, err := wrapped(func(http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -268,7 +268,7 @@ func slow() (*Attack, error) {
 	}}, nil
 }
 
-// zeros is a body of many zeros, compressed.
+// zeros writes a compressed body of many zeros.
 func zeros(w io.Writer, n int) {
 	z := gzip.NewWriter(w)
 	block := make([]byte, 1<<20)
@@ -293,7 +293,7 @@ func bombs() (*Attack, error) {
 			block := strings.Repeat("x", 1<<16)
 			blocks := 256 // 16 MiB
 			if turn.Add(1)%2 == 0 {
-				blocks = 15 // a little less than is accepted as a whole
+				blocks = 15 // a little less than the tool accepts
 			}
 			for range blocks {
 				if _, err := io.WriteString(w, block); err != nil {
@@ -383,7 +383,7 @@ func endless() (*Attack, error) {
 	}}, nil
 }
 
-// longEvents answers everything with a stream that has one event, which does not end.
+// longEvents answers everything with a stream of one endless event.
 func longEvents() (*Attack, error) {
 	part := strings.Repeat("x", 1<<16)
 	var sent atomic.Int64
@@ -405,7 +405,7 @@ func longEvents() (*Attack, error) {
 	}}, nil
 }
 
-// measured has a run bounded by an option at a server that takes its time, and judges what its gauge says.
+// measured bounds a run with an option, at a slow server, and judges the numbers of its gauge.
 func measured(delay time.Duration, judge func(*gauge) error, bound ...string) (*Attack, error) {
 	g := &gauge{}
 	r, err := wrapped(func(h http.Handler) http.Handler { return g.wrap(delayed(h, delay)) })
@@ -430,7 +430,7 @@ func delayed(h http.Handler, by time.Duration) http.Handler {
 
 func rate() (*Attack, error) {
 	return measured(0, func(g *gauge) error {
-		if n := g.busiest(); n > 60 { // half for arrivals that a busy machine has delayed; without the limit there are hundreds
+		if n := g.busiest(); n > 60 { // half of them for arrivals that a busy machine delays; without the limit there are hundreds
 			return fmt.Errorf("%d requests in a second, where 40 were allowed", n)
 		}
 		return nil
@@ -439,7 +439,7 @@ func rate() (*Attack, error) {
 
 func concurrency() (*Attack, error) {
 	return measured(50*time.Millisecond, func(g *gauge) error {
-		if n := g.most.Load(); n > 6 { // half for streams of which the server learns late that they are closed; without the limit there are 16
+		if n := g.most.Load(); n > 6 { // half of them for streams whose end the server learns late; without the limit there are 16
 			return fmt.Errorf("%d requests at once, where 3 were allowed", n)
 		}
 		return nil
@@ -450,7 +450,7 @@ func budget() (*Attack, error) {
 	var all atomic.Int64
 	r, err := wrapped(func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-			if req.Method != http.MethodDelete { // what was registered is deleted anyway
+			if req.Method != http.MethodDelete { // the tool deletes its registrations anyway
 				all.Add(1)
 			}
 			h.ServeHTTP(w, req)
@@ -467,8 +467,8 @@ func budget() (*Attack, error) {
 	}}, nil
 }
 
-// sideEffects lists tools that are annotated as read-only and tools that are not. The target file declares none of them. The former may
-// be called with tokens that must be refused; any other call has an effect that the user did not allow.
+// sideEffects lists tools that are annotated as read-only and tools that are not. The target file declares none of them. A run may call the
+// former with tokens that must be refused; any other call has an effect that the user did not allow.
 func sideEffects() (*Attack, error) {
 	var refused, ran, undeclared atomic.Int64
 	r, err := wrapped(func(h http.Handler) http.Handler {
@@ -483,7 +483,7 @@ func sideEffects() (*Attack, error) {
 			answer := &statusWriter{ResponseWriter: w}
 			h.ServeHTTP(answer, req)
 			switch {
-			case !tool.TellsCaller: // the reference annotates only this kind as read-only
+			case !tool.TellsCaller: // the reference annotates only such tools as read-only
 				undeclared.Add(1)
 			case answer.status == http.StatusUnauthorized || answer.status == http.StatusForbidden:
 				refused.Add(1)
@@ -513,8 +513,7 @@ func sideEffects() (*Attack, error) {
 
 var callsTool = regexp.MustCompile(`"method"\s*:\s*"tools/call"`)
 
-// calledTool is the tool of the server that a message calls; nil if it calls none. A body that names two counts as the one that is
-// not read-only.
+// calledTool returns the tool that a message calls; nil if it calls none. If a body names two, it returns the one that is not read-only.
 func calledTool(body []byte) (called *mcpserver.Tool) {
 	if !callsTool.Match(body) {
 		return nil
@@ -528,7 +527,7 @@ func calledTool(body []byte) (called *mcpserver.Tool) {
 	return called
 }
 
-// statusWriter keeps the status of an answer.
+// statusWriter records the status of an answer.
 type statusWriter struct {
 	http.ResponseWriter
 	status int
@@ -550,7 +549,7 @@ func (w *statusWriter) Write(b []byte) (int, error) {
 
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// speaks makes the server put a text into every string that is shown.
+// speaks makes the server put a text into every string that the tool shows.
 func speaks(text string) (*reference.Reference, error) {
 	return bend(func(o *reference.Options) {
 		p, b := &o.Policy, &o.Behaviour
@@ -595,13 +594,13 @@ func controlCharacters() (*Attack, error) {
 }
 
 var (
-	// workflowCommand is one that GitHub reads at the beginning of a line, white space aside.
+	// workflowCommand is a command that GitHub reads at the beginning of a line, after white space.
 	workflowCommand = regexp.MustCompile(`(?m)^[\s\pZ]*::.*::`)
-	// agentCommand is one that Azure Pipelines, GitHub or TeamCity reads, anywhere in a line.
+	// agentCommand is a command that Azure Pipelines, GitHub or TeamCity reads anywhere in a line.
 	agentCommand = regexp.MustCompile(`##[A-Za-z]*\[`)
 )
 
-// inert says which output contains something that a terminal or a CI system acts on, if one does.
+// inert returns an error if an output contains something that a terminal or a CI system acts on.
 func inert(o Outcome) error {
 	texts := map[string]string{"standard error": o.Stderr, "standard output": o.Stdout}
 	for name, text := range o.Reports {
@@ -621,7 +620,7 @@ func inert(o Outcome) error {
 	return nil
 }
 
-// byHand are the arguments of a run in which a person signs in.
+// byHand returns the arguments of a run in which a person signs in.
 func byHand(r *reference.Reference, callback string) []string {
 	return []string{"run", r.URL, "--login", "manual", "--client-id", "somebody", "--redirect-uri", callback, "--timeout", "20s", "--only",
 		"RS-CHALLENGE-401-STATUS"}
@@ -643,7 +642,7 @@ func handErrors(answer string) (*Attack, error) {
 			redeemed.Add(1)
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(http.StatusBadRequest)
-			_ = json.NewEncoder(w).Encode(map[string]string{"error": nasty, "error_description": nasty}) // strings
+			_ = json.NewEncoder(w).Encode(map[string]string{"error": nasty, "error_description": nasty}) // strings always marshal
 		})
 	})
 	if err != nil {
@@ -663,7 +662,7 @@ func handErrors(answer string) (*Attack, error) {
 	}}, nil
 }
 
-// signIn sends the answer of a person's browser when the program has said where to sign in, and reports whether it could.
+// signIn sends the answer of a person's browser once the program has printed the address, and reports whether it could.
 func signIn(p Process, callback, answer string) bool {
 	state := regexp.MustCompile(`[?&]state=([^&\s]+)`)
 	var said []string
@@ -711,10 +710,10 @@ func counted(h http.Handler, path string, n *atomic.Int64) http.Handler {
 	})
 }
 
-// unseen are characters that act on a terminal, though lenient parsers accept them in a URL.
+// unseen are characters that act on a terminal though lenient parsers accept them in a URL.
 const unseen = "?x=\u009b2J\u202e\u2066\u200b"
 
-// handEndpoint names an authorization endpoint with which the notice of a login by hand would attack the terminal.
+// handEndpoint names an authorization endpoint whose URL attacks the terminal when the notice of a login by hand shows it.
 func handEndpoint() (*Attack, error) {
 	callback, release, err := freeCallback()
 	if err != nil {
@@ -753,7 +752,7 @@ func endlessPush(h http.Handler, pushed *atomic.Int64) http.Handler {
 	})
 }
 
-// giantAddress answers a pushed request with an address of half a megabyte for a person to open.
+// giantAddress answers a pushed request so that the address for the person to open has half a megabyte.
 func giantAddress() (*Attack, error) {
 	callback, release, err := freeCallback()
 	if err != nil {
@@ -814,7 +813,7 @@ func markup() (*Attack, error) {
 	}}, nil
 }
 
-// outsideCode is a Markdown text without its code spans: nothing in a code span can end it or act.
+// outsideCode returns a Markdown text without its code spans, whose content is inert.
 func outsideCode(md string) string {
 	var out strings.Builder
 	for md != "" {
@@ -826,7 +825,7 @@ func outsideCode(md string) string {
 		fence := md[i:][:len(md[i:])-len(strings.TrimLeft(md[i:], "`"))]
 		rest := md[i+len(fence):]
 		end := 0
-		for { // the next run of as many backticks
+		for { // find the next run of as many backticks
 			k := strings.Index(rest[end:], fence)
 			if k < 0 {
 				return out.String() + rest
@@ -856,7 +855,7 @@ func paths() (*Attack, error) {
 	}}, nil
 }
 
-// secrets makes the server repeat what it was sent, in other encodings too.
+// secrets makes the server repeat the secrets that it was sent, in several encodings.
 func secrets() (*Attack, error) {
 	canary := "canary-7Hq2xZ9vLm4KpW8sTfBd"
 	var said atomic.Int64
@@ -868,7 +867,7 @@ func secrets() (*Attack, error) {
 					w.Header().Set("X-Echo-"+name, value)
 				}
 				w.Header().Set("Content-Type", "application/json")
-				// strings
+				// strings always marshal
 				body, _ := json.Marshal(map[string]any{"jsonrpc": "2.0", "id": 1,
 					"error": map[string]any{"code": -32000, "message": a, "data": spellings(a)}})
 				w.WriteHeader(http.StatusTeapot)
@@ -896,7 +895,7 @@ func secrets() (*Attack, error) {
 		}}, nil
 }
 
-// sayingKey repeats a key of the query, in all encodings.
+// sayingKey repeats a key of the query in all encodings.
 func sayingKey(h http.Handler, key string, said *atomic.Int64) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if req.URL.Query().Get("api_key") == key {
@@ -910,7 +909,7 @@ func sayingKey(h http.Handler, key string, said *atomic.Int64) http.Handler {
 	})
 }
 
-// secretInURL is a target with a key in the query of its URL, which it repeats.
+// secretInURL returns a target with a key in the query of its URL, which it repeats.
 func secretInURL() (*Attack, error) {
 	const key = "canary-9Kx2mQ7vTz4LpW8s"
 	var said atomic.Int64
@@ -1011,7 +1010,7 @@ func manyKeys() (*Attack, error) {
 		o.Behaviour.JWKS = func(doc map[string]any) {
 			keys, _ := doc["keys"].([]any)
 			for i := range 10_000 {
-				keys = append(keys, map[string]any{"kty": "RSA", "kid": fmt.Sprint(i), "n": "AQAB", "e": "AQAB"}) // 25 bytes a key: all are read
+				keys = append(keys, map[string]any{"kty": "RSA", "kid": fmt.Sprint(i), "n": "AQAB", "e": "AQAB"}) // 25 bytes: all are read
 			}
 			doc["keys"] = keys
 		}
@@ -1027,7 +1026,7 @@ func manyKeys() (*Attack, error) {
 	}}, nil
 }
 
-// cuts are ways to send a body so that the client cannot know whether it is complete.
+// cuts are ways to send a body so that the client cannot tell whether it is complete.
 var cuts = []func(body string) string{
 	func(body string) string { return fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(body)+64, body) },
 	func(body string) string {
@@ -1045,7 +1044,7 @@ var cuts = []func(body string) string{
 func cutting(h http.Handler, turn *atomic.Int64) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		right := httptest.NewRecorder()
-		if req.Method != http.MethodGet || !strings.Contains(req.Header.Get("Accept"), "text/event-stream") { // which has no end
+		if req.Method != http.MethodGet || !strings.Contains(req.Header.Get("Accept"), "text/event-stream") { // a stream has no end
 			h.ServeHTTP(right, req)
 		}
 		conn, buffered, err := http.NewResponseController(w).Hijack()
@@ -1061,7 +1060,7 @@ func cutting(h http.Handler, turn *atomic.Int64) http.Handler {
 	})
 }
 
-// lengths answers correctly, except for the lengths of the bodies: a client that accepts them anyway sees many requirements pass.
+// lengths answers correctly but for the lengths of the bodies: a client that accepts them anyway sees many requirements pass.
 func lengths() (*Attack, error) {
 	var turn atomic.Int64
 	r, err := wrapped(func(h http.Handler) http.Handler { return cutting(h, &turn) })
@@ -1076,7 +1075,7 @@ func lengths() (*Attack, error) {
 			return err
 		}
 		for _, r := range report.Results {
-			if r.Verdict == "PASS" && !strings.HasPrefix(r.ID, "RS-TRANSPORT-") { // which looks at sockets
+			if r.Verdict == "PASS" && !strings.HasPrefix(r.ID, "RS-TRANSPORT-") { // they look at sockets
 				return fmt.Errorf("%s passes, where no answer is whole", r.ID)
 			}
 		}
@@ -1084,7 +1083,7 @@ func lengths() (*Attack, error) {
 	}}, nil
 }
 
-// dies answers for a while, and then never again.
+// dies answers for a while, and then stops for good.
 func dies() (*Attack, error) {
 	var n atomic.Int64
 	r, err := wrapped(func(h http.Handler) http.Handler {
@@ -1101,7 +1100,7 @@ func dies() (*Attack, error) {
 	return &Attack{Args: []string{"run", r.URL, "--timeout", "8s"}, Close: r.Close, Judge: notGreen}, nil
 }
 
-// interrupt ends a run when it has clients registered.
+// interrupt interrupts a run once it has registered clients.
 func interrupt() (*Attack, error) {
 	r, err := bend(func(o *reference.Options) { o.Delay = 200 * time.Millisecond })
 	if err != nil {
@@ -1110,7 +1109,7 @@ func interrupt() (*Attack, error) {
 	args, env := signedIn(r, "--timeout", "25s")
 	return &Attack{Args: args, Environment: env, Close: r.Close, After: func(p Process) {
 		soon(func() bool { return r.IDP.Clients() > 0 })
-		_ = p.Interrupt() // it may be over
+		_ = p.Interrupt() // the run may be over
 	}, Judge: func(o Outcome) error {
 		if o.Code != 130 || !strings.Contains(o.Reports["json"], `"interrupted": true`) {
 			return fmt.Errorf("exit %d, and the report does not say that the run was interrupted", o.Code)
@@ -1122,7 +1121,7 @@ func interrupt() (*Attack, error) {
 	}}, nil
 }
 
-// freeCallback is a redirect URI on loopback that is kept for the program under attack. End with release.
+// freeCallback reserves a redirect URI on loopback for the tool. release frees it.
 func freeCallback() (callback string, release func(), err error) {
 	reserved, err := port.Reserve()
 	if err != nil {
@@ -1131,7 +1130,7 @@ func freeCallback() (callback string, release func(), err error) {
 	return "http://" + reserved.Address + "/callback", reserved.Release, nil
 }
 
-// strangers send answers of their own to the listener that waits for a person to sign in.
+// strangers send their own answers to the listener that waits for a person to sign in.
 func strangers() (*Attack, error) {
 	callback, release, err := freeCallback()
 	if err != nil {
@@ -1141,7 +1140,7 @@ func strangers() (*Attack, error) {
 	r, err := wrapped(func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 			if req.Method == http.MethodPost && req.URL.Path == "/token" {
-				body, _ := io.ReadAll(io.LimitReader(req.Body, 1<<16)) // what came
+				body, _ := io.ReadAll(io.LimitReader(req.Body, 1<<16)) // a part is enough
 				if strings.Contains(string(body), "stolen") {
 					redeemed.Add(1)
 				}
@@ -1157,7 +1156,7 @@ func strangers() (*Attack, error) {
 	knock := func(query string) {
 		resp, err := http.Get(callback + "?" + query)
 		if err != nil {
-			return // the listener is not yet there, or no longer there
+			return // the listener has not started, or has ended
 		}
 		_ = resp.Body.Close()
 		answered.Add(1)
@@ -1174,7 +1173,7 @@ func strangers() (*Attack, error) {
 			}
 			return answered.Load() > 100
 		})
-		_ = p.Interrupt() // nobody else will answer
+		_ = p.Interrupt() // there will be no other answer
 	}, Judge: func(o Outcome) error {
 		if taken.Load() > 0 || redeemed.Load() > 0 {
 			return fmt.Errorf("%d answers of strangers were taken, and %d of their codes redeemed", taken.Load(), redeemed.Load())
@@ -1224,9 +1223,9 @@ new Image().src="file:///etc/passwd";
 	return &Attack{Args: args, Environment: []string{"MCPAUTH_PASSWORD=" + password}, Close: func() { end(); trap.stop() },
 		After: func(p Process) {
 			if soon(func() bool { return shown.Load() > 0 }) {
-				time.Sleep(4 * time.Second) // for all that the page does
+				time.Sleep(4 * time.Second) // time for all actions of the page
 			}
-			_ = p.Interrupt() // the page has no end
+			_ = p.Interrupt() // the page never ends
 		}, Judge: func(o Outcome) error {
 			if strings.Contains(o.All(), password) {
 				return errors.New("the password is in an output")
@@ -1241,7 +1240,7 @@ new Image().src="file:///etc/passwd";
 		}}, nil
 }
 
-// giantSecrets issues tokens that are as long as a header field may be, then others of half a megabyte, and another cookie of 32 KiB with
+// giantSecrets issues tokens of the maximum length of a header field, then others of half a megabyte, and another cookie of 32 KiB with
 // every answer.
 func giantSecrets() (*Attack, error) {
 	var issued, tokens atomic.Int64

@@ -20,27 +20,27 @@ type transaction struct {
 	client            *client
 	redirectURI       string
 	mode              string
-	state             []string // empty, or the one value that was sent
+	state             []string // empty, or the value that was sent
 	scopes            []string
 	resources         []string
 	challenge, method string
 	nonce             string
 	problem           *problem
-	user              string // the name typed on the first of two pages
+	user              string // typed on the first of two pages
 	issParameter      string
 	responseType      string
 	pushed            string // the request_uri under which it was pushed
-	leg               leg    // of a proxy
-	online            bool   // it asks for no refresh token
-	goesOn            string // an address, after the login
+	leg               leg    // the state of a proxy's upstream request
+	online            bool   // the request asks for no refresh token
+	goesOn            string // the address to continue at after the login
 	asked             string // the user whom the consent page asks
-	untargeted        bool   // it names no resource
+	untargeted        bool   // the request names no resource
 }
 
-// problem is an error that is sent to the client.
+// problem is an error for the client.
 type problem struct{ code, description string }
 
-// single are the parameters that may appear once.
+// single are the parameters that must not be repeated.
 var single = []string{
 	"client_id", "redirect_uri", "response_type", "response_mode", "scope", "state", "code_challenge", "code_challenge_method", "prompt",
 	"nonce",
@@ -49,7 +49,7 @@ var single = []string{
 // known are the parameters of an authorization request that the server reads.
 var known = append([]string{"resource", "request", "request_uri", "iss", "pushed"}, single...)
 
-// unknown reports that a request has a parameter that is not among the known ones.
+// unknown reports whether a request has a parameter outside known.
 func unknown(request url.Values, known []string) bool {
 	for name := range request {
 		if !slices.Contains(known, name) {
@@ -88,7 +88,7 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// authorizationRequest reads a request, which may have been pushed; nil where it has been answered.
+// authorizationRequest reads a request, which may be a pushed one. It returns nil if it has answered the request.
 func (s *Server) authorizationRequest(w http.ResponseWriter, r *http.Request) url.Values {
 	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 	raw := r.URL.RawQuery
@@ -120,7 +120,7 @@ func (s *Server) authorizationRequest(w http.ResponseWriter, r *http.Request) ur
 	return request
 }
 
-// tooManyDocuments reports that unknown clients make the server fetch more client documents than it allows.
+// tooManyDocuments reports whether unknown clients make the server fetch more client documents than it allows.
 func (s *Server) tooManyDocuments(r *http.Request, q url.Values) bool {
 	id := q.Get("client_id")
 	return strings.HasPrefix(id, "https://") && s.user(r) == "" && s.Upstream == nil && s.Behaviour.has(LimitFetches) &&
@@ -146,7 +146,7 @@ func (s *Server) decide(w http.ResponseWriter, r *http.Request, q url.Values, t 
 	s.askUser(w, r, t, user, q.Get("continue"))
 }
 
-// askUser shows what comes next for the user of a browser, who may be signed in.
+// askUser shows the next page for the user of a browser, who may have signed in.
 func (s *Server) askUser(w http.ResponseWriter, r *http.Request, t *transaction, user, goesOn string) {
 	b := &s.Behaviour
 	switch {
@@ -176,7 +176,7 @@ func (s *Server) silent(w http.ResponseWriter, r *http.Request, t *transaction, 
 	}
 }
 
-// refuse answers a request whose client or redirect URI is not known: the user sees it, the client does not.
+// refuse answers a request with an unknown client or redirect URI: it tells the user, not the client.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, q url.Values, fatal string) {
 	b := &s.Behaviour
 	if uri := q.Get("redirect_uri"); uri != "" && !b.has(KnowClient) {
@@ -198,7 +198,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, q url.Values, fa
 	s.errorPage(w, status, fatal)
 }
 
-// newTransaction reads a request. fatal says why it must not be answered to the client at all.
+// newTransaction reads a request. fatal is an error that must not be sent to the client.
 func (s *Server) newTransaction(q url.Values) (t *transaction, fatal string) {
 	b := &s.Behaviour
 	get := func(name string) string {
@@ -215,7 +215,7 @@ func (s *Server) newTransaction(q url.Values) (t *transaction, fatal string) {
 		return nil, "A parameter is repeated."
 	}
 	c := s.find(get("client_id"))
-	if c != nil && c.deleted { // its refresh token outlives it
+	if c != nil && c.deleted { // a flaw: its refresh token outlives it
 		c = nil
 	}
 	if c == nil {
@@ -246,7 +246,7 @@ func (s *Server) newTransaction(q url.Values) (t *transaction, fatal string) {
 	return t, ""
 }
 
-// problem finds the first error that is sent to the client.
+// problem returns the first error that the client must learn.
 func (s *Server) problem(q url.Values, get func(string) string, t *transaction) *problem {
 	b := &s.Behaviour
 	if b.has(RefuseDuplicates) {
@@ -284,7 +284,7 @@ func (s *Server) problem(q url.Values, get func(string) string, t *transaction) 
 	return s.resource(q["resource"], t)
 }
 
-// describe is a flaw: the error quotes the request.
+// describe returns the error description. A flaw quotes the request.
 func (s *Server) describe(text, quoted string) string {
 	if s.Behaviour.has(CleanErrorText) {
 		return text
@@ -357,7 +357,7 @@ func (s *Server) pkce(q url.Values, get func(string) string, t *transaction) *pr
 	return nil
 }
 
-// scope reads the requested scopes; without any there is a small default.
+// scope reads the requested scopes. A request without any gets a small default.
 func (s *Server) scope(requested string, sent bool, t *transaction) *problem {
 	b := &s.Behaviour
 	if !b.has(IgnoreEmpty) && sent && requested == "" {
@@ -419,7 +419,7 @@ func (s *Server) resources(requested []string) ([]string, *problem) {
 		if v == "" {
 			continue
 		}
-		if !b.has(EveryResource) && i+1 < len(requested) { // only the last one is checked, all are granted
+		if !b.has(EveryResource) && i+1 < len(requested) { // the flaw: only the last one is checked, and all are granted
 			out = append(out, v)
 			continue
 		}
@@ -496,7 +496,7 @@ func (s *Server) cookie(r *http.Request, name string) string {
 	return c.Value
 }
 
-// browser recognizes a browser before a user has signed in.
+// browser identifies a browser before a user has signed in.
 func (s *Server) browser(w http.ResponseWriter, r *http.Request) string {
 	if v := s.cookie(r, "as_browser"); v != "" {
 		return v
@@ -506,7 +506,7 @@ func (s *Server) browser(w http.ResponseWriter, r *http.Request) string {
 	if s.Behaviour.ScriptCookie {
 		http.SetCookie(w, &http.Cookie{Name: "lang", Value: "en", Path: "/"})
 	}
-	if !s.Behaviour.has(FreshSession) { // a session before login, kept by it
+	if !s.Behaviour.has(FreshSession) { // the flaw: the session of before the login continues after it
 		s.setCookie(w, "as_session", random(16))
 	}
 	return v
@@ -518,7 +518,7 @@ func (s *Server) user(r *http.Request) string {
 	return s.sessions[s.cookie(r, "as_session")]
 }
 
-// ours finds the transaction of a page if it belongs to this browser.
+// ours returns the transaction of a page if it belongs to this browser.
 func (s *Server) ours(r *http.Request) *transaction {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -570,7 +570,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 	s.checkLogin(w, r, t, form)
 }
 
-// checkLogin decides about what a user typed: a name, a password, a one-time code, on one page or several.
+// checkLogin judges a name, a password and a one-time code, from one page or several.
 func (s *Server) checkLogin(w http.ResponseWriter, r *http.Request, t *transaction, form url.Values) {
 	b := &s.Behaviour
 	name, password := form.Get("username"), form.Get("password")
@@ -624,7 +624,7 @@ func (s *Server) checkLogin(w http.ResponseWriter, r *http.Request, t *transacti
 	}
 }
 
-// refuseLogin shows the login page again, and why; a script gets the reason alone.
+// refuseLogin shows the login page again, with the reason; a script gets only the reason.
 func (s *Server) refuseLogin(w http.ResponseWriter, r *http.Request, t *transaction, why string, status int) {
 	t.user = ""
 	if acceptsJSON(r) {
@@ -642,7 +642,7 @@ func (s *Server) account(name string) (User, bool) {
 	return s.Users[i], true
 }
 
-// begin opens a login session under a new id.
+// begin starts a login session with a new id.
 func (s *Server) begin(w http.ResponseWriter, r *http.Request, user string) {
 	id := random(24)
 	if old := s.cookie(r, "as_session"); old != "" && !s.Behaviour.has(FreshSession) {
@@ -657,7 +657,7 @@ func (s *Server) begin(w http.ResponseWriter, r *http.Request, user string) {
 	s.mu.Unlock()
 }
 
-// signedIn continues when the user is known: with the error, with the consent page, or with the code.
+// signedIn continues after the login: with an error, with the consent page, or with the code.
 func (s *Server) signedIn(w http.ResponseWriter, r *http.Request, t *transaction, user string) {
 	b := &s.Behaviour
 	if t.problem != nil {
@@ -688,7 +688,7 @@ func (s *Server) signedIn(w http.ResponseWriter, r *http.Request, t *transaction
 	s.consentPage(w, t, user)
 }
 
-// next moves the browser on after a POST.
+// next redirects the browser after a POST.
 func (s *Server) next(w http.ResponseWriter, r *http.Request, to string) {
 	if acceptsJSON(r) {
 		writeJSON(w, http.StatusOK, map[string]string{"next": to})
@@ -1045,7 +1045,7 @@ func (s *Server) CloseSession() {
 	clear(s.sessions)
 }
 
-// permitted are the scopes that a user may delegate: some belong to some users only.
+// permitted returns the scopes that a user may delegate: only some users have privileged ones.
 func (s *Server) permitted(user string, scopes []string) []string {
 	return slices.DeleteFunc(slices.Clone(scopes), func(v string) bool {
 		owners, privileged := s.Privileged[v]

@@ -7,7 +7,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/dpop"
 )
 
-// proofKey is the thumbprint of the key that a token request proves, or empty (RFC 9449 section 5).
+// proofKey returns the thumbprint of the key of a token request's proof, or "" (RFC 9449 section 5).
 func (s *Server) proofKey(r *http.Request) (string, *oauthError) {
 	b := &s.Behaviour
 	if len(r.Header.Values("DPoP")) == 0 || !b.has(DPoPOnRequest) {
@@ -30,7 +30,7 @@ func (s *Server) seenProof(jti string) bool {
 	return seen
 }
 
-// bind binds a grant to the key that a request proves; the refresh tokens of a public client stay with theirs.
+// bind binds a grant to the key of a request's proof. Refresh tokens of a public client stay bound to their key.
 func (s *Server) bind(r *http.Request, c *client, g *grant, refreshing bool) *oauthError {
 	key, e := s.proofKey(r)
 	if e != nil {
@@ -45,7 +45,7 @@ func (s *Server) bind(r *http.Request, c *client, g *grant, refreshing bool) *oa
 	return nil
 }
 
-// boundKey is the thumbprint of the key that a grant's next access token is bound to, or empty.
+// boundKey returns the thumbprint of the key to which a grant's next access token is bound, or "".
 func (s *Server) boundKey(g *grant) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -3,7 +3,7 @@ package idp
 import (
 	"crypto"
 	"crypto/rand"
-	"crypto/sha1" // x5t
+	"crypto/sha1" // for x5t
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -30,7 +30,7 @@ func selfSigned(key crypto.Signer) []byte {
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour)}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
-		panic(err) // a key of this server
+		panic(err) // a valid key of this server
 	}
 	return der
 }

@@ -21,10 +21,10 @@ import (
 	"time"
 )
 
-// largest client ID metadata document, in bytes; the draft advises 5 kB.
+// largestDocument is the maximum size of a client ID metadata document, in bytes; the draft advises 5 kB.
 const largestDocument = 64 << 10
 
-// document finds a client by its client ID metadata document; nil if it has no valid one.
+// document finds a client by its client ID metadata document; nil if the document is missing or invalid.
 func (s *Server) document(id string) *client {
 	b := &s.Behaviour
 	loose := !b.has(DocumentURLs) || b.TakesDocumentURL != nil && b.TakesDocumentURL(id)
@@ -42,7 +42,7 @@ func (s *Server) document(id string) *client {
 	}
 	c, fresh, err := s.fetchDocument(id)
 	if !b.has(DocumentsAtAll) {
-		return nil // fetched, and forgotten
+		return nil // fetched, and not stored
 	}
 	if err != nil && !b.has(DocumentFailures) { // the flaw: any redirect URI is accepted
 		return &client{id: id, method: "none", grantTypes: []string{"authorization_code", "refresh_token"}, anyRedirect: true}
@@ -66,8 +66,8 @@ type cachedDocument struct {
 	until  time.Time
 }
 
-// goodDocumentURL reports that a client identifier is a URL that may be fetched: https, with a path, without
-// fragment, user name and dot segments.
+// goodDocumentURL reports whether a client identifier is a URL that may be fetched: https, with a path, without a fragment, user name or
+// dot segments.
 func goodDocumentURL(id string) bool {
 	u, err := url.Parse(id)
 	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || strings.Contains(id, "#") || u.Path == "" || u.Path == "/" {
@@ -133,8 +133,7 @@ func (s *Server) fetchDocument(id string) (*client, time.Duration, error) {
 	return c, fresh, err
 }
 
-// documentTime is how long a fetch may take, except for the flaw without a limit.
-// arriving is a body that tells of each MiB: the time of a document is that of a slow one, not that of a large one.
+// arriving is a body that reports each MiB: the time limit is for a slow document, not for a large one.
 type arriving struct {
 	io.Reader
 	each func()
@@ -157,7 +156,7 @@ func (s *Server) documentTime(limit time.Duration) time.Duration {
 	return limit
 }
 
-// dial connects to the address that was judged: the name is not resolved a second time.
+// dial connects to the checked address, without resolving the name again.
 func (s *Server) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
@@ -176,7 +175,7 @@ func (s *Server) dial(ctx context.Context, network, address string) (net.Conn, e
 	}
 	err = errors.New("the host has no address")
 	for _, a := range addresses {
-		if !s.Behaviour.has(PinnedAddress) { // the flaw: the address that is dialled is not the one that was judged
+		if !s.Behaviour.has(PinnedAddress) { // the flaw: it dials an address that it has not checked
 			if again, problem := resolver.LookupNetIP(ctx, "ip", host); problem == nil && len(again) > 0 {
 				a = again[0]
 			}
@@ -189,7 +188,7 @@ func (s *Server) dial(ctx context.Context, network, address string) (net.Conn, e
 	return nil, err
 }
 
-// DocumentResolver asks a DNS server at an address.
+// DocumentResolver uses the DNS server at an address.
 func DocumentResolver(address string) *net.Resolver {
 	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "udp", address)
@@ -284,7 +283,7 @@ func sameHost(a, b string) bool {
 	return err1 == nil && err2 == nil && one.Host == other.Host
 }
 
-// DocumentRoots makes the pool of one authority in PEM.
+// DocumentRoots makes a pool of one authority in PEM.
 func DocumentRoots(pem []byte) *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(pem)

@@ -30,17 +30,17 @@ type client struct {
 	deleted            bool
 	created            time.Time
 	meta               map[string]any // as registered
-	sent               map[string]any // as it was sent
+	sent               map[string]any // as sent
 }
 
 func (c *client) public() bool { return c.method == "none" }
 
-// badMetadata is a registration that is refused.
+// badMetadata is the error of a refused registration.
 type badMetadata struct{ code, description string }
 
 func (b *badMetadata) Error() string { return b.description }
 
-// register is RFC 7591.
+// register implements RFC 7591.
 func (s *Server) register(w http.ResponseWriter, r *http.Request) {
 	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	switch {
@@ -113,7 +113,7 @@ func (s *Server) refuseMetadata(w http.ResponseWriter, err *badMetadata) {
 	writeJSONAs(w, mediaType, status, members)
 }
 
-// readMetadata reads the body of a registration, or answers the error.
+// readMetadata reads the body of a registration, or answers with an error.
 func (s *Server) readMetadata(w http.ResponseWriter, r *http.Request) (map[string]any, bool) {
 	mt, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if s.Behaviour.CrashesOn != nil || s.Behaviour.RegistersBody != nil {
@@ -277,7 +277,7 @@ func list(v any) ([]string, bool) {
 	return out, ok
 }
 
-// echo is the client information response.
+// echo returns the client information response.
 func (s *Server) echo(c *client, meta map[string]any) map[string]any {
 	b := &s.Behaviour
 	out := map[string]any{
@@ -354,8 +354,7 @@ func (s *Server) redirectURIs(v any) ([]string, *badMetadata) {
 	return out, nil
 }
 
-// goodRedirect allows https, http on loopback, and private schemes in reverse domain form (RFC 8252
-// section 7).
+// goodRedirect allows https, http on loopback, and private-use schemes in reverse domain form (RFC 8252 section 7).
 func (s *Server) goodRedirect(uri string) bool {
 	b := &s.Behaviour
 	if len(uri) > 2048 || strings.ContainsFunc(uri, func(r rune) bool { return r <= ' ' || r == 0x7f || r == '\\' }) {
@@ -402,8 +401,7 @@ func loopbackHost(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// matchRedirect reports that a redirect URI is one of the client's; of a loopback URI the port may vary
-// (OAuth 2.1 section 8.4.2).
+// matchRedirect reports whether a redirect URI is one of the client's. The port of a loopback URI may differ (OAuth 2.1 section 8.4.2).
 func (s *Server) matchRedirect(c *client, uri string) bool {
 	b := &s.Behaviour
 	if !b.has(MatchRedirect) || c.anyRedirect || !b.has(OwnRedirect) && s.anybodysRedirect(uri) {
@@ -435,7 +433,7 @@ func sameButForPort(registered, uri string) bool {
 	return strings.TrimPrefix(registered, "http://"+a.Host) == strings.TrimPrefix(uri, "http://"+u.Host)
 }
 
-// manage is RFC 7592.
+// manage implements RFC 7592.
 func (s *Server) manage(w http.ResponseWriter, r *http.Request, id string) {
 	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if s.tell(w, r, "path", id) {

@@ -1,6 +1,6 @@
 package idp
 
-// Defence is one thing that the server does right unless Behaviour.Lacks names it.
+// Defence is one thing that the server does right unless Behaviour.Lacks contains it.
 type Defence string
 
 // The defences of the metadata, and of the server as a whole.

@@ -23,11 +23,11 @@ type device struct {
 	userCode, client string
 	scopes           []string
 	expires          time.Time
-	user             string // who approved
+	user             string // the user who has approved
 	denied, used     bool
 }
 
-// deviceAuthorization begins the grant (RFC 8628 section 3.1).
+// deviceAuthorization starts the grant (RFC 8628 section 3.1).
 func (s *Server) deviceAuthorization(w http.ResponseWriter, r *http.Request) {
 	if e := s.form(w, r); e != nil {
 		s.writeOAuthError(w, r, e)
@@ -57,7 +57,7 @@ func (s *Server) deviceAuthorization(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// userCode is eight letters without vowels (RFC 8628 section 6.1).
+// userCode returns eight letters without vowels (RFC 8628 section 6.1).
 func userCode() string {
 	const letters = "BCDFGHJKLMNPQRSTVWXZ"
 	b := seeded.Fakes.Bytes(8)
@@ -67,7 +67,7 @@ func userCode() string {
 	return string(b[:4]) + "-" + string(b[4:])
 }
 
-// deviceDecision is the page at which a user who has signed in decides about a device.
+// deviceDecision is the page where a signed-in user decides about a device.
 func (s *Server) deviceDecision(w http.ResponseWriter, r *http.Request) {
 	user := s.user(r)
 	if user == "" && s.Behaviour.has(DeviceNeedsUser) {
@@ -111,7 +111,7 @@ func (s *Server) deviceDecision(w http.ResponseWriter, r *http.Request) {
 		html.EscapeString(s.nameOf(found.client)), html.EscapeString(strings.Join(found.scopes, " ")), html.EscapeString(code), csrf)
 }
 
-// deviceToken answers a device that asks whether its user has decided (RFC 8628 section 3.5).
+// deviceToken answers a device that polls for the decision of its user (RFC 8628 section 3.5).
 func (s *Server) deviceToken(r *http.Request, c *client) (map[string]any, *oauthError) {
 	b := &s.Behaviour
 	s.mu.Lock()

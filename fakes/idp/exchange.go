@@ -70,7 +70,7 @@ func (s *Server) assertionGrant(r *http.Request, c *client) (map[string]any, *oa
 	return s.answerToken(g, scopes, resources, next), nil
 }
 
-// readAssertion verifies an ID-JAG, its type first.
+// readAssertion verifies an ID-JAG. It checks the type first.
 func (s *Server) readAssertion(text string, c *client) (*identityAssertion, *oauthError) {
 	b := &s.Behaviour
 	bad := refuse("invalid_grant", "the assertion is not valid")
@@ -107,11 +107,11 @@ func (s *Server) readAssertion(text string, c *client) (*identityAssertion, *oau
 	return &a, nil
 }
 
-// trusts reports that the enterprise signed.
+// trusts reports whether the enterprise has signed the assertion.
 func (s *Server) trusts(algorithm, issuer string, parts []string) bool {
 	b := &s.Behaviour
 	if issuer != s.Enterprise.Issuer {
-		if !b.has(AssertionIssuer) && strings.HasPrefix(issuer, "http://127.0.0.1:") { // the flaw: keys from whoever signs
+		if !b.has(AssertionIssuer) && strings.HasPrefix(issuer, "http://127.0.0.1:") { // the flaw: it fetches the keys of whoever signs
 			if resp, err := http.Get(issuer + "/.well-known/openid-configuration"); err == nil {
 				resp.Body.Close()
 			}
@@ -126,7 +126,7 @@ func (s *Server) trusts(algorithm, issuer string, parts []string) bool {
 	return !b.has(AssertionSignature) || algorithm == "RS256" && rsa.VerifyPKCS1v15(s.Enterprise.Key, crypto.SHA256, sum[:], signature) == nil
 }
 
-// meantFor reports that an audience is this issuer alone.
+// meantFor reports whether this issuer is the only audience.
 func meantFor(audience any, issuer string) bool {
 	if list, ok := audience.([]any); ok {
 		return len(list) == 1 && list[0] == issuer
@@ -134,7 +134,7 @@ func meantFor(audience any, issuer string) bool {
 	return audience == issuer
 }
 
-// exchangeGrant exchanges an access token of a user for one that is no more powerful (RFC 8693).
+// exchangeGrant exchanges a user's access token for one that is not more powerful (RFC 8693).
 func (s *Server) exchangeGrant(r *http.Request, c *client) (map[string]any, *oauthError) {
 	b := &s.Behaviour
 	form := r.PostForm

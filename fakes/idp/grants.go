@@ -7,10 +7,10 @@ import (
 	"slices"
 )
 
-// grantsPage shows users which clients act for them, and lets them end that.
+// grantsPage shows users the clients that act for them, and lets them end the grants.
 const grantsPage = "/grants"
 
-// grants shows the clients of the user who has signed in, with a button for each.
+// grants shows a signed-in user's clients, with a button for each.
 func (s *Server) grants(w http.ResponseWriter, r *http.Request) {
 	user := s.user(r)
 	if user == "" {
@@ -44,7 +44,7 @@ func (s *Server) nameOf(id string) string {
 	return id
 }
 
-// clientsOf are the clients with a valid grant of a user.
+// clientsOf returns the clients with a valid grant of a user.
 func (s *Server) clientsOf(user string) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -58,7 +58,7 @@ func (s *Server) clientsOf(user string) []string {
 	return out
 }
 
-// endGrants revokes a client's grants of a user, and forgets that the user approved it.
+// endGrants revokes a client's grants of a user, and forgets the user's approval.
 func (s *Server) endGrants(user, client string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,5 +1,4 @@
-// Package idp is a fake authorization server. What it does right is a list of defences, so that a flaw is the name of one in
-// Behaviour.Lacks.
+// Package idp is a fake authorization server. A list of defences says what it does right; a flaw names one of them in Behaviour.Lacks.
 package idp
 
 import (
@@ -37,22 +36,21 @@ type Server struct {
 	Behaviour Behaviour
 	Scopes    []string
 
-	// Resources are the identifiers of the protected resources that tokens may be meant for; the first is
-	// the default.
+	// Resources are the identifiers of the protected resources for which tokens are issued; the first is the default.
 	Resources []string
-	// Users may sign in. Alice and Bob, unless replaced before the first request.
+	// Users may sign in. They are Alice and Bob unless replaced before the first request.
 	Users []User
 
-	// Upstream, if set, is where users sign in instead of here.
+	// Upstream, if set, is where users sign in instead.
 	Upstream *Upstream
 	// Privileged are scopes that only some users may grant.
 	Privileged map[string][]string
 	// Enterprise, if set, is the issuer whose identity assertions are accepted.
 	Enterprise *Enterprise
-	// CookiePrefix keeps the cookies of two servers on one host apart.
+	// CookiePrefix separates the cookies of two servers on one host.
 	CookiePrefix string
 
-	// Algorithm signs ordinary access tokens that are minted: one of Algorithms; RS256 if empty.
+	// Algorithm signs ordinary minted access tokens: one of Algorithms; if empty, RS256.
 	Algorithm string
 
 	key *rsa.PrivateKey
@@ -65,14 +63,14 @@ type Server struct {
 	lastSigned signedMetadata
 }
 
-// signedMetadata is what was signed last: the same text has the same RS256 signature (RFC 8017 section 8.2), and making one costs more
+// signedMetadata caches the last signed text: the same text has the same RS256 signature (RFC 8017 section 8.2), and signing costs more
 // than the rest of the answer.
 type signedMetadata struct {
 	sync.Mutex
 	input, jws string
 }
 
-// signMetadata is Sign for metadata, which is requested often and seldom changes.
+// signMetadata is Sign with a cache for metadata, which clients request often and which seldom changes.
 func (s *Server) signMetadata(claims Claims) string {
 	header := map[string]any{"alg": "RS256", "kid": "rsa-1"}
 	input := encode(header) + "." + encode(claims)
@@ -85,8 +83,8 @@ func (s *Server) signMetadata(claims Claims) string {
 	return last.jws
 }
 
-// UseKey has the server sign RS256 with a key of its own, PKCS #1 or PKCS #8 in PEM. The key of New is published with the source: it is
-// good enough on loopback.
+// UseKey makes the server sign RS256 with its own key, PKCS #1 or PKCS #8 in PEM. The default key is published with the source, which is
+// sufficient on loopback.
 func (s *Server) UseKey(text []byte) error {
 	block, _ := pem.Decode(text)
 	if block == nil {
@@ -94,7 +92,7 @@ func (s *Server) UseKey(text []byte) error {
 	}
 	key, err := x509.ParsePKCS1PrivateKey(block.Bytes)
 	if err != nil {
-		parsed, _ := x509.ParsePKCS8PrivateKey(block.Bytes) // its type is checked
+		parsed, _ := x509.ParsePKCS8PrivateKey(block.Bytes) // nil for another type
 		key, _ = parsed.(*rsa.PrivateKey)
 	}
 	if key == nil || key.N.BitLen() < 2048 {
@@ -104,8 +102,8 @@ func (s *Server) UseKey(text []byte) error {
 	return nil
 }
 
-// UsePublishedKeys has the server sign ES256 and EdDSA with keys that are published with the source too, the same in each process, so
-// that a target which keeps a key set serves its tokens in the next run. They are good enough on loopback.
+// UsePublishedKeys makes the server sign ES256 and EdDSA with the keys that are published with the source, the same in each process. A
+// target that caches a key set then accepts tokens of the next run. They are sufficient on loopback.
 func (s *Server) UsePublishedKeys() error {
 	ecBlock, _ := pem.Decode(vectors.IssuerKeyES256)
 	edBlock, _ := pem.Decode(vectors.IssuerKeyEdDSA)
@@ -118,7 +116,7 @@ func (s *Server) UsePublishedKeys() error {
 	return nil
 }
 
-// User is somebody who may sign in.
+// User is a user who may sign in.
 type User struct {
 	Name, Password string
 	// OneTime is the base32 secret of the second factor, or empty.
@@ -134,7 +132,7 @@ var (
 	Carol = User{Name: "carol", Password: "carol-9-tea-party", Sacrificial: true}
 )
 
-// New makes a server with the given issuer identifier.
+// New makes a server with an issuer identifier.
 func New(issuer string, b Behaviour) (*Server, error) {
 	block, _ := pem.Decode(vectors.IssuerKey)
 	key, err := x509.ParsePKCS1PrivateKey(block.Bytes)
@@ -150,8 +148,8 @@ func New(issuer string, b Behaviour) (*Server, error) {
 // Claims are the claims of an access token.
 type Claims map[string]any
 
-// Mint issues an access token (RFC 9068) for audience, signed RS256, with the given scopes. Further claims
-// replace the defaults; a nil value leaves one out.
+// Mint issues an access token (RFC 9068) for audience with the scopes, signed with RS256. Further claims replace the defaults; a nil value
+// removes one.
 func (s *Server) Mint(subject, audience string, scopes []string, further Claims) string {
 	now := time.Now()
 	c := Claims{
@@ -171,7 +169,7 @@ func (s *Server) Mint(subject, audience string, scopes []string, further Claims)
 	input := encode(s.Header()) + "." + encode(c)
 	signature, err := s.Signature([]byte(input))
 	if err != nil {
-		panic(err) // every one of the keys signs every input
+		panic(err) // each key signs any input
 	}
 	return input + "." + base64.RawURLEncoding.EncodeToString(signature)
 }
@@ -182,18 +180,18 @@ func (s *Server) Sign(header map[string]any, claims Claims) string {
 	sum := sha256.Sum256([]byte(input))
 	sig, err := rsa.SignPKCS1v15(nil, s.key, crypto.SHA256, sum[:])
 	if err != nil {
-		panic(err) // a 2048-bit key signs every digest
+		panic(err) // a 2048-bit key signs any digest
 	}
 	return input + "." + base64.RawURLEncoding.EncodeToString(sig)
 }
 
-// SignES256 makes a compact JWS with the server's P-256 key, which is quicker.
+// SignES256 makes a compact JWS with the server's P-256 key, which is faster.
 func (s *Server) SignES256(header map[string]any, claims Claims) string {
 	input := encode(header) + "." + encode(claims)
 	sum := sha256.Sum256([]byte(input))
 	r, v, err := ecdsa.Sign(rand.Reader, s.ec, sum[:])
 	if err != nil {
-		panic(err) // a P-256 key signs every digest
+		panic(err) // a P-256 key signs any digest
 	}
 	return input + "." + base64.RawURLEncoding.EncodeToString(append(r.FillBytes(make([]byte, 32)), v.FillBytes(make([]byte, 32))...))
 }
@@ -211,7 +209,7 @@ func encode(v any) string {
 
 func random(n int) string { return seeded.Fakes.Text(n) }
 
-// path is the issuer's path without a trailing slash.
+// path returns the issuer's path without a trailing slash.
 func (s *Server) path() string {
 	u, err := url.Parse(s.Issuer)
 	if err != nil {
@@ -220,7 +218,7 @@ func (s *Server) path() string {
 	return strings.TrimSuffix(u.Path, "/")
 }
 
-// Handles reports whether a path belongs to the authorization server; a bundling server asks.
+// Handles reports whether a path belongs to the authorization server, for a server that bundles it.
 func (s *Server) Handles(path string) bool {
 	return s.place(path) != "" || slices.ContainsFunc(endpoints, func(e string) bool {
 		return path == s.path()+e || strings.HasPrefix(path, s.path()+e+"/")
@@ -233,7 +231,7 @@ var endpoints = []string{
 	callbackPath, idTokenPath, grantsPage, deviceEndpoint, devicePage, logoutEndpoint, movedOpenID,
 }
 
-// place says which well-known form of this issuer a path is, or "".
+// place returns the well-known form of this issuer to which a path belongs, or "".
 func (s *Server) place(path string) string {
 	p := s.path()
 	switch path {
@@ -272,7 +270,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// servedDocument answers the requests for the metadata, wherever it is.
+// servedDocument answers requests for the metadata at any of its locations.
 func (s *Server) servedDocument(w http.ResponseWriter, r *http.Request, endpoint string) bool {
 	b := &s.Behaviour
 	place := s.place(r.URL.Path)
@@ -295,7 +293,7 @@ func (s *Server) servedDocument(w http.ResponseWriter, r *http.Request, endpoint
 	return false
 }
 
-// endpoint is the handler of a path below the issuer's.
+// endpoint returns the handler of a path below the issuer's.
 func (s *Server) endpoint(path string) http.HandlerFunc {
 	handler, ok := map[string]http.HandlerFunc{
 		"/jwks": s.jwks, "/authorize": s.authorize, "/login": s.login, "/consent": s.consent, "/token": s.token,
@@ -323,8 +321,7 @@ func (s *Server) endpoint(path string) http.HandlerFunc {
 	return http.NotFound
 }
 
-// allowOrigins lets browser clients read everything but the pages, and reports that the request was a
-// preflight.
+// allowOrigins lets browser clients read everything but the pages, and reports whether the request is a preflight.
 func (s *Server) allowOrigins(w http.ResponseWriter, r *http.Request, endpoint string) bool {
 	page := endpoint == "/authorize" || endpoint == "/login" || endpoint == "/consent"
 	allow := s.Behaviour.has(CORS) && !page || page && !s.Behaviour.has(NoCORSOnPages)
@@ -371,7 +368,7 @@ func (s *Server) metadata(w http.ResponseWriter, r *http.Request, place string) 
 	_, _ = w.Write(body)
 }
 
-// issuerFor is the issuer that the metadata names to a request.
+// issuerFor returns the issuer in the metadata for a request.
 func (s *Server) issuerFor(r *http.Request) string {
 	if s.Behaviour.has(FixedHost) {
 		return s.Issuer
@@ -380,7 +377,7 @@ func (s *Server) issuerFor(r *http.Request) string {
 	return scheme + "://" + host + s.path()
 }
 
-// publishedAs is the metadata as it is published at a place, with its signed copy.
+// publishedAs returns the metadata of a location, with its signed copy.
 func (s *Server) publishedAs(place, issuer string) map[string]any {
 	b, doc := &s.Behaviour, s.Document(issuer)
 	if b.Metadata != nil {
@@ -397,7 +394,7 @@ func (s *Server) publishedAs(place, issuer string) map[string]any {
 	return doc
 }
 
-// Document is the metadata of an issuer, RFC 8414 and OpenID Connect Discovery in one.
+// Document returns the metadata of an issuer, for RFC 8414 and OpenID Connect Discovery.
 func (s *Server) Document(issuer string) map[string]any {
 	base := strings.TrimSuffix(issuer, "/")
 	doc := map[string]any{
@@ -415,7 +412,7 @@ func (s *Server) Document(issuer string) map[string]any {
 	return doc
 }
 
-// endpointMembers are the members of the metadata that name an endpoint, and their paths.
+// endpointMembers are the members of the metadata that name an endpoint, with their paths.
 var endpointMembers = map[string]string{
 	"authorization_endpoint":                "/authorize",
 	"token_endpoint":                        "/token",
@@ -426,7 +423,7 @@ var endpointMembers = map[string]string{
 	"pushed_authorization_request_endpoint": "/par",
 }
 
-// abilities are the members of the metadata that are the same for every server. The caller may change them.
+// abilities returns the members of the metadata that all servers share. The caller may change the map.
 func abilities() map[string]any {
 	return map[string]any{
 		"response_types_supported":                         []string{"code"},
@@ -484,7 +481,7 @@ func (s *Server) jwks(w http.ResponseWriter, _ *http.Request) {
 	_ = json.NewEncoder(w).Encode(doc)
 }
 
-// keySet is the published half of every key with which the server signs.
+// keySet returns the public half of every signing key.
 func (s *Server) keySet() map[string]any {
 	point, err := s.ec.PublicKey.Bytes() // 0x04, then both coordinates
 	if err != nil {

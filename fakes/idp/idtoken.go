@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// idTokenPath is where the login page's script sends the ID token that the upstream gave to the browser. The
-// authorization request is in the query.
+// idTokenPath receives the ID token that the upstream has given to the browser, from the script of the login page. The query has the
+// authorization request.
 const idTokenPath = "/id-token"
 
-// byIDToken signs a user in by an ID token that a browser sends: an attacker may have put it there.
+// byIDToken signs a user in with an ID token from the browser, where an attacker may have put it.
 func (s *Server) byIDToken(w http.ResponseWriter, r *http.Request) {
 	if s.Upstream == nil || r.Method != http.MethodPost {
 		http.NotFound(w, r)

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// revoke is RFC 7009.
+// revoke implements RFC 7009.
 func (s *Server) revoke(w http.ResponseWriter, r *http.Request) {
 	b := &s.Behaviour
 	if r.Method == http.MethodGet && !b.has(RevokeByPost) {
@@ -41,7 +41,7 @@ func (s *Server) revoke(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusOK)
 }
 
-// revoker is the client of a revocation request, who may be anonymous.
+// revoker returns the client of a revocation request, which may be anonymous.
 func (s *Server) revoker(r *http.Request) (c *client, anonymous bool, e *oauthError) {
 	b := &s.Behaviour
 	c, e = s.authenticate(r)
@@ -60,7 +60,7 @@ func (s *Server) revoker(r *http.Request) (c *client, anonymous bool, e *oauthEr
 	return c, anonymous, nil
 }
 
-// revokeToken ends a token of an owner. It is false if the token is unknown, and the server says so.
+// revokeToken revokes a token of an owner. It returns false if the token is unknown and the server reports that.
 func (s *Server) revokeToken(value, hint string, owner func(*grant) bool) bool {
 	b := &s.Behaviour
 	s.mu.Lock()
@@ -92,7 +92,7 @@ func (s *Server) revokeToken(value, hint string, owner func(*grant) bool) bool {
 	return true
 }
 
-// introspect is RFC 7662: confidential clients may ask about their own access tokens.
+// introspect implements RFC 7662: confidential clients may introspect their own access tokens.
 func (s *Server) introspect(w http.ResponseWriter, r *http.Request) {
 	b := &s.Behaviour
 	if e := s.form(w, r); e != nil {
@@ -164,7 +164,7 @@ func (s *Server) inactive(t *accessToken) map[string]any {
 	return out
 }
 
-// userinfo is OpenID Connect's, for access tokens with the scope openid.
+// userinfo implements OpenID Connect's endpoint, for access tokens with the scope openid.
 func (s *Server) userinfo(w http.ResponseWriter, r *http.Request) {
 	b := &s.Behaviour
 	if r.Method != http.MethodGet && r.Method != http.MethodPost {
@@ -250,7 +250,7 @@ func (s *Server) tokenInfo(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]any{"sub": t.grant.user, "scope": strings.Join(t.scopes, " ")})
 }
 
-// knownUpstream is a flaw: a token that is valid at the upstream is accepted here too.
+// knownUpstream is a flaw: a valid token of the upstream is accepted here too.
 func (s *Server) knownUpstream(token string) bool {
 	_, ok := s.upstreamUser(token)
 	return ok

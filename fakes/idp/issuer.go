@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// Identifier is the issuer identifier.
+// Identifier returns the issuer identifier.
 func (s *Server) Identifier() string { return s.Issuer }
 
-// Claims are the claims of an ordinary access token for the first resource.
+// Claims returns the claims of an ordinary access token for the first resource.
 func (s *Server) Claims(subject string, scopes []string) map[string]any {
 	now := time.Now()
 	claims := map[string]any{
@@ -31,12 +31,12 @@ func (s *Server) Claims(subject string, scopes []string) map[string]any {
 // Algorithms are the values that Server.Algorithm may have.
 var Algorithms = []string{"RS256", "ES256", "EdDSA", "PS256"}
 
-// keyID is the kid of the key for an algorithm.
+// keyID returns the kid of the key for an algorithm.
 func keyID(algorithm string) string {
 	return map[string]string{"": "rsa-1", "RS256": "rsa-1", "ES256": "ec-1", "EdDSA": "ed-1", "PS256": "pss-1"}[algorithm]
 }
 
-// Header is the JOSE header of an ordinary access token.
+// Header returns the JOSE header of an ordinary access token.
 func (s *Server) Header() map[string]any {
 	header := map[string]any{"alg": cmp.Or(s.Algorithm, "RS256"), "typ": "at+jwt", "kid": keyID(s.Algorithm)}
 	if s.Behaviour.AccessToken != nil {

@@ -27,7 +27,7 @@ func (s *Server) AddMachine(id, secret string, key *ecdsa.PublicKey, scopes ...s
 
 const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
-// byAssertion authenticates a client by the JWT that it signed (RFC 7523 section 3).
+// byAssertion authenticates a client by a JWT that it has signed (RFC 7523 section 3).
 func (s *Server) byAssertion(form url.Values) *client {
 	b := &s.Behaviour
 	var header struct{ Alg string }
@@ -77,7 +77,7 @@ func (s *Server) byAssertion(form url.Values) *client {
 	return c
 }
 
-// believes is a flaw: it reports that an assertion is accepted without a check.
+// believes is a flaw: an assertion is accepted without verification.
 func (b *Behaviour) believes(parts []string) bool {
 	var header, claims map[string]any
 	return b.Believes != nil && decode(parts[0], &header) && decode(parts[1], &claims) && b.Believes(header, claims)
@@ -98,7 +98,7 @@ func verifiesES256(key *ecdsa.PublicKey, parts []string) bool {
 	return ecdsa.Verify(key, sum[:], new(big.Int).SetBytes(signature[:32]), new(big.Int).SetBytes(signature[32:]))
 }
 
-// firstKey is the first P-256 key of a key set.
+// firstKey returns the first P-256 key of a key set.
 func firstKey(set map[string]any) *ecdsa.PublicKey {
 	keys, _ := set["keys"].([]any)
 	for _, k := range keys {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// pushed is an authorization request that its client sent beforehand (RFC 9126).
+// pushed is an authorization request that its client has pushed (RFC 9126).
 type pushed struct {
 	client  string
 	request url.Values
@@ -17,7 +17,7 @@ type pushed struct {
 
 const pushedPrefix = "urn:ietf:params:oauth:request_uri:"
 
-// push accepts an authorization request from its client.
+// push accepts a pushed authorization request.
 func (s *Server) push(w http.ResponseWriter, r *http.Request) {
 	b := &s.Behaviour
 	e := s.form(w, r)
@@ -71,7 +71,7 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusCreated, map[string]any{"request_uri": uri, "expires_in": 60})
 }
 
-// pushedRequest is what was pushed under the request_uri of a query; false if that is not valid.
+// pushedRequest returns the request that was pushed under the request_uri of a query; false if that is not valid.
 func (s *Server) pushedRequest(q url.Values) (url.Values, bool) {
 	b := &s.Behaviour
 	s.mu.Lock()

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// The defences that real servers have on one path and miss on another.
+// Defences that some servers have on all paths but one.
 const (
 	VerifierOfConfidential Defence = "the code_verifier of a confidential client is compared"
 	VerifierOfDocuments    Defence = "the code_verifier of a client with a metadata document is compared"
@@ -55,7 +55,7 @@ const (
 	ApprovalNotByName      Defence = "an approval in a cookie does not count for another client of the same name"
 )
 
-// approvalKey is the key under which a user's approval of a client is stored.
+// approvalKey returns the key under which a user's approval of a client is stored.
 func (s *Server) approvalKey(user string, c *client) string {
 	b := &s.Behaviour
 	switch {
@@ -67,7 +67,7 @@ func (s *Server) approvalKey(user string, c *client) string {
 	return user + " " + c.id
 }
 
-// openRedirect is a flaw: an error is sent to a redirect URI that is not registered.
+// openRedirect is a flaw: it sends an error to an unregistered redirect URI.
 func (s *Server) openRedirect(w http.ResponseWriter, r *http.Request, q url.Values) bool {
 	b := &s.Behaviour
 	c, uri := s.find(q.Get("client_id")), q.Get("redirect_uri")
@@ -112,8 +112,8 @@ func (s *Server) sameRegistration(c *client) *client {
 	return nil
 }
 
-// orUnsigned is t; without the defence, and without t, it is the access token with the jti of a JWT, whoever signed that. The caller
-// holds mu.
+// orUnsigned returns t if it is set. Without the defence, it returns the access token with the jti of the JWT, whoever has signed that. The
+// caller holds mu.
 func (s *Server) orUnsigned(t *accessToken, token string, defence Defence) *accessToken {
 	var claims struct{ Jti string }
 	if parts := strings.Split(token, "."); t == nil && !s.Behaviour.has(defence) && len(parts) == 3 && decode(parts[1], &claims) {
@@ -130,7 +130,7 @@ func (s *Server) bearerIsGood(r *http.Request) bool {
 	return ok && s.access[value].alive(s.now())
 }
 
-// looseSecret is a flaw: a secret that is sent to one endpoint, or in one grant, is not compared.
+// looseSecret is a flaw: one endpoint, or one grant, does not compare the client secret.
 func (s *Server) looseSecret(r *http.Request) bool {
 	b := &s.Behaviour
 	refreshing := r.PostForm.Get("grant_type") == "refresh_token"
@@ -155,7 +155,7 @@ func (s *Server) spareAllButNewest(g *grant) {
 	}
 }
 
-// reuseRevokes reports that the reuse of a refresh token ends its grant. The caller holds mu.
+// reuseRevokes reports whether the reuse of a refresh token ends its grant. The caller holds mu.
 func (s *Server) reuseRevokes(t *refreshToken) bool {
 	b := &s.Behaviour
 	if !b.has(ReuseKillsEveryAccess) {
@@ -164,13 +164,13 @@ func (s *Server) reuseRevokes(t *refreshToken) bool {
 	return b.has(ReuseRevokesFamily) && (b.has(OldReuseRevokes) || t.next == nil || !t.next.used)
 }
 
-// endReplayed ends a grant whose code was used again.
+// endReplayed ends the grant of a replayed code.
 func (s *Server) endReplayed(g *grant) {
 	s.spareRefresh(g)
 	s.revokeGrant(g)
 }
 
-// spareRefresh is a flaw: when a code is replayed, refresh tokens stay valid, or those issued at a refresh, with their access tokens.
+// spareRefresh is a flaw: after the replay of a code, refresh tokens stay valid, or those issued at a refresh, with their access tokens.
 func (s *Server) spareRefresh(g *grant) {
 	rotated := s.Behaviour.has(ReplayKillsRefresh)
 	if rotated && s.Behaviour.has(ReplayKillsRotated) {
@@ -209,7 +209,7 @@ func (s *Server) userOfIDToken(value string) string {
 	return claims.Sub
 }
 
-// looseUserinfo is a flaw: userinfo accepts what is not an access token.
+// looseUserinfo is a flaw: userinfo accepts a token that is not an access token.
 func (s *Server) looseUserinfo(w http.ResponseWriter, r *http.Request, value string) bool {
 	b := &s.Behaviour
 	user := ""
@@ -226,7 +226,7 @@ func (s *Server) looseUserinfo(w http.ResponseWriter, r *http.Request, value str
 	return true
 }
 
-// anybodysRedirect is a flaw: it reports that any client registered a redirect URI.
+// anybodysRedirect is a flaw: it accepts a redirect URI that any client has registered.
 func (s *Server) anybodysRedirect(uri string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -238,12 +238,12 @@ func (s *Server) anybodysRedirect(uri string) bool {
 	return false
 }
 
-// matching is a flaw: the scopes that match a pattern.
+// matching is a flaw: it returns the scopes that match a pattern.
 func (s *Server) matching(pattern string) []string {
 	return slices.DeleteFunc(slices.Clone(s.Scopes), func(v string) bool { return !strings.HasPrefix(v, strings.TrimSuffix(pattern, "*")) })
 }
 
-// sameApproval reports that an approval in the cookie covers a scope of a request.
+// sameApproval reports whether an approval in the cookie covers a scope of a request.
 func (s *Server) sameApproval(approval string, t *transaction, scope string) bool {
 	b := &s.Behaviour
 	parts := strings.SplitN(approval, " ", 4)

@@ -17,23 +17,22 @@ import (
 	"github.com/mcpauth/conformance/fixtures/seeded"
 )
 
-// Upstream makes a server a proxy: users sign in at another authorization server, where the proxy is one client on behalf of all its
-// own clients.
+// Upstream makes a server a proxy: users sign in at another authorization server, where the proxy is one client for all its own clients.
 type Upstream struct {
 	// Lives reports whether the upstream session of a refresh token is still valid. May be nil.
 	Lives            func(refresh string) bool
 	Issuer           string
 	ClientID, Secret string
 	Scopes           []string
-	Key              *rsa.PublicKey // that signs ID tokens
-	ByUserinfo       bool           // the userinfo endpoint says who signed in, and no ID token is read
+	Key              *rsa.PublicKey // signs ID tokens
+	ByUserinfo       bool           // read the user from the userinfo endpoint instead of the ID token
 }
 
 // leg is the state of a proxy's own request to the upstream.
 type leg struct {
 	state, nonce, verifier string
 	user                   string // who signed in there
-	access, refresh        string // tokens, which never leave the proxy
+	access, refresh        string // the proxy never discloses these tokens
 }
 
 // AddClient registers a confidential client by hand.
@@ -50,10 +49,10 @@ func (s *Server) AddClient(id, secret, redirectURI string) {
 	}
 }
 
-// callbackPath is where the upstream sends its answers.
+// callbackPath is the path to which the upstream sends its answers.
 const callbackPath = "/callback"
 
-// UpstreamCallback is the proxy's redirect URI at its upstream.
+// UpstreamCallback returns the proxy's redirect URI at its upstream.
 func (s *Server) UpstreamCallback() string { return strings.TrimSuffix(s.Issuer, "/") + callbackPath }
 
 // proxied continues a request whose user signs in at the upstream.
@@ -152,7 +151,7 @@ func (s *Server) callback(w http.ResponseWriter, r *http.Request) {
 	s.grantTo(w, r, t, t.leg.user, t.scopes)
 }
 
-// redeemUpstream exchanges the upstream's code, and reads from its ID token who signed in.
+// redeemUpstream redeems the upstream's code, and reads the user from its ID token.
 func (s *Server) redeemUpstream(t *transaction, code string) bool {
 	members, ok := s.askUpstream(url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {s.UpstreamCallback()},
 		"code_verifier": {t.leg.verifier}})
@@ -200,7 +199,7 @@ func (s *Server) askUpstream(form url.Values) (map[string]any, bool) {
 
 var upstreamClient = &http.Client{Timeout: 5 * time.Second}
 
-// upstreamUser asks the upstream for the user of an access token.
+// upstreamUser reads the user of an access token from the upstream.
 func (s *Server) upstreamUser(token string) (map[string]any, bool) {
 	req, err := http.NewRequest(http.MethodGet, s.Upstream.Issuer+"/userinfo", nil)
 	if err != nil {
@@ -241,7 +240,7 @@ func (s *Server) upstreamClaims(token, nonce string) (map[string]any, bool) {
 	return claims, good
 }
 
-// upstreamLives asks the upstream whether the session there is still valid, before the grant is refreshed here.
+// upstreamLives checks that the upstream session is still valid, before a grant is refreshed here.
 func (s *Server) upstreamLives(g *grant) bool {
 	if g.upstream == "" || !s.Behaviour.has(FollowUpstream) {
 		return true
@@ -255,7 +254,7 @@ func (s *Server) upstreamLives(g *grant) bool {
 	return ok
 }
 
-// The cookie that holds what a browser's user has approved: client, redirect URI and scope, with a MAC.
+// The cookie with the approvals of a browser's user: client, redirect URI and scope, with a MAC.
 
 func (s *Server) remember(w http.ResponseWriter, r *http.Request, t *transaction) {
 	if s.Behaviour.Consent != "once" {
@@ -298,7 +297,7 @@ func (s *Server) seal(body string) string {
 	return base64.RawURLEncoding.EncodeToString(m.Sum(nil))
 }
 
-// sealKey is random for each server: a later server of this process does not know it, even with the same seed.
+// sealKey returns a key that is random for each server: a later server of this process has another one, even with the same seed.
 func (s *Server) sealKey() []byte {
 	s.sealing.Do(func() { s.sealed = seeded.Fakes.Bytes(32) })
 	return s.sealed

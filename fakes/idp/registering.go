@@ -9,15 +9,15 @@ import (
 	"strings"
 )
 
-// Registering changes one part of registration each. Zero values are right.
+// Registering has deviations of registration. Zero values are right.
 type Registering struct {
-	// RegistrationRefuses are members with which no client is registered.
+	// RegistrationRefuses are members that make the server refuse a registration.
 	RegistrationRefuses []string
 	// SecretOf makes the secret of a client from its name.
 	SecretOf func(name string) string
-	// ForgetsClient reports that the n-th lookup of a client, from 0, does not find it.
+	// ForgetsClient reports whether the n-th look-up of a client, from 0, fails to find it.
 	ForgetsClient func(n int) bool
-	// RegistrationType is the media type of the answer to a registration.
+	// RegistrationType is the media type of the registration response.
 	RegistrationType string
 	// StoredReads allows caches to store the answer to a client that reads its registration.
 	StoredReads bool
@@ -25,22 +25,22 @@ type Registering struct {
 	RegistersRedirect func(i int, uri string) bool
 	// ReadsRedirects makes the list of redirect URIs from any value of the member.
 	ReadsRedirects func(v any) any
-	// CrashesOn reports that the body of a registration is answered with 500.
+	// CrashesOn reports whether the body of a registration is answered with 500.
 	CrashesOn func(mediaType, body string) bool
-	// RegistersBody makes a registration from a body that is not one; nil for the others.
+	// RegistersBody makes a registration from a body that is not one; nil: it refuses the body.
 	RegistersBody func(mediaType, body string) map[string]any
-	// RegistrationError changes the answer to a registration that is refused.
+	// RegistrationError changes the answer to a refused registration.
 	RegistrationError func(status *int, mediaType *string, members map[string]any)
-	// RegistersTypes confirms grant and response types as they are sent.
+	// RegistersTypes confirms grant and response types as sent.
 	RegistersTypes func(grants, responses []string) bool
 	// MachineWithoutRedirects registers clients without redirect URIs for grants that need none, which is right too.
 	MachineWithoutRedirects bool
-	// TypedRedirects has loopback redirect URIs for application_type native only, and https ones for web only (OpenID Connect Dynamic
+	// TypedRedirects allows loopback redirect URIs for application_type native only, and https ones for web only (OpenID Connect Dynamic
 	// Client Registration section 2), which is right too.
 	TypedRedirects bool
 }
 
-// unfit is the redirect URI that does not fit the client's application_type.
+// unfit returns an error if a redirect URI does not fit the client's application_type.
 func (s *Server) unfit(c *client) *badMetadata {
 	for _, uri := range c.redirectURIs {
 		switch loopback := strings.HasPrefix(uri, "http://"); {
@@ -54,7 +54,7 @@ func (s *Server) unfit(c *client) *badMetadata {
 	return nil
 }
 
-// forgotten reports that a look-up finds no client.
+// forgotten reports whether a look-up finds no client.
 func (s *Server) forgotten() bool {
 	if s.Behaviour.ForgetsClient == nil {
 		return false
@@ -75,7 +75,7 @@ func (s *Server) writeClient(w http.ResponseWriter, status int, c *client) {
 	writeJSONAs(w, s.Behaviour.RegistrationType, status, c.meta)
 }
 
-// oddBody answers a body for which the server has a flaw; done is false for all others.
+// oddBody answers a body for which the server has a flaw; done is false for any other body.
 func (s *Server) oddBody(w http.ResponseWriter, r *http.Request, mediaType string) (meta map[string]any, done bool) {
 	body, _ := io.ReadAll(io.LimitReader(r.Body, 4<<20))
 	r.Body = io.NopCloser(bytes.NewReader(body))
@@ -89,32 +89,32 @@ func (s *Server) oddBody(w http.ResponseWriter, r *http.Request, mediaType strin
 	return meta, meta != nil
 }
 
-// Managing changes what a registered client may do, and what happens to it.
+// Managing has deviations in the rights and the lifetime of a registered client.
 type Managing struct {
 	// UnauthorizedGrants answers invalid_grant with 401, as some servers do.
 	UnauthorizedGrants bool
-	// RegistersScope has a scope registered that does not exist.
+	// RegistersScope registers a scope that does not exist.
 	RegistersScope func(scope string) bool
-	// KeepsChosen keeps a member that is the server's choice as the client sends it: client_id where nobody has it, client_secret,
+	// KeepsChosen keeps the client's value for a member that the server must choose: client_id if it is unused, client_secret,
 	// registration_access_token.
 	KeepsChosen string
-	// TellsOf is where the identifier of a client is read that is shown to anybody: query or path.
+	// TellsOf says where the server reads the identifier of a client whose registration it shows to anybody: query or path.
 	TellsOf string
 	// RegistersByPut registers with PUT too.
 	RegistersByPut bool
-	// Fetches fetches what a member of a registration names, from any address.
+	// Fetches fetches the URL in a member of a registration, from any address.
 	Fetches func(member, uri string) bool
-	// BelievesStatement accepts the metadata of a software statement, by its header and signature.
+	// BelievesStatement accepts the metadata of a software statement by its header and signature, without verification.
 	BelievesStatement func(header map[string]any, signature string) bool
-	// Manages allows management of a registration with another token than its own.
+	// Manages accepts another token than the registration's own for its management.
 	Manages func(method, token, own string) bool
 	// UpdateKeeps is a member that an update stores without a check.
 	UpdateKeeps string
-	// KeepsOfDeleted is what works after a client is deleted: client, refresh, access or registration.
+	// KeepsOfDeleted stays valid after a client is deleted: client, refresh, access or registration.
 	KeepsOfDeleted string
 }
 
-// statement are the claims of a software statement that the server accepts; nil if it accepts none.
+// statement returns the claims of an accepted software statement; nil if it accepts none.
 func (s *Server) statement(meta map[string]any) map[string]any {
 	text, _ := meta["software_statement"].(string)
 	parts := strings.Split(text, ".")
@@ -128,7 +128,7 @@ func (s *Server) statement(meta map[string]any) map[string]any {
 	return claims
 }
 
-// keepChosen keeps values that the client must not choose.
+// keepChosen keeps client values for members that the server must choose.
 func (s *Server) keepChosen(c *client, meta map[string]any) {
 	chosen, _ := meta[s.Behaviour.KeepsChosen].(string)
 	switch s.Behaviour.KeepsChosen {
@@ -149,7 +149,7 @@ func (s *Server) keepChosen(c *client, meta map[string]any) {
 	}
 }
 
-// tell answers with a client's registration where that is shown to anybody.
+// tell answers with a client's registration, if the flaw shows that to anybody.
 func (s *Server) tell(w http.ResponseWriter, r *http.Request, place, id string) bool {
 	if s.Behaviour.TellsOf != place || r.Method != http.MethodGet {
 		return false
@@ -164,7 +164,7 @@ func (s *Server) tell(w http.ResponseWriter, r *http.Request, place, id string) 
 	return true
 }
 
-// fetchAll is a flaw: it fetches what the registration names.
+// fetchAll is a flaw: it fetches the URLs in a registration.
 func (s *Server) fetchAll(meta map[string]any) {
 	for member, v := range meta {
 		uri, _ := v.(string)
@@ -180,7 +180,7 @@ func (s *Server) fetchAll(meta map[string]any) {
 	}
 }
 
-// forget deletes a client, and ends what it was granted.
+// forget deletes a client, and ends its grants.
 func (s *Server) forget(c *client) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -211,7 +211,7 @@ func (s *Server) forget(c *client) {
 	}
 }
 
-// keepUpdate is a flaw: an update stores this member unchanged.
+// keepUpdate is a flaw: an update stores this member without validation.
 func (s *Server) keepUpdate(c *client, meta map[string]any) bool {
 	member := s.Behaviour.UpdateKeeps
 	if member == "" || fmt.Sprint(meta[member]) == fmt.Sprint(c.meta[member]) {

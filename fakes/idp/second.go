@@ -13,24 +13,24 @@ import (
 	"github.com/mcpauth/conformance/fixtures/seeded"
 )
 
-// Second is another issuer that a resource server trusts, whose key has the same id as the first one's.
+// Second is another issuer that a resource server trusts. Its key has the same id as the first issuer's.
 type Second struct {
 	Issuer, Audience string
 	key              *ecdsa.PrivateKey
 }
 
-// NewSecond makes an issuer with a key of its own.
+// NewSecond makes an issuer with its own key.
 func NewSecond(issuer, audience string) *Second {
 	return &Second{issuer, audience, seeded.Fakes.Key()}
 }
 
-// Public is the key that verifies its tokens.
+// Public returns the key that verifies the issuer's tokens.
 func (s *Second) Public() *ecdsa.PublicKey { return &s.key.PublicKey }
 
-// Identifier is the issuer identifier.
+// Identifier returns the issuer identifier.
 func (s *Second) Identifier() string { return s.Issuer }
 
-// Claims are the claims of an ordinary access token.
+// Claims returns the claims of an ordinary access token.
 func (s *Second) Claims(subject string, scopes []string) map[string]any {
 	now := time.Now()
 	return map[string]any{
@@ -39,7 +39,7 @@ func (s *Second) Claims(subject string, scopes []string) map[string]any {
 	}
 }
 
-// Header is the JOSE header of an ordinary access token.
+// Header returns the JOSE header of an ordinary access token.
 func (s *Second) Header() map[string]any {
 	return map[string]any{"alg": "ES256", "typ": "at+jwt", "kid": "rsa-1"}
 }
@@ -54,7 +54,7 @@ func (s *Second) Signature(input []byte) ([]byte, error) {
 	return append(r.FillBytes(make([]byte, 32)), v.FillBytes(make([]byte, 32))...), nil
 }
 
-// ServeHTTP serves its metadata and its key at the addresses that a resource server uses.
+// ServeHTTP serves the metadata and the key at the addresses that a resource server uses.
 func (s *Second) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch path := r.URL.Path; {
 	case strings.HasSuffix(path, "/jwks"):

@@ -9,7 +9,7 @@ import (
 	"github.com/mcpauth/conformance/fixtures/seeded"
 )
 
-// What a seeded server seals with is known to whoever knows the seed: a later server of the process has a key of its own.
+// Whoever knows the seed knows the seal of a seeded server, so a later server of the process must have another key.
 func TestNoSeededSealOutlivesItsServer(t *testing.T) {
 	seal := func() string {
 		s, err := New("http://127.0.0.1:1", Ideal())

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// state is what the server remembers.
+// state is the server's memory.
 type state struct {
 	mu             sync.Mutex
 	clients        map[string]*client
@@ -17,7 +17,7 @@ type state struct {
 	documents      map[string]cachedDocument
 	sessions       map[string]string // login session -> user
 	approved       map[string][]string
-	asked          map[string]bool // user, client and redirect URI
+	asked          map[string]bool // by user, client and redirect URI
 	codes          map[string]*code
 	access         map[string]*accessToken  // by token
 	live           map[string]*accessToken  // by jti
@@ -25,18 +25,18 @@ type state struct {
 	lastUser       string
 	lastPKCE       map[string]string // client -> challenge, for a flaw
 	counter        int
-	lookups        int                // of clients
+	lookups        int                // look-ups of clients
 	devices        map[string]*device // by device code
 	crowds         map[string]crowd   // by the name of clients
 	failures       map[string]failing // by user or client
-	assertions     map[string]bool    // client and jti of those that were used
+	assertions     map[string]bool    // client and jti of used assertions
 	keyFetches     int
 	keysAnswer     func(ordinary map[string]any) (status int, mediaType, body string)
 	pushedRequests map[string]*pushed
 	ahead          atomic.Int64 // of the clock, in nanoseconds
 	issued         []string     // every code and token, in order
 	replacement    func(ordinary map[string]any) (status int, mediaType, body string)
-	pastSecrets    []string // of clients that are gone
+	pastSecrets    []string // of deleted clients
 }
 
 func newState() state {
@@ -49,7 +49,7 @@ func newState() state {
 	}
 }
 
-// grant is what a user allowed a client; everything issued for it ends with it.
+// grant is a user's permission for a client; everything issued for it ends with it.
 type grant struct {
 	client, user string
 	scopes       []string
@@ -60,9 +60,9 @@ type grant struct {
 	upstream     string // the refresh token of a proxy's upstream
 	leak         string // a token of the upstream: a flaw
 	key          string // the thumbprint of the DPoP key that tokens are bound to
-	hidden       bool   // it is no longer shown to the user
-	online       bool   // it has no refresh token
-	untargeted   bool   // its authorization request named no resource
+	hidden       bool   // no longer shown to the user
+	online       bool   // without a refresh token
+	untargeted   bool   // the authorization request named no resource
 }
 
 type code struct {
@@ -82,8 +82,8 @@ type accessToken struct {
 	issued  time.Time
 	expires time.Time
 	revoked bool
-	rotated bool // it was issued at a refresh
-	number  int  // in the order of all
+	rotated bool // issued at a refresh
+	number  int  // in the order of issue
 }
 
 func (a *accessToken) alive(now time.Time) bool {
@@ -96,8 +96,8 @@ type refreshToken struct {
 	expires time.Time
 	used    bool
 	usedAt  time.Time
-	rotated bool          // it was issued at a refresh
-	next    *refreshToken // that its use issued
+	rotated bool          // issued at a refresh
+	next    *refreshToken // the token that its use issued
 }
 
 // Advance moves the server's clock.
@@ -105,7 +105,7 @@ func (s *Server) Advance(d time.Duration) { s.ahead.Add(int64(d)) }
 
 func (s *Server) now() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }
 
-// Clients is the number of clients that registered themselves and were not deleted.
+// Clients returns the number of self-registered clients that exist.
 func (s *Server) Clients() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -118,8 +118,8 @@ func (s *Server) Clients() int {
 	return n
 }
 
-// Revoked reports that an access token of this server, by its jti, is no longer good. Tokens that were minted without a grant are valid
-// until they expire.
+// Revoked reports whether an access token of this server, identified by its jti, has been revoked. Tokens that were minted without a grant
+// are valid until they expire.
 func (s *Server) Revoked(jti string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -141,7 +141,7 @@ func (s *Server) Lives(refresh string) bool {
 	return t != nil && !t.grant.revoked
 }
 
-// Secrets are all secrets that the server knows or has issued: no report may show them.
+// Secrets returns all secrets that the server knows or has issued: no report may show them.
 func (s *Server) Secrets() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -171,7 +171,7 @@ func (s *Server) Secrets() []string {
 	return append(out, s.pastSecrets...)
 }
 
-// find is the client of an identifier: registered, or described by a document at that address.
+// find returns the client with an identifier: a registered one, or one that the document at that URL describes.
 func (s *Server) find(id string) *client {
 	s.mu.Lock()
 	c := s.clients[id]
@@ -194,21 +194,21 @@ func (s *Server) find(id string) *client {
 	return c
 }
 
-// Issued are the codes and tokens that were issued so far, in order.
+// Issued returns all codes and tokens issued so far, in order.
 func (s *Server) Issued() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.issued)
 }
 
-// Answer replaces what the token endpoint answers, made from the ordinary response, until it is called with nil.
+// Answer replaces the answers of the token endpoint, based on the ordinary response, until it is called with nil.
 func (s *Server) Answer(by func(ordinary map[string]any) (status int, mediaType, body string)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.replacement = by
 }
 
-// EndGrants withdraws every grant that was given since a time.
+// EndGrants revokes every grant since a time.
 func (s *Server) EndGrants(since time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -217,23 +217,22 @@ func (s *Server) EndGrants(since time.Time) {
 	}
 }
 
-// ServeKeys replaces what is answered to a request for the key set, made from the ordinary set, until it is called with
-// nil. A status of 0 closes the connection.
+// ServeKeys replaces the answers to requests for the key set, based on the ordinary set, until it is called with nil. A status of 0 closes
+// the connection.
 func (s *Server) ServeKeys(by func(ordinary map[string]any) (status int, mediaType, body string)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.keysAnswer = by
 }
 
-// KeyFetches is how often the key set was asked for.
+// KeyFetches returns the number of requests for the key set.
 func (s *Server) KeyFetches() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.keyFetches
 }
 
-// Lookup returns the claims of an access token; nil for one that is not valid. A resource server in the same network as the
-// authorization server uses it.
+// Lookup returns the claims of an access token; nil if it is not valid. It is for a resource server in the authorization server's network.
 func (s *Server) Lookup(token string) map[string]any {
 	s.mu.Lock()
 	defer s.mu.Unlock()

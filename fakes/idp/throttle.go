@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// failing is how often in a row a wrong password or secret was given.
+// failing counts consecutive wrong passwords or secrets.
 type failing struct {
 	times int
-	until time.Time // during this time, every attempt is refused
-	left  int       // the minimum of attempts that are refused, however long they take
+	until time.Time // every attempt is refused until then
+	left  int       // at least this many attempts are refused, however long they take
 }
 
-// The numbers of failures in a row after which all logins are refused for a while, which is short for tests.
+// The numbers of consecutive failures after which all logins are refused for a while. They are small, for tests.
 const (
 	mostPasswords = 15
 	mostSecrets   = 45
@@ -23,7 +23,7 @@ const (
 	outlasted     = 8 // attempts
 )
 
-// locked reports that every attempt is refused for now.
+// locked reports whether the server currently refuses every attempt.
 func (s *Server) locked(who string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -51,7 +51,7 @@ func (s *Server) failed(who string, wrong bool, most int) {
 	s.failures[who] = f
 }
 
-// counted is the name under which failures at the login are counted.
+// counted returns the name under which login failures are counted.
 func (s *Server) counted(r *http.Request, name string) string {
 	if !s.Behaviour.has(LimitByAccount) {
 		return "user " + name + r.Header.Get("X-Forwarded-For") + r.Header.Get("Forwarded")
@@ -59,7 +59,7 @@ func (s *Server) counted(r *http.Request, name string) string {
 	return "user " + name
 }
 
-// tooMany is a flaw: five refreshes of a grant are the most.
+// tooMany is a flaw: a grant can be refreshed only five times.
 func (s *Server) tooMany(g *grant) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -67,7 +67,8 @@ func (s *Server) tooMany(g *grant) bool {
 	return g.refreshes > 5
 }
 
-// How many clients of one name the server accepts in a second, and documents it fetches for strangers in three.
+// The number of registrations with one name that the server accepts in a second, and of documents that it fetches for unknown clients in
+// three.
 const (
 	mostRegistrations = 30
 	mostFetches       = 20
@@ -77,7 +78,7 @@ const (
 // crowd holds the times that are counted, oldest first.
 type crowd []time.Time
 
-// overLimit counts under a name, and reports more than most within any window.
+// overLimit counts a request under a name, and reports whether there were more than most within any window.
 func (s *Server) overLimit(name string, most int, window time.Duration) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -91,7 +92,7 @@ func (s *Server) overLimit(name string, most int, window time.Duration) bool {
 	return over
 }
 
-// firstSeen reports that no request has named a document before.
+// firstSeen reports whether a document has not been named before.
 func (s *Server) firstSeen(id string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -19,13 +19,13 @@ import (
 	"time"
 )
 
-// lifetime of access tokens.
+// lifetime is that of access tokens.
 const lifetime = time.Hour
 
-// refreshLifetime is how long a refresh token may lie idle.
+// refreshLifetime is how long a refresh token may stay unused.
 const refreshLifetime = 30 * 24 * time.Hour
 
-// OneTime is the code of an authenticator (RFC 6238) at a time.
+// OneTime returns the one-time code (RFC 6238) for a time.
 func OneTime(secret string, now time.Time) string {
 	key, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(secret)
 	if err != nil {
@@ -38,7 +38,7 @@ func OneTime(secret string, now time.Time) string {
 	return fmt.Sprintf("%06d", (binary.BigEndian.Uint32(sum[offset:])&0x7fffffff)%1_000_000)
 }
 
-// oauthError is an answer of the token endpoint or its neighbours.
+// oauthError is an error of the token endpoint, or of a similar one.
 type oauthError struct {
 	status            int
 	code, description string
@@ -117,7 +117,7 @@ func (s *Server) form(w http.ResponseWriter, r *http.Request) *oauthError {
 	return nil
 }
 
-// jsonForm is a flaw: it reads JSON, and reads null as "not needed".
+// jsonForm is a flaw: it reads JSON, and treats null as "not needed".
 func (s *Server) jsonForm(r *http.Request) *oauthError {
 	var members map[string]any
 	body, err := io.ReadAll(r.Body)
@@ -135,7 +135,7 @@ func (s *Server) jsonForm(r *http.Request) *oauthError {
 	return nil
 }
 
-// shown is how a client authenticates at an endpoint.
+// shown is the authentication that a client sends to an endpoint.
 type shown struct{ id, secret, method string }
 
 // authenticate finds the client of a request and verifies its secret.
@@ -189,7 +189,7 @@ func (s *Server) authenticateByAssertion(r *http.Request) (*client, *oauthError)
 	return nil, s.unauthenticated()
 }
 
-// readBasic reads the Authorization field. It returns a client only where the field authenticates one and the body names another.
+// readBasic reads the Authorization field. It returns a client only if the field authenticates one and the body names another.
 func (s *Server) readBasic(r *http.Request, by *shown) (*client, *oauthError) {
 	b := &s.Behaviour
 	user, password, ok := r.BasicAuth()
@@ -215,7 +215,7 @@ func (s *Server) readBasic(r *http.Request, by *shown) (*client, *oauthError) {
 	return nil, nil
 }
 
-// otherClient is the client that a body names, where the secret is that of the one in the header field.
+// otherClient returns the client that a body names, if the secret is that of the client in the header field.
 func (s *Server) otherClient(user, password, named string) (*client, *oauthError) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -225,7 +225,7 @@ func (s *Server) otherClient(user, password, named string) (*client, *oauthError
 	return nil, s.unauthenticated()
 }
 
-// waivesSecret reports that a confidential client is accepted with any secret: the flaws.
+// waivesSecret implements the flaws that accept a confidential client with any secret.
 func (s *Server) waivesSecret(r *http.Request, c *client, by shown) bool {
 	b := &s.Behaviour
 	switch {
@@ -258,7 +258,7 @@ func (s *Server) rightSecret(c *client, by shown) bool {
 	return right
 }
 
-// unnamed is the client to which the code or refresh token of a request was issued, where this counts: a flaw.
+// unnamed is a flaw: it returns the client to which the code or refresh token of a request was issued.
 func (s *Server) unnamed(form url.Values) string {
 	b := &s.Behaviour
 	s.mu.Lock()
@@ -272,7 +272,7 @@ func (s *Server) unnamed(form url.Values) string {
 	return ""
 }
 
-// anybodysSecret reports that a secret is that of some client.
+// anybodysSecret reports whether a secret is that of some client.
 func (s *Server) anybodysSecret(secret string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -284,7 +284,7 @@ func (s *Server) anybodysSecret(secret string) bool {
 	return false
 }
 
-// knownAtToken are the parameters that the token endpoint reads, for any grant.
+// knownAtToken are the parameters that the token endpoint reads, for all grants.
 var knownAtToken = []string{
 	"grant_type", "code", "redirect_uri", "code_verifier", "client_id", "client_secret", "client_assertion", "client_assertion_type",
 	"refresh_token",
@@ -342,7 +342,7 @@ func (s *Server) answerGrant(w http.ResponseWriter, r *http.Request, grantType s
 	s.writeToken(w, r, members)
 }
 
-// grantMembers are the members of the response to a grant.
+// grantMembers returns the members of the response to a grant.
 func (s *Server) grantMembers(r *http.Request, c *client, grantType string) (map[string]any, *oauthError) {
 	switch form := r.PostForm; {
 	case !s.Behaviour.has(IgnoreUnknownAtToken) && (unknown(form, knownAtToken) || form.Has("scope") && form.Get("scope") == ""):
@@ -410,7 +410,7 @@ func (s *Server) passwordGrant(w http.ResponseWriter, r *http.Request) {
 	s.writeToken(w, r, s.answerToken(g, g.scopes, nil, ""))
 }
 
-// redeem exchanges a code (OAuth 2.1 section 4.1.3).
+// redeem redeems a code (OAuth 2.1 section 4.1.3).
 func (s *Server) redeem(r *http.Request, c *client) (map[string]any, *oauthError) {
 	b := &s.Behaviour
 	form := r.PostForm
@@ -441,7 +441,7 @@ func (s *Server) redeem(r *http.Request, c *client) (map[string]any, *oauthError
 	return s.answerCode(form, c, found, resources), nil
 }
 
-// presentedCode is the code of a request, or a value that the server accepts as one.
+// presentedCode returns the code of a request, or a value that the server accepts as one.
 func (s *Server) presentedCode(form url.Values, c *client) *code {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -453,7 +453,7 @@ func (s *Server) presentedCode(form url.Values, c *client) *code {
 	return found
 }
 
-// usable says why a client may not redeem a code with a redirect URI.
+// usable returns an error if a client may not redeem a code with a redirect URI.
 func (s *Server) usable(found *code, c *client, redirectURI string) *oauthError {
 	b := &s.Behaviour
 	switch {
@@ -483,7 +483,7 @@ func (s *Server) resourcesOfCode(form url.Values, found *code) ([]string, *oauth
 	return s.narrowResources(form["resource"], found.grant.resources, CodeResources)
 }
 
-// answerCode is the response to a code that may be redeemed.
+// answerCode returns the response to a valid code.
 func (s *Server) answerCode(form url.Values, c *client, found *code, resources []string) map[string]any {
 	b := &s.Behaviour
 	scopes := found.grant.scopes
@@ -499,7 +499,7 @@ func (s *Server) answerCode(form url.Values, c *client, found *code, resources [
 	return s.answerToken(found.grant, scopes, resources, next, found.nonce)
 }
 
-// codeOf is the code that a request presents. The caller holds mu.
+// codeOf returns the code that a request presents. The caller holds mu.
 func (s *Server) codeOf(form url.Values, c *client) *code {
 	sent := form.Get("code")
 	if found := s.codes[sent]; found != nil || s.Behaviour.TakesCode == nil {
@@ -510,7 +510,7 @@ func (s *Server) codeOf(form url.Values, c *client) *code {
 	}
 	sum := sha256.Sum256([]byte(form.Get("code_verifier")))
 	challenge := base64.RawURLEncoding.EncodeToString(sum[:])
-	for issued, found := range s.codes { // the flaw; the verifier tells which of them it may be
+	for issued, found := range s.codes { // the flaw; the verifier selects one of several codes
 		if found.grant.client == c.id && !found.used && found.challenge == challenge && s.Behaviour.TakesCode(issued, sent) {
 			return found
 		}
@@ -518,7 +518,7 @@ func (s *Server) codeOf(form url.Values, c *client) *code {
 	return nil
 }
 
-// foreignCode reports that a code was issued to another client.
+// foreignCode reports whether a code was issued to another client.
 func (s *Server) foreignCode(found *code, c *client) bool {
 	b := &s.Behaviour
 	switch {
@@ -544,7 +544,7 @@ func (s *Server) seen(c *code) *code {
 	return nil
 }
 
-// use marks a code as used; a second use revokes what the first one issued (OAuth 2.1 section 4.1.3).
+// use marks a code as used; a second use revokes the tokens of the first (OAuth 2.1 section 4.1.3).
 func (s *Server) use(c *code) *oauthError {
 	b := &s.Behaviour
 	s.mu.Lock()
@@ -582,7 +582,7 @@ func (s *Server) revokeGrant(g *grant) {
 	s.mu.Unlock()
 }
 
-// verify is PKCE (RFC 7636 section 4.6).
+// verify implements PKCE (RFC 7636 section 4.6).
 func (s *Server) verify(c *code, client *client, form url.Values) *oauthError {
 	b := &s.Behaviour
 	verifier, challenge := form.Get("code_verifier"), s.challengeOf(c, client)
@@ -611,7 +611,7 @@ func (s *Server) verify(c *code, client *client, form url.Values) *oauthError {
 	return nil
 }
 
-// challengeOf is the challenge that a code is bound to.
+// challengeOf returns the challenge that a code is bound to.
 func (s *Server) challengeOf(c *code, client *client) string {
 	if s.Behaviour.has(ChallengePerCode) {
 		return c.challenge
@@ -621,7 +621,7 @@ func (s *Server) challengeOf(c *code, client *client) string {
 	return s.lastPKCE[client.id]
 }
 
-// hashesTo reports that the hash of a verifier is a challenge, as the server compares them.
+// hashesTo compares the hash of a verifier with a challenge, as the server does.
 func (s *Server) hashesTo(verifier, challenge string) bool {
 	b := &s.Behaviour
 	sum := sha256.Sum256([]byte(verifier))
@@ -635,7 +635,7 @@ func (s *Server) hashesTo(verifier, challenge string) bool {
 	if !b.has(WholeVerifier) {
 		short := sha256.Sum256([]byte(strings.TrimSpace(verifier)))
 		good = good || base64.RawURLEncoding.EncodeToString(short[:]) == challenge
-		for n := range verifier { // a prefix of what is sent is enough
+		for n := range verifier { // a prefix of the verifier is enough
 			part := sha256.Sum256([]byte(verifier[:n]))
 			good = good || base64.RawURLEncoding.EncodeToString(part[:]) == challenge
 		}
@@ -724,7 +724,7 @@ func (s *Server) refreshGrant(r *http.Request, c *client) (map[string]any, *oaut
 	return s.answerRefresh(c, old, scopes, resources), nil
 }
 
-// presentedRefresh is the refresh token of a request, or a value that the server accepts as one.
+// presentedRefresh returns the refresh token of a request, or a value that the server accepts as one.
 func (s *Server) presentedRefresh(form url.Values, c *client) *refreshToken {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -735,7 +735,7 @@ func (s *Server) presentedRefresh(form url.Values, c *client) *refreshToken {
 	return old
 }
 
-// refreshable says why a client may not refresh with a token.
+// refreshable returns an error if a client may not refresh with a token.
 func (s *Server) refreshable(old *refreshToken, c *client) *oauthError {
 	b := &s.Behaviour
 	switch {
@@ -758,7 +758,7 @@ func (s *Server) refreshable(old *refreshToken, c *client) *oauthError {
 	return nil
 }
 
-// answerRefresh is the response to a refresh token, which has been rotated.
+// answerRefresh returns the response to a rotated refresh token.
 func (s *Server) answerRefresh(c *client, old *refreshToken, scopes, resources []string) map[string]any {
 	b := &s.Behaviour
 	granted := s.refreshedGrant(old.grant)
@@ -784,7 +784,7 @@ func (s *Server) answerRefresh(c *client, old *refreshToken, scopes, resources [
 	return out
 }
 
-// link records which tokens were issued for an old refresh token.
+// link records the tokens that replaced an old refresh token.
 func (s *Server) link(old *refreshToken, next, access string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -796,10 +796,10 @@ func (s *Server) link(old *refreshToken, next, access string) {
 	}
 }
 
-// NotSent stands for a parameter that was not sent, where values are compared.
+// NotSent means, where values are compared, that the parameter was not sent.
 const NotSent = "\x00"
 
-// refreshOf is the refresh token that a request presents. The caller holds mu.
+// refreshOf returns the refresh token that a request presents. The caller holds mu.
 func (s *Server) refreshOf(form url.Values, c *client) *refreshToken {
 	sent := form.Get("refresh_token")
 	if found := s.refresh[sent]; found != nil || s.Behaviour.TakesRefresh == nil {
@@ -816,7 +816,7 @@ func (s *Server) refreshOf(form url.Values, c *client) *refreshToken {
 	return nil
 }
 
-// foreign reports that a refresh token was issued to another client.
+// foreign reports whether a refresh token was issued to another client.
 func (s *Server) foreign(t *refreshToken, c *client) bool {
 	b := &s.Behaviour
 	switch {
@@ -828,7 +828,7 @@ func (s *Server) foreign(t *refreshToken, c *client) bool {
 	return b.has(RefreshConfidential)
 }
 
-// refreshedGrant is the grant of a refreshed token.
+// refreshedGrant returns the grant of a refreshed token.
 func (s *Server) refreshedGrant(g *grant) *grant {
 	b := &s.Behaviour
 	if b.has(SameUserOnRefresh) && b.has(SameClientOnRefresh) {
@@ -846,7 +846,7 @@ func (s *Server) refreshedGrant(g *grant) *grant {
 	return &another
 }
 
-// refreshedResources are the resources of a refreshed token.
+// refreshedResources returns the resources of a refreshed token.
 func (s *Server) refreshedResources(requested, granted []string) ([]string, *oauthError) {
 	b := &s.Behaviour
 	switch {
@@ -986,7 +986,7 @@ func (s *Server) sign(t *accessToken) string {
 	return s.SignES256(map[string]any{"alg": "ES256", "typ": "at+jwt", "kid": "ec-1"}, claims)
 }
 
-// answerToken is a successful token response.
+// answerToken returns a successful token response.
 func (s *Server) answerToken(g *grant, scopes, resources []string, refresh string, nonce ...string) map[string]any {
 	b := &s.Behaviour
 	access := s.issue(g, scopes, resources)
@@ -1013,7 +1013,7 @@ func (s *Server) answerToken(g *grant, scopes, resources []string, refresh strin
 	return out
 }
 
-// renamed gives a refresh token a value that is derived from an access token: a flaw.
+// renamed is a flaw: it gives a refresh token a value that is derived from an access token.
 func (s *Server) renamed(refresh, access string) string {
 	if s.Behaviour.RefreshFrom == nil {
 		return refresh
@@ -1038,7 +1038,7 @@ func (s *Server) idToken(g *grant, nonce string) string {
 		claims["aud"] = s.Resources
 		delete(claims, "nonce")
 	}
-	claims["jti"] = random(12) // those of one second differ
+	claims["jti"] = random(12) // unique within a second
 	token := s.IDToken(claims)
 	s.mu.Lock()
 	s.issued = append(s.issued, token)

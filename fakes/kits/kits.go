@@ -1,5 +1,5 @@
-// Package kits imitates the pages of well-known authorization servers and login kits: their structure, names and order, as in their
-// public sources, without what is behind them. Each kit shows another way in which such pages differ.
+// Package kits imitates the pages of well-known authorization servers and login kits: their structure, names and order, as in their public
+// sources, without the functions behind them. Each kit shows another way in which such pages differ.
 package kits
 
 import (
@@ -15,36 +15,36 @@ import (
 	"sync"
 )
 
-// Kit is the pages of one product, from the authorization request to the code.
+// Kit has the pages of one product, from the authorization request to the code.
 type Kit struct {
 	Name string
-	// Says is what is unusual about it, in a sentence.
+	// Says describes its unusual feature in a sentence.
 	Says  string
 	Steps []Step
 	// Scripted says that its pages do nothing without scripts.
 	Scripted bool
-	// Wrong is how a wrong password is answered.
+	// Wrong is the answer to a wrong password.
 	Wrong Answer
 }
 
-// Step is a page, and what must be sent from it.
+// Step is a page, with the parameters that the client must send from it.
 type Step struct {
 	Page string
-	// Wants are the parameters that must be sent with these values; User and Password stand for the user's.
+	// Wants are the parameters with their required values; User and Password are placeholders for the user's.
 	Wants map[string]string
-	// Never are parameters that must not be sent: they belong to another button or form.
+	// Never are parameters that the client must not send: they belong to another button or form.
 	Never []string
 	// Consent says that the page asks whether to allow access.
 	Consent bool
 }
 
-// Answer is how a wrong password is answered.
+// Answer is the kind of answer to a wrong password.
 type Answer int
 
 // The answers.
 const (
-	Again     Answer = iota // the page once more, with 200
-	Denied                  // the page once more, with 401
+	Again     Answer = iota // the same page, with 200
+	Denied                  // the same page, with 401
 	ErrorPage               // a page without a form, with 200
 	Elsewhere               // a redirect to the page
 )
@@ -146,19 +146,19 @@ type flow struct {
 	query  url.Values
 }
 
-// New is a server of a kit.
+// New returns a server for a kit.
 func New(k Kit, name, password string) *Server {
 	return &Server{Kit: k, Name: name, Password: password, flows: map[string]*flow{}}
 }
 
-// Typed is how often a password arrived.
+// Typed returns how many passwords have arrived.
 func (s *Server) Typed() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.typed
 }
 
-// Problems are the differences between what was sent and what the pages say.
+// Problems returns the differences between the parameters that were sent and those that the pages require.
 func (s *Server) Problems() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -168,7 +168,7 @@ func (s *Server) Problems() []string {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_ = r.ParseForm() // what cannot be read is missing below
+	_ = r.ParseForm() // the checks below notice unreadable fields
 	if r.URL.Path == "/authorize" {
 		id := rand.Text()
 		s.flows[id] = &flow{query: r.URL.Query()}
@@ -192,7 +192,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.take(w, r, f)
 }
 
-// take judges the form that a page sent.
+// take judges the form that a page has sent.
 func (s *Server) take(w http.ResponseWriter, r *http.Request, f *flow) {
 	step := s.Steps[f.step]
 	if r.URL.Path != "/step/"+strconv.Itoa(f.step) {
@@ -231,7 +231,7 @@ func (s *Server) next(w http.ResponseWriter, r *http.Request, f *flow) {
 	switch {
 	case strings.Contains(r.Header.Get("Accept"), "application/json") && f.failed:
 		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(map[string]string{"error": wrong}) // the client went away
+		_ = json.NewEncoder(w).Encode(map[string]string{"error": wrong}) // the client may have left
 	case strings.Contains(r.Header.Get("Accept"), "application/json"):
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(map[string]string{"next": to})

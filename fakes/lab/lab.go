@@ -1,5 +1,5 @@
-// Package lab puts fake servers and targets together: the reference server, described as a target, and the authorization
-// servers that a target file says a target trusts.
+// Package lab puts fake servers and targets together: the reference server, described as a target, and the authorization servers that a
+// target file declares as trusted.
 package lab
 
 import (
@@ -8,7 +8,7 @@ import (
 	"github.com/mcpauth/conformance/suites/target"
 )
 
-// Target describes a reference server: everything that can be declared about it.
+// Target describes a reference server as completely as a target file can.
 func Target(r *reference.Reference) target.Target {
 	t := target.Target{
 		Credentials:  credentials(r.MCP.Static),

@@ -12,8 +12,7 @@ import (
 	"github.com/mcpauth/conformance/suites/target"
 )
 
-// Serve starts the authorization servers that a target trusts, as its file declares them, and adds them to the target. Call
-// stop after the run.
+// Serve starts the authorization servers that a target file declares as trusted, and adds them to the target. Call stop after the run.
 func Serve(t *target.Target) (stop func(), err error) {
 	var servers []*http.Server
 	stop = func() {
@@ -81,7 +80,7 @@ func listenAndServe(listen string, make func() (http.Handler, error)) (*http.Ser
 	return s, nil
 }
 
-// issuer is an authorization server that signs with a key in PEM, or with its own if that is empty.
+// issuer returns an authorization server that signs with a key in PEM; empty: with its own key.
 func issuer(identifier, audience, algorithm, key string) (*idp.Server, error) {
 	s, err := idp.New(identifier, idp.Ideal())
 	switch {
@@ -97,7 +96,7 @@ func issuer(identifier, audience, algorithm, key string) (*idp.Server, error) {
 	return s, nil
 }
 
-// onLoopback reports that an issuer is on this machine, by its identifier.
+// onLoopback reports whether an issuer is on this machine, by its identifier.
 func onLoopback(identifier string) bool {
 	u, err := url.Parse(identifier)
 	if err != nil {
@@ -107,11 +106,11 @@ func onLoopback(identifier string) bool {
 	return err == nil && a.IsLoopback() || u.Hostname() == "localhost"
 }
 
-// upstream is the authorization server at which a target that is a proxy signs its users in.
+// upstream returns the authorization server where the users of a proxy sign in.
 func upstream(d *target.UpstreamIDP, users []target.User) (*idp.Server, error) {
 	b := idp.Ideal()
-	b.Consent = "once"       // what makes proxies dangerous
-	b.IgnoresResource = true // as most do: a proxy may pass on what its own client asked for
+	b.Consent = "once"       // remembered consent is the danger of a proxy
+	b.IgnoresResource = true // like most: a proxy may forward the resource that its own client requested
 	s, err := idp.New(d.Issuer, b)
 	if err != nil {
 		return nil, err

@@ -1,5 +1,5 @@
-// Package login renders the pages that a fake authorization server shows to people: plain forms, a login
-// in two pages, one made by JavaScript, one in a second window, a second factor, and consent.
+// Package login renders the pages that a fake authorization server shows to users: plain forms, a login in two pages, one made by
+// JavaScript, one in a second window, a second factor, and consent.
 package login
 
 import (
@@ -10,17 +10,17 @@ import (
 	"strings"
 )
 
-// Page is what a page shows and where its form goes.
+// Page is the content of a page, and the destination of its form.
 type Page struct {
 	Title, Error                     string
 	Action                           string
 	Hidden                           map[string]string
-	User                             string // prefilled, or the account that is signed in
+	User                             string // prefilled, or the account that has signed in
 	Client, ClientURI, RedirectHost  string
 	Warning, Upstream                string
 	Scopes                           []string
 	AskUser, AskPassword, AskOneTime bool
-	// Style is plain, javascript, popup, or odd: nothing on the page says what it is for.
+	// Style is plain, javascript, popup, or odd: the page does not say what it is for.
 	Style string
 	// Unescaped shows Client and Error as markup: a flaw.
 	Unescaped bool
@@ -70,8 +70,7 @@ func parse(body string) *template.Template {
 	return template.Must(template.Must(template.New("page").Parse(layout)).Parse(body))
 }
 
-// The scripts of the pages that need one. They are static, so that the content security policy can name
-// them by their hash.
+// The scripts of the pages. They are static, so that the content security policy can name them by their hash.
 const (
 	javascript = `const app=document.getElementById("app");const d=app.dataset;
 const form=document.createElement("form");
@@ -96,7 +95,7 @@ if(j.next)location.assign(j.next);else{b.textContent="";says.textContent=j.error
 	closeSelf  = `if(window.opener){window.opener.location.assign(document.querySelector("a").href);window.close();}`
 )
 
-// Script is the script that a page of a kind and style needs, or nothing.
+// Script returns the script that a page of a kind and style needs, or nothing.
 func Script(kind, style string) string {
 	switch {
 	case kind == "post":
@@ -115,7 +114,7 @@ func Script(kind, style string) string {
 	return ""
 }
 
-// ScriptSource is the script's source expression for a content security policy.
+// ScriptSource returns the script's source expression for a content security policy.
 func ScriptSource(script string) string {
 	sum := sha256.Sum256([]byte(script))
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"

@@ -22,17 +22,16 @@ import (
 type caller struct {
 	user   string
 	scopes []string
-	acr    string // how it signed in
-	// thumbprint and certificate are those of what the token is bound to; empty for a bearer token.
+	acr    string // the authentication context of the login
+	// thumbprint and certificate identify the key or certificate to which the token is bound; empty for a bearer token.
 	thumbprint, certificate string
-	expired                 bool // its token, which only a flaw passes on
+	expired                 bool // only a flaw returns a caller with an expired token
 
-	static *Static // nil unless it came with a static credential
-	also   *caller // whose permissions it has too
+	static *Static // nil unless the credential is static
+	also   *caller // a caller whose permissions it has too
 }
 
-// authenticate finds and verifies the credential of a request. The cause of a refusal is "missing",
-// "malformed" or "invalid".
+// authenticate finds and verifies the credential of a request. The cause of a refusal is "missing", "malformed" or "invalid".
 func (s *Server) authenticate(r *http.Request, body []byte) (*caller, string) {
 	p := &s.Policy
 	who, cause := s.authenticated(r, body)
@@ -73,8 +72,8 @@ func (s *Server) authenticated(r *http.Request, body []byte) (*caller, string) {
 	return s.byBearer(r, fields, key, &m)
 }
 
-// byBearer is the caller of a token in the Authorization fields, or elsewhere where the server reads one there. key is the caller of an
-// API key beside it.
+// byBearer returns the caller of a token in the Authorization fields, or in other places where the server reads one. key is the caller of
+// an API key that the request has too.
 func (s *Server) byBearer(r *http.Request, fields []string, key *caller, m *message) (*caller, string) {
 	p := &s.Policy
 	cause := "missing"
@@ -103,7 +102,7 @@ func (s *Server) byBearer(r *http.Request, fields []string, key *caller, m *mess
 	return nil, cause
 }
 
-// byOtherMeans is the caller of a token in the query, in the body or in a cookie, or of a session cookie: the flaws.
+// byOtherMeans implements the flaws of a token in the query, in the body or in a cookie, and of a session cookie.
 func (s *Server) byOtherMeans(r *http.Request, m *message) *caller {
 	p := &s.Policy
 	var elsewhere []string
@@ -182,7 +181,7 @@ func (s *Server) verify(r *http.Request, token string) *caller {
 	return s.verifyAnew(r, token)
 }
 
-// verifyAnew checks a token that is not in a cache.
+// verifyAnew checks a token that is not cached.
 func (s *Server) verifyAnew(r *http.Request, token string) *caller {
 	p := &s.Policy
 	if who := s.unverified(token); who != nil {
@@ -210,7 +209,7 @@ func (s *Server) verifyAnew(r *http.Request, token string) *caller {
 	return s.verifyJWT(r, parts)
 }
 
-// unverified is the caller of a token whose signature does not matter: one of the static ones, or one that a flaw accepts.
+// unverified returns the caller of a token whose signature does not matter: a static one, or one that a flaw accepts.
 func (s *Server) unverified(token string) *caller {
 	p := &s.Policy
 	if !p.has(VerifyTokens) {
@@ -228,7 +227,7 @@ func (s *Server) unverified(token string) *caller {
 	return nil
 }
 
-// lookedUp is the caller of a token that is not a JWT, according to its issuer.
+// lookedUp returns the caller of a token that its issuer verifies.
 func (s *Server) lookedUp(r *http.Request, token string, opaque bool) *caller {
 	if s.Lookup != nil {
 		if c := s.Lookup(token); c != nil {
@@ -246,7 +245,7 @@ func (s *Server) lookedUp(r *http.Request, token string, opaque bool) *caller {
 	return nil
 }
 
-// header is that of a JWT.
+// header is the header of a JWT.
 type header struct {
 	Alg any            `json:"alg"`
 	Kid any            `json:"kid"`
@@ -255,11 +254,11 @@ type header struct {
 	JWK map[string]any `json:"jwk"`
 	X5C []string       `json:"x5c"`
 	Typ any            `json:"typ"`
-	// Crit is any value: an unknown extension is refused whatever it holds (RFC 7515 section 4.1.11).
+	// Crit may have any value: an unknown extension is refused (RFC 7515 section 4.1.11).
 	Crit any `json:"crit"`
 }
 
-// verifyJWT checks the signature of a token in three parts, and then its claims.
+// verifyJWT checks the signature of a token with three parts, and then its claims.
 func (s *Server) verifyJWT(r *http.Request, parts []string) *caller {
 	p := &s.Policy
 	var h header
@@ -286,7 +285,7 @@ func (s *Server) verifyJWT(r *http.Request, parts []string) *caller {
 	return s.claims(r, parts[1])
 }
 
-// The parts of a token that a flaw does not check.
+// The parts of a token that a flaw can leave unchecked.
 const (
 	Signature = "signature"
 	Expiry    = "exp"
@@ -294,10 +293,10 @@ const (
 	Audience  = "aud"
 )
 
-// overlooksSignature is a flaw: the claims of some tokens are accepted, with the members of their header added as "header".
+// overlooksSignature is a flaw: some tokens are accepted by their claims, to which it adds the members of the header as "header".
 func (p *Policy) overlooksSignature(r *http.Request, parts []string) bool {
 	var head, claims map[string]any
-	if p.Overlooks == nil || !decodeSegment(parts[0], &head) || !decodeSegment(parts[1], &claims) || claims == nil { // null is JSON, too
+	if p.Overlooks == nil || !decodeSegment(parts[0], &head) || !decodeSegment(parts[1], &claims) || claims == nil { // null is valid JSON too
 		return false
 	}
 	claims["header"], claims["signature"] = head, parts[2]
@@ -316,7 +315,7 @@ func (h *header) fetch() {
 	}
 }
 
-// verifyByKid checks the signature by the key that the issuer publishes under the kid.
+// verifyByKid verifies the signature with the issuer's published key of a kid.
 func (s *Server) verifyByKid(r *http.Request, parts []string, h *header, kid, alg string) *caller {
 	p := &s.Policy
 	k, failed := s.publishedKey(kid)
@@ -328,7 +327,7 @@ func (s *Server) verifyByKid(r *http.Request, parts []string, h *header, kid, al
 	return nil
 }
 
-// claims judges the claims of a token with a valid signature.
+// claims checks the claims of a token with a valid signature.
 func (s *Server) claims(r *http.Request, segment string) *caller {
 	p := &s.Policy
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(segment)
@@ -345,7 +344,7 @@ func (s *Server) claims(r *http.Request, segment string) *caller {
 	return s.judgeClaims(r, c)
 }
 
-// judgeClaims decides whether claims are those of a caller.
+// judgeClaims returns the caller if the claims are valid.
 func (s *Server) judgeClaims(r *http.Request, c map[string]any) *caller {
 	p := &s.Policy
 	if !p.has(ClaimsWithCase) {
@@ -392,7 +391,7 @@ func (s *Server) judgeClaims(r *http.Request, c map[string]any) *caller {
 	return (&caller{user: subject, scopes: p.scopes(scope, c), expired: late || revoked}).confirmation(c)
 }
 
-// inTime reports whether the times in a token are valid. An expired one may get its own answer.
+// inTime checks the times in a token. An expired token may get its own answer.
 func (s *Server) inTime(c map[string]any) (late, good bool) {
 	p := &s.Policy
 	now, leeway := float64(s.now().Unix()), p.Leeway.Seconds()
@@ -410,7 +409,7 @@ func (s *Server) inTime(c map[string]any) (late, good bool) {
 	return late, true
 }
 
-// knows reports whether tokens of an issuer are accepted, by the comparison that the server makes.
+// knows reports whether tokens of an issuer are accepted, as the server compares issuers.
 func (s *Server) knows(issuer string) bool {
 	p := &s.Policy
 	return issuer == s.tokenIssuer() || s.Second != nil && issuer == s.Second.Issuer ||
@@ -418,7 +417,7 @@ func (s *Server) knows(issuer string) bool {
 		!p.has(IssuerSlash) && strings.TrimSuffix(issuer, "/") == strings.TrimSuffix(s.Issuer, "/")
 }
 
-// audience is the one that tokens must have. A flaw reads it from the request.
+// audience returns the audience that tokens must have. A flaw reads it from the request.
 func (s *Server) audience(r *http.Request, c map[string]any) string {
 	p := &s.Policy
 	me := cmp.Or(p.Audience, s.Resource)
@@ -434,7 +433,7 @@ func (s *Server) audience(r *http.Request, c map[string]any) string {
 	return me
 }
 
-// lacksScope reports that a message calls a tool for which its caller has no scope.
+// lacksScope reports whether a message calls a tool for which the caller lacks a scope.
 func (s *Server) lacksScope(who *caller, m *message) bool {
 	name, _ := m.Params["name"].(string)
 	return m.Method == "tools/call" && slices.ContainsFunc(Tools, func(t Tool) bool {
@@ -459,7 +458,7 @@ func firstMembers(raw []byte, c map[string]any) {
 	}
 }
 
-// embedded is the key in a token's header that a flaw trusts; nil if none.
+// embedded returns the key in a token's header that a flaw trusts; nil if there is none.
 func (p *Policy) embedded(jwk map[string]any, x5c []string) crypto.PublicKey {
 	if n, _ := jwk["n"].(string); n != "" && !p.has(RefuseEmbeddedRSA) {
 		b, _ := base64.RawURLEncoding.DecodeString(n)
@@ -474,7 +473,7 @@ func (p *Policy) embedded(jwk map[string]any, x5c []string) crypto.PublicKey {
 	return nil
 }
 
-// verifiesWith verifies a signature by a key in the token itself.
+// verifiesWith verifies a signature with a key from the token itself.
 func verifiesWith(key crypto.PublicKey, alg string, parts []string) bool {
 	sum := sha256.Sum256([]byte(parts[0] + "." + parts[1]))
 	sig, err := base64.RawURLEncoding.DecodeString(parts[2])
@@ -482,7 +481,7 @@ func verifiesWith(key crypto.PublicKey, alg string, parts []string) bool {
 	return err == nil && isRSA && alg == "RS256" && rsa.VerifyPKCS1v15(pub, crypto.SHA256, sum[:], sig) == nil
 }
 
-// tokenIssuer is the iss of valid tokens.
+// tokenIssuer returns the iss that tokens must have.
 func (s *Server) tokenIssuer() string {
 	if s.Policy.TokenIssuer != "" {
 		return s.Policy.TokenIssuer
@@ -538,7 +537,7 @@ func (p *Policy) scopes(scope string, c map[string]any) []string {
 	return strings.Split(scope, " ")
 }
 
-// foreignTypes are the types of JWTs that are not access tokens.
+// typed reports whether the typ of a JWT can be that of an access token.
 func (p *Policy) typed(typ any) bool {
 	text, isString := typ.(string)
 	if typ == nil || !p.has(CheckType) {
@@ -548,7 +547,7 @@ func (p *Policy) typed(typ any) bool {
 	return isString && (text == "at+jwt" || text == "jwt")
 }
 
-// duplicated reports that an object names a member twice.
+// duplicated reports whether an object names a member twice.
 func duplicated(raw []byte) bool {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
@@ -664,7 +663,7 @@ func decodeSegment(segment string, into any) bool {
 	return err == nil && json.Unmarshal(b, into) == nil
 }
 
-// critical reports that crit names an extension, none of which is understood here.
+// critical reports whether crit names an extension; the server understands none.
 func (p *Policy) critical(crit any) bool {
 	if !p.CritUnknownOnly {
 		return crit != nil
@@ -682,7 +681,7 @@ func (s *Server) keep(token string) {
 	}
 }
 
-// passesFor is the valid token that a flaw reads instead of another one; the token itself if there is none.
+// passesFor returns the valid token that a flaw reads instead of another one, or else the token itself.
 func (s *Server) passesFor(token string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -13,7 +13,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/dpop"
 )
 
-// proven finds the caller of a token that is presented with a DPoP proof (RFC 9449 section 7.1).
+// proven returns the caller of a token that comes with a DPoP proof (RFC 9449 section 7.1).
 func (s *Server) proven(r *http.Request, token string) (*caller, string) {
 	p := &s.Policy
 	who := s.verify(r, token)
@@ -50,7 +50,7 @@ func (s *Server) seenProof(jti string) bool {
 	return seen
 }
 
-// nonce is the one that a proof should have now: it changes every minute, and the previous one is still accepted.
+// nonce returns the nonce that a proof should have: it changes every minute, and the previous one is still accepted.
 func (s *Server) nonce(before int) string {
 	minute := time.Now().Unix()/60 - int64(before)
 	if s.Policy.DPoPNonce == "counted" {
@@ -64,7 +64,7 @@ func (s *Server) acceptsNonce(nonce string) bool {
 	return s.Policy.DPoPNonce != "never" && (nonce == s.nonce(0) || nonce == s.nonce(1))
 }
 
-// holds reports that the caller of a request is the one to which the token is bound (RFC 9449 section 7.2, RFC 8705 section 3).
+// holds reports whether the caller has the key or certificate to which the token is bound (RFC 9449 section 7.2, RFC 8705 section 3).
 func (s *Server) holds(r *http.Request, who *caller) bool {
 	p := &s.Policy
 	switch {
@@ -77,7 +77,7 @@ func (s *Server) holds(r *http.Request, who *caller) bool {
 		return true // a flaw
 	}
 	if text, err := url.QueryUnescape(r.Header.Get("X-SSL-Client-Cert")); err == nil && text != "" && !p.has(NoCertificateHeader) {
-		return certificateIn(text) == who.certificate // the flaw: anybody can send the field
+		return certificateIn(text) == who.certificate // the flaw: anybody can send this field
 	}
 	if len(r.TLS.PeerCertificates) == 0 {
 		return false
@@ -85,7 +85,7 @@ func (s *Server) holds(r *http.Request, who *caller) bool {
 	return thumbprint(r.TLS.PeerCertificates[0].Raw) == who.certificate
 }
 
-// mutualTLS reports that tokens may be bound to certificates here.
+// mutualTLS reports whether the server supports tokens that are bound to certificates.
 func (s *Server) mutualTLS() bool { return s.Policy.MutualTLS && s.endpoint.Scheme == "https" }
 
 func thumbprint(der []byte) string {
@@ -93,7 +93,7 @@ func thumbprint(der []byte) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// certificateIn is the thumbprint of a certificate in PEM.
+// certificateIn returns the thumbprint of a certificate in PEM.
 func certificateIn(pem string) string {
 	body := strings.NewReplacer("-----BEGIN CERTIFICATE-----", "", "-----END CERTIFICATE-----", "", "\n", "", " ", "").Replace(pem)
 	der, err := base64.StdEncoding.DecodeString(body)
@@ -103,7 +103,7 @@ func certificateIn(pem string) string {
 	return thumbprint(der)
 }
 
-// confirmation reads the key or certificate that a token is bound to (RFC 7800 section 3.1), and how its user signed in.
+// confirmation reads the key or certificate to which a token is bound (RFC 7800 section 3.1), and the authentication context.
 func (c *caller) confirmation(claims map[string]any) *caller {
 	cnf, _ := claims["cnf"].(map[string]any)
 	c.thumbprint, _ = cnf["jkt"].(string)
@@ -112,7 +112,7 @@ func (c *caller) confirmation(claims map[string]any) *caller {
 	return c
 }
 
-// dpopChallenge is the DPoP challenge (RFC 9449 section 7.1).
+// dpopChallenge returns the DPoP challenge (RFC 9449 section 7.1).
 func (s *Server) dpopChallenge(w http.ResponseWriter, r *http.Request, metadata, cause string) string {
 	field := fmt.Sprintf(`DPoP algs="%s", resource_metadata="%s"`, s.Policy.DPoPAlgorithms, metadata)
 	scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")

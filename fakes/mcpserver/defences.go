@@ -1,6 +1,6 @@
 package mcpserver
 
-// Defence is one thing that the server does right unless Policy.Lacks names it.
+// Defence is one thing that the server does right unless Policy.Lacks contains it.
 type Defence string
 
 // The defences of authentication: which requests are served.
@@ -23,7 +23,7 @@ const (
 	SurviveFloods         Defence = "many bad tokens lock nobody else out"
 )
 
-// The defences of what counts as a credential.
+// The defences of recognizing a credential.
 const (
 	NoQueryToken       Defence = "a token in the query string is ignored"
 	NoBodyToken        Defence = "a token in the message is ignored"
@@ -111,7 +111,7 @@ const (
 	ACRError          Defence = "a weak login is answered insufficient_user_authentication, not insufficient_scope"
 )
 
-// The defences of what belongs to one user.
+// The defences of objects that belong to one user.
 const (
 	UserPerRequest  Defence = "a tool acts for the user of its own request"
 	CancelOwn       Defence = "a cancellation ends only calls of its own session"
@@ -164,7 +164,7 @@ const (
 	KeysPerIssuer   Defence = "each issuer's tokens are verified with that issuer's keys"
 )
 
-// The defences of what tools pass on.
+// The defences of values that tools forward.
 const (
 	KeepToken           Defence = "the caller's token does not go to the API"
 	KeepHeaders         Defence = "the caller's header fields do not go to the API"
@@ -183,7 +183,7 @@ const (
 	NoCertificateHeader   Defence = "a certificate in a header field is not believed"
 )
 
-// The defences of introspection and of other questions about tokens.
+// The defences of introspection and of other ways to verify a token remotely.
 const (
 	IntrospectNoCrash    Defence = "a failed introspection is not a reason to crash"
 	IntrospectFailClosed Defence = "nobody gets in when introspection fails"
@@ -247,7 +247,7 @@ const (
 	ToolNames       Defence = "tools are looked up by their whole name"
 )
 
-// The defences of how it refuses.
+// The defences of refusals.
 const (
 	RefuseByStatus     Defence = "a missing or bad token is refused by an HTTP status"
 	RefuseBeforeTools  Defence = "requests are refused before a tool runs, not by its result"

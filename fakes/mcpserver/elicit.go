@@ -13,13 +13,13 @@ import (
 	"time"
 )
 
-// connection is the request to link somebody's account elsewhere.
+// connection is a request to link an account.
 type connection struct{ user, grant string }
 
-// connectPath is where users link their accounts.
+// connectPath is the path where users link their accounts.
 const connectPath = "/connect/"
 
-// asks serves the tools that need something of the user; handled is false for the others.
+// asks serves the tools that ask the user for something; handled is false for other tools.
 func (s *Server) asks(w http.ResponseWriter, r *http.Request, m *message, who *caller, name string) (handled bool) {
 	switch name {
 	case "connect_account":
@@ -32,7 +32,7 @@ func (s *Server) asks(w http.ResponseWriter, r *http.Request, m *message, who *c
 	return true
 }
 
-// mode reports whether a client can be asked in a mode: form, or url.
+// mode reports whether a client supports an elicitation mode: form, or url.
 func (s *Server) mode(r *http.Request, m *message, mode string) bool {
 	var declared map[string]any
 	if stateless(m.meta("protocolVersion")) {
@@ -50,10 +50,10 @@ func (s *Server) mode(r *http.Request, m *message, mode string) bool {
 	return ok && (named || mode == "form" && len(elicitation) == 0)
 }
 
-// connectAccount says what is linked, or sends the user to link it (URL mode elicitation).
+// connectAccount names the linked account, or sends the user to link one (URL mode elicitation).
 func (s *Server) connectAccount(w http.ResponseWriter, r *http.Request, m *message, who *caller) {
 	s.mu.Lock()
-	linked := s.linked[r.Header.Get("Authorization")] // an account is linked for the grant of the token
+	linked := s.linked[r.Header.Get("Authorization")] // linked for the grant of the token
 	if !s.Policy.has(OwnLinkedAccount) && s.lastLinked != "" {
 		linked = s.lastLinked // the flaw
 	}
@@ -76,7 +76,7 @@ func (s *Server) connectAccount(w http.ResponseWriter, r *http.Request, m *messa
 	rpcErrorData(w, http.StatusOK, m.ID, -32042, "An account has to be linked first", map[string]any{"elicitations": []any{params}})
 }
 
-// connectURL is a new address at which a user links an account.
+// connectURL returns a new address where a user links an account.
 func (s *Server) connectURL(r *http.Request, who *caller) string {
 	id := RandomID()
 	s.mu.Lock()
@@ -93,7 +93,7 @@ func (s *Server) connectURL(r *http.Request, who *caller) string {
 	return u
 }
 
-// connect is the page at which an account is linked, by the user who was asked.
+// connect is the page where the user who was asked links an account.
 func (s *Server) connect(w http.ResponseWriter, r *http.Request) {
 	p := &s.Policy
 	s.mu.Lock()
@@ -178,7 +178,7 @@ func (s *Server) sendGift(w http.ResponseWriter, r *http.Request, m *message, wh
 	}
 }
 
-// kept is the state of a request that the client holds.
+// kept is the request state that the client holds.
 type kept struct {
 	User, Tool, Arguments, ID string
 	Expires                   int64
@@ -186,7 +186,7 @@ type kept struct {
 
 // newState seals the user, the request and the expiry.
 func (s *Server) newState(who *caller, tool string, m *message) string {
-	body, _ := json.Marshal(kept{who.user, tool, digest(m), RandomID(), s.now().Add(5 * time.Minute).Unix()}) // strings and a number
+	body, _ := json.Marshal(kept{who.user, tool, digest(m), RandomID(), s.now().Add(5 * time.Minute).Unix()}) // it always marshals
 	text := base64.RawURLEncoding.EncodeToString(body)
 	return text + "." + base64.RawURLEncoding.EncodeToString(s.seal(text))
 }
@@ -198,12 +198,12 @@ func (s *Server) seal(text string) []byte {
 }
 
 func digest(m *message) string {
-	b, _ := json.Marshal(m.Params["arguments"]) // what was JSON before
+	b, _ := json.Marshal(m.Params["arguments"]) // it was JSON before
 	sum := sha256.Sum256(b)
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// goodState verifies the seal, the user, the request, the expiry, and that the state is used once.
+// goodState verifies the seal, the user, the request and the expiry, and that the state is used once.
 func (s *Server) goodState(state string, who *caller, tool string, m *message) bool {
 	p := &s.Policy
 	if p.StateIgnored || p.TakesState != nil && p.TakesState(state) {

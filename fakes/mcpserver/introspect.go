@@ -11,11 +11,11 @@ import (
 	"time"
 )
 
-// asks is the HTTP client that asks the authorization server about opaque tokens. A redirect is not an answer.
+// asks is the HTTP client that introspects opaque tokens. A redirect is not an answer.
 var asks = &http.Client{Timeout: 500 * time.Millisecond,
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 
-// questioner is this client, with the timeout of the policy.
+// questioner returns this client with the timeout of the policy.
 func (s *Server) questioner() *http.Client {
 	if s.Policy.Patience == 0 {
 		return asks
@@ -25,7 +25,7 @@ func (s *Server) questioner() *http.Client {
 	return &own
 }
 
-// introspect asks about a token (RFC 7662), and judges the answer.
+// introspect introspects a token (RFC 7662), and checks the response.
 func (s *Server) introspect(r *http.Request, token string) *caller {
 	p := &s.Policy
 	s.mu.Lock()
@@ -119,7 +119,7 @@ func (s *Server) ask(r *http.Request, token string) (map[string]any, error) {
 	return c, err
 }
 
-// answered waits until no introspection request is open.
+// answered waits until no introspection request is pending.
 func (s *Server) answered() {
 	s.asking.Lock()
 	defer s.asking.Unlock()

@@ -8,7 +8,7 @@ import (
 	"crypto/hmac"
 	"crypto/rsa"
 	"crypto/sha256"
-	_ "crypto/sha512" // SHA-384
+	_ "crypto/sha512" // for SHA-384
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -20,15 +20,15 @@ import (
 	"time"
 )
 
-// key is one of a key set (RFC 7517).
+// key is a key of a key set (RFC 7517).
 type key struct {
 	Kty, Kid, Use, Alg, Crv string
 	KeyOps                  []string `json:"key_ops"`
 	N, E, X, Y, K           string
 }
 
-// keyInterval is the minimum time between two fetches of a key set, keyRetry the time after a failure, and keyLife how long a key set
-// is valid.
+// keyInterval is the minimum time between two fetches of a key set, keyRetry the time after a failure, and keyLife the lifetime of a key
+// set.
 const (
 	keyInterval = 25 * time.Millisecond
 	keyRetry    = 1 * time.Millisecond
@@ -38,7 +38,7 @@ const (
 var keyClient = &http.Client{Timeout: 2 * time.Second,
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 
-// publishedKey finds a key in the issuer's published set; failed says that the set could not be fetched.
+// publishedKey returns a key of the issuer's published set; failed says that the set could not be fetched.
 func (s *Server) publishedKey(kid string) (found *key, failed bool) {
 	p := &s.Policy
 	if s.JWKS == "" || kid == "" {
@@ -76,7 +76,7 @@ func (s *Server) publishedKey(kid string) (found *key, failed bool) {
 	return &k, false
 }
 
-// errNoKeys is the error of a key set that is empty.
+// errNoKeys is the error of an empty key set.
 var errNoKeys = errors.New("no key in the set")
 
 func fetchKeys(address string) ([]key, error) {
@@ -99,14 +99,14 @@ func fetchKeys(address string) ([]key, error) {
 	var out []key
 	for _, raw := range set.Keys {
 		var k key
-		if json.Unmarshal(raw, &k) == nil { // one that cannot be read does not affect the others
+		if json.Unmarshal(raw, &k) == nil { // an unreadable key does not affect the others
 			out = append(out, k)
 		}
 	}
 	return out, nil
 }
 
-// verifies checks a signature with a published key: by the one algorithm that it is marked for.
+// verifies checks a signature with a published key, with the only algorithm that the key is for.
 func (p *Policy) verifies(k *key, alg string, input, sig []byte) bool {
 	if !p.has(AlgorithmOfKey) && k.Kty == "oct" && alg == "HS256" {
 		secret, _ := base64.RawURLEncoding.DecodeString(k.K)
@@ -135,7 +135,7 @@ func (p *Policy) verifies(k *key, alg string, input, sig []byte) bool {
 	return false
 }
 
-// rsaKey is the public key of a JWK; nil if it is not an RSA key of 2048 bits or more.
+// rsaKey returns the public key of a JWK; nil if it is not an RSA key of 2048 bits or more.
 func rsaKey(k *key) *rsa.PublicKey {
 	n, err1 := base64.RawURLEncoding.DecodeString(k.N)
 	e, err2 := base64.RawURLEncoding.DecodeString(k.E)

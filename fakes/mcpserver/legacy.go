@@ -14,7 +14,7 @@ const (
 	legacyMessages = "/messages"
 )
 
-// legacySSE opens the stream of the old transport, and says where messages go.
+// legacySSE opens the stream of the HTTP+SSE transport, and announces where messages go.
 func (s *Server) legacySSE(w http.ResponseWriter, r *http.Request) {
 	who, cause := s.authenticate(r, nil)
 	if who == nil && !s.Policy.has(GuardLegacyStream) {
@@ -56,7 +56,7 @@ func (s *Server) legacySSE(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// legacyMessage accepts a message of the stream's own user, and answers on the stream.
+// legacyMessage accepts a message from the stream's user, and answers on the stream.
 func (s *Server) legacyMessage(w http.ResponseWriter, r *http.Request) {
 	p := &s.Policy
 	who, cause := s.authenticate(r, nil)

@@ -5,31 +5,31 @@ import (
 	"strings"
 )
 
-// Object is an object of alice that is not reached by a tool, with what a test declares about it.
+// Object is an object of alice that tools do not reach, with the declarations of a test.
 type Object struct {
 	Resource, Prompt string
 	Arguments        map[string]string
-	Argument, Value  string // what is completed
-	Private          string // what the answer shows to alice alone
+	Argument, Value  string // the argument to complete
+	Private          string // the part of the answer that only alice may see
 	ChangedBy        string // the tool that changes it
 }
 
-// Objects are alice's.
+// Objects are alice's objects.
 var Objects = []Object{
 	{Resource: diary("alice"), Private: "the diary of alice", ChangedBy: "write_diary"},
 	{Prompt: "summarize", Arguments: map[string]string{"user": "alice"}, Private: "the diary of alice"},
 	{Resource: "note://{user}/diary", Argument: "user", Value: "al", Private: "alice"},
 }
 
-// diary is the resource that belongs to a user.
+// diary returns the URI of a resource that belongs to a user.
 func diary(user string) string { return "note://" + user + "/diary" }
 
-// mayRead reports that a user may read a resource.
+// mayRead reports whether a user may read a resource.
 func (s *Server) mayRead(user, uri string) bool {
 	return uri == "note://notes/1" || uri == diary(user) || !s.Policy.has(OwnResources) && strings.HasSuffix(uri, "/diary")
 }
 
-// ofUser is what only one user may see; ok is false for any other caller.
+// ofUser returns a text that only one user may see; ok is false for any other caller.
 func (s *Server) ofUser(who *caller, user string) (text string, ok bool) {
 	return "the diary of " + user, user != "" && (user == who.user || !s.Policy.has(OwnResources))
 }
@@ -47,7 +47,7 @@ func (s *Server) prompt(w http.ResponseWriter, m *message, who *caller) {
 		"content": map[string]any{"type": "text", "text": "Summarize " + text}}}})
 }
 
-// complete suggests the names of users: to each user only their own.
+// complete suggests names of users: each user sees only their own.
 func (s *Server) complete(w http.ResponseWriter, r *http.Request, m *message, who *caller) {
 	argument, _ := m.Params["argument"].(map[string]any)
 	begun, _ := argument["value"].(string)

@@ -31,7 +31,7 @@ func (m *message) meta(key string) string {
 
 func stateless(revision string) bool { return revision >= "2026-07-28" }
 
-// exempt reports that the policy, by declaration or by flaw, serves the request without a token.
+// exempt reports whether the policy, by declaration or by flaw, serves a request without a token.
 func (s *Server) exempt(r *http.Request, body []byte) bool {
 	p := &s.Policy
 	live := s.session(r) != nil
@@ -90,7 +90,7 @@ func (s *Server) post(w http.ResponseWriter, r *http.Request, body []byte, who *
 	s.stateful(w, r, &m, who, header, body)
 }
 
-// batch serves several messages, which only 2025-03-26 knows, and looks at the scope of the first alone.
+// batch serves a batch of messages, which exists only in 2025-03-26. It checks the scope of the first message only.
 func (s *Server) batch(w http.ResponseWriter, r *http.Request, batch []message, who *caller) {
 	first, _ := batch[0].Params["name"].(string)
 	if scope, known := scopeOf(first); known && !s.permits(who, first, scope) {
@@ -138,13 +138,13 @@ func (s *Server) stateless(w http.ResponseWriter, r *http.Request, m *message, w
 	}
 }
 
-// names reports that the field Mcp-Name equals the name in a message that needs one.
+// names reports whether Mcp-Name equals the name in the message, if the message needs the field.
 func names(header http.Header, name string, needed bool) bool {
 	fields := header.Values("Mcp-Name")
 	return !(needed && decode(header.Get("Mcp-Name")) != name) && visible(header.Get("Mcp-Name")) && len(fields) <= 1
 }
 
-// visible reports that a value has visible ASCII, spaces and tabs only (Value Encoding).
+// visible reports whether a value has only visible ASCII, spaces and tabs (Value Encoding).
 func visible(v string) bool {
 	return !strings.ContainsFunc(v, func(c rune) bool { return c > 0x7e || c < ' ' && c != '\t' })
 }
@@ -227,7 +227,7 @@ func capabilitiesOf(m *message) map[string]any {
 	return declared
 }
 
-// capabilities are what the server offers at a revision.
+// capabilities returns the server's capabilities at a revision.
 func (p *Policy) capabilities(revision string) map[string]any {
 	none := map[string]any{}
 	out := map[string]any{"tools": none, "resources": map[string]any{"subscribe": true}, "prompts": none, "completions": none}
@@ -243,11 +243,10 @@ func (p *Policy) capabilities(revision string) map[string]any {
 	return out
 }
 
-// RandomID is a session id that cannot be guessed.
+// RandomID returns an unguessable id.
 func RandomID() string { return seeded.Fakes.Text(24) }
 
-// inSession checks the session of a request: 400 without one, 404 for an unknown or ended one and for
-// somebody else's.
+// inSession checks the session of a request: 400 without one; 404 for an unknown or ended one, and for another user's.
 func (s *Server) inSession(w http.ResponseWriter, r *http.Request, m *message, who *caller) bool {
 	p := &s.Policy
 	id := r.Header.Get("Mcp-Session-Id")
@@ -387,7 +386,7 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request, m *message, who *c
 			return
 		}
 		if !done {
-			return // cancelled: no answer is due
+			return // cancelled: the call needs no answer
 		}
 		if !p.has(HideToken) {
 			text += " " + r.Header.Get("Authorization") // the flaw
@@ -403,10 +402,10 @@ func (p *Policy) forgets(r *http.Request, m *message) bool {
 	return p.ForgetsScope != nil && p.ForgetsScope(r, m.Params)
 }
 
-// permitted judges a call as the policy looks at it.
+// permitted checks a call as the policy demands.
 func (s *Server) permitted(who *caller, name, scope string, body []byte) bool {
 	p := &s.Policy
-	if !p.has(LastNameCounts) { // the flaw: what is judged is not what runs
+	if !p.has(LastNameCounts) { // the flaw: it checks another tool than the one that runs
 		for _, found := range anyName.FindAllSubmatch(body, -1) {
 			if known, ok := scopeOf(string(found[1])); ok {
 				name, scope = string(found[1]), known
@@ -419,7 +418,7 @@ func (s *Server) permitted(who *caller, name, scope string, body []byte) bool {
 
 var anyName = regexp.MustCompile(`"name"\s*:\s*"([^"]*)"`)
 
-// anyOf are scopes of which a tool needs at least one.
+// anyOf returns scopes of which a tool needs at least one.
 func anyOf(name string) []string {
 	for _, t := range Tools {
 		if t.Name == name {
@@ -429,7 +428,7 @@ func anyOf(name string) []string {
 	return nil
 }
 
-// challenged is the scope that a refusal asks for.
+// challenged returns the scope that a refusal demands.
 func (t *Tool) challenged() string {
 	if len(t.AnyOf) > 0 {
 		return strings.TrimSpace(t.Scope + " " + t.AnyOf[0])
@@ -494,7 +493,7 @@ func rpcErrorData(w http.ResponseWriter, status int, id json.RawMessage, code in
 	writeJSON(w, status, doc)
 }
 
-// permits reports that a caller has the scope that a tool needs.
+// permits reports whether a caller has the scope that a tool needs.
 func (s *Server) permits(who *caller, tool, scope string) bool {
 	p := &s.Policy
 	if who.also != nil && s.permits(who.also, tool, scope) {
@@ -515,7 +514,7 @@ func (s *Server) permits(who *caller, tool, scope string) bool {
 		(len(alternatives) == 0 || slices.ContainsFunc(alternatives, func(needed string) bool { return !lacks(needed) }))
 }
 
-// holds reports that a caller has a scope, or a broader one.
+// holds reports whether a caller has a scope, or a broader one.
 func (p *Policy) holds(who *caller, scope string) bool {
 	if !p.has(WholeScope) {
 		return strings.Contains(strings.ToLower(strings.Join(who.scopes, " ")), scope)
@@ -526,13 +525,13 @@ func (p *Policy) holds(who *caller, scope string) bool {
 	})
 }
 
-// patterned is a flaw: a scope is matched as a pattern, without case.
+// patterned is a flaw: a scope is a pattern, and its case does not matter.
 func patterned(held, scope string) bool {
 	ok, err := path.Match(strings.ToLower(held), strings.ToLower(scope))
 	return err == nil && ok && strings.HasPrefix(strings.ToLower(held), "mcp:")
 }
 
-// weakLogin asks for a stronger login (RFC 9470 section 3).
+// weakLogin demands a stronger login (RFC 9470 section 3).
 func (s *Server) weakLogin(w http.ResponseWriter, r *http.Request, acr string) {
 	metadata := s.base(r) + prm + s.endpoint.Path
 	status, field := http.StatusUnauthorized,
@@ -544,7 +543,7 @@ func (s *Server) weakLogin(w http.ResponseWriter, r *http.Request, acr string) {
 	writeJSON(w, status, map[string]any{"error": "insufficient_user_authentication"})
 }
 
-// insufficient refuses a call for its scope (OAuth 2.1 section 5.3.2).
+// insufficient refuses a call with a missing scope (OAuth 2.1 section 5.3.2).
 func (s *Server) insufficient(w http.ResponseWriter, r *http.Request, scope string, id json.RawMessage) {
 	p := &s.Policy
 	if !p.has(ScopeOverHTTP) {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// screened reports that an argument holds a text that is refused, however it is written.
+// screened reports whether an argument contains a refused text, in any encoding.
 func (s *Server) screened(m *message) bool {
 	arguments, _ := m.Params["arguments"].(map[string]any)
 	for _, v := range arguments {
@@ -24,7 +24,7 @@ func (s *Server) screened(m *message) bool {
 	return false
 }
 
-// plain is a text without encodings, comments and capitals.
+// plain returns a text decoded, in lower case and without comments.
 func plain(text string) string {
 	for range 2 {
 		if once, err := url.PathUnescape(text); err == nil {
@@ -34,14 +34,14 @@ func plain(text string) string {
 	return strings.Join(strings.Fields(strings.ReplaceAll(strings.ToLower(text), "/**/", " ")), " ")
 }
 
-// blocked reports that requests from this address are refused for now.
+// blocked reports whether the server currently refuses requests from this address.
 func (s *Server) blocked(r *http.Request) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.Policy.BlockAfter > 0 && time.Now().Before(s.blocks[s.addressOf(r)])
 }
 
-// missed counts a bad token for the address of its request.
+// missedBy counts a bad token for the address of its request.
 func (s *Server) missedBy(r *http.Request) {
 	p := &s.Policy
 	if p.BlockAfter == 0 {

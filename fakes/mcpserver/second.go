@@ -15,10 +15,10 @@ import (
 	"strings"
 )
 
-// VerifyAccepts is the answer of the verify endpoint for a good token.
+// VerifyAccepts is the verify endpoint's answer for a good token.
 const VerifyAccepts = `{"valid":true,"user":"alice","scope":"notes:read notes:write"}`
 
-// bySecond verifies a token of the second issuer by that issuer's key; is reports whether it claims to be one.
+// bySecond verifies a token of the second issuer with that issuer's key; is says whether the token names that issuer.
 func (s *Server) bySecond(r *http.Request, parts []string, alg string) (who *caller, is bool) {
 	var c struct{ Iss string }
 	if s.Second == nil || !decodeSegment(parts[1], &c) || c.Iss != s.Second.Issuer &&
@@ -41,7 +41,7 @@ func (s *Server) bySecond(r *http.Request, parts []string, alg string) (who *cal
 	return s.claims(r, parts[1]), true
 }
 
-// whereNobodyKnows is the caller of a token that the verification endpoint gives no answer about.
+// whereNobodyKnows returns the caller of a token for which the verification endpoint gives no answer.
 func (p *Policy) whereNobodyKnows() *caller {
 	if p.has(VerifyFailClosed) {
 		return nil
@@ -49,10 +49,10 @@ func (p *Policy) whereNobodyKnows() *caller {
 	return &caller{user: "alice", scopes: []string{"notes:read"}} // the flaw
 }
 
-// remotelyVerified asks a proprietary endpoint: {"token": ...}, answered {"valid": true, "user": ...}.
+// remotelyVerified sends {"token": ...} to a proprietary endpoint, which answers {"valid": true, "user": ...}.
 func (s *Server) remotelyVerified(r *http.Request, token string) *caller {
 	p := &s.Policy
-	body, _ := json.Marshal(map[string]string{"token": token}) // a string
+	body, _ := json.Marshal(map[string]string{"token": token}) // a string always marshals
 	req, err := http.NewRequestWithContext(r.Context(), http.MethodPost, s.VerifyURL, bytes.NewReader(body))
 	if err != nil {
 		return nil

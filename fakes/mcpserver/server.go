@@ -28,21 +28,21 @@ type Config struct {
 	// Revoked reports whether the authorization server has revoked an access token, by its jti. May be nil.
 	Revoked func(jti string) bool
 	Static  []Static
-	// Introspection is the endpoint that is asked about opaque tokens; none if empty.
+	// Introspection is the endpoint that introspects opaque tokens; none if empty.
 	Introspection string
-	// JWKS is the address of the issuer's key set, for keys beyond the two; none if empty.
+	// JWKS is the address of the issuer's key set, for keys besides the two; none if empty.
 	JWKS string
 	// SharedSecret verifies HS256 too; none if empty.
 	SharedSecret string
-	// API is the origin of somebody else's API, which some tools call with ServiceKey; none if empty.
+	// API is the origin of an external API, which some tools call with ServiceKey; none if empty.
 	API, ServiceKey string
-	// Second is another issuer that is trusted. May be nil.
+	// Second is another trusted issuer. May be nil.
 	Second *Second
-	// Lookup, if set, returns the claims of an opaque token; nil for one that is not valid.
+	// Lookup, if set, returns the claims of an opaque token; nil if it is not valid.
 	Lookup func(token string) map[string]any
-	// VerifyURL is a proprietary endpoint that is asked about opaque tokens too; none if empty.
+	// VerifyURL is a proprietary endpoint that verifies opaque tokens too; none if empty.
 	VerifyURL string
-	// SignIn verifies a user's password, at the page where accounts are linked. May be nil.
+	// SignIn verifies a user's password on the page where accounts are linked. May be nil.
 	SignIn func(user, password string) bool
 	Policy Policy
 }
@@ -60,29 +60,29 @@ type Server struct {
 	stop     chan struct{}
 
 	ahead  atomic.Int64 // of the clock, in nanoseconds
-	asking sync.Mutex   // held while a question is open: a flaw
+	asking sync.Mutex   // held during a request for verification: a flaw
 	keyMu  sync.Mutex
 	keys   []key
 	keysAt time.Time
-	// keyPause is how long after keysAt no key set is fetched.
+	// keyPause is how long no key set is fetched after keysAt.
 	keyPause time.Duration
 
 	mu        sync.Mutex
 	sessions  map[string]*session
-	ended     map[string]bool // the ids of sessions that clients have ended
-	known     map[string]bool // remote addresses once authorized
+	ended     map[string]bool // the ids of ended sessions
+	known     map[string]bool // remote addresses that were authorized once
 	good      []string        // tokens that were valid: a flaw
 	last      string          // the user of the last bearer token
-	current   string          // the user of the request that came last
-	listed    []any           // the list of tools that was made last
+	current   string          // the user of the last request
+	listed    []any           // the last list of tools
 	notes     []string
-	bad       int               // tokens so far
+	bad       int               // number of bad tokens
 	carts     map[string]string // handle -> owner
 	meters    map[string]*meter
-	fullUntil time.Time                // when the window ends in which a limit was reached
-	proofs    map[string]bool          // jti of each DPoP proof
-	verified  map[string]*caller       // tokens, where they are verified once
-	answers   map[string]*caller       // of the introspection endpoint, where they are kept
+	fullUntil time.Time                // the end of the window in which a limit was reached
+	proofs    map[string]bool          // the jti of each DPoP proof
+	verified  map[string]*caller       // cache of verified tokens
+	answers   map[string]*caller       // cache of introspection responses
 	cancels   map[string]chan struct{} // by the id of the call
 
 	counter     int // of events
@@ -107,28 +107,28 @@ type session struct {
 	token          string
 	capabilities   map[string]any // of the client
 	subscribed     map[string]bool
-	mark           string // that its events have in their ids
+	mark           string // part of the ids of its events
 	events         []event
-	upgraded       bool // a good token was sent in it
-	ready          bool // the client has said that it is initialized
+	upgraded       bool // a request in it had a good token
+	ready          bool // the client has sent notifications/initialized
 }
 
-// Tool is a tool of the server, with what a test declares about it.
+// Tool is a tool of the server, with the declarations of a test.
 type Tool struct {
-	Name, Scope string   // all scopes that it needs, separated by spaces; empty: a token is enough
-	AnyOf       []string // scopes of which it needs one besides
+	Name, Scope string   // all required scopes, separated by spaces; empty: a token is enough
+	AnyOf       []string // scopes of which one is required besides
 	Arguments   map[string]any
 	DeniedOnly  bool
 	TellsCaller bool
-	Effect      string // the tool that shows what this one did
-	Upstream    bool   // it calls an API of somebody else
-	HandleFrom  string // the tool that returns the handle that it takes
-	ACR         string // the authentication context that it takes
+	Effect      string // the tool that shows the effect of this one
+	Upstream    bool   // it calls an external API
+	HandleFrom  string // the tool that returns the handle for this one
+	ACR         string // the required authentication context
 	Elicits     bool   // it asks the user for something
-	Private     string // what its result shows to alice alone
+	Private     string // the part of the result that only alice may see
 }
 
-// StrongLogin is the authentication context of somebody who has signed in with two factors.
+// StrongLogin is the authentication context of a login with two factors.
 const StrongLogin = "urn:mcpauth:two-factors"
 
 // Tools are the server's tools.
@@ -154,7 +154,7 @@ var Tools = []Tool{
 	{Name: "send_card", Elicits: true},
 }
 
-// MostBody is the size in bytes of the largest message that is accepted.
+// MostBody is the maximum size of a message in bytes.
 const MostBody = 1 << 18
 
 func (s *Server) isFull() bool {
@@ -177,7 +177,7 @@ func New(c Config) (*Server, error) {
 		misses: map[string]int{}, blocks: map[string]time.Time{}}, nil
 }
 
-// Advance moves the server's clock, as far as tokens are concerned.
+// Advance moves the server's clock, for tokens only.
 func (s *Server) Advance(d time.Duration) { s.ahead.Add(int64(d)) }
 
 func (s *Server) now() time.Time {
@@ -194,7 +194,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if p.ClockAhead != 0 {
 		w.Header().Set("Date", time.Now().Add(p.ClockAhead).UTC().Format(http.TimeFormat))
 	}
-	if !p.has(AskInParallel) { // the flaw: one question blocks the loop
+	if !p.has(AskInParallel) { // the flaw: one request blocks the loop
 		s.answered()
 	}
 	if p.has(CountBody) || r.ContentLength >= 0 {
@@ -241,7 +241,7 @@ func (s *Server) hostAllowed(host string) bool {
 	return name == s.endpoint.Hostname() || name == "localhost" || name == "127.0.0.1" || name == "[::1]"
 }
 
-// base is the origin under which the server describes itself.
+// base returns the origin that the server uses in its metadata.
 func (s *Server) base(r *http.Request) string {
 	if s.Policy.has(FixedHost) {
 		return s.endpoint.Scheme + "://" + s.endpoint.Host
@@ -284,7 +284,7 @@ func (s *Server) metadata(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// described is the resource that the metadata at a path describes; empty if there is none.
+// described returns the resource that the metadata at a path describes; empty if there is none.
 func (s *Server) described(r *http.Request, suffix string) string {
 	p := &s.Policy
 	switch {
@@ -336,7 +336,7 @@ func (s *Server) metadataOf(suffix, resource string) map[string]any {
 	return doc
 }
 
-// named is the tool that exists and that a message calls; empty if it calls none.
+// named returns the existing tool that a message calls, or "".
 func named(body []byte) string {
 	var m message
 	_ = json.Unmarshal(body, &m)
@@ -378,7 +378,7 @@ func (s *Server) mcp(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// crash ends the process's part of a connection, where a request of a kind is too much for the server.
+// crash aborts the connection of a request that the server cannot handle.
 func (s *Server) crash(r *http.Request, body []byte) {
 	p := &s.Policy
 	if !p.has(LimitUnpacked) && r.Header.Get("Content-Encoding") == "gzip" || !p.has(SurviveDepth) &&
@@ -387,11 +387,11 @@ func (s *Server) crash(r *http.Request, body []byte) {
 	}
 }
 
-// admit is the authenticated caller; nil if the request has been answered.
+// admit returns the authenticated caller; nil if it has answered the request.
 func (s *Server) admit(w http.ResponseWriter, r *http.Request, body []byte) *caller {
 	p := &s.Policy
 	if !p.has(RefuseBeforeTools) {
-		r.Body = io.NopCloser(bytes.NewReader(body)) // the refusal is an answer to it
+		r.Body = io.NopCloser(bytes.NewReader(body)) // the refusal may quote it
 	}
 	who, cause := s.authenticate(r, body)
 	if cause == "invalid" {
@@ -411,7 +411,7 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request, body []byte) *cal
 	return who
 }
 
-// open reports that a message is served without a credential.
+// open reports whether a message is served without a credential.
 func (s *Server) open(r *http.Request, body []byte) bool {
 	p := &s.Policy
 	switch {
@@ -423,7 +423,7 @@ func (s *Server) open(r *http.Request, body []byte) bool {
 	return !p.has(GuardTools) && named(body) != ""
 }
 
-// serve answers a caller, within the limits and scopes of all requests.
+// serve answers a caller, after the checks of limits and scopes that all requests share.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, body []byte, who *caller) {
 	p := &s.Policy
 	s.announce(w, who)
@@ -510,7 +510,7 @@ func (s *Server) preflight(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// refuse answers 401 with a challenge, or as the policy says instead.
+// refuse answers 401 with a challenge, or as the policy says.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, cause string) {
 	p := &s.Policy
 	credential := r.Header.Get("Authorization")
@@ -538,7 +538,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, cause string) {
 	writeJSON(w, status, doc)
 }
 
-// refusedOtherwise answers without a challenge, where the policy says so.
+// refusedOtherwise answers without a challenge, if the policy says so.
 func (s *Server) refusedOtherwise(w http.ResponseWriter, r *http.Request, credential string) bool {
 	p := &s.Policy
 	switch {
@@ -557,7 +557,7 @@ func (s *Server) refusedOtherwise(w http.ResponseWriter, r *http.Request, creden
 	return true
 }
 
-// refusal is the status, and the error code of the challenge, for a cause.
+// refusal returns the status and the error code for a cause.
 func (s *Server) refusal(credential, cause string) (status int, code string) {
 	p := &s.Policy
 	status = p.Status
@@ -568,7 +568,7 @@ func (s *Server) refusal(credential, cause string) (status int, code string) {
 		code, status = "invalid_request", http.StatusBadRequest
 	}
 	if scheme, _, _ := strings.Cut(credential, " "); p.DPoP && strings.EqualFold(scheme, "DPoP") {
-		code = "" // the DPoP challenge has it
+		code = "" // the DPoP challenge has the code
 	}
 	if p.ErrorCode != nil {
 		code = p.ErrorCode(cause)
@@ -576,7 +576,7 @@ func (s *Server) refusal(credential, cause string) (status int, code string) {
 	return status, code
 }
 
-// challenges are the WWW-Authenticate fields of a refusal.
+// challenges returns the WWW-Authenticate fields of a refusal.
 func (s *Server) challenges(w http.ResponseWriter, r *http.Request, cause, code string) []string {
 	p := &s.Policy
 	metadata := s.base(r) + prm + s.endpoint.Path
@@ -593,7 +593,7 @@ func (s *Server) challenges(w http.ResponseWriter, r *http.Request, cause, code 
 	return fields
 }
 
-// refuseInTool answers a call with a result that is an error, as tools do that authorize the caller themselves.
+// refuseInTool answers a call with an error result, as tools do that authorize the caller themselves.
 func (s *Server) refuseInTool(w http.ResponseWriter, r *http.Request, text string) {
 	var m message
 	if body, err := io.ReadAll(r.Body); err != nil || json.Unmarshal(body, &m) != nil {

@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// KeyHeader is the field that carries an API key.
+// KeyHeader is the header field with an API key.
 const KeyHeader = "X-API-Key"
 
-// Static is a credential from the configuration of the server.
+// Static is a credential in the server's configuration.
 type Static struct {
 	Name          string
 	Header, Value string // the header is KeyHeader for an API key, and empty for a bearer token
@@ -24,7 +24,7 @@ type Static struct {
 	Tools     []string
 	Withdrawn bool
 	Foreign   bool // a token of another provider
-	// Limit is how many requests it may make in a Window; 0 is any number.
+	// Limit is the number of requests that it may make in a Window; 0: any number.
 	Limit  int
 	Window time.Duration
 }
@@ -33,22 +33,22 @@ func (c *Static) key() bool { return c.Header != "" }
 
 // meter counts the requests of a principal.
 type meter struct {
-	closed bool // no caller is accepted any more
+	closed bool // callers are no longer accepted
 	began  time.Time
-	last   time.Time // request
+	last   time.Time // the last request
 	count  int
 
-	reading int           // requests that have read the count, and not written it: a flaw
-	read    chan struct{} // closed when as many as meet have
+	reading int           // requests that have read the count and not written it: a flaw
+	read    chan struct{} // closed when meet requests have read
 }
 
-// meet is how many requests read the same count, where nothing keeps them from it, if they come within a moment.
+// meet is the number of requests that read the same count if they come at once and nothing prevents it.
 const (
 	meet   = 4
 	moment = 30 * time.Millisecond
 )
 
-// readFirst notes that a request has read the count. It may write when the channel is closed, or when others do not come.
+// readFirst records that a request has read the count. The request may write when the channel is closed, or after a timeout.
 func (m *meter) readFirst() <-chan struct{} {
 	if m.read == nil {
 		m.read = make(chan struct{})
@@ -61,11 +61,11 @@ func (m *meter) readFirst() <-chan struct{} {
 	return read
 }
 
-// arrived records a request, and returns how long a window is. A window ends after a pause of the same length. It is longer on a slow
+// arrived records a request, and returns the length of the window. A window ends after a pause of that length. It is longer on a slow
 // machine, so that it does not end during a test.
 func (m *meter) arrived(now time.Time, window time.Duration) time.Duration {
 	const outlasted = 8 // requests
-	if m.count > 0 {    // the silence itself does not count
+	if m.count > 0 {    // the pause itself does not count
 		window = max(window, outlasted*m.last.Sub(m.began)/time.Duration(m.count))
 	}
 	if now.Sub(m.last) > window && !m.closed {
@@ -151,7 +151,7 @@ func (s *Server) tooMany(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// permits reports that the credential may call a tool.
+// permits reports whether the credential may call a tool.
 func (c *Static) permits(p *Policy, tool string) bool {
 	if c.Tools == nil || !p.has(StaticTools) && !c.key() || !p.has(KeyTools) && c.key() {
 		return true
@@ -162,7 +162,7 @@ func (c *Static) permits(p *Policy, tool string) bool {
 	})
 }
 
-// static finds a configured credential; which is a bearer token or an API key.
+// static returns the caller of a configured credential: of an API key if key is true, else of a bearer token.
 func (s *Server) static(value string, key bool) *caller {
 	p := &s.Policy
 	for i := range s.Static {
@@ -172,7 +172,7 @@ func (s *Server) static(value string, key bool) *caller {
 			continue
 		}
 		same := subtle.ConstantTimeCompare([]byte(c.Value), []byte(value)) == 1
-		if !p.has(ConstantTime) { // the flaw, slow enough to be seen
+		if !p.has(ConstantTime) { // the flaw, slow enough to be measured
 			for i := 0; i < len(value) && i < len(c.Value) && value[i] == c.Value[i]; i++ {
 				time.Sleep(50 * time.Microsecond)
 			}
@@ -187,7 +187,7 @@ func (s *Server) static(value string, key bool) *caller {
 	return nil
 }
 
-// apiKey authenticates by the API key of a request; present is false where it has none.
+// apiKey authenticates a request by its API key; present is false if it has none.
 func (s *Server) apiKey(r *http.Request, method string) (who *caller, present bool) {
 	p := &s.Policy
 	keys := r.Header.Values(KeyHeader)
@@ -215,7 +215,7 @@ func (s *Server) apiKey(r *http.Request, method string) (who *caller, present bo
 	return who, true
 }
 
-// toolName is the name under which a tool is looked up.
+// toolName returns the name with which a tool is looked up.
 func (p *Policy) toolName(r *http.Request, name string) string {
 	if !p.has(ToolNames) {
 		return path.Base(name)
@@ -226,10 +226,10 @@ func (p *Policy) toolName(r *http.Request, name string) string {
 	return name
 }
 
-// mostCompletions is how many completions a user gets before a pause of a second.
+// mostCompletions is the number of completions that a user may request without a pause of a second.
 const mostCompletions = 60
 
-// overLimit counts by caller, and reports more than most without a pause of a second, however slow the requests are.
+// overLimit counts a caller's requests, and reports whether there were more than most without a pause of a second.
 func (s *Server) overLimit(who string, most int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -243,10 +243,10 @@ func (s *Server) overLimit(who string, most int) bool {
 	return m.count > most
 }
 
-// mostCalls is the limit that every answer announces, and that no test reaches.
+// mostCalls is the limit that every answer announces. No test reaches it.
 const mostCalls = 100_000
 
-// announce tells a caller the limit (draft-ietf-httpapi-ratelimit-headers-10).
+// announce announces the limit to a caller (draft-ietf-httpapi-ratelimit-headers-10).
 func (s *Server) announce(w http.ResponseWriter, who *caller) {
 	p := &s.Policy
 	s.mu.Lock()
@@ -258,7 +258,7 @@ func (s *Server) announce(w http.ResponseWriter, who *caller) {
 	case "":
 		return
 	case "growing":
-		left = mostCalls - left // the flaw: what was used
+		left = mostCalls - left // the flaw: the used part
 	case "garbled":
 		w.Header().Set("RateLimit", "default;r=many")
 		return

@@ -20,7 +20,7 @@ type watcher struct {
 
 type event struct{ id, data string }
 
-// most events that are kept for a session.
+// mostEvents is the number of events that are stored for a session.
 const mostEvents = 100
 
 // updated notifies all streams that watch a resource.
@@ -35,7 +35,7 @@ func (s *Server) updated(uri string) {
 		e := event{live.mark + "-" + fmt.Sprint(s.counter), notification("notifications/resources/updated", map[string]any{"uri": uri})}
 		switch {
 		case !s.Policy.has(EventsPerStream):
-			e.id = fmt.Sprint(s.counter) // the flaw: one log for all
+			e.id = fmt.Sprint(s.counter) // the flaw: one log for all sessions
 		case s.Policy.NoEventIDs:
 			e.id = ""
 		}
@@ -58,7 +58,7 @@ func (s *Server) updated(uri string) {
 	}
 }
 
-// send drops what a full stream cannot hold.
+// send drops an event if the stream is full.
 func (w *watcher) send(e event) {
 	select {
 	case w.events <- e:
@@ -71,7 +71,7 @@ func notification(method string, params map[string]any) string {
 	return string(b)
 }
 
-// subscribe is resources/subscribe of the protocol with sessions.
+// subscribe implements resources/subscribe of the protocol with sessions.
 func (s *Server) subscribe(w http.ResponseWriter, r *http.Request, m *message, who *caller) {
 	uri, _ := m.Params["uri"].(string)
 	if !s.mayRead(who.user, uri) && s.Policy.has(SubscribeOwn) {
@@ -86,7 +86,7 @@ func (s *Server) subscribe(w http.ResponseWriter, r *http.Request, m *message, w
 	rpcResult(w, m.ID, map[string]any{})
 }
 
-// listen is subscriptions/listen of the protocol without sessions.
+// listen implements subscriptions/listen of the protocol without sessions.
 func (s *Server) listen(w http.ResponseWriter, r *http.Request, m *message, who *caller) {
 	wanted, _ := m.Params["notifications"].(map[string]any)
 	uris, _ := wanted["resourceSubscriptions"].([]any)
@@ -104,7 +104,7 @@ func (s *Server) listen(w http.ResponseWriter, r *http.Request, m *message, who 
 	s.deliver(w, r, watch, []event{{"", first}})
 }
 
-// watch makes a stream that lives as long as the token of its request.
+// watch makes a stream that ends with the token of its request.
 func (s *Server) watch(r *http.Request, who *caller) *watcher {
 	_, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	return &watcher{user: who.user, events: make(chan event, 16), alive: func() bool {
@@ -157,7 +157,7 @@ func (e event) write(w http.ResponseWriter) {
 	fmt.Fprintf(w, "data: %s\n\n", e.data)
 }
 
-// missed are the events of a session after the one that a client saw last.
+// missed returns the events of a session after the last one that the client has seen.
 func (s *Server) missed(session, last string) []event {
 	if last == "" {
 		return nil

@@ -12,10 +12,10 @@ type task struct {
 	created                  time.Time
 }
 
-// mostTasks is how many tasks are kept.
+// mostTasks is the number of tasks that are stored.
 const mostTasks = 500
 
-// asksForTask reports that a call asks to be run as a task.
+// asksForTask reports whether a call asks to run as a task.
 func asksForTask(m *message) bool {
 	_, asked := m.Params["task"].(map[string]any)
 	meta, _ := m.Params["_meta"].(map[string]any)
@@ -53,7 +53,7 @@ func (t *task) document() map[string]any {
 	return map[string]any{"taskId": t.id, "status": t.status, "createdAt": at, "lastUpdatedAt": at, "ttl": 60_000, "pollInterval": 100}
 }
 
-// taskMethod serves the methods about tasks, each to the task's own user.
+// taskMethod serves the methods about tasks, to each task's own user.
 func (s *Server) taskMethod(w http.ResponseWriter, m *message, who *caller) {
 	p := &s.Policy
 	id, _ := m.Params["taskId"].(string)

@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// mostNotes is how many notes are kept.
+// mostNotes is the number of notes that are stored.
 const mostNotes = 200
 
 // Mirroring is the tool whose parameter region clients repeat in the header field Mcp-Param-Region.
 const Mirroring = "whoami"
 
-// mirrors reports that the field Mcp-Param-Region equals the argument of a call.
+// mirrors reports whether Mcp-Param-Region equals the argument of a call.
 func mirrors(header http.Header, m *message) bool {
 	fields := header.Values("Mcp-Param-Region")
 	arguments, _ := m.Params["arguments"].(map[string]any)
@@ -25,7 +25,7 @@ func mirrors(header http.Header, m *message) bool {
 	return given && len(fields) == 1 && visible(fields[0]) && decode(fields[0]) == region || !given && len(fields) == 0
 }
 
-// list are the tools that a caller is shown.
+// list returns the tools in a caller's list.
 func (s *Server) list(who *caller) []any {
 	tools := []any{}
 	for _, t := range Tools {
@@ -77,7 +77,7 @@ func (s *Server) readResource(w http.ResponseWriter, m *message, who *caller) {
 	text := "the first note"
 	switch {
 	case !s.Policy.has(ResourcesAreNames) && strings.HasSuffix(uri, "../etc/passwd"):
-		text = "root:x:0:0:root:/root:/bin/sh\n" // what the flaw would find
+		text = "root:x:0:0:root:/root:/bin/sh\n" // the text that the flaw discloses
 	case strings.HasSuffix(uri, "/diary") && s.mayRead(who.user, uri):
 		text, _ = s.ofUser(who, strings.TrimSuffix(strings.TrimPrefix(uri, "note://"), "/diary"))
 	case uri != "note://notes/1":
@@ -87,11 +87,11 @@ func (s *Server) readResource(w http.ResponseWriter, m *message, who *caller) {
 	rpcResult(w, m.ID, map[string]any{"contents": []any{map[string]any{"uri": uri, "mimeType": "text/plain", "text": text}}})
 }
 
-// act does what a tool does; done is false where the call was cancelled.
+// act runs a tool; done is false if the call was cancelled.
 func (s *Server) act(ctx context.Context, name string, m *message, who *caller) (text string, done bool) {
 	p := &s.Policy
 	user := who.user
-	if (!p.has(UserPerRequest) || !p.has(CancelOwn)) && name == "whoami" { // flaws that show only between requests that overlap
+	if (!p.has(UserPerRequest) || !p.has(CancelOwn)) && name == "whoami" { // flaws that only concurrent requests show
 		cancelled := s.inFlight(string(m.ID))
 		select {
 		case <-time.After(3 * time.Millisecond):
@@ -151,7 +151,7 @@ func (s *Server) act(ctx context.Context, name string, m *message, who *caller) 
 	return "done", true
 }
 
-// inFlight is closed when the call of an id is cancelled.
+// inFlight returns a channel that is closed when the call with an id is cancelled.
 func (s *Server) inFlight(id string) <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -175,7 +175,7 @@ func (s *Server) notified(m *message) {
 	}
 }
 
-// valid judges the arguments of a call by the schema of its tool: all are strings, and all are needed.
+// valid checks the arguments of a call against its tool's schema: all are required strings.
 func (p *Policy) valid(t *Tool, m *message) bool {
 	arguments, _ := m.Params["arguments"].(map[string]any)
 	for name := range t.Arguments {

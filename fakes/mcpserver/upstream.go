@@ -10,7 +10,7 @@ import (
 
 var outward = &http.Client{Timeout: 5 * time.Second}
 
-// reach runs a tool that makes requests to others.
+// reach runs a tool that sends requests to other servers.
 func (s *Server) reach(w http.ResponseWriter, r *http.Request, m *message, name string) {
 	p := &s.Policy
 	address := s.API + "/v1/weather"
@@ -47,7 +47,7 @@ func (s *Server) reach(w http.ResponseWriter, r *http.Request, m *message, name 
 		return
 	}
 	defer resp.Body.Close()
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, 4<<10)) // of a broken answer, what came
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, 4<<10)) // a part of a broken answer is enough
 	switch {
 	case resp.StatusCode == http.StatusOK:
 		rpcResult(w, m.ID, map[string]any{"content": []any{map[string]any{"type": "text", "text": string(body)}}})

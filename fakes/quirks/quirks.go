@@ -1,5 +1,5 @@
-// Package quirks has references that are right in another way than the ideal one: each does one thing that real servers do, that
-// clients do not expect, and that no clause forbids. No check may fail because of a quirk.
+// Package quirks has right servers that differ from the ideal reference. Each does one thing that real servers do, that clients do not
+// expect, and that no clause forbids. No check may fail because of a quirk.
 package quirks
 
 import (
@@ -25,7 +25,7 @@ import (
 // Quirk is one variation of the reference.
 type Quirk struct {
 	Name string
-	// Says is what the server does, in one sentence.
+	// Says describes the behaviour in one sentence.
 	Says string
 	// Allows is the clause that allows it, or that leaves it open.
 	Allows string
@@ -296,7 +296,7 @@ var All = []Quirk{
 	},
 }
 
-// What the quirks are about.
+// The limits and names of the quirks.
 const (
 	KeyPause          = 30 * time.Second
 	RequestsPerMinute = 100
@@ -357,7 +357,7 @@ func leavesLargeUnread(next http.Handler) http.Handler {
 	})
 }
 
-// publicVersion serves another endpoint, which is for everybody and has one tool.
+// publicVersion serves a second endpoint without authorization, with one tool.
 func publicVersion(next http.Handler) http.Handler {
 	results := map[string]string{
 		"initialize":      `{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"public","version":"1"}}`,
@@ -390,7 +390,7 @@ func namesRoot(next http.Handler) http.Handler {
 
 type namingRoot struct{ http.ResponseWriter }
 
-// Unwrap lets streams be flushed.
+// Unwrap gives access to the Flusher.
 func (n *namingRoot) Unwrap() http.ResponseWriter { return n.ResponseWriter }
 
 func (n *namingRoot) WriteHeader(status int) {
@@ -403,7 +403,7 @@ func (n *namingRoot) WriteHeader(status int) {
 
 // leavesCancelled never answers a call of whoami that the same session cancels while it runs, and leaves its stream open.
 func leavesCancelled(next http.Handler) http.Handler {
-	var running sync.Map // the end of each call, by its session
+	var running sync.Map // a channel for each call, by session
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		r.Body = io.NopCloser(bytes.NewReader(body))
@@ -431,7 +431,7 @@ func leavesCancelled(next http.Handler) http.Handler {
 	})
 }
 
-// likeAProvider has the claims of a large identity provider.
+// likeAProvider adds the claims that large identity providers use.
 func likeAProvider(header, claims map[string]any) {
 	delete(header, "typ")
 	now := float64(time.Now().UnixMilli()) / 1000
@@ -452,7 +452,7 @@ func likeAProvider(header, claims map[string]any) {
 	}
 }
 
-// certifiedKeys publishes certificates of the keys, of which one has a URL for its kid.
+// certifiedKeys publishes certificates with the keys. One key has a URL as its kid.
 func certifiedKeys(o *reference.Options) {
 	const kid = "https://as.example/keys/2026?version=1#ec"
 	o.Behaviour.Certificates = true
@@ -470,7 +470,7 @@ func certifiedKeys(o *reference.Options) {
 	}
 }
 
-// refusingWith has the MCP server answer 401 with another body, and without error_description.
+// refusingWith makes the MCP server answer 401 with another body, and without error_description.
 func refusingWith(mediaType, body string) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -488,12 +488,12 @@ type refusing struct {
 	done            bool
 }
 
-// Unwrap lets streams be flushed.
+// Unwrap gives access to the Flusher.
 func (w *refusing) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 var describing = regexp.MustCompile(`, error_description="[^"]*"`)
 
-// WriteHeader writes the other body of a refusal.
+// WriteHeader replaces the body of a refusal.
 func (w *refusing) WriteHeader(status int) {
 	if status != http.StatusUnauthorized {
 		w.ResponseWriter.WriteHeader(status)
@@ -512,7 +512,7 @@ func (w *refusing) WriteHeader(status int) {
 	w.done = true
 }
 
-// Write drops the body that is replaced.
+// Write drops the body of a refusal.
 func (w *refusing) Write(b []byte) (int, error) {
 	if w.done {
 		return len(b), nil
@@ -520,7 +520,7 @@ func (w *refusing) Write(b []byte) (int, error) {
 	return w.ResponseWriter.Write(b)
 }
 
-// sealedRefreshToken is a JWT with a random id, signed with a random secret.
+// sealedRefreshToken returns a JWT with a random id, signed with a random secret.
 func sealedRefreshToken() string {
 	encode := base64.RawURLEncoding.EncodeToString
 	random := seeded.Fakes.Bytes(64)

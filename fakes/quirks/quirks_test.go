@@ -29,14 +29,14 @@ import (
 	"github.com/mcpauth/conformance/fakes/reference"
 )
 
-// client is a plain OAuth client of a reference, in a browser of its own.
+// client is a plain OAuth client of a reference, in its own browser.
 type client struct {
 	t *testing.T
 	*reference.Reference
 	browser  *http.Client
 	id       string
 	redirect string
-	password string // Alice's where it is empty
+	password string // empty: Alice's
 }
 
 const verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
@@ -74,7 +74,7 @@ func register(t *testing.T, r *reference.Reference, further map[string]any) (*cl
 	return c, out
 }
 
-// registering registers a client, or is refused.
+// registering sends a registration and returns the answer.
 func registering(t *testing.T, r *reference.Reference, meta map[string]any) (int, map[string]any) {
 	t.Helper()
 	body, err := json.Marshal(meta)
@@ -122,7 +122,7 @@ func (c *client) authorizationURL(changes url.Values) string {
 
 var hidden = regexp.MustCompile(`name="?(transaction|csrf)"?[^>]*value="?([^">]*)"?`)
 
-// signIn opens the login page and sends it; asked says that there was one.
+// signIn opens the login page and sends its form; asked says whether there was a page.
 func (c *client) signIn(changes url.Values) (location string, asked bool) {
 	c.t.Helper()
 	resp, err := c.browser.Get(c.authorizationURL(changes))
@@ -160,7 +160,7 @@ func (c *client) token(form url.Values) (int, map[string]any) {
 	return resp.StatusCode, decoded(c.t, resp)
 }
 
-// tokens are those of a new authorization.
+// tokens returns the tokens of a new authorization.
 func (c *client) tokens(changes url.Values) map[string]any {
 	c.t.Helper()
 	status, out := c.token(url.Values{
@@ -202,7 +202,7 @@ func call(t *testing.T, r *reference.Reference, token, method string, params map
 	return resp, decoded(t, resp)
 }
 
-// stateful sends a message in a session of the protocol with sessions, and reads no more than the header of the answer.
+// stateful sends a message in a session of the protocol with sessions, and reads only the header of the answer.
 func stateful(t *testing.T, r *reference.Reference, token, session, method string) *http.Response {
 	t.Helper()
 	resp := inSession(t, r, token, session, method)
@@ -233,7 +233,7 @@ func listed(t *testing.T, r *reference.Reference, token string) int {
 	return resp.StatusCode
 }
 
-// shows are what plain HTTP sees of each quirk, and of the ideal reference (quirk is false).
+// shows observes each quirk, and the ideal reference (quirk is false), with plain HTTP.
 var shows = map[string]func(t *testing.T, r *reference.Reference, quirk bool){
 	"earlier-grants-end": func(t *testing.T, r *reference.Reference, quirk bool) {
 		c, _ := register(t, r, nil)
@@ -298,7 +298,7 @@ var shows = map[string]func(t *testing.T, r *reference.Reference, quirk bool){
 	},
 	"slow-passwords": func(t *testing.T, r *reference.Reference, quirk bool) {
 		if !quirk {
-			return // how fast the ideal reference is depends on the machine
+			return // the speed of the ideal reference depends on the machine
 		}
 		c, _ := register(t, r, nil)
 		began := time.Now()
@@ -568,7 +568,7 @@ var shows = map[string]func(t *testing.T, r *reference.Reference, quirk bool){
 		token := r.IDP.Mint("alice", r.URL, nil, nil)
 		session := stateful(t, r, token, "", "initialize").Header.Get("Mcp-Session-Id")
 		streams := false
-		for range either(quirk, 1000, 3) { // a cancellation may come before the call does, or after it
+		for range either(quirk, 1000, 3) { // a cancellation may arrive before the call, or after it
 			var cancels sync.WaitGroup
 			cancels.Go(func() { stateful(t, r, token, session, "notifications/cancelled") })
 			resp := stateful(t, r, token, session, `tools/call","whoami":"`)
@@ -581,7 +581,7 @@ var shows = map[string]func(t *testing.T, r *reference.Reference, quirk bool){
 	},
 }
 
-// minted is an ordinary token of the issuer, with some claims changed.
+// minted returns an ordinary token of the issuer, with some claims changed.
 func minted(t *testing.T, r *reference.Reference, changes map[string]any) string {
 	t.Helper()
 	claims := r.IDP.Claims("alice", []string{"notes:read"})
@@ -597,7 +597,7 @@ func minted(t *testing.T, r *reference.Reference, changes map[string]any) string
 	return input + "." + base64.RawURLEncoding.EncodeToString(signature)
 }
 
-// answered is the answer to a list of tools with a token.
+// answered returns the answer to tools/list with a token.
 func answered(t *testing.T, r *reference.Reference, token string) *http.Response {
 	t.Helper()
 	body := `{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}`
@@ -615,7 +615,7 @@ func answered(t *testing.T, r *reference.Reference, token string) *http.Response
 	return resp
 }
 
-// refused shows that the body of a refusal, and nothing else of it, is another.
+// refused shows that the body of a refusal differs, and nothing else.
 func refused(mediaType, begin string) func(t *testing.T, r *reference.Reference, quirk bool) {
 	return func(t *testing.T, r *reference.Reference, quirk bool) {
 		resp := answered(t, r, "bad")
@@ -630,7 +630,7 @@ func refused(mediaType, begin string) func(t *testing.T, r *reference.Reference,
 	}
 }
 
-// refusedInside reports a JSON-RPC error inside HTTP 200.
+// refusedInside reports whether an answer has a JSON-RPC error inside HTTP 200.
 func refusedInside(t *testing.T, answer *http.Response) bool {
 	t.Helper()
 	require.Equal(t, 200, answer.StatusCode)

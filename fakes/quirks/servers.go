@@ -69,7 +69,7 @@ func without(names ...string) func(o *reference.Options) {
 	})
 }
 
-// page is a page of a server.
+// page replaces an answer with an HTML page.
 func page(a *answer.Answer, status int, body string) {
 	a.Status = status
 	a.Body.Reset()
@@ -85,7 +85,7 @@ func escaped(text string) string {
 	return strings.NewReplacer("&", "&amp;", `"`, "&quot;", "<", "&lt;", ">", "&gt;").Replace(text)
 }
 
-// Servers are quirks of authorization servers, which do not involve the MCP server.
+// Servers are quirks of authorization servers that do not involve the MCP server.
 var Servers = []Quirk{
 	{
 		Name: "odd-codes", Says: "Codes have characters that are encoded in a URL.",

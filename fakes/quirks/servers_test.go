@@ -18,7 +18,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/reference"
 )
 
-// got is what an address of the authorization server answers. Redirects are not followed.
+// got returns the answer of the authorization server to a GET. It does not follow redirects.
 func (c *client) got(path string) (*http.Response, string) {
 	c.t.Helper()
 	resp, err := c.browser.Get(c.IDP.Issuer + path)
@@ -34,7 +34,7 @@ func read(t *testing.T, resp *http.Response) (*http.Response, string) {
 	return resp, string(body)
 }
 
-// posted is the answer of the token endpoint to a form, with Basic where there is a secret.
+// posted returns the answer of the token endpoint to a form, with Basic authentication if there is a secret.
 func (c *client) posted(form url.Values, secret string) (*http.Response, map[string]any) {
 	c.t.Helper()
 	req, err := http.NewRequest(http.MethodPost, c.IDP.Issuer+"/token", strings.NewReader(form.Encode()))
@@ -48,7 +48,7 @@ func (c *client) posted(form url.Values, secret string) (*http.Response, map[str
 	return resp, decoded(c.t, resp)
 }
 
-// redeemed is the answer to a code that somebody has just got.
+// redeemed returns the token response for a new code.
 func (c *client) redeemed(changes url.Values) map[string]any {
 	c.t.Helper()
 	form := url.Values{"grant_type": {"authorization_code"}, "code": {c.code(nil)}, "redirect_uri": {c.redirect}, "code_verifier": {verifier}}
@@ -61,7 +61,7 @@ func (c *client) redeemed(changes url.Values) map[string]any {
 
 func text(v any) string { return fmt.Sprint(v) }
 
-// serverShows are what plain HTTP sees of each quirk of an authorization server, and of the ideal reference (quirk is false).
+// serverShows observes each quirk of an authorization server, and the ideal reference (quirk is false), with plain HTTP.
 var serverShows = map[string]func(t *testing.T, r *reference.Reference, quirk bool){
 	"odd-codes": func(t *testing.T, r *reference.Reference, quirk bool) {
 		c, _ := register(t, r, nil)

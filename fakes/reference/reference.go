@@ -25,65 +25,65 @@ type Options struct {
 	Listen    string // 127.0.0.1:0 if empty
 	// Everywhere listens on all addresses of the machine, though the URL names loopback.
 	Everywhere bool
-	// Apart puts the authorization server on an origin of its own, under an issuer with IssuerPath.
+	// Apart gives the authorization server its own origin, and an issuer with IssuerPath.
 	Apart      bool
 	IssuerPath string
-	// Host, if set, is the name under which the server is reached, by https; the pair is bundled then. Roots and ConnectTo of the
-	// Reference say how to reach it.
+	// Host, if set, is the name under which clients reach the server, over https. The pair then shares an origin. Roots and ConnectTo of
+	// the Reference say how to reach it.
 	Host string
-	// PlainToo serves the same over plain HTTP on port 80 of Host.
+	// PlainToo serves the same content over plain HTTP on port 80 of Host.
 	PlainToo bool
-	// PlainAtTLS answers plain HTTP at the port that speaks TLS, where Host is set.
+	// PlainAtTLS answers plain HTTP on the TLS port, if Host is set.
 	PlainAtTLS bool
 	// OldTLS offers TLS 1.0 and 1.1 too, if Host is set.
 	OldTLS bool
-	// TLS, if set, changes how the server speaks TLS where Host is set, and Server how it serves.
+	// TLS and Server, if set, change the TLS configuration and the HTTP server, if Host is set.
 	TLS    func(*tls.Config)
 	Server func(*http.Server)
-	// Delay is added to every answer, to stand for the round trip of a network.
+	// Delay is added to every answer. It simulates the round trip of a network.
 	Delay time.Duration
 	// Users replaces the users who may sign in.
 	Users []idp.User
-	// Introspection is the endpoint that the MCP server asks about opaque tokens; none if empty.
+	// Introspection is the endpoint where the MCP server introspects opaque tokens; none if empty.
 	Introspection string
-	// VerifyURL is the proprietary endpoint that the MCP server asks about opaque tokens; none if empty.
+	// VerifyURL is the proprietary endpoint that verifies opaque tokens for the MCP server; none if empty.
 	VerifyURL string
 	// API is the origin of the API that some tools call; none if empty.
 	API string
-	// Algorithm signs the access tokens that are minted: one of idp.Algorithms; ES256, which is quick, if empty.
+	// Algorithm signs the minted access tokens: one of idp.Algorithms. If empty, it is ES256, which is fast.
 	Algorithm string
 	// Static replaces the static tokens and API keys.
 	Static []mcpserver.Static
-	// Proxy makes users sign in at a third-party authorization server, for which the reference's own is a proxy.
+	// Proxy makes users sign in at a third-party authorization server. The reference's own server is a proxy for it.
 	Proxy bool
-	// ByUserinfo makes the proxy ask the third party's userinfo endpoint who signed in, which is right too.
+	// ByUserinfo makes the proxy read the user from the third party's userinfo endpoint, which is right too.
 	ByUserinfo bool
-	// ProxyTo is an authorization server run by others, at which users sign in.
+	// ProxyTo is an external authorization server where users sign in.
 	ProxyTo *idp.Upstream
-	// OneDocument is a flaw: the other endpoint's metadata names the first one.
+	// OneDocument is a flaw: the metadata of the second endpoint names the first one.
 	OneDocument bool
 	// Wrap, if set, wraps the MCP server's handler.
 	Wrap func(http.Handler) http.Handler
 }
 
-// Ideal is the reference without a flaw.
+// Ideal returns the reference without a flaw.
 func Ideal() Options { return Options{Policy: mcpserver.Strict(), Behaviour: idp.Ideal()} }
 
-// Reference is a running pair.
+// Reference is a running pair of servers.
 type Reference struct {
 	URL   string // of the MCP endpoint
-	Other string // of a second one, under the same authorization server
-	// Machines are clients that act for themselves: one with a secret, one with a key.
+	Other string // of a second endpoint, under the same authorization server
+	// Machines are clients that act for themselves: one with a secret, and one with a key.
 	Machines []Machine
 	MCP      *mcpserver.Server
 	IDP      *idp.Server
 	// Enterprise signs identity assertions that the authorization server accepts.
 	Enterprise *idp.Server
-	// Second is another issuer that the MCP server trusts.
+	// Second is a second issuer that the MCP server trusts.
 	Second *idp.Second
-	// Upstream is set where Options.Proxy is.
+	// Upstream is set if Options.Proxy is.
 	Upstream *idp.Server
-	// Roots, the same as PEM, and ConnectTo are set where Options.Host is.
+	// Roots, the same roots in PEM, and ConnectTo are set if Options.Host is.
 	Roots     *x509.CertPool
 	Authority []byte
 	ConnectTo map[string]string
@@ -126,7 +126,7 @@ func Start(o Options) (*Reference, error) {
 
 // addresses are the listeners and the names of the pair.
 type addresses struct {
-	resource, own  net.Listener // own is that of the authorization server; nil where it shares the resource server's
+	resource, own  net.Listener // own is the authorization server's; nil if it shares the resource server's
 	origin, issuer string
 }
 
@@ -197,7 +197,7 @@ func (r *Reference) authorizationServer(o Options, issuer string) (err error) {
 	return nil
 }
 
-// resourceServers makes the resource server and a second one.
+// resourceServers makes both resource servers.
 func (r *Reference) resourceServers(o Options) (err error) {
 	if o.Static == nil {
 		o.Static = Credentials()
@@ -229,8 +229,7 @@ func (r *Reference) resourceServers(o Options) (err error) {
 // handler serves the origin of the resource server.
 func (r *Reference) handler(o Options) http.Handler {
 	mcp := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		// A 2025-03-26 client looks for the metadata at the MCP server's own origin, wherever the
-		// authorization server is.
+		// A 2025-03-26 client reads the metadata at the MCP server's own origin, wherever the authorization server is.
 		old := o.Apart && o.IssuerPath == "" && req.URL.Path == "/.well-known/oauth-authorization-server"
 		switch {
 		case old || !o.Apart && r.IDP.Handles(req.URL.Path):
@@ -258,7 +257,7 @@ func (r *Reference) machines() {
 	key := seeded.Fakes.Key()
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
-		panic(err) // a P-256 key has a form
+		panic(err) // a P-256 key always marshals
 	}
 	secret := mcpserver.RandomID()
 	r.Machines = []Machine{{ID: "machine-with-secret", Secret: secret},
@@ -267,7 +266,7 @@ func (r *Reference) machines() {
 	r.IDP.AddMachine(r.Machines[1].ID, "", &key.PublicKey, "notes:read")
 }
 
-// proxy starts the third-party authorization server. It remembers consent, which is what makes proxies dangerous.
+// proxy starts the third-party authorization server. It remembers consent, which is the danger of a proxy.
 func (r *Reference) proxy(o Options) error {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -293,7 +292,7 @@ func (r *Reference) signIn(user, password string) bool {
 	return slices.ContainsFunc(r.Users(), func(u idp.User) bool { return u.Name == user && u.Password == password })
 }
 
-// Advance moves the clocks of all servers, back too.
+// Advance moves the clocks of all servers, in either direction.
 func (r *Reference) Advance(d time.Duration) error {
 	r.IDP.Advance(d)
 	r.MCP.Advance(d)
@@ -304,7 +303,7 @@ func (r *Reference) Advance(d time.Duration) error {
 	return nil
 }
 
-// Users are those who may sign in.
+// Users returns the users who can sign in.
 func (r *Reference) Users() []idp.User {
 	if r.Upstream != nil {
 		return r.Upstream.Users
@@ -312,18 +311,18 @@ func (r *Reference) Users() []idp.User {
 	return r.IDP.Users
 }
 
-// GrantsPage is where users end the grants of clients.
+// GrantsPage returns the URL where users end the grants of clients.
 func (r *Reference) GrantsPage() string { return strings.TrimSuffix(r.IDP.Issuer, "/") + "/grants" }
 
-// IDTokenCallback is where the login page sends an ID token of the upstream.
+// IDTokenCallback returns the URL to which the login page sends an ID token of the upstream.
 func (r *Reference) IDTokenCallback() string {
 	return strings.TrimSuffix(r.IDP.Issuer, "/") + "/id-token"
 }
 
-// otherPath is that of the second MCP endpoint.
+// otherPath is the path of the second MCP endpoint.
 const otherPath = "/archive"
 
-// Credentials are the static tokens and API keys of a reference, made for each.
+// Credentials returns new static tokens and API keys for a reference.
 func Credentials() []mcpserver.Static {
 	reader := []string{"whoami", "read_*"}
 	return []mcpserver.Static{
@@ -357,7 +356,7 @@ func (r *Reference) serve(l net.Listener, h http.Handler, change func(*http.Serv
 	go func() { _ = s.Serve(l) }()
 }
 
-// Token is a valid access token of a user with all scopes but the administrator's.
+// Token returns a valid access token of a user, with all scopes but the administrator's.
 func (r *Reference) Token() string {
 	return r.IDP.Mint("alice", r.URL, []string{"notes:read", "notes:write"}, nil)
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/mcpauth/conformance/fixtures/seeded"
 )
 
-// certificate makes a certificate for host, valid for an hour, that is its own authority.
+// certificate makes a self-signed certificate for host, valid for an hour.
 func certificate(host string) (tls.Certificate, *x509.CertPool, error) {
 	key := seeded.Fakes.Key()
 	template := &x509.Certificate{
@@ -35,7 +35,7 @@ func certificate(host string) (tls.Certificate, *x509.CertPool, error) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool, nil
 }
 
-// Stranger is a certificate for a host by an authority that is not trusted.
+// Stranger makes a certificate for a host that an untrusted authority has signed.
 func Stranger(host string) (tls.Certificate, error) {
 	cert, _, err := certificate(host)
 	return cert, err
@@ -63,7 +63,7 @@ func (r *Reference) secure(l net.Listener, o Options) (net.Listener, error) {
 	return tls.NewListener(l, config), nil
 }
 
-// sniffing is a flaw: the first byte of a connection decides whether it is TLS or plain HTTP.
+// sniffing is a flaw: the first byte of a connection decides between TLS and plain HTTP.
 func sniffing(l net.Listener, config *tls.Config) net.Listener {
 	s := &sniffed{Listener: l, conns: make(chan net.Conn), failed: make(chan error, 1)}
 	go func() {
@@ -111,7 +111,7 @@ func (s *sniffed) sniff(c net.Conn, config *tls.Config) {
 	}
 }
 
-// peeked is a connection with a buffered beginning.
+// peeked is a connection whose first bytes are buffered.
 type peeked struct {
 	net.Conn
 	buffer *bufio.Reader

@@ -7,8 +7,8 @@ import (
 	"github.com/mcpauth/conformance/fakes/mcpserver"
 )
 
-// auth0: an issuer with a trailing slash; resource is ignored unless a compatibility profile is on, and the API comes from
-// audience or from the tenant's default; scopes in scope, clients in azp; a page of scripts (Universal Login).
+// auth0: an issuer with a trailing slash. It ignores resource unless a compatibility profile is on; the API comes from audience, or from
+// the tenant's default. Scopes are in scope, and clients in azp. The login page needs scripts (Universal Login).
 // Sources: auth0.com docs, "Resource Parameter Compatibility Profile", "Dynamic Client Registration" (off by default), "JWT
 // access tokens" (2026-11); LibreChat#13401 (the slash), vscode#274226 (opaque without an audience).
 var auth0 = Preset{
@@ -27,8 +27,8 @@ var auth0 = Preset{
 	},
 }
 
-// firebase: no authorization server for third parties at all: no authorization, token or registration endpoint. Its ID
-// tokens serve as bearer tokens, whose audience is the project; keys are rotated, and named by kid.
+// firebase: not an authorization server for third parties: it has no authorization, token or registration endpoint. Its ID tokens serve as
+// bearer tokens, with the project as audience. Keys rotate, and have a kid.
 // Sources: firebase.google.com/docs/auth/admin/verify-id-tokens (2026-11); oauth2-proxy#1316, mcp-use#2298.
 var firebase = Preset{
 	Name: "firebase",

@@ -5,8 +5,8 @@ import (
 	"github.com/mcpauth/conformance/fakes/mcpserver"
 )
 
-// entra is what both versions have in common: neither registration nor client documents, no code_challenge_methods_supported,
-// resource refused, refresh tokens that stay good after use, scopes in scp.
+// entra is common to both versions: neither registration nor client documents, no code_challenge_methods_supported, resource is refused,
+// refresh tokens stay valid after use, scopes are in scp.
 // Sources: azure-devops-mcp#1077 (registration), typescript-sdk#832 (PKCE methods), powerbi-modeling-mcp#68 and
 // csharp-sdk#648 (AADSTS9010010, AADSTS901002), Microsoft Learn "Refresh tokens in the Microsoft identity platform" (2026-11).
 func entra(b *idp.Behaviour) {
@@ -23,13 +23,13 @@ func entra(b *idp.Behaviour) {
 // entraIssuer is the iss of version 1, which is not the issuer of the metadata.
 const entraIssuer = "https://sts.windows.net/00000000-0000-4000-8000-000000000000/"
 
-// scp reads scopes from scp, which holds them in one string.
+// scp reads scopes from the claim scp, which is one string.
 func scp(claims map[string]any) []string {
 	text, _ := claims["scp"].(string)
 	return fields(text)
 }
 
-// entraV1: the app registration of the API decides that tokens are of version 1, whichever endpoint was asked.
+// entraV1: the app registration of the API decides that tokens are of version 1, whichever endpoint issues them.
 // Source: microsoft-authentication-library-for-js#560, fastmcp#3835.
 var entraV1 = Preset{
 	Name: "entra-v1",

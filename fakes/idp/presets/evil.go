@@ -2,7 +2,7 @@ package presets
 
 import "github.com/mcpauth/conformance/fakes/idp"
 
-// evil is not a preset of a vendor: it works for honest clients, and accepts all others as well.
+// evil is not a preset of a vendor: it works for honest clients, and accepts everybody else too.
 var evil = Preset{Name: "evil", Says: "It works for honest clients, and for everybody else as well.", behaviour: func(b *idp.Behaviour) {
 	b.Consent = "never"
 	b.Lacks = []idp.Defence{

@@ -9,8 +9,8 @@ import (
 
 func fields(text string) []string { return strings.Fields(text) }
 
-// google: opaque access tokens without an audience that a resource server could read; plain and S256 listed; no clients
-// without a secret; a refresh token only for those who ask for offline access. The MCP server asks about tokens.
+// google: opaque access tokens without an audience that a resource server could read; metadata lists plain and S256; every client has a
+// secret; only requests for offline access get a refresh token. The MCP server verifies tokens at the issuer.
 // Sources: Google's discovery document as kept in the Go SDK's tests, developers.google.com/identity/protocols/oauth2/web-server
 // (2026-11); fastmcp#3601, mcp-toolbox#3341 (tokeninfo), fastmcp#4827 (audience pinned by hand).
 var google = Preset{
@@ -34,10 +34,10 @@ var google = Preset{
 	resource: anyAudience,
 }
 
-// github: no metadata and no registration; token answers are form-encoded unless JSON is asked for, errors have status 200; tokens are
-// opaque, have no audience, do not expire, and are not refreshed; PKCE is supported, not required. Sources: docs.github.com
-// "Authorizing OAuth apps", GitHub changelog July 2025 (PKCE); github-mcp-server#2532, typescript-sdk#1342, onyx#14905 (form-encoded,
-// 200), fastmcp#2534 (no expiry).
+// github: no metadata and no registration. Token responses are form-encoded unless the client asks for JSON, and errors have status 200.
+// Tokens are opaque, have no audience, do not expire, and are not refreshed. PKCE is supported, not required.
+// Sources: docs.github.com "Authorizing OAuth apps", GitHub changelog July 2025 (PKCE); github-mcp-server#2532, typescript-sdk#1342,
+// onyx#14905 (form-encoded, 200), fastmcp#2534 (no expiry).
 var github = Preset{
 	Name: "github", Says: "No metadata, form-encoded answers, errors with status 200, opaque tokens without audience or expiry.",
 	Path: "/login/oauth", ByHand: true, Confidential: true,
@@ -60,5 +60,5 @@ var github = Preset{
 
 func noAudience(_, claims map[string]any) { delete(claims, "aud") }
 
-// anyAudience is a server that cannot see for which audience a token is issued.
+// anyAudience makes a server accept tokens whose audience it cannot know.
 func anyAudience(p *mcpserver.Policy) { p.Lacks = append(p.Lacks, mcpserver.RequireAudience) }

@@ -5,8 +5,8 @@ import (
 	"github.com/mcpauth/conformance/fakes/mcpserver"
 )
 
-// okta: a custom authorization server with a path; of the well-known forms only the appended ones; registration takes an
-// administrator's token; the audience is that of the authorization server, not of the request; scopes in scp, as an array.
+// okta: a custom authorization server with a path; only the appended well-known forms; registration needs an administrator's token; the
+// audience is that of the authorization server, not of the request; scopes are in scp, as an array.
 // Sources: agentgateway#1831 (well-known, audience), envoyproxy/ai-gateway#2074 (SSWS), developer.okta.com "Access token" (2026-11).
 var okta = Preset{
 	Name: "okta",
@@ -39,8 +39,8 @@ var okta = Preset{
 	},
 }
 
-// keycloak: an issuer with a path, OpenID discovery in the appended form; the audience comes from a mapper, and resource is
-// not looked at; registration answers 400 to metadata that it does not know, and sends no CORS fields.
+// keycloak: an issuer with a path, and OpenID discovery in the appended form; the audience comes from a mapper, and resource is ignored;
+// registration answers 400 to unknown metadata, and sends no CORS fields.
 // Sources: keycloak#40923 (discovery), keycloak#14946 and turnstone#1082 (unknown fields), keycloak#39629 and #43625 (CORS),
 // Keycloak 26.6 "mcp-authz-server" guide (audience mapper).
 var keycloak = Preset{
@@ -62,8 +62,8 @@ var keycloak = Preset{
 	},
 }
 
-// cognito: no registration_endpoint and no code_challenge_methods_supported; access tokens have client_id and token_use, and
-// no aud; scopes that are not the client's are refused; another key signs ID tokens.
+// cognito: no registration_endpoint and no code_challenge_methods_supported; access tokens have client_id and token_use, and no aud; scopes
+// that the client does not have are refused; another key signs ID tokens.
 // Sources: claude-ai-mcp#946, mcp-oauth2-aws-cognito#9 (metadata), fastmcp#3739 (no aud), openchoreo#3217 (invalid_scope),
 // docs.aws.amazon.com "Verifying JSON web tokens" (token_use; 2026-11).
 var cognito = Preset{
@@ -88,7 +88,7 @@ var cognito = Preset{
 	},
 }
 
-// workos: made for MCP: registration and client documents, the requested resource becomes the audience.
+// workos: made for MCP, with registration and client documents; the requested resource becomes the audience.
 // Sources: workos.com/docs/authkit/mcp (2026-11); fastmcp#3905.
 var workos = Preset{
 	Name: "workos", Says: "Made for MCP: open registration, client documents, the resource becomes the audience.",

@@ -1,6 +1,6 @@
-// Package presets makes the fake authorization server behave in the style of well-known ones. A preset is a simplification from public
-// documentation and public reports, as of November 2026. Vendors were not involved, and a preset is not a statement about their
-// product. Each setting has its source; where a vendor has changed since, the vendor is right.
+// Package presets makes the fake authorization server behave in the style of well-known ones. A preset is a simplification, made from
+// public documentation and public reports of November 2026. Vendors were not involved, and a preset is not a statement about their product.
+// Each setting names its source. If a vendor has changed since, the vendor is right.
 package presets
 
 import (
@@ -15,24 +15,24 @@ import (
 // Preset is the behaviour of one product.
 type Preset struct {
 	Name string
-	// Says is what is special about it, in a sentence.
+	// Says describes the unusual features in a sentence.
 	Says string
-	// Path is that of the issuer; "/" is an issuer with a trailing slash.
+	// Path is the path of the issuer; "/" is an issuer with a trailing slash.
 	Path string
 	// ByHand says that clients are registered by hand.
 	ByHand bool
-	// Confidential says that there are no clients without a secret.
+	// Confidential says that every client has a secret.
 	Confidential bool
 
 	behaviour func(b *idp.Behaviour)
-	// resource makes an MCP server that is right about this issuer's tokens.
+	// resource configures an MCP server that accepts this issuer's tokens correctly.
 	resource func(p *mcpserver.Policy)
 }
 
 // All are the presets.
 var All = []Preset{ideal, evil, auth0, firebase, entraV1, entraV2, google, github, okta, keycloak, cognito, workos}
 
-// Named is the preset of a name.
+// Named finds a preset by its name.
 func Named(name string) (Preset, bool) {
 	i := slices.IndexFunc(All, func(p Preset) bool { return p.Name == name })
 	if i < 0 {
@@ -50,7 +50,7 @@ func Names() string {
 	return strings.Join(names, ", ")
 }
 
-// Behaviour is what the authorization server does.
+// Behaviour returns the configuration of the authorization server.
 func (p Preset) Behaviour() idp.Behaviour {
 	b := idp.Ideal()
 	if p.behaviour != nil {
@@ -59,7 +59,7 @@ func (p Preset) Behaviour() idp.Behaviour {
 	return b
 }
 
-// Options make the pair of the authorization server and an MCP server that is right about its tokens.
+// Options returns the authorization server with an MCP server that accepts its tokens correctly.
 func (p Preset) Options() reference.Options {
 	o := reference.Options{Policy: mcpserver.Strict(), Behaviour: p.Behaviour(), Static: []mcpserver.Static{}, Apart: true, IssuerPath: p.Path}
 	if p.resource != nil {
@@ -68,7 +68,7 @@ func (p Preset) Options() reference.Options {
 	return o
 }
 
-// Clients registers the two clients that were registered by hand, and returns them as id and secret.
+// Clients registers two clients by hand, and returns their ids and secrets.
 func (p Preset) Clients(s *idp.Server, redirectURI string) [][2]string {
 	if !p.ByHand {
 		return nil
@@ -83,14 +83,14 @@ func (p Preset) Clients(s *idp.Server, redirectURI string) [][2]string {
 	return clients
 }
 
-// Prepare configures what is not part of the behaviour.
+// Prepare configures the server beyond its behaviour.
 func (p Preset) Prepare(s *idp.Server) {
 	if p.Name != ideal.Name {
 		s.Enterprise = nil
 	}
 }
 
-// without leaves members out of the metadata.
+// without removes members from the metadata.
 func without(names ...string) func(string, map[string]any) {
 	return func(_ string, doc map[string]any) {
 		for _, name := range names {
@@ -99,7 +99,7 @@ func without(names ...string) func(string, map[string]any) {
 	}
 }
 
-// closed is a server without registration, and without what few servers have.
+// closed removes registration, and the features that few servers have.
 func closed(b *idp.Behaviour) {
 	b.Registration = "closed"
 	b.Lacks = append(b.Lacks, idp.SignMetadata)
