@@ -47,6 +47,7 @@ type Variations struct {
 	TellsTime       bool                                 // whoami returns the time too
 	TemplatesOnly   bool                                 // a template is the only entry of the list of resources
 	LateHeader      bool                                 // a stream has no header before its first event
+	OneStream       time.Duration                        // a session has one stream, and refuses another for so long after its end
 	LateEvents      time.Duration                        // the delay of each event of the HTTP+SSE transport
 	CritUnknownOnly bool                                 // a critical extension that RFC 7515 defines is ignored
 	Accepts         func(claims map[string]any) bool     // further tokens that are good

@@ -457,6 +457,14 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, who *caller) {
 	}
 	watch := s.watch(r, who)
 	watch.session = r.Header.Get("Mcp-Session-Id")
+	if s.Policy.OneStream > 0 {
+		leave, free := s.takePlace(watch.session)
+		if !free {
+			rpcError(w, http.StatusConflict, nil, -32000, "Conflict: the session has a stream")
+			return
+		}
+		defer leave()
+	}
 	s.deliver(w, r, watch, s.missed(watch.session, r.Header.Get("Last-Event-ID")))
 }
 

@@ -111,6 +111,7 @@ type session struct {
 	events         []event
 	upgraded       bool // a request in it had a good token
 	ready          bool // the client has sent notifications/initialized
+	streaming      bool // a stream is open in it
 }
 
 // Tool is a tool of the server, with the declarations of a test.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 )
 
 // watcher is an open stream of notifications about resources.
@@ -110,6 +111,28 @@ func (s *Server) watch(r *http.Request, who *caller) *watcher {
 	return &watcher{user: who.user, events: make(chan event, 16), alive: func() bool {
 		return who.static != nil || who.thumbprint != "" || !s.Policy.has(StreamsEnd) || who.user == "anonymous" || s.verify(r, token) != nil
 	}}
+}
+
+// takePlace takes the one place for a stream in a session. The place is free again a while after the stream has ended, as at a server
+// that does not see at once that its client has left.
+func (s *Server) takePlace(session string) (leave func(), free bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	live := s.sessions[session]
+	if live == nil {
+		return func() {}, true
+	}
+	if live.streaming {
+		return nil, false
+	}
+	live.streaming = true
+	return func() {
+		time.AfterFunc(s.Policy.OneStream, func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			live.streaming = false
+		})
+	}, true
 }
 
 // deliver writes events as they come, until the client leaves or the token ends.

@@ -290,6 +290,11 @@ var All = []Quirk{
 		Bend:   func(o *reference.Options) { o.Policy.LateHeader = true },
 	},
 	{
+		Name: "one-stream", Says: "A session has one stream, and refuses another one for a moment after its end.",
+		Allows: "MCP Streamable HTTP: the client MAY remain connected to multiple streams; no clause has the server keep several from GET.",
+		Bend:   func(o *reference.Options) { o.Policy.OneStream = PlaceKept },
+	},
+	{
 		Name: "large-messages-unread", Says: "A message above 300 KiB is left unread, and its connection reset.",
 		Allows: "RFC 9110 section 15.5.14: a server that refuses a message for its size may close the connection.",
 		Bend:   func(o *reference.Options) { o.Wrap = leavesLargeUnread },
@@ -306,6 +311,7 @@ const (
 	ReuseInterval     = 30 * time.Second
 	Realm             = "Café Übersee"
 	RunTime           = 5 * time.Millisecond
+	PlaceKept         = 400 * time.Millisecond
 	MostRead          = 300 << 10 // bytes
 )
 

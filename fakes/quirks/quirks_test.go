@@ -564,6 +564,24 @@ var shows = map[string]func(t *testing.T, r *reference.Reference, quirk bool){
 		}
 		assert.Equal(t, quirk, errors.Is(err, context.DeadlineExceeded), err)
 	},
+	"one-stream": func(t *testing.T, r *reference.Reference, quirk bool) {
+		token := r.IDP.Mint("alice", r.URL, nil, nil)
+		session := stateful(t, r, token, "", "initialize").Header.Get("Mcp-Session-Id")
+		stream := func() int {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.URL, nil)
+			require.NoError(t, err)
+			req.Header.Set("Authorization", "Bearer "+token)
+			req.Header.Set("Accept", "text/event-stream")
+			req.Header.Set("Mcp-Session-Id", session)
+			resp, err := http.DefaultClient.Do(req)
+			require.NoError(t, err)
+			require.NoError(t, resp.Body.Close())
+			return resp.StatusCode
+		}
+		assert.Equal(t, 200, stream())
+		assert.Equal(t, either(quirk, 409, 200), stream())
+		assert.Eventually(t, func() bool { return stream() == 200 }, 10*time.Second, 20*time.Millisecond)
+	},
 	"cancelled-call-unanswered": func(t *testing.T, r *reference.Reference, quirk bool) {
 		token := r.IDP.Mint("alice", r.URL, nil, nil)
 		session := stateful(t, r, token, "", "initialize").Header.Get("Mcp-Session-Id")

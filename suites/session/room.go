@@ -55,10 +55,13 @@ func mains(t *T) []message {
 }
 
 // request is a request with the user's token, in the session. A server may end a session at any time: then the control is sent in a
-// new one.
+// new one. A stream uses up the place that a session has for it, for a while after its end too, so each is opened in a new session.
 func (r *room) request(t *T, m message) Attempt[CallEdit] {
 	served := expect.ServedBy(func(ex *reports.Exchange) bool { return passed(t, ex) || expect.OpenedSilently(ex) })
 	return Attempt[CallEdit]{Name: "the same request with the token of the session's user", Good: served, Send: func(edits ...CallEdit) any {
+		if m(r.call).Verb == "GET" {
+			return t.Send(edited(t.MCP.Authorized(m(OpenSession(t))), edits))
+		}
 		ex := t.Send(edited(t.MCP.Authorized(m(r.call)), edits))
 		if len(edits) == 0 && expect.Status(ex) == 404 {
 			r.call = OpenSession(t)

@@ -1,12 +1,14 @@
 package check
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/wire"
 )
 
@@ -42,6 +44,9 @@ func (t MCPServer) OpenStream(req wire.Request) *Stream {
 	}
 	return s
 }
+
+// Conflicts reports that the target refused the stream since the session has another one.
+func (s *Stream) Conflicts() bool { return expect.Status(s.ended) == http.StatusConflict }
 
 // MayKeepSilent tells that a right server may leave the stream without a header until it has an event. That shows nothing amiss.
 func (s *Stream) MayKeepSilent() *Stream {
