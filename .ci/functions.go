@@ -66,7 +66,7 @@ func longFunctions(file string) ([]string, error) {
 	return long, nil
 }
 
-// isList reports that a function does nothing but register checks by their names.
+// isList reports whether a function does nothing but register checks by their names.
 func isList(body *ast.BlockStmt) bool {
 	return !slices.ContainsFunc(body.List, func(s ast.Stmt) bool { return !isRegistration(s) })
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/mcpauth/conformance/reports/markdown"
 )
 
-// What one cause makes inapplicable is one line for all of it, in each report for people.
+// If one cause makes several requirements inapplicable, each report for people has one line for all of them.
 func TestOneCauseIsOneLine(t *testing.T) {
 	const cause, other = "no server publishes it", "it is on loopback"
 	run := sample("x")

@@ -15,7 +15,7 @@ type Accepted struct {
 	Where string
 }
 
-// unaccepted is the verdict as it is without a baseline. Reports of older versions do not say it: there the level tells what an
+// unaccepted returns the verdict as it is without a baseline. Reports of older versions do not say it: there the level tells what an
 // accepted finding was.
 func (r *Result) unaccepted() Verdict {
 	switch {

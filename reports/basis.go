@@ -202,7 +202,7 @@ func redactTexts(v any, text func(string) string) any {
 	return v
 }
 
-// TextOf is a part of a report as it is written.
+// TextOf returns a part of a report as it is written.
 func TextOf(v any) string {
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -211,7 +211,7 @@ func TextOf(v any) string {
 	return string(b)
 }
 
-// Rebased is a run whose bases are what a function makes of them.
+// Rebased returns a run whose bases are what a function makes of them.
 func Rebased(r Redacted, rebase func(run *Run, result *Result) *Basis) Redacted {
 	out := r.run
 	out.Results = slices.Clone(r.run.Results)

@@ -15,7 +15,7 @@ const (
 // keptBody is how much of a body stays in an exchange that shows only what passed, in bytes.
 const keptBody = 1 << 10
 
-// Cited is the run with the exchanges that its results cite: those on which findings rest, the controls beside which they count,
+// Cited returns the run with the exchanges that its results cite: those on which findings rest, the controls beside which they count,
 // and the last ones of each result. The numbers of the others stay in Result.Evidence.
 func Cited(redacted Redacted) Redacted {
 	run := redacted.run
@@ -36,7 +36,7 @@ func Cited(redacted Redacted) Redacted {
 	return Redacted{run}
 }
 
-// CitedOf are the exchanges of a run that Cited keeps, whole: of a run that is not redacted yet, whose other exchanges nobody reads.
+// CitedOf returns the exchanges of a run that Cited keeps, whole: of a run that is not redacted yet, whose other exchanges nobody reads.
 func CitedOf(run *Run) []Exchange {
 	kept := run.cites()
 	return slices.DeleteFunc(slices.Clone(run.Exchanges), func(e Exchange) bool {
@@ -45,7 +45,7 @@ func CitedOf(run *Run) []Exchange {
 	})
 }
 
-// cites are the exchanges that a run cites; true for those that have to stay whole.
+// cites returns the exchanges that a run cites; true for those that have to stay whole.
 func (r *Run) cites() map[int]bool {
 	kept := map[int]bool{}
 	for i := range r.Results {

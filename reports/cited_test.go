@@ -13,7 +13,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 )
 
-// What verdicts cite stays, and so does what else they rest on.
+// Exchanges that verdicts cite, or rest on otherwise, stay.
 func TestCited(t *testing.T) {
 	var run reports.Run
 	run.Target.URL = "https://mcp.example.com/mcp"
@@ -53,7 +53,7 @@ func TestCited(t *testing.T) {
 	assert.Equal(t, long, early.Exchanges[0].Response.Body, "a secret is whole until it is removed")
 }
 
-// Numbers of exchanges that were left out do not come to mean others when shards are merged.
+// After a merge of shards, the numbers of omitted exchanges do not refer to others.
 func TestMergedNumbersStayApart(t *testing.T) {
 	part := func(i int, id string, evidence []int, kept int) reports.Redacted {
 		run := reports.Run{Shard: &reports.Shard{Index: i, Count: 2}, Exchanges: []reports.Exchange{{Number: kept}},
@@ -69,7 +69,7 @@ func TestMergedNumbersStayApart(t *testing.T) {
 	assert.True(t, ok)
 }
 
-// JSON for people has short objects and lists of numbers on one line, and is the JSON that it was.
+// Laid-out JSON has short objects and lists of numbers on one line, and the same value.
 func TestJSONIsLaidOut(t *testing.T) {
 	value := map[string]any{
 		"short": map[string]any{"a": []any{1.0, "}],:{"}, "b": `\"\\`}, "empty": map[string]any{}, "none": nil, "text": strings.Repeat(`,"`, 150),

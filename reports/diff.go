@@ -66,7 +66,7 @@ func byRevision(run *Run) (map[place]*Result, []place) {
 	return results, order
 }
 
-// gravity is 2 for a failure, 1 for a warning, 0 for a requirement that is met or does not apply, and -1 where
+// gravity returns 2 for a failure, 1 for a warning, 0 for a requirement that is met or does not apply, and -1 where
 // nothing was decided. An accepted finding weighs what it weighed before: accepting it fixes nothing.
 func gravity(r *Result) int {
 	if r == nil {
@@ -91,7 +91,7 @@ func gravity(r *Result) int {
 	return -1
 }
 
-// ExitCode is 1 for a regression, and 3 where a MUST that was judged is not any more.
+// ExitCode returns 1 for a regression, and 3 where a MUST that was judged is not any more.
 func (d Difference) ExitCode() int {
 	if len(d.Regressed) > 0 {
 		return ExitFindings

@@ -28,7 +28,7 @@ func TestDiff(t *testing.T) {
 	advice := reports.Finding{Expected: "401", Observed: "403", Advice: true}
 	for name, c := range map[string]struct {
 		before, after reports.Redacted
-		want          string // how many regressed, undecided, still, fixed
+		want          string // the numbers of regressed, undecided, still failing and fixed ones
 		exit          int
 	}{
 		"nothing changed":             {runOf(judged("A", reports.Pass)), runOf(judged("A", reports.Pass)), "0 0 0 0", 0},
@@ -54,7 +54,7 @@ func TestDiff(t *testing.T) {
 	}
 }
 
-// Wires are judged apart, and so compared apart.
+// The protocols with and without sessions are judged, and compared, separately.
 func TestDiffTellsWiresApart(t *testing.T) {
 	stateful, stateless := judged("A", reports.Fail), judged("A", reports.Pass)
 	stateful.Wire, stateless.Wire = "stateful", "stateless"
@@ -66,7 +66,7 @@ func TestDiffTellsWiresApart(t *testing.T) {
 	assert.Len(t, d.Still, 1)
 }
 
-// A run has one result for several revisions or one for each: what is judged the same is told once.
+// A run has one result for several revisions, or one for each: equal verdicts are reported once.
 func TestDiffTellsRevisionsApart(t *testing.T) {
 	both, first, second := judged("A", reports.Pass), judged("A", reports.Pass), judged("A", reports.Fail)
 	both.Revisions, first.Revisions, second.Revisions = []string{"2025-06-18", "2025-11-25"}, []string{"2025-06-18"}, []string{"2025-11-25"}
@@ -77,7 +77,7 @@ func TestDiffTellsRevisionsApart(t *testing.T) {
 	assert.Len(t, reports.Diff(runOf(both), runOf(both)).Still, 1)
 }
 
-// A workflow command that a target could write itself would be an order to the CI machine.
+// A workflow command in a text of the target would be executed by the CI system.
 func TestAnnotationsAreOneCommandALine(t *testing.T) {
 	line := regexp.MustCompile(`^::(error|warning) title=[^,:\n]*::.*$`)
 	for _, p := range append([]string{"\n::set-output name=x::y", "%0A::stop-commands::x", "a,file=/etc/passwd", "::add-mask::x"},
@@ -107,7 +107,7 @@ func TestAnnotationsKeepToGitHubsBound(t *testing.T) {
 	assert.Contains(t, b.String(), "16 more in the other reports")
 }
 
-// A finding that the baseline accepts is new, and no regression.
+// A finding that the baseline accepts is new, but not a regression.
 func TestAcceptedFindingsAreNoRegression(t *testing.T) {
 	failed := runOf(judged("A", reports.Fail, reports.Finding{Expected: "401", Observed: "200"}))
 	accepted := reports.Accept(failed, []reports.Accepted{{ID: "A", Reason: "known"}}, time.Now())

@@ -50,7 +50,7 @@ func newFinder(names map[string]string) *finder {
 	return f
 }
 
-// head is a number for the first six bytes of a value, which are those of a number themselves, the first one on top.
+// head returns a number for the first six bytes of a value, which are those of a number themselves, the first one on top.
 func head(window uint64) uint64 { return (window & windowBits) * 0x9e3779b97f4a7c15 >> 44 }
 
 const (
@@ -58,13 +58,13 @@ const (
 	windowBits = 1<<window - 1
 )
 
-// begins reports that a value may begin with six bytes.
+// begins reports whether a value may begin with six bytes.
 func (f *finder) begins(six uint64) bool {
 	h := head(six)
 	return f.heads[h/64]>>(h%64)&1 == 1
 }
 
-// longest is the number of the longest value with which a text begins, or -1.
+// longest returns the number of the longest value with which a text begins, or -1.
 func (f *finder) longest(text []byte) int {
 	for {
 		i := sort.Search(len(f.values), func(i int) bool { return f.values[i] > string(text) }) - 1
@@ -102,7 +102,7 @@ type layer struct {
 	first, bits int
 }
 
-// place is the part of the original text that bytes p to q of a layer were decoded from.
+// place returns the part of the original text that bytes p to q of a layer were decoded from.
 func (l *layer) place(p, q int) (int, int) {
 	for ; l.from != nil; l = l.from {
 		if l.starts != nil {
@@ -124,7 +124,7 @@ type search struct {
 
 var searches = sync.Pool{New: func() any { return &search{} }}
 
-// spans are the parts of a text in which values stand, in order; those that overlap are joined, under the name of the longest.
+// spans returns the parts of a text in which values stand, in order; those that overlap are joined, under the name of the longest.
 func (f *finder) spans(text string) []span {
 	if len(f.values) == 0 || len(text) < shortestSecret {
 		return nil
@@ -311,7 +311,7 @@ func (s *search) encoded(l *layer, start, end, bits int, values *[256]byte, laye
 	}
 }
 
-// legible reports that six bytes are visible characters or those of UTF-16.
+// legible reports whether six bytes are visible characters or those of UTF-16.
 func legible(six uint64) bool {
 	if six &= windowBits; six&0x808080808080 != 0 {
 		return false
@@ -341,12 +341,12 @@ func decode(out, word []byte, first, bits int, values *[256]byte, most int) []by
 	return out
 }
 
-// escapes reports that an escape begins with a character.
+// escapes reports whether an escape begins with a character.
 func (s *search) escapes(c byte) bool {
 	return c == '%' || c == '\\' || c == '&' || c == 0 || c == '+' && s.spaces
 }
 
-// unescaped is a layer without its escapes, of whatever kind; false if it has none.
+// unescaped returns a layer without its escapes, of whatever kind; false if it has none.
 func (s *search) unescaped(l *layer) (layer, bool) {
 	b := l.text
 	if !slices.ContainsFunc(b, s.escapes) {
@@ -381,7 +381,7 @@ func (s *search) unescaped(l *layer) (layer, bool) {
 	return out, changed
 }
 
-// escape is what an escape at the beginning of a text stands for, and its length; 0 if there is none.
+// escape returns what an escape at the beginning of a text stands for, and its length; 0 if there is none.
 func escape(b []byte) (plain string, n int) {
 	switch b[0] {
 	case 0: // of UTF-16
@@ -404,7 +404,7 @@ func escape(b []byte) (plain string, n int) {
 	return "", 0
 }
 
-// backslash is an escape of JSON or JavaScript.
+// backslash returns an escape of JSON or JavaScript.
 func backslash(b []byte) (plain string, n int) {
 	if len(b) < 2 {
 		return "", 0
@@ -445,7 +445,7 @@ func hexadecimal(b []byte, at, digits int) (uint64, bool) {
 	return v, err == nil
 }
 
-// replace is a text with another in place of each span.
+// replace returns a text with another in place of each span.
 func (f *finder) replace(text string) string {
 	spans := f.spans(text)
 	if len(spans) == 0 {

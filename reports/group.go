@@ -16,10 +16,10 @@ type Group struct {
 	Why      string // what goes wrong, and for whom; empty where the catalogue does not say
 }
 
-// First is the result that stands for the group.
+// First returns the result that stands for the group.
 func (g *Group) First() *Result { return g.Results[0] }
 
-// Groups are the results with a verdict, by requirement: the most serious first, then those of higher levels.
+// Groups returns the results with a verdict, by requirement: the most serious first, then those of higher levels.
 func (r *Run) Groups(v Verdict) []Group {
 	var out []Group
 	place := map[string]int{}
@@ -56,7 +56,7 @@ func (r *Run) Requirements() map[Verdict]int {
 	return out
 }
 
-// ToFix are the requirements that failed, the most serious first. A server that is open to everybody, though nothing says that it
+// ToFix returns the requirements that failed, the most serious first. A server that is open to everybody, though nothing says that it
 // is meant to be, comes before them: everything else depends on it.
 func (r *Run) ToFix() []Group {
 	failed := r.Groups(Fail)
@@ -71,7 +71,7 @@ func (r *Run) ToFix() []Group {
 	return failed
 }
 
-// Worst are the verdicts by requirement: of several, the one that keeps it furthest from being met.
+// Worst returns the verdicts by requirement: of several, the one that keeps it furthest from being met.
 func (r *Run) Worst() map[string]Verdict {
 	out := map[string]Verdict{}
 	for i := range r.Results {
@@ -83,7 +83,7 @@ func (r *Run) Worst() map[string]Verdict {
 	return out
 }
 
-// headlined is 0 for what every report begins with.
+// headlined returns 0 for what every report begins with.
 func headlined(g Group) int {
 	if slices.ContainsFunc(g.Results, func(r *Result) bool { return r.Headline != "" }) {
 		return 0
@@ -129,7 +129,7 @@ func (g *Group) Scope() string {
 	return scope
 }
 
-// revisionsAt are the revisions at which the group was judged with a level.
+// revisionsAt returns the revisions at which the group was judged with a level.
 func (g *Group) revisionsAt(level string) map[string]bool {
 	out := map[string]bool{}
 	for _, res := range g.Results {
@@ -171,7 +171,7 @@ func listRevisions(revisions map[string]bool) string {
 	return "no revision"
 }
 
-// Findings are those of all results of the group; what is found on both wires is there once.
+// Findings returns those of all results of the group; what is found on both wires is there once.
 func (g *Group) Findings() []Finding {
 	var out []Finding
 	for _, res := range g.Results {
@@ -193,7 +193,7 @@ type Reason struct {
 	IDs  []string // without duplicates, in the order of the results
 }
 
-// Reasons are those of a verdict, that of most requirements first.
+// Reasons returns those of a verdict, that of most requirements first.
 func (r *Run) Reasons(v Verdict) []Reason {
 	var out []Reason
 	place := map[string]int{}

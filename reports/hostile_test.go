@@ -17,7 +17,7 @@ import (
 	"github.com/mcpauth/conformance/reports/rendered"
 )
 
-// filled is a run with a text in every string, whatever it is for, and results of every verdict.
+// filled returns a run with the text in every string, and results of every verdict.
 func filled(text string) reports.Run {
 	run := sample(text)
 	fill(reflect.ValueOf(&run).Elem(), text)
@@ -30,7 +30,7 @@ func filled(text string) reports.Run {
 	return run
 }
 
-// fill sets every string below a value.
+// fill sets every string in a value.
 func fill(v reflect.Value, text string) {
 	switch v.Kind() {
 	case reflect.String:
@@ -58,7 +58,7 @@ var (
 	agent    = regexp.MustCompile(`##[A-Za-z]*\[`)
 )
 
-// acting is what a terminal or a CI system would act on in a text; empty if there is nothing.
+// acting returns the part of a text on which a terminal or a CI system would act, or "".
 func acting(text string) string {
 	if i := strings.IndexFunc(text, func(r rune) bool {
 		return r != '\n' && r != '\t' && (unicode.IsControl(r) || unicode.Is(unicode.Cf, r) && r != '\u200b')
@@ -71,15 +71,15 @@ func acting(text string) string {
 	return workflow.FindString(text) + agent.FindString(text)
 }
 
-// Whoever wrote the strings of a run, in no report do they act on a terminal or a CI system. Only the annotations for GitHub
-// are commands, and ours.
+// No string of a run acts on a terminal or a CI system in any report, whoever wrote it. Only the annotations for GitHub are commands, and
+// mcpauth writes those.
 func TestNoStringActs(t *testing.T) {
 	for _, attack := range []string{
 		"\x1b[2J\x1b]52;c;cHduZWQ=\x07", "a\u009b31mb\u0085c", "\u202egnp.exe\u2066\u200e\u061c", "x\n::error::pwned\n  ::set-output name=a::b",
 		"::error::pwned",
 		"see ##vso[task.setvariable variable=PATH]x and ##[error]y ##teamcity[z]", "\n#\u00ad#[command]x", "\U000e0041\U000e0100",
 		"\r::warning::x", "\x00\xff\xfe",
-		strings.Repeat("a ::error::b ", 40), strings.Repeat("\u00a0::error::\u2028 c ", 40), // at the beginning of a line that was wrapped
+		strings.Repeat("a ::error::b ", 40), strings.Repeat("\u00a0::error::\u2028 c ", 40), // at the beginning of a wrapped line
 	} {
 		texts, err := rendered.Texts(reports.Redact(filled(attack), &reports.Secrets{}))
 		require.NoError(t, err)
@@ -99,7 +99,7 @@ func TestNoStringActs(t *testing.T) {
 	assert.NotEmpty(t, acting("a\u202e"))
 }
 
-// What is escaped in JSON is the same value anyway.
+// Escaping in JSON does not change the value.
 func TestJSONKeepsItsValues(t *testing.T) {
 	for _, s := range []string{"\u009b\u202e\U000e0041", "####[x]", "é 漢字 🙂", "\x7f"} {
 		var b strings.Builder

@@ -37,7 +37,7 @@ const (
 
 var nonce = regexp.MustCompile(`^[A-Za-z0-9_-]{16,128}$`)
 
-// ValidNonce reports that a text can be a nonce which nobody serves by accident, and which is part of a path and of a record.
+// ValidNonce reports whether a text can be a nonce which nobody serves by accident, and which is part of a path and of a record.
 func ValidNonce(text string) bool { return nonce.MatchString(text) }
 
 func redactIdentity(i *Identity, text func(string) string) *Identity {
@@ -58,7 +58,7 @@ func redactIdentity(i *Identity, text func(string) string) *Identity {
 	return &out
 }
 
-// Excerpt is what of a run certain results rest on: without other results and their exchanges, without pictures of pages,
+// Excerpt returns what of a run certain results rest on: without other results and their exchanges, without pictures of pages,
 // and without the place of the target file on the machine.
 func Excerpt(r Redacted, holds func(id string) bool) Redacted {
 	run := r.run

@@ -56,7 +56,7 @@ func sarifOf(t *testing.T, run reports.Redacted) sarifLog {
 	return log
 }
 
-// valid checks a document against a published schema: of OASIS for SARIF, of the har-schema package for HAR.
+// valid checks a document against a published schema: of OASIS for SARIF, and of the har-schema package for HAR.
 func valid(t *testing.T, folder, root string, document []byte) {
 	t.Helper()
 	c := jsonschema.NewCompiler()
@@ -94,7 +94,7 @@ func TestInterchangeFormatsAreValid(t *testing.T) {
 	}
 }
 
-// Code-scanning pages show what a requirement demands, how to meet it, and where it is written.
+// Code scanning pages show what a requirement demands, how to meet it, and its source.
 func TestSARIFExplains(t *testing.T) {
 	known, ok := requirements.Lookup("RS-CHALLENGE-401-STATUS")
 	require.True(t, ok)

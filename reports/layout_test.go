@@ -23,7 +23,7 @@ import (
 	"github.com/mcpauth/conformance/reports/matrix"
 )
 
-// chromium is the browser in which pages are looked at.
+// chromium returns the path of the browser that renders the pages.
 func chromium(t *testing.T) string {
 	t.Helper()
 	path, err := exec.LookPath("chromium-headless-shell")
@@ -36,7 +36,7 @@ func chromium(t *testing.T) string {
 	return path
 }
 
-// dump is the document of a page after its scripts have run, in a window of a size.
+// dump returns the document of a page after its scripts have run, in a window of a size.
 func dump(t *testing.T, browser, file string, width, height int) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), browser, "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--user-data-dir="+t.TempDir(),
@@ -47,16 +47,16 @@ func dump(t *testing.T, browser, file string, width, height int) string {
 	return string(dom)
 }
 
-// layout is where things are on a page.
+// layout has the positions of elements on a page.
 type layout struct {
 	Width, Scroll, Verdict, Fix, Finding, Next, Coverage float64
-	Wide                                                 []string // elements that reach beyond the right edge
+	Wide                                                 []string // elements that exceed the right edge
 	Bar                                                  float64  // the top of the navigation after scrolling
 	Shown, Filtered                                      int      // results, before and after a chip is pressed
 	Copy                                                 bool
 }
 
-// measuring writes the layout into the page. It is put in by the test; the policy of the page would not let it run.
+// measuring writes the layout into the page. The test inserts it, because the policy of the page would block it.
 const measuring = `<script>(() => {
 const bottom = (s) => { const e = document.querySelector(s); return e ? e.getBoundingClientRect().bottom : 0; };
 const top_ = (s) => { const e = document.querySelector(s); return e ? e.getBoundingClientRect().top : 0; };
@@ -82,7 +82,7 @@ var (
 	titled = regexp.MustCompile(`<title>([^<]*)</title>`)
 )
 
-// measure looks at the page of a run in a window of a size.
+// measure measures the page of a run in a window of a size.
 func measure(t *testing.T, browser string, run reports.Redacted, width, height int) layout {
 	t.Helper()
 	var b bytes.Buffer
@@ -92,7 +92,7 @@ func measure(t *testing.T, browser string, run reports.Redacted, width, height i
 	return l
 }
 
-// inspect runs a script in a page, and reads what it writes into the title.
+// inspect runs a script in a page, and reads the result from the title.
 func inspect(t *testing.T, browser, page, script string, width, height int, into any) {
 	t.Helper()
 	text := strings.Replace(policy.ReplaceAllString(page, ""), "</body>", script+"</body>", 1)
@@ -103,7 +103,7 @@ func inspect(t *testing.T, browser, page, script string, width, height int, into
 	require.NoError(t, json.Unmarshal([]byte(html.UnescapeString(found[1])), into), found[1])
 }
 
-// printing tells what would be missing on paper.
+// printing finds what would be missing on paper.
 const printing = `<script>(() => {
 const name = (e) => e.tagName + '.' + e.className;
 const seen = (s) => [...document.querySelectorAll(s)].filter((e) => e.checkVisibility());
@@ -116,7 +116,7 @@ const out = {Details: document.querySelectorAll('main details:not([open])').leng
 document.title = JSON.stringify(out);
 })()</script>`
 
-// On paper details are open, nothing is cut off or wider than the sheet, and there is nothing to press.
+// On paper all details are open, nothing is cut off or wider than the sheet, and there are no buttons.
 func TestPrint(t *testing.T) {
 	t.Parallel()
 	browser := chromium(t)
@@ -133,7 +133,7 @@ func TestPrint(t *testing.T) {
 				Width, Scroll         float64
 				Closed, Cut, Controls []string
 			}
-			inspect(t, browser, page, printing, 718, 1047, &paper) // A4 at 96 dpi within margins of one centimetre
+			inspect(t, browser, page, printing, 718, 1047, &paper) // A4 at 96 dpi with margins of one centimetre
 			assert.Equal(t, name != "no MCP endpoint", paper.Details > 0)
 			assert.Empty(t, paper.Closed)
 			assert.Empty(t, paper.Cut)
@@ -143,7 +143,7 @@ func TestPrint(t *testing.T) {
 	}
 }
 
-// all is a run that judges the whole catalogue: the verdict and the findings of each requirement are those that judge gives.
+// all returns a run that judges the whole catalogue, with the verdict and findings that judge sets.
 func all(judge func(i int, r *requirements.Requirement, res *reports.Result)) reports.Redacted {
 	run := reports.Run{
 		Tool:    reports.Tool{Name: "mcpauth", Version: "test"},
@@ -186,7 +186,7 @@ func all(judge func(i int, r *requirements.Requirement, res *reports.Result)) re
 	return reports.Redact(run, &reports.Secrets{})
 }
 
-// situations are runs as people have them.
+// situations returns typical runs of users.
 func situations() map[string]reports.Redacted {
 	out := map[string]reports.Redacted{
 		"passed": all(func(int, *requirements.Requirement, *reports.Result) {}),
@@ -221,7 +221,7 @@ func situations() map[string]reports.Redacted {
 	return out
 }
 
-// What a reader came for is on the first screen, nothing is cut off on a telephone, and the page can be gone through.
+// The first screen has the main result, nothing is cut off on a telephone, and navigation and filters work.
 func TestLayout(t *testing.T) {
 	t.Parallel()
 	browser := chromium(t)
@@ -268,7 +268,7 @@ func TestLayout(t *testing.T) {
 	}
 }
 
-// The page says each thing once, in the words of the catalogue, and marks what is wrong in an exchange.
+// The page says each thing once, in the words of the catalogue, and marks the defect in an exchange.
 func TestWhatThePageSays(t *testing.T) {
 	text := func(run reports.Redacted) string {
 		var b bytes.Buffer
@@ -295,14 +295,14 @@ func TestWhatThePageSays(t *testing.T) {
 	assert.NotContains(t, lost, "What an attacker can do")
 }
 
-// A page of several runs puts what fails first, names each requirement, and leads to its text.
+// A page of several runs shows failures first, names each requirement, and links to its text.
 func TestMatrix(t *testing.T) {
 	runs := situations()
 	columns := []matrix.Column{{Name: "good", Run: runs["passed"]}, {Name: "bad", Run: runs["many findings"], Report: "bad.html"}}
 	var b bytes.Buffer
 	require.NoError(t, matrix.Write(&b, columns))
 	page := b.String()
-	fails, untested := requirements.All()[0], requirements.All()[2] // the second passes at one, and is not tested at the other
+	fails, untested := requirements.All()[0], requirements.All()[2] // the second one passes in one run, and is not tested in the other
 	lastFailure := strings.LastIndex(page, `<td class="fail"`)
 	require.Positive(t, lastFailure)
 	assert.Less(t, lastFailure, strings.Index(page, `id="`+untested.ID+`"`), "what fails somewhere comes first")

@@ -28,7 +28,7 @@ func ParseShard(text string) (Shard, error) {
 	return Shard{index, count}, nil
 }
 
-// Has reports that the i-th of the selected checks, from 0, belongs to the shard.
+// Has reports whether the i-th of the selected checks, from 0, belongs to the shard.
 func (s Shard) Has(i int) bool { return s.Count == 0 || i%s.Count == s.Index-1 }
 
 // Merge makes one run of the shards of it. order is that of the results, by id. The error names everything that keeps
@@ -88,7 +88,7 @@ func withNew[E comparable](list, more []E) []E {
 	return list
 }
 
-// highest is the highest number of an exchange of the run, kept or not.
+// highest returns the highest number of an exchange of the run, kept or not.
 func (r *Run) highest() int {
 	n := 0
 	if len(r.Exchanges) > 0 {

@@ -63,7 +63,7 @@ func digested(place, value string) string {
 // randomLength is how long a value is that may be a secret whatever its name.
 const randomLength = 20
 
-// looksRandom reports that a value has the form of a credential: that of a known service, or a long word with several digits.
+// looksRandom reports whether a value has the form of a credential: that of a known service, or a long word with several digits.
 func looksRandom(value string) bool {
 	if len(SecretsIn(value)) > 0 {
 		return true
@@ -84,10 +84,10 @@ func looksRandom(value string) bool {
 
 var namedValue = regexp.MustCompile("[?&;][^=&;#]+=" + redactedValue + "[0-9a-f]{8}(?:[&;#]|$)")
 
-// IsNamed reports that a URL has what Named writes in place of a secret. The secret itself is missing.
+// IsNamed reports whether a URL has what Named writes in place of a secret. The secret itself is missing.
 func IsNamed(address string) bool { return namedValue.MatchString(address) }
 
-// Named is the URL of a target as it is shown: a secret in its query is replaced by a digest.
+// Named returns the URL of a target as it is shown: a secret in its query is replaced by a digest.
 func Named(address string) string {
 	found, spans := querySecrets(address)
 	for i := len(found) - 1; i >= 0; i-- {

@@ -12,7 +12,7 @@ import (
 	reportjson "github.com/mcpauth/conformance/reports/json"
 )
 
-// A target is named without the secrets in its query, always by the same name, and by another one where a secret differs.
+// The name of a target omits the secrets in its query. It is always the same, and different if a secret differs.
 func TestTargetsAreNamedWithoutSecrets(t *testing.T) {
 	for _, secret := range []string{
 		"https://h/mcp?api_key=k-1234567", "https://h/mcp?a=b&tavilyApiKey=tvly-x", "https://h/mcp?access_token=a%2Bb%20c#f",
@@ -38,7 +38,7 @@ func TestTargetsAreNamedWithoutSecrets(t *testing.T) {
 		reports.Named("https://h/mcp?tenant=acme&key=v"), "by what the value is, whatever else the query has")
 }
 
-// What replaces a secret of a target's query is the same wherever the secret is: in the name of the target, in URLs and in texts.
+// The replacement of a secret in a target's query is the same everywhere: in the name of the target, in URLs and in texts.
 func TestQuerySecretsAreReplacedAlike(t *testing.T) {
 	const address, key = "https://mcp.example.com/mcp?x=1&api_key=k%2Bey-7Hq2xZ", "k+ey-7Hq2xZ"
 	run := sample("the key is " + key)

@@ -258,7 +258,7 @@ func (s *sums) failures() string {
 	return text
 }
 
-// success is the outcome where nothing failed and nothing is undecided.
+// success returns the outcome where nothing failed and nothing is undecided.
 func (s *sums) success() Outcome {
 	passed, all := s.open(Pass)+s.open(Warn)+s.open(Suppressed), len(s.musts)-s.open(NotApplicable)
 	o := Outcome{ExitConformant, Conformant, fmt.Sprintf("PASSED: %d of %s that apply", passed, Count(all, "MUST")), "brightgreen"}
@@ -314,7 +314,7 @@ func (s *sums) advice() string {
 	return "; add " + strings.Join(parts, ", ")
 }
 
-// Count is a number with its noun.
+// Count returns a number with its noun.
 func Count(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun

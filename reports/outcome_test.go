@@ -17,7 +17,7 @@ import (
 	"github.com/mcpauth/conformance/reports/markdown"
 )
 
-// outcomes are runs with the result of each.
+// outcomes are runs with their expected results.
 var outcomes = map[string]struct {
 	run      reports.Run
 	code     int
@@ -102,11 +102,10 @@ func TestOutcome(t *testing.T) {
 	}
 }
 
-// flat is a text without its line breaks.
+// flat returns a text without its line breaks.
 func flat(s string) string { return strings.Join(strings.Fields(s), " ") }
 
-// Whoever reads one report only is told the same: the headline is in each, and counts and colours are green only with the
-// exit code.
+// All reports say the same: the headline is in each, and counts and colours are green only with exit code 0.
 func TestNoReportIsGreenerThanTheExitCode(t *testing.T) {
 	for name, c := range outcomes {
 		t.Run(name, func(t *testing.T) {
@@ -138,7 +137,7 @@ func TestNoReportIsGreenerThanTheExitCode(t *testing.T) {
 	}
 }
 
-// A requirement that is judged on two wires counts once, by its worst verdict.
+// A requirement that is judged on two protocols counts once, with its worst verdict.
 func TestOutcomeCountsRequirements(t *testing.T) {
 	passed, untested := at("MUST", reports.Pass), without(at("MUST", reports.NotTested), "--token-env")
 	run := of(passed, untested)
@@ -171,7 +170,7 @@ func complete(r reports.Run) reports.Run { r.Rule.RequireComplete = true; return
 
 func named(r reports.Run, ids ...string) reports.Run { r.Rule.Named = ids; return r }
 
-// Whoever interrupts a run is told how far it came.
+// An interrupted run says how far it came.
 func TestInterruptedAfterHowMany(t *testing.T) {
 	left := judged("B", reports.Inconclusive)
 	left.Reason = reports.NotReached
@@ -181,7 +180,7 @@ func TestInterruptedAfterHowMany(t *testing.T) {
 	assert.Equal(t, "INTERRUPTED: the report is partial", (&reports.Run{Interrupted: true}).Outcome().Headline)
 }
 
-// What --fail-on none tolerates fails no job that reads JUnit; it is told there anyway.
+// Findings that --fail-on none tolerates do not fail a job that reads JUnit, but are in the report.
 func TestToleratedInJUnit(t *testing.T) {
 	for on, want := range map[reports.FailOn][2]string{reports.FailOnNone: {`failures="0"`, "tolerated by --fail-on none: FAIL"},
 		reports.FailOnMust: {`failures="1"`, "<failure"}} {

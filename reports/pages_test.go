@@ -34,7 +34,7 @@ func page(t *testing.T, payload string) string {
 	return b.String()
 }
 
-// What a target says is text on the page, whatever it says.
+// Texts of a target are text on the page, whatever they contain.
 func TestHTMLHoldsNothingForeign(t *testing.T) {
 	clean := elements(t, page(t, "harmless"))
 	for _, p := range markup {
@@ -44,7 +44,7 @@ func TestHTMLHoldsNothingForeign(t *testing.T) {
 	}
 }
 
-// The headline never claims more than the verdicts do.
+// The headline claims no more than the verdicts.
 func TestHeadline(t *testing.T) {
 	for want, results := range map[string][]reports.Result{
 		`verdict good"`: {judged("A", reports.Pass)},
@@ -62,7 +62,7 @@ func TestHeadline(t *testing.T) {
 	assert.NotContains(t, b.String(), "PASSED")
 }
 
-// elements counts the elements and attributes of a page, and refuses those that could act.
+// elements counts the elements and attributes of a page, and rejects those that could act.
 func elements(t *testing.T, source string) map[string]int {
 	t.Helper()
 	root, err := html.Parse(strings.NewReader(source))
@@ -87,7 +87,7 @@ func elements(t *testing.T, source string) map[string]int {
 	return n
 }
 
-// In a real browser the page runs its own script only, and asks nobody for anything.
+// In a real browser the page runs only its own script, and sends no request.
 func TestHTMLInABrowser(t *testing.T) {
 	path := chromium(t)
 	var asked atomic.Int32
@@ -129,7 +129,7 @@ func TestMarkdownEscapes(t *testing.T) {
 		require.NoError(t, markdown.Write(&b, reports.Redact(sample(p), &reports.Secrets{})))
 		for _, line := range strings.Split(b.String(), "\n") {
 			outside := line
-			for { // what is in code spans is text already
+			for { // the content of code spans is inert
 				i := strings.IndexByte(outside, '`')
 				if i < 0 {
 					break

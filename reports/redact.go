@@ -45,7 +45,7 @@ var ordinaryWord = regexp.MustCompile(`^[A-Za-z_-]{1,15}$`)
 // in reports. Values shorter than six bytes are removed where a field has nothing else as its value: see Field.
 func (s *Secrets) Add(kind, value string) string { return s.add(kind, value, "") }
 
-// add is Add with a placeholder; empty for one by kind and number.
+// add returns Add with a placeholder; empty for one by kind and number.
 func (s *Secrets) add(kind, value, placeholder string) string {
 	if len(value) < shortestSecret || placeholder != "" && ordinaryWord.MatchString(value) {
 		s.mu.Lock()
@@ -96,10 +96,10 @@ func (s *Secrets) Field(name string) {
 	}
 }
 
-// Remove is a text without the secrets.
+// Remove returns a text without the secrets.
 func (s *Secrets) Remove(text string) string { return redaction(s)(text) }
 
-// In reports that a text holds a secret.
+// In reports whether a text holds a secret.
 func (s *Secrets) In(text string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -295,7 +295,7 @@ func replaceWords(s string, other func(word string) string) string {
 	return out.String() + s[kept:]
 }
 
-// inWord reports that a secret may hold a character where it is written without a break.
+// inWord reports whether a secret may hold a character where it is written without a break.
 func inWord(c byte) bool { return wordCharacter(c) || strings.IndexByte("-.~+/=%", c) >= 0 }
 
 // withoutSignatures removes the signature of each compact JWS. One is tried only where it can begin, and once in each segment: where its
@@ -467,7 +467,7 @@ func (f *secretForm) in(text string) bool {
 	return false
 }
 
-// begins reports that a word begins at a place, and does not go on there. The n of \n in JSON is not a letter.
+// begins reports whether a word begins at a place, and does not go on there. The n of \n in JSON is not a letter.
 func begins(text string, at int) bool {
 	escape := at > 1 && text[at-2] == '\\'
 	return at == 0 || escape || !wordCharacter(text[at-1]) || !wordCharacter(text[at])

@@ -23,7 +23,7 @@ import (
 	"github.com/mcpauth/conformance/reports/rendered"
 )
 
-// odd is a secret of the kind that spellings change: letters beyond ASCII, slashes, quotes, markup.
+// odd is a secret that encodings change: non-ASCII letters, slashes, quotes, markup.
 const odd = `Pä55/wörd&<"quoted">'s`
 
 func each(s string, spell func(r rune) string) string {
@@ -51,7 +51,7 @@ func wide(s string, order ...int) string {
 	return b.String()
 }
 
-// A secret is found in every spelling that ordinary servers and careful attackers use, alone or one inside another.
+// A secret is found in each encoding that ordinary servers and careful attackers use, alone or nested.
 func TestRedactionOfSpellings(t *testing.T) {
 	b64, b32 := base64.StdEncoding.EncodeToString, base32.StdEncoding.EncodeToString
 	for _, value := range []string{odd, "canary-7Hq2xZ9vLm4KpW8sTfBd", "six666"} {
@@ -107,7 +107,7 @@ func TestRedactionOfSpellings(t *testing.T) {
 	}
 }
 
-// In a field's name, in whatever case HTTP libraries make of it.
+// In the name of a field, in any case that HTTP libraries produce.
 func TestRedactionOfNames(t *testing.T) {
 	var s reports.Secrets
 	s.Add("token", "canary-7Hq2xZ9vLm4KpW8sTfBd")
@@ -123,7 +123,7 @@ func TestRedactionOfNames(t *testing.T) {
 	}
 }
 
-// Of secrets that overlap nothing is left.
+// If secrets overlap, no part of them remains.
 func TestRedactionCopiesOnlyWhatChanges(t *testing.T) {
 	secrets := &reports.Secrets{}
 	secrets.Add("access_token", "0123456789abcdef")
@@ -172,7 +172,7 @@ func TestRedactionOfOverlaps(t *testing.T) {
 	assert.Equal(t, "<‹token#1›> <‹token#1›>", reports.Redact(run, &s).Run().Exchanges[0].Response.Body)
 }
 
-// What is too short to be looked for everywhere is removed where it is a secret by its place, and nowhere else.
+// A secret that is too short to be searched everywhere is removed only from the places of secrets.
 func TestRedactionOfShortSecrets(t *testing.T) {
 	var s reports.Secrets
 	for _, short := range []string{"a", "1234", "p&w"} {
@@ -207,7 +207,7 @@ func TestRedactionOfShortSecrets(t *testing.T) {
 		{Name: "Authorization", Value: "Bearer 12"}}, reports.Redact(run, &s).Run().Exchanges[0].Request.Header)
 }
 
-// Ordinary text stays as it is, whatever the secrets are.
+// Ordinary text does not change, whatever the secrets are.
 func TestRedactionLeavesTheRest(t *testing.T) {
 	var s reports.Secrets
 	for _, v := range []string{"a", "id", "code", "token1", "canary-7Hq2xZ9vLm4KpW8sTfBd"} {
@@ -239,7 +239,7 @@ func FuzzRedaction(f *testing.F) {
 	})
 }
 
-// A run as large as a demo's, with as many secrets. MCPAUTH_BENCH_RUN names a JSON report to take instead.
+// BenchmarkRedact redacts a run as large as a demo's, with as many secrets. MCPAUTH_BENCH_RUN names another JSON report.
 func BenchmarkRedact(b *testing.B) {
 	random := rand.New(rand.NewPCG(1, 2))
 	var s reports.Secrets
@@ -274,7 +274,7 @@ func BenchmarkRedact(b *testing.B) {
 	}
 }
 
-// What has the form of a secret is found in plain text, in JSON, and in the texts of JSON; what only begins like one is not.
+// Texts in the form of a secret are found in plain text, in JSON, and in nested JSON; texts that only begin like one are not.
 func TestSecretsIn(t *testing.T) {
 	long := strings.Repeat("a1B2", 9)
 	jws := "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0." + long
@@ -308,7 +308,7 @@ func TestSecretsIn(t *testing.T) {
 	}
 }
 
-// What looks like the beginning of a token, again and again, costs no more than its length; a token in it is found anyway.
+// Repeated beginnings of a token take time in proportion to their length, and a token among them is found anyway.
 func TestSecretsInRepeatedBeginnings(t *testing.T) {
 	text := strings.Repeat("-eyJ", 64<<10)
 	costs.Bounded(t, len(text), 100, func() { assert.Empty(t, reports.SecretsIn(text)) })

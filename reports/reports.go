@@ -108,7 +108,7 @@ type RevisionStatus struct {
 	Why      string `json:"why"`
 }
 
-// Words is the status in words.
+// Words returns the status in words.
 func (r RevisionStatus) Words() string { return strings.ReplaceAll(r.Status, "-", " ") }
 
 // Fact is one thing the survey learned.
@@ -185,7 +185,7 @@ type Exchange struct {
 	Duration Milliseconds `json:"duration_ms"`
 }
 
-// Ended is the time at which the answer had come, or the wait for it ended.
+// Ended returns the time at which the answer had come, or the wait for it ended.
 func (e *Exchange) Ended() time.Time {
 	return e.Started.Add(time.Duration(float64(e.Duration) * float64(time.Millisecond)))
 }

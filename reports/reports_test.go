@@ -40,7 +40,7 @@ import (
 
 const secret = "s3cr3t-Value+with/odd=chars\"and\\more"
 
-// sample holds every verdict, and a payload everywhere that foreign text may stand.
+// sample has every verdict, and a payload in every place for untrusted text.
 func sample(payload string) reports.Run {
 	run := reports.Run{
 		Tool: reports.Tool{Name: "mcpauth", Version: "test"}, Target: reports.Target{URL: "https://mcp.example.com/mcp", Tier: "T1"},
@@ -75,7 +75,7 @@ func sample(payload string) reports.Run {
 	return run
 }
 
-// everything is a run in every format.
+// everything returns a run in every format.
 func everything(t *testing.T, r reports.Redacted) string {
 	t.Helper()
 	texts, err := rendered.Texts(r)
@@ -106,7 +106,7 @@ func TestRedaction(t *testing.T) {
 	}
 }
 
-// Of a JWT the signature is what counts, in every spelling.
+// Only the signature of a JWT is secret, in every encoding.
 func TestRedactionOfAJWT(t *testing.T) {
 	const signature = "c2lnbmF0dXJlLWJ5dGVzLW9mLWEtdG9rZW4tMTIzNDU2Nzg5MA"
 	token := "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0." + signature
@@ -123,7 +123,7 @@ func TestRedactionOfAJWT(t *testing.T) {
 	}
 }
 
-// A target may bring more secrets than can be remembered, and longer ones: then what looks like one goes.
+// A target may send more secrets than can be remembered, and longer ones: then texts that look like secrets are removed.
 func TestMoreSecretsThanCanBeRemembered(t *testing.T) {
 	var s reports.Secrets
 	giant := strings.Repeat("g1", 300<<10)
@@ -227,8 +227,7 @@ func TestJUnitMapsVerdicts(t *testing.T) {
 	assert.Equal(t, 3, doc.Failures, "under strict a warning is a failure")
 }
 
-// The schema is the one that Jenkins' xunit plugin holds a JUnit file to, read as rules: it is XML Schema,
-// for which Go has no reader.
+// A JUnit file follows the schema of Jenkins' xunit plugin. The test reads the XML Schema as rules, because Go has no validator for it.
 func TestJUnitKeepsToTheSchema(t *testing.T) {
 	attributes := map[string]string{
 		"testsuites": "name tests failures errors time", "testsuite": "name tests failures errors skipped time timestamp",
@@ -359,7 +358,7 @@ func TestSchemaIsValidJSON(t *testing.T) {
 	assert.True(t, json.Valid(b))
 }
 
-// A run of 400 checks with 2,000 exchanges, in every format.
+// BenchmarkEveryFormat writes a run of 400 checks with 2,000 exchanges in every format.
 func BenchmarkEveryFormat(b *testing.B) {
 	run := sample("an ordinary answer")
 	for i := range 400 {
@@ -393,7 +392,7 @@ func BenchmarkEveryFormat(b *testing.B) {
 	}
 }
 
-// Two readers that others wrote see what was written: the same counts, and the same texts.
+// Two independent readers find the same counts and the same texts.
 func TestJUnitIsReadByOthers(t *testing.T) {
 	for _, p := range payloads {
 		var b bytes.Buffer
@@ -416,7 +415,7 @@ func TestJUnitIsReadByOthers(t *testing.T) {
 	}
 }
 
-// A URL with a mistake can hide its password from net/url; an error that shows the URL must not show it.
+// net/url does not find the password in an invalid URL; an error with the URL must not show it.
 func TestWithoutUserinfo(t *testing.T) {
 	for address, want := range map[string]string{
 		"https://a.example/mcp":              "https://a.example/mcp",

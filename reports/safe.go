@@ -53,7 +53,7 @@ func escaped(s string) string {
 	return b.String()
 }
 
-// Prefixed is Printable with a prefix on every line, so that no line begins with foreign text.
+// Prefixed returns Printable with a prefix on every line, so that no line begins with foreign text.
 func Prefixed(prefix, text string) string {
 	var b strings.Builder
 	for line := range strings.SplitSeq(strings.TrimRight(Printable(text), "\n"), "\n") {
@@ -165,7 +165,7 @@ func (l *layout) lay(text []byte, depth int) {
 	l.b.WriteByte(text[len(text)-1])
 }
 
-// longIn is the long list whose place is in a text; nil if there is none.
+// longIn returns the long list whose place is in a text; nil if there is none.
 func (l *layout) longIn(text []byte) *Long {
 	for i := range l.long {
 		if bytes.Contains(text, []byte(`"`+l.long[i].Name+`":[]`)) {
@@ -190,7 +190,7 @@ func (l *layout) list(elements iter.Seq[any], depth int) {
 	l.b.WriteByte(']')
 }
 
-// valueEnd is where the value ends that compact JSON begins with.
+// valueEnd returns where the value ends that compact JSON begins with.
 func valueEnd(text []byte) int {
 	depth, quoted := 0, false
 	for i := 0; i < len(text); i++ {
@@ -247,7 +247,7 @@ func (q quiet) Write(p []byte) (int, error) {
 	return q.Writer.Write(p)
 }
 
-// OneLine is Printable with line breaks and tabs made visible too, cut after max runes.
+// OneLine returns Printable with line breaks and tabs made visible too, cut after max runes.
 func OneLine(s string, max int) string {
 	s = strings.NewReplacer("\n", `\n`, "\t", `\t`).Replace(Printable(s))
 	if n := []rune(s); len(n) > max {
@@ -256,7 +256,7 @@ func OneLine(s string, max int) string {
 	return s
 }
 
-// AtMost is a text of at most so many bytes: of a longer one the beginning.
+// AtMost returns a text of at most so many bytes: of a longer one the beginning.
 func AtMost(most int, text string) string {
 	const said = len("… (1000000000 bytes in all)")
 	if len(text) <= most {
@@ -265,13 +265,13 @@ func AtMost(most int, text string) string {
 	return Beginning(text, most-said)
 }
 
-// Beginning is the beginning of a text, and says how long it was. It ends before a word that goes on, which might be a secret.
+// Beginning returns the beginning of a text, and says how long it was. It ends before a word that goes on, which might be a secret.
 func Beginning(text string, keep int) string {
 	cut := strings.TrimRightFunc(strings.ToValidUTF8(text[:keep], ""), func(r rune) bool { return r < utf8.RuneSelf && inWord(byte(r)) })
 	return fmt.Sprintf("%s… (%d bytes in all)", cut, len(text))
 }
 
-// WithoutUserinfo is a URL, or what should have been one, without what is before its last @: a mistyped URL can have a user name and a
+// WithoutUserinfo returns a URL, or what should have been one, without what is before its last @: a mistyped URL can have a user name and a
 // password anywhere before it.
 func WithoutUserinfo(address string) string {
 	at := strings.LastIndexByte(address, '@')
@@ -285,7 +285,7 @@ func WithoutUserinfo(address string) string {
 	return scheme + "://…" + address[at:]
 }
 
-// dangerous reports that a character controls something, shows nothing, or changes the direction of text.
+// dangerous reports whether a character controls something, shows nothing, or changes the direction of text.
 func dangerous(r rune) bool {
 	if r < 0xa0 {
 		return r != '\n' && r != '\t' && unicode.IsControl(r)

@@ -106,7 +106,7 @@ func field(header []Field, name string) string {
 	return ""
 }
 
-// Sequence is the flow of an authorization as the run saw it, with what fails in each step.
+// Sequence returns the flow of an authorization as the run saw it, with what fails in each step.
 func (r *Run) Sequence() []Step {
 	f := &flow{target: r.Target.URL, bearer: func(e *Exchange) bool { return field(e.Request.Header, "Authorization") != "" }}
 	for i := range r.Exchanges {
@@ -137,7 +137,7 @@ func (f *flow) readMetadata(e *Exchange) {
 	}
 }
 
-// step is the first exchange of a stage, and what fails in its areas.
+// step returns the first exchange of a stage, and what fails in its areas.
 func (r *Run) step(f *flow, g *stage) Step {
 	s := Step{From: g.from, To: g.to, Label: g.label}
 	for i := range r.Exchanges {
@@ -159,7 +159,7 @@ func (r *Run) step(f *flow, g *stage) Step {
 	return s
 }
 
-// answerOf is an answer in a few words.
+// answerOf returns an answer in a few words.
 func answerOf(e *Exchange) string {
 	if e.Response == nil {
 		return "no answer"

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The flow shows how each step goes when it goes well, not the attacks on it, and what fails in it.
+// The flow shows the successful request of each step, not the attacks on it, and the failures in it.
 func TestSequence(t *testing.T) {
 	const as = "https://as.example"
 	exchange := func(n int, method, url, body string, status int, answer string) Exchange {

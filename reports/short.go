@@ -27,7 +27,7 @@ type places struct {
 	form, member, input *regexp.Regexp
 }
 
-// places are those of the short secrets that are known now; nil if there are none.
+// places returns those of the short secrets that are known now; nil if there are none.
 func (s *Secrets) places() *places {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -54,7 +54,7 @@ func (s *Secrets) places() *places {
 	return p
 }
 
-// kind is what stands for a short secret; empty if the value is none.
+// kind returns what stands for a short secret; empty if the value is none.
 func (p *places) kind(value string) string { return p.placeholders[value] }
 
 // text removes short secrets from fields of forms and URLs, from members of JSON, and from fields of a page that are filled in.
@@ -74,7 +74,7 @@ func (p *places) text(s string) string {
 	return s
 }
 
-// mayHold reports that a text may hold a short secret in a notation: it has the mark of the notation, and a secret as it is, or
+// mayHold reports whether a text may hold a short secret in a notation: it has the mark of the notation, and a secret as it is, or
 // something that is escaped.
 func (p *places) mayHold(s, mark, escapes string) bool {
 	return strings.Contains(s, mark) && (strings.ContainsAny(s, escapes) || containsAny(s, p.values...))
@@ -136,7 +136,7 @@ func (p *places) each(s string, field *regexp.Regexp, plain func(string) string)
 	return b.String() + s[at:]
 }
 
-// header is the value of a header field without a short secret: the whole of it, or what follows a scheme.
+// header returns the value of a header field without a short secret: the whole of it, or what follows a scheme.
 func (p *places) header(name, value string) string {
 	if p == nil || !slices.Contains(p.fields, strings.ToLower(name)) {
 		return value

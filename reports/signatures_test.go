@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// One expression says what withoutSignatures does; on parts of tokens in any order both do the same.
+// withoutSignatures does the same as one regular expression, on parts of tokens in any order.
 func TestSignaturesAreFoundAsByOneExpression(t *testing.T) {
 	whole := regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{2,}\.[A-Za-z0-9_-]{8,}`)
 	parts := []string{"eyJ", "eyJhbGci", "OiJ9", ".", ".", "..", "-", "_", " ", `"`, "a", "ab", "c2lnbmF0dXJl", "ey", "‹", "%", "\n",
@@ -32,7 +32,7 @@ func TestSignaturesAreFoundAsByOneExpression(t *testing.T) {
 	assert.Greater(t, removed, 100)
 }
 
-// A text that begins like a token everywhere is read in time that grows with it.
+// A text that looks like the beginning of a token everywhere takes linear time.
 func TestSignaturesAreSoughtInLinearTime(t *testing.T) {
 	text := strings.Repeat("-eyJaaaaa", 1<<18)
 	assert.Equal(t, text, withoutSignatures(text), "2 MiB: a search to the end at each place does not come to an end")

@@ -93,7 +93,7 @@ func (r *Run) Threats() []ThreatStanding {
 	return out
 }
 
-// shown is what the run says about a threat in a sentence of its own: that a server is open to anybody. Empty for nearly all.
+// shown returns what the run says about a threat in a sentence of its own: that a server is open to anybody. Empty for nearly all.
 func (r *Run) shown(threat *profiles.Threat) string {
 	if r.Open != "" && threat.Covers(anonymous) {
 		return r.Open
@@ -145,7 +145,7 @@ func (r *Run) ClientStandings() []ClientStanding {
 	return out
 }
 
-// standingOf is whether one of some requirements is met.
+// standingOf returns whether one of some requirements is met.
 func standingOf(anyOf []string, verdicts map[string][]Verdict) Standing {
 	out := Undetermined
 	for _, id := range anyOf {
@@ -255,7 +255,7 @@ func (s *ProfileStanding) countMust(res *Result) {
 	}
 }
 
-// judged reports that a revision was judged at all.
+// judged reports whether a revision was judged at all.
 func (r *Run) judged(revision string) bool {
 	return slices.ContainsFunc(r.Revisions, func(s RevisionStatus) bool {
 		return s.Revision == revision && (s.Status == "spoken" || s.Status == "declared" || s.Status == "assumed")
@@ -268,7 +268,7 @@ type Cause struct {
 	Count  int
 }
 
-// Causes are the reasons of the results with a verdict, each once, the most common first.
+// Causes returns the reasons of the results with a verdict, each once, the most common first.
 func (r *Run) Causes(v Verdict) []Cause {
 	n := map[string]int{}
 	for i := range r.Results {

@@ -91,7 +91,7 @@ func TestAProfileIsMetOnlyAsAWhole(t *testing.T) {
 	assert.Empty(t, judged().Profiles())
 }
 
-// Accepting a finding changes neither standings nor who can connect.
+// An accepted finding changes neither the standings nor the clients that can connect.
 func TestABaselineChangesNoStanding(t *testing.T) {
 	run := Run{Revisions: []RevisionStatus{{Revision: "2025-11-25", Status: "spoken"}}}
 	for i, r := range requirements.All() {

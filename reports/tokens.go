@@ -34,7 +34,7 @@ func jsonObject(segment string) (string, bool) {
 	return string(b), true
 }
 
-// tokens are the JWTs among the secrets that are in exchanges on which a finding rests, or a basis.
+// tokens returns the JWTs among the secrets that are in exchanges on which a finding rests, or a basis.
 func (s *Secrets) tokens(run *Run, text func(string) string) []Token {
 	s.mu.Lock()
 	var all []Token
@@ -56,7 +56,7 @@ func (s *Secrets) tokens(run *Run, text func(string) string) []Token {
 // standsForSecret is what is in place of a secret.
 var standsForSecret = regexp.MustCompile(`‹[^‹›\n]{1,80}›`)
 
-// placeholders are the names of secrets in exchanges on which a finding rests, or a basis.
+// placeholders returns the names of secrets in exchanges on which a finding rests, or a basis.
 func (r *Run) placeholders() map[string]bool {
 	wanted := r.restedOn()
 	named := map[string]bool{}
@@ -83,7 +83,7 @@ func (r *Run) placeholders() map[string]bool {
 	return named
 }
 
-// restedOn are the numbers of the exchanges on which a finding rests, or a basis.
+// restedOn returns the numbers of the exchanges on which a finding rests, or a basis.
 func (r *Run) restedOn() map[int]bool {
 	out := map[int]bool{}
 	for i := range r.Results {
@@ -102,7 +102,7 @@ func (r *Run) restedOn() map[int]bool {
 // unsigned is a JWT whose signature has been removed, as minted ones are in exchanges.
 var unsigned = regexp.MustCompile(`\b(eyJ[A-Za-z0-9_-]*)\.(eyJ[A-Za-z0-9_-]*)\.`)
 
-// TokensOf are the JWTs of an exchange, decoded: those whose names are in it, and those that are in it without their
+// TokensOf returns the JWTs of an exchange, decoded: those whose names are in it, and those that are in it without their
 // signature.
 func (r *Run) TokensOf(e *Exchange) []Token {
 	var text strings.Builder

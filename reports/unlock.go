@@ -14,7 +14,7 @@ type Unlock struct {
 	Musts   int      // of them
 }
 
-// Unlocks are what was not tested, by what the user could give: what unlocks most comes first, what nothing unlocks last.
+// Unlocks returns what was not tested, by what the user could give: what unlocks most comes first, what nothing unlocks last.
 func (r *Run) Unlocks() []Unlock {
 	var out []Unlock
 	for i := range r.Results {
@@ -67,7 +67,7 @@ var given = map[string]struct{ environment, flag string }{
 // mostAgain is how many requirements a command names.
 const mostAgain = 5
 
-// NextCommands are what to run next: to test the fixes, and to test more.
+// NextCommands returns what to run next: to test the fixes, and to test more.
 func (r *Run) NextCommands() []Next {
 	again := cmp.Or(r.Command, "mcpauth run "+ShellQuoted(r.Target.URL))
 	if r.Unreachable != "" {
@@ -96,7 +96,7 @@ func (r *Run) NextCommands() []Next {
 	return out
 }
 
-// reachable is what to run where the target could not be tested.
+// reachable returns what to run where the target could not be tested.
 func (r *Run) reachable(again string) Next {
 	if r.Instead != "" {
 		return Next{"Test the URL that was probably meant", r.elsewhere(again)}
@@ -104,7 +104,7 @@ func (r *Run) reachable(again string) Next {
 	return Next{"See what answers at this address", "mcpauth doctor " + ShellQuoted(r.Target.URL)}
 }
 
-// elsewhere is a command for the URL that was probably meant, in place of the one in it or in its target file.
+// elsewhere returns a command for the URL that was probably meant, in place of the one in it or in its target file.
 func (r *Run) elsewhere(command string) string {
 	given, meant := " "+ShellQuoted(r.Target.URL)+" ", " "+ShellQuoted(r.Instead)+" "
 	if strings.Contains(command+" ", given) {
@@ -113,7 +113,7 @@ func (r *Run) elsewhere(command string) string {
 	return command + " " + ShellQuoted(r.Instead)
 }
 
-// ShellQuoted is a word as a shell reads it.
+// ShellQuoted returns a word as a shell reads it.
 func ShellQuoted(word string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:,=@%+", r)

@@ -8,7 +8,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 )
 
-// Where the diagnosis names another URL, the next command tests that one, with everything else as it was given.
+// If the diagnosis names another URL, the next command tests that one, with the same other options.
 func TestTheNextCommandNamesTheURLThatWasMeant(t *testing.T) {
 	for command, want := range map[string]string{
 		"":                               "mcpauth run https://a.test/mcp",

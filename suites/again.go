@@ -29,7 +29,7 @@ func JudgeAgain(run *reports.Run) reports.Rejudged {
 	return out
 }
 
-// attested is a run whose steps say which of them can only be attested, because what they judged was removed as secret.
+// attested returns a run whose steps say which of them can only be attested, because what they judged was removed as secret.
 func attested(r reports.Redacted) reports.Redacted {
 	return reports.Rebased(r, func(run *reports.Run, result *reports.Result) *reports.Basis {
 		return check.Attest(result, run.Exchange)

@@ -16,7 +16,7 @@ import (
 	"github.com/mcpauth/conformance/suites/tests/against"
 )
 
-// Every verdict follows again from the report of a run alone, and one that was changed does not.
+// Judging the report of a run again gives the same verdicts, and rejects a changed verdict.
 func TestVerdictsAreJudgedAgain(t *testing.T) {
 	t.Parallel()
 	r := against.Start(t, reference.Ideal())

@@ -17,7 +17,7 @@ import (
 	"github.com/mcpauth/conformance/suites/tests/against"
 )
 
-// anyResource is an authorization server that issues tokens for every resource that is asked for.
+// anyResource is an authorization server that issues tokens for any requested resource.
 func anyResource(o *reference.Options) {
 	o.Behaviour.Lacks = append(o.Behaviour.Lacks, idp.KnownResources)
 }
@@ -27,7 +27,7 @@ func anyAudience(o *reference.Options) {
 	o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.CheckAudience)
 }
 
-// A token for somebody else's resource is presented to the target, also where no other resource is declared.
+// The check sends the target a token for another resource, whether or not another resource is declared.
 func TestForeignTokensArePresented(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -59,7 +59,7 @@ func TestForeignTokensArePresented(t *testing.T) {
 	}
 }
 
-// The other resource may be any that answers GET with a token.
+// Any resource that answers GET with a token can be the other resource.
 func TestTheOtherResourceMayBePlain(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -88,7 +88,7 @@ func TestTheOtherResourceMayBePlain(t *testing.T) {
 	}
 }
 
-// audienceOf is the aud of a bearer token, as it is written.
+// audienceOf returns the aud of the token in an Authorization field.
 func audienceOf(authorization string) string {
 	parts := strings.Split(authorization, ".")
 	if len(parts) != 3 {

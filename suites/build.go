@@ -19,7 +19,7 @@ type BuildInfo struct {
 	Modified bool
 }
 
-// Build is what the linker and the Go toolchain wrote into this binary.
+// Build returns what the linker and the Go toolchain wrote into this binary.
 func Build() BuildInfo {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

@@ -59,7 +59,7 @@ func (c *clock) read() {
 	}
 }
 
-// moved is the largest change of the time of day; 0 if it was not changed.
+// moved returns the largest change of the time of day; 0 if it was not changed.
 func (c *clock) moved() time.Duration {
 	c.read()
 	c.mu.Lock()

@@ -14,13 +14,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// code is the source of the checks: what each package declares, by name.
+// code is the source of the checks: the declarations of each package, by name.
 type code struct {
 	areas   map[string]declarations // the package of each area
 	engine  declarations            // the packages below internal
-	checked map[string][]ast.Node   // what each requirement is registered with
+	checked map[string][]ast.Node   // the code that each requirement is registered with
 	area    map[string]string       // the package of each requirement
-	known   map[string]string       // what texts has found
+	known   map[string]string       // a cache for texts
 }
 
 type declarations map[string][]ast.Node
@@ -73,7 +73,7 @@ func (d declarations) add(file *ast.File) {
 	}
 }
 
-// register finds the calls that name a requirement: what else they are given is its check.
+// register finds the calls that name a requirement: their other arguments are its check.
 func (c *code) register(area string, file *ast.File) {
 	ast.Inspect(file, func(n ast.Node) bool {
 		call, ok := n.(*ast.CallExpr)
@@ -93,7 +93,7 @@ func (c *code) register(area string, file *ast.File) {
 	})
 }
 
-// texts are the string literals that the check of a requirement reaches: in its area, and in what it calls of the engine.
+// texts returns the string literals that the check of a requirement reaches, in its area and in the functions of the engine that it calls.
 func (c *code) texts(id string) string {
 	var out strings.Builder
 	seen := map[ast.Node]bool{}
@@ -129,7 +129,7 @@ func (c *code) texts(id string) string {
 	return out.String()
 }
 
-// names reports that the code of a check has a word.
+// names reports whether the code of a check contains a word.
 func (c *code) names(id, word string) bool {
 	if c.known[id] == "" {
 		c.known[id] = c.texts(id)

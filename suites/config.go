@@ -156,7 +156,7 @@ func (c *Config) limits() wire.Limits {
 	}
 }
 
-// header are the fields that go to the target's origin, in order.
+// header returns the fields that go to the target's origin, in order.
 func (c *Config) header() []reports.Field {
 	var out []reports.Field
 	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
@@ -165,7 +165,7 @@ func (c *Config) header() []reports.Field {
 	return out
 }
 
-// certificate is the client certificate for the target's origin; nil for none. It has been validated.
+// certificate returns the client certificate for the target's origin; nil for none. It has been validated.
 func (c *Config) certificate() *tls.Certificate {
 	pair, err := tls.X509KeyPair([]byte(c.CertificatePEM), []byte(c.CertificateKey))
 	if err != nil {
@@ -174,7 +174,7 @@ func (c *Config) certificate() *tls.Certificate {
 	return &pair
 }
 
-// guarded are the tools that may turn out to be what is protected, where nothing else is: those whose call changes nothing
+// guarded returns the tools that may turn out to be what is protected, where nothing else is: those whose call changes nothing
 // first.
 func (c *Config) guarded() []survey.Tool {
 	var out []survey.Tool
@@ -189,7 +189,7 @@ func (c *Config) guarded() []survey.Tool {
 	return out
 }
 
-// tools are those that may be called as they are, and those that need something in their arguments first.
+// tools returns those that may be called as they are, and those that need something in their arguments first.
 func (c *Config) tools() (plain, special []check.Tool) {
 	for _, t := range c.Tools {
 		if t.IsSpecial() {

@@ -93,14 +93,14 @@ func (r *Registered) prepare() {
 	}
 }
 
-// runsEverything reports that Ginkgo was not asked to leave specs out, or to share them among processes.
+// runsEverything reports whether Ginkgo was not asked to leave specs out, or to share them among processes.
 func runsEverything() bool {
 	suite, _ := ginkgo.GinkgoConfiguration()
 	chosen := len(suite.FocusStrings) + len(suite.SkipStrings) + len(suite.FocusFiles) + len(suite.SkipFiles)
 	return chosen == 0 && suite.LabelFilter == "" && suite.ParallelTotal == 1
 }
 
-// results are those of one check, for its spec.
+// results returns those of one check, for its spec.
 func (r *Registered) results(id string) []reports.Result {
 	r.start.Do(r.prepare)
 	switch {
@@ -114,7 +114,7 @@ func (r *Registered) results(id string) []reports.Result {
 	return r.engine(id).Wait(id)
 }
 
-// engine is the one that evaluates a check.
+// engine returns the one that evaluates a check.
 func (r *Registered) engine(id string) *check.Engine {
 	if len(r.s.engines) > 0 {
 		return r.s.engines[0]

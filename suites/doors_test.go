@@ -24,7 +24,7 @@ import (
 	"github.com/mcpauth/conformance/suites/tests/against"
 )
 
-// The doors: Run, Test and Register give the same verdicts.
+// Run, Test and Register give the same verdicts.
 
 func TestDoorRun(t *testing.T) {
 	t.Parallel()
@@ -36,7 +36,7 @@ func TestDoorRun(t *testing.T) {
 	for _, r := range run.Results {
 		judged[r.ID] = true
 	}
-	ids = slices.DeleteFunc(ids, func(id string) bool { // what is left out under the race detector
+	ids = slices.DeleteFunc(ids, func(id string) bool { // the race detector leaves these out
 		return slices.ContainsFunc(ideal.left, func(pattern string) bool { ok, _ := path.Match(pattern, id); return ok })
 	})
 	assert.Len(t, judged, len(ids))
@@ -48,7 +48,7 @@ func TestDoorTest(t *testing.T) {
 	against.Clean(t, suites.Test(t, cfg).Run())
 }
 
-// A run does not wait for another: here the first target answers only when the second run is over.
+// Runs do not wait for each other: the first target answers only after the second run has ended.
 func TestDoorRunSideBySide(t *testing.T) {
 	over := make(chan struct{})
 	o := reference.Ideal()
@@ -59,7 +59,7 @@ func TestDoorRunSideBySide(t *testing.T) {
 	only := []string{"RS-CHALLENGE-*"}
 	ended := make(chan reports.Redacted, 1)
 	go func() {
-		run, _ := suites.Run(t.Context(), suites.Config{Target: target.At(slow.URL), Only: only}) // judged by its results
+		run, _ := suites.Run(t.Context(), suites.Config{Target: target.At(slow.URL), Only: only}) // the results are judged below
 		ended <- run
 	}()
 	run, err := suites.Run(t.Context(), suites.Config{Target: target.At(quick.URL), Only: only})
@@ -73,7 +73,7 @@ func TestDoorRunSideBySide(t *testing.T) {
 	assert.Equal(t, run.Run().Counts(), first.Run().Counts())
 }
 
-// specs runs a Ginkgo tree of its own.
+// specs runs a separate Ginkgo tree.
 func specs(t *testing.T, build func()) bool {
 	t.Helper()
 	globals.Reset()
@@ -81,13 +81,13 @@ func specs(t *testing.T, build func()) bool {
 	build()
 	gomega.RegisterFailHandler(ginkgo.Fail)
 	suite, reporter := ginkgo.GinkgoConfiguration()
-	suite.LabelFilter, reporter.Succinct = "", true // Ginkgo keeps the filter of an earlier test
+	suite.LabelFilter, reporter.Succinct = "", true // Ginkgo keeps the filter of the test before
 	return ginkgo.RunSpecs(t, t.Name(), suite, reporter)
 }
 
 func TestDoorRegister(t *testing.T) {
 	cfg := against.SigningIn(against.Start(t, reference.Ideal()))
-	cfg.Only = []string{"RS-CHALLENGE-*", "AS-META-*", "AS-PKCE-*", "AS-TOKEN-*"} // of each door, and after a login
+	cfg.Only = []string{"RS-CHALLENGE-*", "AS-META-*", "AS-PKCE-*", "AS-TOKEN-*"} // some of each kind, and some after a login
 	register := func(run *reports.Redacted) {
 		suites.Register(func() suites.Config { return cfg }, func(r reports.Redacted) { *run = r })
 	}
@@ -112,7 +112,7 @@ func TestDoorRegister(t *testing.T) {
 	}
 }
 
-// What Ginkgo's filters leave out is not sent to the target.
+// Checks that Ginkgo's filters exclude send no requests.
 func TestDoorRegisterWithALabelFilter(t *testing.T) {
 	cfg := suites.Config{Target: target.At(against.Start(t, reference.Ideal()).URL)}
 	var run reports.Redacted
@@ -130,9 +130,9 @@ func TestDoorRegisterWithALabelFilter(t *testing.T) {
 	assert.NotEmpty(t, run.Run().Exchanges)
 }
 
-// The suite file, run by the ginkgo command on two processes.
+// The ginkgo command runs the suite file on two processes.
 func TestGinkgoCommand(t *testing.T) {
-	whole.Only(t) // it compiles two programs
+	whole.Only(t) // two programs are compiled
 	r := against.Start(t, reference.Ideal())
 	report := filepath.Join(t.TempDir(), "report.xml")
 	cmd := exec.CommandContext(t.Context(), "go", "run", "github.com/onsi/ginkgo/v2/ginkgo", "--procs=2",

@@ -81,7 +81,7 @@ func startServer() *reference.Reference {
 	return server
 }
 
-// goTest runs a test as go test does; what that prints goes to standard error.
+// goTest runs a test as go test does, with its output on standard error.
 func goTest(test func(t *testing.T)) (passed bool) {
 	stdout := os.Stdout
 	os.Stdout = os.Stderr
@@ -100,7 +100,7 @@ func runSpecs(build func()) (passed bool) {
 	return ginkgo.RunSpecs(&outcome{}, "my suite", suite, reporter)
 }
 
-// outcome is what RunSpecs needs of a *testing.T.
+// outcome implements the part of *testing.T that RunSpecs needs.
 type outcome struct{ failed bool }
 
 func (o *outcome) Fail() { o.failed = true }

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// MoveClock moves the time of day by d once a run has read it, until the function that it returns is called.
+// MoveClock moves the time of day by d after a run has read it. The returned function moves it back.
 func MoveClock(d time.Duration) (back func()) {
 	before := timeOfDay.Load()
 	var readings atomic.Int64

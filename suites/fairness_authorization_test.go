@@ -14,7 +14,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 )
 
-// Authorization servers that are right in another way than the reference: what one check makes of each.
+// One check judges each authorization server that is right and differs from the reference.
 func TestFairnessAtTheAuthorizationEndpoint(t *testing.T) {
 	t.Parallel()
 	expectFairness(t, map[string]fairness{
@@ -63,7 +63,7 @@ func TestFairnessAtTheAuthorizationEndpoint(t *testing.T) {
 	})
 }
 
-// keepsTypeErrors shows a page for an unknown response type, and the client hears nothing.
+// keepsTypeErrors shows a page for an unknown response type, and does not redirect to the client.
 func keepsTypeErrors(b *idp.Behaviour) {
 	b.Wrap = func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -76,13 +76,13 @@ func keepsTypeErrors(b *idp.Behaviour) {
 	}
 }
 
-// withoutTokens has consent forms without a token.
+// withoutTokens omits the CSRF token of the consent form.
 func withoutTokens(b *idp.Behaviour) { b.BareForms = true }
 
-// unprotected forms hold no token, and browsers send the cookies with them whoever's page they are on.
+// unprotected omits the CSRF token, and lets browsers send the cookies with forms of other sites.
 func unprotected(b *idp.Behaviour) { b.BareForms, b.CrossSiteCookies = true, true }
 
-// comparingOrigin protects such forms by Origin alone.
+// comparingOrigin protects such forms by comparing Origin only.
 func comparingOrigin(b *idp.Behaviour) {
 	unprotected(b)
 	b.Wrap = func(next http.Handler) http.Handler {
@@ -96,7 +96,7 @@ func comparingOrigin(b *idp.Behaviour) {
 	}
 }
 
-// troubled ignores resource, and fails over the first request for another one.
+// troubled ignores resource, and fails at the first request for another one.
 func troubled(b *idp.Behaviour) {
 	b.IgnoresResource = true
 	var requests atomic.Int32
@@ -111,7 +111,7 @@ func troubled(b *idp.Behaviour) {
 	}
 }
 
-// askingOnce remembers which clients a user has approved.
+// askingOnce remembers the clients that a user has approved.
 func askingOnce(b *idp.Behaviour) { b.Consent = "once" }
 
 func lacking(d idp.Defence) func(o *reference.Options) {
@@ -122,7 +122,7 @@ func behaving(bend func(b *idp.Behaviour)) func(o *reference.Options) {
 	return func(o *reference.Options) { bend(&o.Behaviour) }
 }
 
-// reading has the authorization endpoint read another request than the one that came.
+// reading makes the authorization endpoint read a changed request.
 func reading(b *idp.Behaviour, change func(q url.Values)) {
 	b.Wrap = func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -135,13 +135,13 @@ func reading(b *idp.Behaviour, change func(q url.Values)) {
 	}
 }
 
-// withoutPrompt knows nothing of OpenID Connect.
+// withoutPrompt does not implement OpenID Connect.
 func withoutPrompt(b *idp.Behaviour) {
 	b.Metadata = func(_ string, d map[string]any) { d["scopes_supported"] = []string{"notes:read", "notes:write"} }
 	reading(b, func(q url.Values) { q.Del("prompt") })
 }
 
-// withUnsignedObjects reads the state of an unsigned request object, and says that it accepts such objects.
+// withUnsignedObjects reads the state of an unsigned request object, and announces that it accepts such objects.
 func withUnsignedObjects(b *idp.Behaviour) {
 	b.Metadata = func(_ string, d map[string]any) {
 		d["request_object_signing_alg_values_supported"] = []string{"none", "RS256"}
@@ -160,7 +160,7 @@ func withUnsignedObjects(b *idp.Behaviour) {
 	})
 }
 
-// puzzling answers some authorization requests with a text that is not a page, as a server does that is overloaded.
+// puzzling answers some authorization requests with a text that is not a page, like an overloaded server.
 func puzzling(when func(q url.Values) bool) func(b *idp.Behaviour) {
 	return func(b *idp.Behaviour) {
 		b.Wrap = func(next http.Handler) http.Handler {
@@ -176,7 +176,7 @@ func puzzling(when func(q url.Values) bool) func(b *idp.Behaviour) {
 	}
 }
 
-// puzzlingForOthers is puzzling for every client but the first that comes.
+// puzzlingForOthers is puzzling for every client but the first.
 func puzzlingForOthers(b *idp.Behaviour) {
 	var first atomic.Pointer[string]
 	puzzling(func(q url.Values) bool {

@@ -9,7 +9,7 @@ import (
 	"github.com/mcpauth/conformance/suites"
 )
 
-// offlineOnly issues refresh tokens for offline_access with prompt=consent only.
+// offlineOnly issues refresh tokens only for offline_access with prompt=consent.
 func offlineOnly(o *reference.Options) { o.Behaviour.OfflineOnly = true }
 
 func pagesOf(kind string) func(o *reference.Options) {
@@ -24,10 +24,10 @@ func scriptCookie(o *reference.Options) { o.Behaviour.ScriptCookie = true }
 func crossSite(o *reference.Options)    { o.Behaviour.CrossSiteCookies = true }
 func codeFirst(o *reference.Options)    { o.Behaviour.CodeFirst = true }
 
-// goesOnAtHome has the login page keep where it goes on, and believe nothing but its own path.
+// goesOnAtHome makes the login page keep the address for after the login, and accept only its own paths.
 func goesOnAtHome(o *reference.Options) { o.Behaviour.GoesOn, o.Behaviour.OwnPaths = "address", true }
 
-// Authorization servers that are right in another way than the reference: what one check makes of how users sign in there.
+// One check judges the login of each authorization server that is right and differs from the reference.
 func TestFairnessOfLogins(t *testing.T) {
 	t.Parallel()
 	expectFairness(t, map[string]fairness{

@@ -11,7 +11,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 )
 
-// MCP servers that are right in another way than the reference: what one check makes of their sessions and streams.
+// One check judges the sessions and streams of each MCP server that is right and differs from the reference.
 func TestFairnessOfStreams(t *testing.T) {
 	t.Parallel()
 	expectFairness(t, map[string]fairness{
@@ -36,7 +36,7 @@ func forbidsSubscriptions(o *reference.Options) {
 	}
 }
 
-// holdsHeader leaves the stream without a header, as it has no event.
+// holdsHeader sends no header on a stream before its first event.
 func holdsHeader(o *reference.Options) {
 	o.Policy.LegacySSE = false
 	o.Wrap = func(next http.Handler) http.Handler {

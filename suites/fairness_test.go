@@ -20,10 +20,10 @@ import (
 	"github.com/mcpauth/conformance/suites/tests/against"
 )
 
-// behind sets the clock back by two minutes, as the Date field of every answer tells.
+// behind sets the clock back by two minutes, and with it the Date field of every answer.
 func behind(o *reference.Options) { o.Policy.ClockAhead = -2 * time.Minute }
 
-// fairness is a server that is right in another way than the reference, or declared otherwise, and what one check makes of it.
+// fairness is a right server that differs from the reference, or other declarations, with the expected verdict of one check.
 type fairness struct {
 	bend    func(o *reference.Options)
 	declare func(c *suites.Config)
@@ -55,8 +55,7 @@ func expectFairness(t *testing.T, servers map[string]fairness) {
 	}
 }
 
-// Servers that are right in another way than the reference, and declarations that do not fit: what one check makes
-// of each.
+// One check judges each right server that differs from the reference, and each declaration that does not fit.
 func TestFairness(t *testing.T) {
 	t.Parallel()
 	key := func(name string, tools ...string) mcpserver.Static {
@@ -259,7 +258,7 @@ func TestFairness(t *testing.T) {
 	})
 }
 
-// asking has the form ask for one value.
+// asking makes the form ask for one value.
 func asking(message, name, schema string) func(o *reference.Options) {
 	return func(o *reference.Options) {
 		o.Policy.Form = func(params map[string]any) {
@@ -269,7 +268,7 @@ func asking(message, name, schema string) func(o *reference.Options) {
 	}
 }
 
-// byResourceServer tells one client about tokens, which nobody signs in with.
+// byResourceServer lets only one client introspect tokens; no user signs in with it.
 func byResourceServer(o *reference.Options) { o.Behaviour.Introspector = "machine-with-secret" }
 
 // introspecting declares that client.
@@ -279,15 +278,15 @@ func introspecting(c *suites.Config) {
 	}
 }
 
-// afterwards asks users about a client when they come back from another provider, where they only signed in.
+// afterwards asks users for consent after they come back from another provider, where they only sign in.
 func afterwards(o *reference.Options) {
 	o.Proxy, o.Behaviour.Lacks = true, []idp.Defence{idp.ConsentBeforeUpstream}
 }
 
-// byUserinfo knows users by what the provider's userinfo endpoint says of them.
+// byUserinfo identifies users by the provider's userinfo endpoint.
 func byUserinfo(o *reference.Options) { o.Proxy, o.ByUserinfo = true, true }
 
-// unused gives an upstream to which the target sends nobody.
+// unused declares an upstream that the target does not use.
 func unused(c *suites.Config) {
 	u, err := idp.New("http://unused.example", idp.Ideal())
 	if err != nil {
@@ -296,8 +295,8 @@ func unused(c *suites.Config) {
 	c.Upstream = u
 }
 
-// What mcpauth runs itself is not judged: with fake_idp the requirements on the authorization server do not apply, unless the target
-// names one of its own.
+// Servers run by mcpauth are not judged: with fake_idp the requirements for the authorization server do not apply, unless the target names
+// its own.
 func TestTheFakeIssuerIsNotJudged(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -16,7 +16,7 @@ import (
 	"github.com/mcpauth/conformance/suites"
 )
 
-// opaque has access tokens of which nobody is told anything: no claims, and no introspection.
+// opaque issues access tokens that cannot be read: they have no claims, and introspection is not available.
 func opaque(o *reference.Options) {
 	o.Behaviour.Opaque = "at_"
 	o.Behaviour.Metadata = func(_ string, d map[string]any) { delete(d, "introspection_endpoint") }
@@ -26,7 +26,7 @@ func sideDoor(o *reference.Options)     { o.Behaviour.Lacks = []idp.Defence{idp.
 func keepsTokens(o *reference.Options)  { o.Behaviour.Lacks = []idp.Defence{idp.RefreshExpires} }
 func widensOpaque(o *reference.Options) { opaque(o); o.Behaviour.Lacks = []idp.Defence{idp.NoWidening} }
 
-// malformedIsBadRequest answers a field that holds no token of the grammar with HTTP 400 (RFC 6750 section 3.1).
+// malformedIsBadRequest answers a field that does not match the grammar of a token with HTTP 400 (RFC 6750 section 3.1).
 func malformedIsBadRequest(o *reference.Options) {
 	opaque(o)
 	field := regexp.MustCompile(`(?i)^Bearer +[A-Za-z0-9._~+/-]+=*$`)
@@ -42,10 +42,10 @@ func malformedIsBadRequest(o *reference.Options) {
 	}
 }
 
-// confidentialRefresh has public clients sign in again.
+// confidentialRefresh issues no refresh tokens to public clients.
 func confidentialRefresh(b *idp.Behaviour) { b.NoPublicRefresh = true }
 
-// confidentialRevocation has clients without a secret neither refresh nor revoke.
+// confidentialRevocation lets clients without a secret neither refresh nor revoke.
 func confidentialRevocation(b *idp.Behaviour) {
 	confidentialRefresh(b)
 	b.Wrap = func(next http.Handler) http.Handler {
@@ -64,7 +64,7 @@ func confidentialRevocation(b *idp.Behaviour) {
 	}
 }
 
-// formsOnly has userinfo accept no POST of another media type than that of forms, in which the token may be (RFC 6750 section 2.2).
+// formsOnly makes userinfo accept POST only with a form, which may contain the token (RFC 6750 section 2.2).
 func formsOnly(b *idp.Behaviour) {
 	b.Wrap = func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -78,7 +78,7 @@ func formsOnly(b *idp.Behaviour) {
 	}
 }
 
-// forbids has userinfo refuse with HTTP 403.
+// forbids makes userinfo refuse with HTTP 403.
 func forbids(b *idp.Behaviour) {
 	b.Wrap = func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -95,7 +95,7 @@ func forbids(b *idp.Behaviour) {
 	}
 }
 
-// encrypts has userinfo answer with claims that only the client's key opens (OpenID Connect Core section 5.3.2).
+// encrypts makes userinfo answer with claims that only the client's key decrypts (OpenID Connect Core section 5.3.2).
 func encrypts(b *idp.Behaviour) {
 	b.Wrap = func(next http.Handler) http.Handler {
 		return answer.Changed(next, "/userinfo", func(_ *http.Request, a *answer.Answer) {
@@ -108,7 +108,7 @@ func encrypts(b *idp.Behaviour) {
 	}
 }
 
-// silent has opaque access tokens, and says their scope nowhere.
+// silent issues opaque access tokens, and does not state their scope.
 func silent(o *reference.Options) {
 	opaque(o)
 	o.Behaviour.Response = func(endpoint string, members map[string]any) {
@@ -118,7 +118,7 @@ func silent(o *reference.Options) {
 	}
 }
 
-// Token endpoints that are right in another way than the reference, or of which less can be seen: what one check makes of each.
+// One check judges each token endpoint that is right and differs from the reference, or shows less.
 func TestFairnessOfTokens(t *testing.T) {
 	t.Parallel()
 	expectFairness(t, map[string]fairness{

@@ -23,7 +23,7 @@ func targetFile(t *testing.T, text string) string {
 	return path
 }
 
-// The file's URL is tested, and the servers that it declares run until the test ends.
+// FromFile tests the file's URL. The servers that the file declares run until the test ends.
 func TestFromFile(t *testing.T) {
 	r := against.Start(t, reference.Ideal())
 	path := targetFile(t, "version: 1\ntarget:\n  url: "+r.URL+"\nintrospection: {listen: \"127.0.0.1:0\"}\n")
@@ -63,7 +63,7 @@ func TestFromFileWithAMistake(t *testing.T) {
 	}
 }
 
-// fatal is a test that a mistake may end.
+// fatal is a test that an error may end.
 type fatal struct {
 	testing.TB
 	said string

@@ -40,7 +40,7 @@ func (s *preparation) identify(ctx context.Context, u *url.URL) error {
 	return nil
 }
 
-// identityOf is what a target says about itself.
+// identityOf returns what a target says about itself.
 func identityOf(sv *survey.Survey, u *url.URL) *reports.Identity {
 	id := &reports.Identity{Origin: document.Origin(u)}
 	if d := sv.Resource(); d != nil {

@@ -39,7 +39,7 @@ func packages(t *testing.T) []listedPackage {
 	}
 }
 
-// layer is the part of the project that a package belongs to.
+// layer returns the part of the project to which a package belongs.
 func layer(pkg string) string {
 	rel := strings.TrimPrefix(pkg, module)
 	switch {
@@ -76,12 +76,12 @@ func TestWhoMayImportWhom(t *testing.T) {
 		"cmd":      {"suites", "target", "reports", "fakes", "lab", "fixtures"},
 		"tests":    {"suites", "target", "reports", "fakes", "lab", "fixtures"},
 	}
-	outside := map[string][]string{ // libraries and the layers that may use them
+	outside := map[string][]string{ // libraries, and the layers that may use them
 		"github.com/onsi/ginkgo/v2":        {"suites", "internal"},
 		"github.com/onsi/gomega":           {"internal"},
 		"github.com/spf13/cobra":           {"cmd"},
 		"github.com/stretchr/testify":      {"tests"},
-		"github.com/santhosh-tekuri":       {"reports"}, // judges reports that are read
+		"github.com/santhosh-tekuri":       {"reports"}, // validates JSON reports that are read
 		"net/http":                         {"internal", "fakes", "lab", "cmd", "tests"},
 		"go.yaml.in/yaml/v3":               {"fixtures", "target", "cmd", "reports"}, // reports: PRODUCT.yaml of a certificate
 		"github.com/go-rod/rod":            {"internal"},
@@ -105,8 +105,8 @@ func TestWhoMayImportWhom(t *testing.T) {
 	}
 }
 
-// What depends on randomness uses the package seeded: otherwise a seed would not make a run repeat. Others may use the system's
-// randomness to sign, and to make certificates that no report shows.
+// Randomness that affects a run comes from the package seeded, so that a seed makes the run repeatable. Other packages may use the system's
+// randomness for signatures, and for certificates that no report shows.
 func TestRandomnessIsSeeded(t *testing.T) {
 	signs := []string{"fixtures/seeded", "suites/internal/mint", "suites/internal/check", "suites/internal/documents", "suites/internal/wire",
 		"fakes/idp", "fakes/kits", "fakes/reference"}
@@ -133,7 +133,7 @@ func TestLinkedModulesAreFew(t *testing.T) {
 	assert.LessOrEqual(t, len(modules), 30)
 }
 
-// Everything that is linked may be: its licence is one of those that ask for no more than to be named.
+// The licence of every linked module demands attribution only.
 func TestLicencesOfLinkedModules(t *testing.T) {
 	t.Parallel()
 	out, err := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{.Path}}\t{{.Dir}}{{end}}", module+"cmd/mcpauth").Output()

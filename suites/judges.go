@@ -46,7 +46,7 @@ var judges = sync.OnceValue(func() map[string]string {
 	return out
 })
 
-// sameJudges reports that this build judges a result by the code that judged it first.
+// sameJudges reports whether this build judges a result by the code that judged it first.
 func sameJudges(run *reports.Run, r *reports.Result) bool {
 	ours := judges()
 	same := func(area string) bool { return run.Judges[area] == ours[area] }

@@ -41,7 +41,7 @@ func (s *preparation) mayAct(ctx context.Context, address string) string {
 		"--i-am-authorized", origin(address))
 }
 
-// maySignIn is mayAct for a page that asks for a secret, and tells the user where the secret goes before it does.
+// maySignIn returns mayAct for a page that asks for a secret, and tells the user where the secret goes before it does.
 func (s *preparation) maySignIn(ctx context.Context, address string) string {
 	why := s.mayAct(ctx, address)
 	if why == "" {
@@ -77,7 +77,7 @@ func (s *preparation) mayStrain(ctx context.Context) func(address string) bool {
 	}
 }
 
-// origin is that of a URL, or the text as it is.
+// origin returns that of a URL, or the text as it is.
 func origin(address string) string {
 	u, err := document.ParseURL(address)
 	if err != nil {

@@ -10,11 +10,11 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/wire"
 )
 
-// What a run may do is decided for each host that it contacts, whatever network the target is in.
+// The permission for a run is decided for each host that it contacts, whatever the target's network.
 func TestLeaveIsForEachHost(t *testing.T) {
 	names := map[string]string{"here.example": "127.0.0.1", "office.example": "10.1.2.3", "public.example": "8.8.8.8"}
 	for _, c := range []struct {
-		intrusive  string // by the user: empty says nothing
+		intrusive  string // by the user; empty: not given
 		authorized bool
 		strain     []bool // here, office, public
 		act        []bool

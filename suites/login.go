@@ -86,7 +86,7 @@ func (s *preparation) sayWhereUsersSignIn(sv *survey.Survey, server oauth.Server
 	}
 }
 
-// mayRegister reports that clients may be registered: where the user says so, or by default on loopback and for who signs in.
+// mayRegister reports whether clients may be registered: where the user says so, or by default on loopback and for who signs in.
 func (s *preparation) mayRegister(ctx context.Context, server oauth.Server) bool {
 	if s.cfg.Register != nil {
 		return *s.cfg.Register
@@ -94,7 +94,7 @@ func (s *preparation) mayRegister(ctx context.Context, server oauth.Server) bool
 	return s.client.Reach(ctx, server.Token) == wire.Loopback || len(s.cfg.Users) > 0 || s.cfg.Driver == "manual"
 }
 
-// sessionInput is what the user gave for acting as clients and users.
+// sessionInput returns what the user gave for acting as clients and users.
 func (s *preparation) sessionInput(ctx context.Context, sv *survey.Survey, server oauth.Server, register bool) session.Input {
 	in := session.Input{Register: register, InTurn: s.cfg.Seed != nil, Scopes: s.cfg.Scopes, Resource: sv.Endpoint, Callback: callback,
 		Name: s.client.Name()}
@@ -134,7 +134,7 @@ func (s *preparation) addClients(in *session.Input, server oauth.Server) {
 	}
 }
 
-// firstToken is what the first login brought; empty if it brought none.
+// firstToken returns what the first login brought; empty if it brought none.
 func (s *preparation) firstToken(ctx context.Context, sv *survey.Survey) (token string) {
 	switch {
 	case s.cfg.Token != "" && s.cfg.Driver == "manual":
@@ -159,7 +159,7 @@ func (s *preparation) firstToken(ctx context.Context, sv *survey.Survey) (token 
 	return token
 }
 
-// asksForLogin reports that the user wants somebody to sign in.
+// asksForLogin reports whether the user wants somebody to sign in.
 func (c *Config) asksForLogin() bool { return len(c.Users) > 0 || c.Driver == "manual" }
 
 // notWorking says what the user gave or asked for that did not work. Ask when all checks are done.
@@ -185,7 +185,7 @@ func (s *preparation) notWorking() []string {
 	return out
 }
 
-// authorizationServer is the one with an issuer identifier, or where that is empty the first, of those whose metadata
+// authorizationServer returns the one with an issuer identifier, or where that is empty the first, of those whose metadata
 // name the endpoints of the code flow. One whose endpoints may be used goes first.
 func (c *Config) authorizationServer(sv *survey.Survey, issuer string) (server oauth.Server, ok bool) {
 	for _, one := range c.usable(sv) {
@@ -202,7 +202,7 @@ func (c *Config) authorizationServer(sv *survey.Survey, issuer string) (server o
 	return server, ok
 }
 
-// usable are the authorization servers whose metadata name the endpoints of the code flow. Metadata count only from the
+// usable returns the authorization servers whose metadata name the endpoints of the code flow. Metadata count only from the
 // places that RFC 8414 section 3 and OpenID Connect Discovery section 4 derive from the issuer, and an endpoint on another
 // origin than the issuer's only if the user trusts it.
 func (c *Config) usable(sv *survey.Survey) []oauth.Server {
@@ -227,7 +227,7 @@ func (c *Config) usable(sv *survey.Survey) []oauth.Server {
 	return out
 }
 
-// trusts reports that an endpoint has the origin of its issuer, or that the user named it or its origin.
+// trusts reports whether an endpoint has the origin of its issuer, or that the user named it or its origin.
 func (c *Config) trusts(issuer, endpoint string) bool {
 	at := origin(endpoint)
 	return at == origin(issuer) || slices.Contains(c.TrustEndpoints, endpoint) || slices.ContainsFunc(c.TrustEndpoints, func(t string) bool {
@@ -328,7 +328,7 @@ func (s *preparation) say(notice string) {
 	}
 }
 
-// driver is what signs in where plain forms will not do.
+// driver returns what signs in where plain forms will not do.
 func (s *preparation) driver() login.Driver {
 	if s.cfg.Driver == "form" || s.cfg.Driver == "manual" || len(s.cfg.Users) == 0 {
 		return nil

@@ -17,12 +17,11 @@ func TestMain(m *testing.M) { os.Exit(against.Main(m)) }
 var ideal struct {
 	once sync.Once
 	run  *reports.Run
-	left []string // what it leaves out
+	left []string // the checks that it leaves out
 	*traffic
 }
 
-// idealRun is a whole run against the reference by somebody to whom everything is open. Tests that look at one share it: do not
-// change it.
+// idealRun returns a whole run against the reference with everything configured. Tests share it: do not change it.
 func idealRun(t *testing.T) *reports.Run {
 	t.Helper()
 	ideal.once.Do(func() {

@@ -14,7 +14,7 @@ import (
 	"github.com/mcpauth/conformance/suites/tests/against"
 )
 
-// A server may hold no more than so many sessions: a run ends each that it opens.
+// A run ends each session that it opens: a server may limit the number of sessions.
 func TestARunEndsItsSessions(t *testing.T) {
 	t.Parallel()
 	open := &openSessions{ids: map[string]bool{}}
@@ -26,7 +26,7 @@ func TestARunEndsItsSessions(t *testing.T) {
 	assert.Empty(t, open.ids)
 }
 
-// openSessions are those that a server has opened and nobody has ended.
+// openSessions are the sessions that a server has opened and that have not ended.
 type openSessions struct {
 	sync.Mutex
 	ids    map[string]bool
@@ -53,7 +53,7 @@ func (o *openSessions) count(r *http.Request, answer http.Header, status int) {
 	}
 }
 
-// answered tells of the status of an answer.
+// answered reports the status of an answer.
 type answered struct {
 	http.ResponseWriter
 	tell func(status int)
@@ -64,5 +64,5 @@ func (a *answered) WriteHeader(status int) {
 	a.ResponseWriter.WriteHeader(status)
 }
 
-// Unwrap lets streams be flushed.
+// Unwrap gives access to the Flusher.
 func (a *answered) Unwrap() http.ResponseWriter { return a.ResponseWriter }

@@ -1,6 +1,6 @@
 package suites
 
-// passiveBut is the endpoint that gets more than reads in a passive run; empty in others.
+// passiveBut returns the endpoint that gets more than reads in a passive run; empty in others.
 func (c *Config) passiveBut() string {
 	if !c.Passive {
 		return ""

@@ -16,8 +16,8 @@ import (
 	"github.com/mcpauth/conformance/suites/tests/against"
 )
 
-// A passive run sends nothing but reads, except to the MCP endpoint, and no token there but one that is worth nothing. The same
-// checks without the word do more.
+// A passive run sends only reads, except to the MCP endpoint, and no token there but a worthless one. The same checks do more in other
+// runs.
 func TestPassiveRunsOnlyRead(t *testing.T) {
 	var mu sync.Mutex
 	var wrote []string

@@ -106,7 +106,7 @@ func (s *preparation) limit(ctx context.Context) context.Context {
 	return s.within(cmp.Or(s.cfg.Timeout, ordinaryTime))
 }
 
-// within is the run with a limit of its time, from now on.
+// within returns the run with a limit of its time, from now on.
 func (s *preparation) within(limit time.Duration) context.Context {
 	with := context.WithTimeout
 	if s.cfg.Shared != nil {
@@ -216,12 +216,12 @@ func (c *Config) newClient(u *url.URL, secrets *reports.Secrets, limits wire.Lim
 	})
 }
 
-// neutral reports that requests come under a User-Agent that does not name this tool: then nothing else names it either.
+// neutral reports whether requests come under a User-Agent that does not name this tool: then nothing else names it either.
 func (c *Config) neutral() bool {
 	return c.UserAgent != "" && !strings.Contains(c.UserAgent, "mcpauth")
 }
 
-// secrets are those that the configuration holds.
+// secrets returns those that the configuration holds.
 func (c *Config) secrets() *reports.Secrets {
 	secrets := &reports.Secrets{}
 	secrets.AddQuery(c.URL)
@@ -279,7 +279,7 @@ func (s *preparation) rejected(sv *survey.Survey) string {
 	return sv.TokenRejected(time.Now())
 }
 
-// ownToken is an ordinary one, as good as one that was given: by the issuer that the target trusts, or under the secret that
+// ownToken returns an ordinary one, as good as one that was given: by the issuer that the target trusts, or under the secret that
 // it shares. Empty without either.
 func (c *Config) ownToken() string {
 	var scopes []string
@@ -312,14 +312,14 @@ func (c *Config) ownToken() string {
 	return ""
 }
 
-// saying is a token of which the service says this.
+// saying returns a token of which the service says this.
 func saying(service *Introspection, body string) string {
 	token := service.server.Token()
 	token.Say(introspector.Answer{Body: body})
 	return token.Value
 }
 
-// sharedSecretToken is an ordinary token, for an hour.
+// sharedSecretToken returns an ordinary token, for an hour.
 func sharedSecretToken(s target.SharedSecret, scopes []string) string {
 	now := time.Now().Unix()
 	claims := mint.Claims{"sub": "alice", "client_id": "client-1", "iss": s.Issuer, "aud": s.Audience, "iat": now, "exp": now + 3600,
@@ -333,7 +333,7 @@ func sharedSecretToken(s target.SharedSecret, scopes []string) string {
 // keyCache is a little longer than key sets are commonly kept before they are fetched again.
 const keyCache = 35 * time.Second
 
-// makeWorld is what the checks share.
+// makeWorld returns what the checks share.
 func (s *preparation) makeWorld(sv *survey.Survey, secrets *reports.Secrets, intrusive func(string) bool) *check.World {
 	cfg := &s.cfg
 	w := &check.World{
@@ -454,7 +454,7 @@ func (s *preparation) finish(ctx context.Context) reports.Redacted {
 	return s.close(ctx)
 }
 
-// endedEarly reports that a check gave this reason because the run ended while it was under way.
+// endedEarly reports whether a check gave this reason because the run ended while it was under way.
 func endedEarly(reason string) bool {
 	return strings.Contains(reason, "the time for this check is over") || strings.Contains(reason, "the time for this run is over") ||
 		strings.Contains(reason, context.Canceled.Error()) ||

@@ -15,8 +15,8 @@ import (
 	"github.com/mcpauth/conformance/suites/tests/against"
 )
 
-// An MCP server that is right about an issuer's tokens, before authorization servers in the style of real ones, has the
-// verdicts in the golden files. MCPAUTH_GOLDEN=write writes them again.
+// An MCP server that accepts an issuer's tokens correctly, behind authorization servers in the style of real ones, has the verdicts in the
+// golden files. MCPAUTH_GOLDEN=write writes them again.
 func TestPresets(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
@@ -51,9 +51,9 @@ func TestPresets(t *testing.T) {
 				cfg.Issuer = nil // its JWTs are not access tokens
 			}
 			if cfg.BrowserNoSandbox = true; scripts {
-				cfg.Patience = 300 * time.Millisecond // beyond the lock of an account
+				cfg.Patience = 300 * time.Millisecond // longer than the lock of an account
 			}
-			// Their verdicts depend on how fast the machine is; the flaws of limits and of expiry hold them elsewhere.
+			// Their verdicts depend on the speed of the machine; the flaws of limits and of expiry test them.
 			cfg.Skip = append(cfg.Skip, "AS-RATE-TOKEN-429", "RS-RATE-BELOW-LIMIT", "RS-SESSION-EXPIRY-MIDWAY")
 			run, err := against.Evaluate(t, cfg)
 			require.NoError(t, err)

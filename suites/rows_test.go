@@ -15,11 +15,11 @@ import (
 	"github.com/mcpauth/conformance/suites/tests/against"
 )
 
-// leastWithRows is how many checks name what they try, at least. It only goes up.
+// leastWithRows is the minimum number of checks that name their rows. It only goes up.
 const leastWithRows = 260
 
-// What explain says is tried is what the checks try: their rows, in a run against the reference server, are those that
-// fixtures/requirements/rows names. "make rows" writes these files.
+// The rows that explain shows are those that the checks report in a run against the reference server. They are in
+// fixtures/requirements/rows, and "make rows" writes them.
 func TestTheCatalogueNamesWhatIsTried(t *testing.T) {
 	t.Parallel()
 	run := idealRun(t)
@@ -43,7 +43,7 @@ func TestTheCatalogueNamesWhatIsTried(t *testing.T) {
 	assert.GreaterOrEqual(t, total, leastWithRows)
 }
 
-// compareRows compares the rows that the checks of an area reported with those in its file, or writes the file.
+// compareRows compares the rows that the checks of an area report with those in its file, or writes the file.
 func compareRows(t *testing.T, area string, tried map[string][]string) {
 	file := filepath.Join("..", "fixtures", "requirements", "rows", area+".txt")
 	if os.Getenv("MCPAUTH_GOLDEN") == "write" {

@@ -24,10 +24,10 @@ func ServeDocuments(listen, publicURL string) (*Documents, error) {
 	return &Documents{s}, nil
 }
 
-// CA is the certificate authority that the authorization server has to trust, in PEM.
+// CA returns the certificate authority that the authorization server has to trust, in PEM.
 func (d *Documents) CA() []byte { return d.server.CA() }
 
-// Host is the host and port of the documents' URLs.
+// Host returns the host and port of the documents' URLs.
 func (d *Documents) Host() string { return d.server.Host() }
 
 // Close stops serving.
@@ -56,7 +56,7 @@ func ServeVerification(listen, path string) (*Introspection, error) {
 	return &Introspection{s}, nil
 }
 
-// URL is the address that the target has to send its questions to.
+// URL returns the address that the target has to send its questions to.
 func (i *Introspection) URL() string { return i.server.URL() }
 
 // Close stops answering.
@@ -76,7 +76,7 @@ func ServeRebinding(listen, zone string, public, private netip.Addr, port string
 	return &Rebinding{s}, nil
 }
 
-// Address is the address of the name server, as "host:port".
+// Address returns the address of the name server, as "host:port".
 func (r *Rebinding) Address() string { return r.server.Address() }
 
 // Close stops answering.
@@ -94,7 +94,7 @@ func ServeAPI(listen string) (*API, error) {
 	return &API{s}, nil
 }
 
-// URL is the URL of a path of the API.
+// URL returns the URL of a path of the API.
 func (a *API) URL(path string) string { return a.server.URL(path) }
 
 // Close stops answering.

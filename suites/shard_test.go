@@ -15,7 +15,7 @@ import (
 	"github.com/mcpauth/conformance/suites/tests/against"
 )
 
-// The shards of a run, put together, say what the whole run says.
+// The merged shards of a run equal the whole run.
 func TestShardsMakeTheWholeRun(t *testing.T) {
 	t.Parallel()
 	o := reference.Ideal()

@@ -15,13 +15,13 @@ import (
 	"github.com/mcpauth/conformance/suites/target"
 )
 
-// seen is held by the configuration of a run. It is too large to share its memory with other values.
+// seen is held by the configuration of a run. It is large enough to be allocated alone.
 type seen struct {
 	results atomic.Int64
 	_       [64]byte
 }
 
-// Nothing of a run is kept when it has ended, though it shared its limits with others: neither its configuration nor its exchanges.
+// A run that shares its limits with others is freed after its end, with its configuration and its exchanges.
 func TestRunsThatShareLimitsAreForgotten(t *testing.T) {
 	r, err := reference.Start(reference.Ideal())
 	require.NoError(t, err)

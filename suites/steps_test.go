@@ -25,7 +25,7 @@ import (
 	"github.com/mcpauth/conformance/suites/tests/against"
 )
 
-// What a procedure promises to send is known by its technical words: they are sent as they are written.
+// The technical words of a procedure show what it promises to send: they appear literally in requests.
 var (
 	numbered  = regexp.MustCompile(`^\d+\. `)
 	ids       = regexp.MustCompile(`\b(RS|AS)-[A-Z0-9]+(-[A-Z0-9]+)+\b`)
@@ -47,7 +47,7 @@ var (
 	jwt      = regexp.MustCompile(`[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){2,4}`)
 )
 
-// operations are what steps say in words, and what is sent then.
+// operations are the words in steps for requests, with what those requests contain.
 var operations = []struct {
 	says *regexp.Regexp
 	sent string
@@ -67,14 +67,14 @@ var operations = []struct {
 // promise is a technical word of a numbered step.
 type promise struct {
 	word string
-	at   string // for the name of an endpoint, where that is
-	read bool   // the part of the step reads something: what it names may be in an answer
+	at   string // the path of the endpoint with this name
+	read bool   // this part of the step reads an answer, which may contain the word
 }
 
-// options are words of the target file, by which steps say what they need: no promise. A test holds that they are such.
+// options are words of the target file that steps use for their conditions; they are not promises. A test checks them.
 var options = []string{"address_block", "fake_idp", "grants_page", "other_resource"}
 
-// promises are the technical words of the numbered steps of a procedure.
+// promises returns the technical words of the numbered steps of a procedure.
 func promises(procedure []string) (out []promise) {
 	for _, step := range procedure {
 		if !numbered.MatchString(step) {
@@ -97,15 +97,15 @@ func promises(procedure []string) (out []promise) {
 	return out
 }
 
-// traffic is what each check sent and got, of its promises.
+// traffic records which promises of each check were sent and received.
 type traffic struct {
 	mu             sync.Mutex
 	wanted         map[string][]promise
 	sent, answered map[string]map[string]bool // id -> word
-	ran, left      map[string]bool            // what was judged, and what was not decided: that may have ended before it sent all
+	ran, left      map[string]bool            // judged checks, and undecided ones, which may have ended before they sent everything
 }
 
-// newTraffic wants all promises of the catalogue.
+// newTraffic expects all promises of the catalogue.
 func newTraffic() *traffic {
 	x := noTraffic()
 	for _, r := range requirements.All() {
@@ -123,7 +123,7 @@ func (x *traffic) want(id string, all []promise) {
 	x.wanted[id], x.sent[id], x.answered[id] = all, map[string]bool{}, map[string]bool{}
 }
 
-// at tells where the endpoints are that steps call by their names.
+// at adds the addresses of the endpoints that steps name.
 func (x *traffic) at(metadata map[string]any) {
 	for id := range x.wanted {
 		for i, p := range x.wanted[id] {
@@ -135,7 +135,7 @@ func (x *traffic) at(metadata map[string]any) {
 	}
 }
 
-// note marks the promised words of a check that a text has.
+// note marks the promised words of a check that a text contains.
 func (x *traffic) note(in map[string]map[string]bool, id, text string) {
 	text = strings.ToLower(text)
 	x.mu.Lock()
@@ -147,10 +147,10 @@ func (x *traffic) note(in map[string]map[string]bool, id, text string) {
 	}
 }
 
-// mostOfBody bounds how much of a body is looked at.
+// mostOfBody bounds the part of a body that is searched.
 const mostOfBody = 64 << 10
 
-// through is a handler that looks at every request, whose User-Agent names the check.
+// through returns a handler that records every request; its User-Agent names the check.
 func (x *traffic) through(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id, body := ids.FindString(r.UserAgent()), &bytes.Buffer{}
@@ -165,7 +165,7 @@ func (x *traffic) through(h http.Handler) http.Handler {
 	})
 }
 
-// bounded keeps the beginning of what is written.
+// bounded keeps the beginning of the written text.
 type bounded struct{ to *bytes.Buffer }
 
 func (b *bounded) Write(p []byte) (int, error) {
@@ -173,7 +173,7 @@ func (b *bounded) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// spelled is a request as it is written, with the forms and tokens in it decoded.
+// spelled returns a request as sent, and with its forms and tokens decoded.
 func spelled(parts ...string) string {
 	text := strings.NewReplacer(`\u0026`, "&", `\u003c`, "<", `\u003e`, ">").Replace(strings.Join(parts, "\n"))
 	out := []string{text}
@@ -192,7 +192,7 @@ func spelled(parts ...string) string {
 	return strings.Join(out, "\n")
 }
 
-// add looks at what the results of a run rest on: also at what other checks or the survey sent for them.
+// add records the exchanges on which the results of a run rest, also those that other checks or the survey sent.
 func (x *traffic) add(run *reports.Run) {
 	exchanges := map[int]*reports.Exchange{}
 	for i := range run.Exchanges {
@@ -216,8 +216,8 @@ func (x *traffic) add(run *reports.Run) {
 	}
 }
 
-// broken are the promises of checks that ran, and that nothing kept, by id and word. What a step reads need not be in an answer: it
-// is in the code of the check, which looks for it.
+// broken returns the promises that a check broke, by id and word. A word that a step reads need not be in an answer if the code of the
+// check looks for it.
 func (x *traffic) broken(c *code) (out []string) {
 	for id, all := range x.wanted {
 		for _, p := range all {
@@ -231,11 +231,11 @@ func (x *traffic) broken(c *code) (out []string) {
 	return out
 }
 
-// unsent is the file of what procedures name, and what is not seen in runs of the reference: the reason, and below it ids and words.
+// unsent lists the words of procedures that runs of the reference do not show, below the reasons.
 const unsent = "testdata/unsent.txt"
 
-// What a procedure promises to send is sent: its technical words are in what its check sends in runs of the reference, or, where the
-// step reads, in what it gets. What these runs cannot show is in a file, with the reason.
+// A procedure sends what it promises: its technical words are in the requests of its check in runs of the reference, or, where the step
+// reads, in the answers. A file lists the words that these runs cannot show, with the reason.
 func TestWhatProceduresPromiseIsSent(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
@@ -260,7 +260,7 @@ func TestWhatProceduresPromiseIsSent(t *testing.T) {
 	assert.LessOrEqual(t, len(known), mostUnsent, "lines of %s", unsent)
 }
 
-// mostUnsent is how many lines the file has, at most. It only goes down.
+// mostUnsent is the maximum number of lines in the file. It only goes down.
 const mostUnsent = 116
 
 func readUnsent(t *testing.T) (known []string) {
@@ -274,7 +274,7 @@ func readUnsent(t *testing.T) (known []string) {
 	return known
 }
 
-// theTraffic is that of the ideal run, and of runs with a proxy, over https and with a base scope, of what only they have.
+// theTraffic returns the traffic of the ideal run, and of runs with a proxy, over https and with a base scope for what the ideal run lacks.
 func theTraffic(t *testing.T) *traffic {
 	idealRun(t)
 	x := ideal.traffic
@@ -318,7 +318,7 @@ func TestOptionsAreOfTheTargetFile(t *testing.T) {
 	}
 }
 
-// metadataOf is the metadata of the reference's authorization server.
+// metadataOf returns the metadata of the reference's authorization server.
 func metadataOf(t *testing.T, r *reference.Reference) (metadata map[string]any) {
 	t.Helper()
 	answer, err := http.Get(r.IDP.Issuer + "/.well-known/oauth-authorization-server")
@@ -329,7 +329,7 @@ func metadataOf(t *testing.T, r *reference.Reference) (metadata map[string]any) 
 	return metadata
 }
 
-// mostWordless is how many numbered steps neither name anything technical nor have rows that are compared. It only goes down.
+// mostWordless is the maximum number of numbered steps with neither a technical word nor compared rows. It only goes down.
 const mostWordless = 12
 
 func TestStepsSayWhatIsSent(t *testing.T) {
@@ -344,11 +344,11 @@ func TestStepsSayWhatIsSent(t *testing.T) {
 	assert.LessOrEqual(t, len(wordless), mostWordless, strings.Join(wordless, "\n"))
 }
 
-// What passes shows it: a result rests on exchanges, but for these.
+// A passed result rests on exchanges, with these exceptions.
 func TestWhatPassesRestsOnExchanges(t *testing.T) {
 	t.Parallel()
 	without := []string{
-		"RS-STATIC-ENTROPY",       // looks at the credential itself
+		"RS-STATIC-ENTROPY",       // judges the credential itself
 		"RS-TRANSPORT-LOCAL-BIND", // no connection opens
 	}
 	for _, r := range idealRun(t).Results {

@@ -86,22 +86,22 @@ func TestReferencePassesEverything(t *testing.T) {
 			vary(&o)
 			cfg := against.SigningIn(against.Start(t, o))
 			if o.Host != "" {
-				cfg.Documents = nil // a server on the internet rightly fetches nothing from this machine
+				cfg.Documents = nil // a server on the internet must not fetch from this machine
 			}
 			if strings.Contains(name, "path") { // a 2025-03-26 server has no issuer with a path
 				cfg.Revisions = []string{"2025-06-18", "2025-11-25", "2026-07-28"}
 			}
-			if name != "bundled" && name != "apart" { // what waits, and does not depend on where the servers stand
+			if name != "bundled" && name != "apart" { // these wait, and do not depend on where the servers are
 				cfg.Skip = append(cfg.Skip, "RS-RATE-*", "AS-CIMD-SIZE-AND-TIME", "RS-TOKEN-KEY-*", "RS-TOKEN-JWKS-*", "RS-SESSION-EXPIRY-MIDWAY")
 			}
-			if o.Proxy { // it knows no users of its own, by whom it could tell strangers
+			if o.Proxy { // it has no users of its own
 				cfg.Skip = append(cfg.Skip, "AS-CIMD-FETCH-ABUSE", "AS-CONSENT-REVOCABLE")
-				if o.Behaviour.Consent == "once" { // it asks no user again, who has approved the client: a warning, rightly
+				if o.Behaviour.Consent == "once" { // it does not ask again about an approved client, which is a warning
 					cfg.Skip = append(cfg.Skip, "AS-CONSENT-NO-SILENT-REPEAT")
 				}
 			}
 			var run *reports.Run
-			if name == "bundled" { // at which others look too
+			if name == "bundled" { // other tests use this run too
 				run = idealRun(t)
 			} else {
 				run = against.Run(t, against.Brief(cfg))
@@ -121,8 +121,8 @@ func TestReferencePassesEverything(t *testing.T) {
 	}
 }
 
-// A server without registration is signed in at with a client ID metadata document; what takes a secret is out
-// of reach then, and said to be.
+// mcpauth signs in at a server without registration with a client ID metadata document. Requirements that need a secret are then not
+// tested, and the report says so.
 func TestDocumentsInPlaceOfRegistration(t *testing.T) {
 	whole.Only(t)
 	t.Parallel()
@@ -170,7 +170,7 @@ func TestWithoutATokenNothingIsAccusedAndNothingIsClaimed(t *testing.T) {
 	}
 }
 
-// What the user declares may be little: no check fails over that.
+// No check fails because the user declares little.
 func TestScantDeclarations(t *testing.T) {
 	t.Parallel()
 	sampled := whole.Sample(t, "nothing but the login")
@@ -204,7 +204,7 @@ func TestScantDeclarations(t *testing.T) {
 			cfg := against.SigningIn(against.Start(t, reference.Ideal()))
 			scant(&cfg)
 			if !slices.ContainsFunc(cfg.Tools, func(tool suites.Tool) bool { return tool.Name == "write_diary" }) {
-				cfg.Objects = nil // which it changes
+				cfg.Objects = nil // the run changes them
 			}
 			cfg.Skip = []string{"AS-CIMD-SIZE-AND-TIME", "RS-RATE-*", "RS-ABUSE-DECOMPRESSION", "RS-ABUSE-BODY-LIMIT", "RS-TOKEN-KEY-*",
 				"RS-TOKEN-JWKS-*", "RS-SESSION-EXPIRY-MIDWAY"}
@@ -220,7 +220,7 @@ func TestScantDeclarations(t *testing.T) {
 	}
 }
 
-// One process may run one target several times in turn, and it always says the same.
+// One process may run one target several times in turn, with the same verdicts.
 func TestRunsAgree(t *testing.T) {
 	t.Parallel()
 	verdicts := func(run *reports.Run) map[string]reports.Verdict {
@@ -338,7 +338,7 @@ func BenchmarkScanWithoutToken(b *testing.B) {
 	}
 }
 
-// A server that is far away is neither strained nor registered at, unless the user says so.
+// A remote server with a long round trip, which the run neither loads nor registers clients at.
 func BenchmarkScanWithRoundTripOf50ms(b *testing.B) {
 	no := false
 	o := reference.Ideal()
@@ -355,7 +355,7 @@ func BenchmarkScanWithRoundTripOf50ms(b *testing.B) {
 	}
 }
 
-// An issuer may sign by other algorithms than RSA: the reference is right about those too.
+// An issuer may sign with other algorithms than RSA.
 func TestEveryAlgorithmOfTheIssuer(t *testing.T) {
 	t.Parallel()
 	sampled := whole.Sample(t, "EdDSA")
@@ -382,7 +382,7 @@ func TestEveryAlgorithmOfTheIssuer(t *testing.T) {
 	}
 }
 
-// Wherever the limit of requests falls, the run ends in order and says what it left undecided.
+// Whichever request exceeds the limit, the run ends in order and says what it left undecided.
 func TestTheRequestLimitMayFallAnywhere(t *testing.T) {
 	t.Parallel()
 	r := against.Start(t, reference.Ideal())
@@ -405,7 +405,7 @@ func TestTheRequestLimitMayFallAnywhere(t *testing.T) {
 	}
 }
 
-// A run leaves no goroutine and no file behind. It is told by runs in a row: what the tests themselves keep open stays the same.
+// A run leaves no goroutine and no file. The test compares consecutive runs, because the tests themselves keep some open.
 func TestNothingIsLeftRunning(t *testing.T) {
 	r := against.Start(t, reference.Ideal())
 	open := func() (goroutines, files int) {
@@ -423,7 +423,7 @@ func TestNothingIsLeftRunning(t *testing.T) {
 	}
 	run()
 	goroutines, files := open()
-	for settled := 0; settled < 5; settled++ { // connections close in their own time
+	for settled := 0; settled < 5; settled++ { // connections take a moment to close
 		time.Sleep(50 * time.Millisecond)
 		if g, f := open(); g != goroutines || f != files {
 			goroutines, files, settled = g, f, 0
@@ -438,7 +438,7 @@ func TestNothingIsLeftRunning(t *testing.T) {
 	}, time.Minute, 50*time.Millisecond, "goroutines or files are left by three runs")
 }
 
-// Where the machine's clock is moved in the middle, no verdict can be trusted, and nothing is green.
+// If the machine's clock changes during a run, no verdict counts, and the run fails.
 func TestAClockThatJumpsIsNoResult(t *testing.T) {
 	r := against.Start(t, reference.Ideal())
 	for _, jump := range []time.Duration{time.Hour, -time.Hour} {

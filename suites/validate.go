@@ -170,7 +170,7 @@ func known(reg *check.Registry, pattern string) error {
 	return usage("no requirement matches %q; mcpauth list shows them all%s", pattern, suggested(pattern))
 }
 
-// suggested is what a pattern probably means: an id, or the ids of an area.
+// suggested returns what a pattern probably means: an id, or the ids of an area.
 func suggested(pattern string) string {
 	var ids, areas []string
 	for _, r := range requirements.All() {

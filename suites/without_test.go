@@ -10,8 +10,8 @@ import (
 	"github.com/mcpauth/conformance/suites/tests/against"
 )
 
-// What the owner says that the server does not have does not apply, and the result says who says so. What is given is tested anyway,
-// and what a tester provides is not a feature that a server could lack.
+// A feature that the owner declares absent does not apply, and the result says who declared that. Configured credentials are tested anyway,
+// and a service of the tester is not a feature that a server can lack.
 func TestWithoutAFeature(t *testing.T) {
 	t.Parallel()
 	r := against.Start(t, reference.Ideal())
@@ -19,7 +19,7 @@ func TestWithoutAFeature(t *testing.T) {
 		"RS-STATIC-ENTROPY": "api_keys, static_tokens"}
 	for name, c := range map[string]struct {
 		without []string
-		keep    bool // the credentials of the reference
+		keep    bool // keep the credentials of the reference
 		want    map[string]reports.Verdict
 	}{
 		"nothing said": {nil, false, map[string]reports.Verdict{"RS-APIKEY-ACCEPTED": reports.NotTested,
@@ -50,7 +50,7 @@ func TestWithoutAFeature(t *testing.T) {
 	}
 }
 
-// That a server has no JWTs counts only where its tokens are seen to be none.
+// A declaration that a server has no JWTs counts only if its tokens are not JWTs.
 func TestWithoutJWTs(t *testing.T) {
 	t.Parallel()
 	for opaque, want := range map[string]reports.Verdict{"": reports.NotTested, "mcpauth_at_": reports.NotApplicable} {

@@ -35,7 +35,7 @@ func readBundle(text []byte) (verify.SignedEntity, error) {
 	return &b, b.UnmarshalJSON(text)
 }
 
-// checkerBy is checker by any trusted material, and any demands on the log.
+// checkerBy returns checker by any trusted material, and any demands on the log.
 func checkerBy(material root.TrustedMaterial, identity, issuer string, read func(text []byte) (verify.SignedEntity, error),
 	demands ...verify.VerifierOption) (func(f bundle.Files) (bundle.Signer, error), error) {
 	verifier, err := verify.NewVerifier(material, demands...)
@@ -84,7 +84,7 @@ func speaksOf(result *verify.VerificationResult, predicate []byte) error {
 	return nil
 }
 
-// sameJSON reports that two texts are the same JSON value.
+// sameJSON reports whether two texts are the same JSON value.
 func sameJSON(a, b []byte) (bool, error) {
 	var values [2]any
 	for i, text := range [][]byte{a, b} {

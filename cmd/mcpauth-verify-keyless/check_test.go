@@ -18,7 +18,7 @@ const (
 	github   = "https://token.actions.githubusercontent.com"
 )
 
-// A signature holds for the manifest, the predicate and the identity that were signed, and for no other.
+// A signature is valid only for the manifest, the predicate and the identity that were signed.
 func TestSignaturesWithoutAKey(t *testing.T) {
 	sigstore, err := ca.NewVirtualSigstore()
 	if err != nil {
@@ -90,7 +90,7 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-// Nothing that a bundle brings acts on a terminal or a CI system, in an error or in the result.
+// No text of a bundle acts on a terminal or a CI system, in an error or in the result.
 func TestNothingOfABundleActs(t *testing.T) {
 	const nasty = "\x1b[2J\u009b31m\u202e\n::error::pwned\n##vso[task.complete]x"
 	found := bundle.Verification{Problems: []bundle.Problem{{Reason: bundle.ExtraFile, File: nasty, Says: nasty}}, Notices: []string{nasty}}

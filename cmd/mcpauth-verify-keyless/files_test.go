@@ -20,7 +20,7 @@ import (
 	"github.com/mcpauth/conformance/reports/bundle"
 )
 
-// must is a value, where there is no error.
+// must returns the value, and panics on an error.
 func must[V any](v V, err error) V {
 	if err != nil {
 		panic(err)
@@ -28,8 +28,8 @@ func must[V any](v V, err error) V {
 	return v
 }
 
-// The trusted root and the signature are read from files, in the forms that cosign and GitHub's attest action write. The authority
-// of the test puts its certificates into no log: checker demands that, so it refuses them.
+// The trusted root and the signature are read from files, in the formats of cosign and of GitHub's attest action. The test authority does
+// not log its certificates, so checker, which requires that, rejects them.
 func TestFilesOfSigstore(t *testing.T) {
 	authority := must(ca.NewVirtualSigstore())
 	manifest, predicate := []byte(`{"version":1,"files":[]}`), []byte(`{"result":"PASSED"}`)
@@ -63,7 +63,7 @@ func TestFilesOfSigstore(t *testing.T) {
 	}
 }
 
-// logsOf are the logs of an authority by their identifiers, which it spells in hex.
+// logsOf returns the logs of an authority by identifier, in hex.
 func logsOf(authority *ca.VirtualSigstore) map[string]*root.TransparencyLog {
 	logs := authority.RekorLogs()
 	for id, log := range logs {
@@ -72,7 +72,7 @@ func logsOf(authority *ca.VirtualSigstore) map[string]*root.TransparencyLog {
 	return logs
 }
 
-// written is what a signer writes into a file.
+// written returns the file that a signer writes.
 func written(authority *ca.VirtualSigstore, e *ca.TestEntity) []byte {
 	envelope := must(e.SignatureContent()).EnvelopeContent().RawEnvelope()
 	out := &protobundle.Bundle{MediaType: "application/vnd.dev.sigstore.bundle+json;version=0.1",
@@ -87,7 +87,7 @@ func written(authority *ca.VirtualSigstore, e *ca.TestEntity) []byte {
 	}
 	for _, entry := range must(e.TlogEntries()) {
 		logged := entry.TransparencyLogEntry()
-		logged.KindVersion = &protorekor.KindVersion{Kind: "dsse", Version: "0.0.1"} // which the authority leaves out, as the promise
+		logged.KindVersion = &protorekor.KindVersion{Kind: "dsse", Version: "0.0.1"} // the authority omits this, as it omits the promise
 		logged.InclusionPromise = &protorekor.InclusionPromise{SignedEntryTimestamp: must(authority.RekorSignPayload(tlog.RekorPayload{
 			Body: base64.StdEncoding.EncodeToString(logged.CanonicalizedBody), IntegratedTime: logged.IntegratedTime, LogIndex: logged.LogIndex,
 			LogID: hex.EncodeToString(logged.LogId.KeyId)}))}

@@ -21,7 +21,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// action runs the script of action.yml as a runner would.
+// action runs the script of action.yml like a runner.
 func action(t *testing.T, inputs map[string]string) (code int, folder string, outputs, summary, log string) {
 	t.Helper()
 	folder = t.TempDir()
@@ -61,7 +61,7 @@ func TestActionReports(t *testing.T) {
 	assert.Contains(t, log, "give the input url or config")
 }
 
-// An input is an argument, whatever it holds.
+// An input is an argument, whatever it contains.
 func TestActionInputsAreNeverCommands(t *testing.T) {
 	t.Parallel()
 	good := start(t, nil)
@@ -70,7 +70,7 @@ func TestActionInputsAreNeverCommands(t *testing.T) {
 		for _, name := range []string{"URL", "CONFIG", "ARGS", "BASELINE", "FAIL_ON", "REPORT_DIR"} {
 			inputs := map[string]string{"URL": good.URL, "ARGS": "--only\nRS-DISC-HTTP-SHAPE"}
 			if name == "ARGS" && strings.HasPrefix(hostile, "--") {
-				continue // what args are for
+				continue // args is for options
 			}
 			inputs[name] = hostile
 			_, folder, outputs, _, log := action(t, inputs)
@@ -80,7 +80,7 @@ func TestActionInputsAreNeverCommands(t *testing.T) {
 	}
 }
 
-// action.yml passes inputs by the environment only, and the script knows each.
+// action.yml passes inputs only through the environment, and the script reads each.
 func TestActionDefinition(t *testing.T) {
 	t.Parallel()
 	b, err := os.ReadFile("../../action.yml")
@@ -117,7 +117,7 @@ func TestActionDefinition(t *testing.T) {
 	}
 }
 
-// released is an archive as a release has it, with a program that says hello.
+// released returns an archive in the form of a release, with a program that says hello.
 func released(t *testing.T) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -134,7 +134,7 @@ func released(t *testing.T) []byte {
 	return b.Bytes()
 }
 
-// At the tag of a release the action downloads its binary, and runs it only where its checksum is right.
+// At the tag of a release the action downloads the binary, and runs it only if its checksum is right.
 func TestActionDownloads(t *testing.T) {
 	t.Parallel()
 	archive := released(t)

@@ -110,7 +110,7 @@ func entryOf(a reports.Accepted) baselineEntry {
 	return e
 }
 
-// judgedAndFound are the requirements that a run judged, and those of them with findings.
+// judgedAndFound returns the requirements that a run judged, and those of them with findings.
 func judgedAndFound(run *reports.Run) (judged, found map[string]bool) {
 	judged, found = map[string]bool{}, map[string]bool{}
 	for i := range run.Results {

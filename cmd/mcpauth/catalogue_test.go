@@ -18,7 +18,7 @@ var (
 	fieldInText = regexp.MustCompile(`([a-z_]+) in the target file`)
 )
 
-// What a requirement tells its reader to give exists: each flag that its texts name is one of run, each field one of the target file.
+// Each flag in a text of the catalogue is a flag of run, and each field is one of the target file.
 func TestTheCatalogueNamesWhatCanBeGiven(t *testing.T) {
 	t.Parallel()
 	code, help, errs := mcpauth(t, nil, "run", "--help")

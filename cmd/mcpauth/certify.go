@@ -205,7 +205,7 @@ func (cert *certification) describeTool(build suites.BuildInfo) error {
 	return nil
 }
 
-// digestOf is the SHA-256 of a file, in hex.
+// digestOf returns the SHA-256 of a file, in hex.
 func digestOf(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -333,8 +333,8 @@ func (cert *certification) sign(c *cobra.Command, files bundle.Files) error {
 	return nil
 }
 
-// flagsOf are the flags of a command, in order. None holds a secret; those that name users, or places on this machine and in its network,
-// are left out.
+// flagsOf returns the flags of a command, in order. It omits flags that name users, or places on this machine and in its network. No flag
+// contains a secret.
 func flagsOf(c *cobra.Command) []string {
 	out := []string{}
 	c.Flags().Visit(func(f *pflag.Flag) {

@@ -41,7 +41,7 @@ func vendor(t *testing.T) (dir string) {
 	return dir
 }
 
-// The way of a vendor, from the command line: certify with an encrypted key, and verify.
+// The steps of a vendor on the command line: certify with an encrypted key, and verify.
 func TestCertifyAndVerify(t *testing.T) {
 	t.Parallel()
 	dir := vendor(t)
@@ -100,14 +100,14 @@ func TestCertifyAndVerify(t *testing.T) {
 	assert.Equal(t, 1, code)
 	assert.Contains(t, out, "NOT VERIFIED (extra-file): notes.txt: ")
 	require.NoError(t, os.WriteFile(dir+"/certificate/\u009b31m\u202e##vso[x]", []byte("x"), 0o600))
-	for _, format := range []string{"--json", "--json=false"} { // a bundle is somebody else's
+	for _, format := range []string{"--json", "--json=false"} { // a bundle is untrusted
 		_, out, _ = mcpauth(t, nil, "verify", dir+"/certificate", "--key", dir+"/vendor.pub", format)
 		assert.Contains(t, out, "31m")
 		assert.NotRegexp(t, `[\x{80}-\x{9f}\x{202e}]|##vso`, out, format)
 	}
 }
 
-// What would let a certificate say more than was seen is refused before the target is touched.
+// Options that would let a certificate claim more than the run has seen are rejected before the first request.
 func TestCertifyRefuses(t *testing.T) {
 	t.Parallel()
 	dir := vendor(t)
@@ -141,7 +141,7 @@ func TestCertifyRefuses(t *testing.T) {
 	}
 }
 
-// A server with one flaw gets no certificate; exit code and sentence say why.
+// A server with one flaw gets no certificate; the exit code and a sentence say why.
 func TestAFlawIsNotCertified(t *testing.T) {
 	t.Parallel()
 	dir := vendor(t)

@@ -31,7 +31,7 @@ func words(list ...string) cobra.CompletionFunc {
 	}
 }
 
-// fixedWords are the values of a flag, where they can be listed. After a tab comes the description that the shell shows.
+// fixedWords returns the values of a flag, where they can be listed. After a tab comes the description that the shell shows.
 func fixedWords() map[string][]string {
 	ids := requirementIDs()
 	var presetNames, designNames []string

@@ -154,7 +154,7 @@ func (o *options) chooseDriver(c *cobra.Command, cfg *suites.Config) {
 	}
 }
 
-// addresses are those at which a demo listens: with a seed always the same.
+// addresses returns those at which a demo listens: with a seed always the same.
 func (o *options) addresses(c *cobra.Command) func() string {
 	if !changed(c, "seed") {
 		return func() string { return "127.0.0.1:0" }
@@ -164,7 +164,7 @@ func (o *options) addresses(c *cobra.Command) func() string {
 	return func() string { port++; return fmt.Sprintf("127.0.0.1:%d", port) }
 }
 
-// listenError is the error of a demo that cannot listen.
+// listenError returns the error of a demo that cannot listen.
 func (o *options) listenError(c *cobra.Command, err error) error {
 	if changed(c, "seed") {
 		err = fmt.Errorf("%w (with a seed, a demo always listens at the same ports: take another seed, or end the program that uses them)", err)

@@ -20,7 +20,7 @@ import (
 	"github.com/mcpauth/conformance/suites"
 )
 
-// free is an address on loopback that is kept for a server of the test.
+// free returns a loopback address that is reserved for a server of the test.
 func free(t *testing.T) string {
 	t.Helper()
 	reserved, err := port.Reserve()
@@ -29,7 +29,7 @@ func free(t *testing.T) string {
 	return reserved.Address
 }
 
-// Every design of the guides has the verdicts in its golden file. MCPAUTH_GOLDEN=write writes them again.
+// Each design has the verdicts in its golden file. MCPAUTH_GOLDEN=write writes them again.
 func TestDesigns(t *testing.T) {
 	t.Parallel()
 	sampled := whole.Sample(t, "static-bearer", "guide-oauth", "issue-pkce-encoding")

@@ -22,13 +22,13 @@ type destination struct {
 	temp *os.File // nil: written to as it is
 }
 
-// ownOutput reports that a path is another name of the program's standard output.
+// ownOutput reports whether a path is another name of the program's standard output.
 func ownOutput(path string) bool {
 	n, own := descriptor(path)
 	return path == "" || path == "-" || own && n == 1
 }
 
-// descriptor is the number of the open file of this process that a path names.
+// descriptor returns the number of the open file of this process that a path names.
 func descriptor(path string) (n int, own bool) {
 	switch path = filepath.Clean(path); path {
 	case "/dev/stdout":
@@ -95,7 +95,7 @@ func (d *destination) finish(b []byte) error {
 	})
 }
 
-// finishBy is finish for content that a function writes in parts.
+// finishBy returns finish for content that a function writes in parts.
 func (d *destination) finishBy(write func(io.Writer) error) error {
 	through, err := writtenThrough(d.path) // it may have changed meanwhile
 	switch {

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// earlier is the JSON report of a small run.
+// earlier returns the JSON report of a small run.
 func earlier(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "run.json")
@@ -22,8 +22,8 @@ func earlier(t *testing.T) string {
 	return path
 }
 
-// A report takes the place of a regular file or of nothing. Pipes and character devices are written to; whatever else is there
-// stays what it is.
+// A report replaces a regular file, or creates one. It is written to pipes and character devices; anything else at the path stays
+// unchanged.
 func TestReportsReplaceRegularFilesOnly(t *testing.T) {
 	t.Parallel()
 	run := earlier(t)
@@ -114,7 +114,7 @@ func TestReportsReplaceRegularFilesOnly(t *testing.T) {
 	assert.Empty(t, left)
 }
 
-// Other files that the program writes are no less careful.
+// The same holds for the other files that the program writes.
 func TestOtherFilesAreReplacedAsCarefully(t *testing.T) {
 	t.Parallel()
 	r := start(t, nil)
@@ -128,7 +128,7 @@ func TestOtherFilesAreReplacedAsCarefully(t *testing.T) {
 		"history":   {"run", r.URL, "-q", "--only", "RS-CHALLENGE-401-STATUS", "--history", link},
 	} {
 		code, _, errs := mcpauth(t, nil, args...)
-		assert.True(t, code != 0 || name == "history", name) // a history that cannot be kept does not change the result
+		assert.True(t, code != 0 || name == "history", name) // a history that cannot be written does not change the result
 		assert.Contains(t, errs, "is a symbolic link", name)
 	}
 	b, err := os.ReadFile(theirs)

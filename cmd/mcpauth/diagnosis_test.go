@@ -31,7 +31,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/reference"
 )
 
-// answer makes a server that answers every request alike.
+// answer starts a server that answers every request in the same way.
 func answer(t *testing.T, status int, header map[string]string, body string) string {
 	t.Helper()
 	s := httptest.NewServer(always(status, header, body))
@@ -49,7 +49,7 @@ func always(status int, header map[string]string, body string) http.Handler {
 	})
 }
 
-// selfSigned makes a server with a certificate that nobody trusts.
+// selfSigned starts a server with an untrusted certificate.
 func selfSigned(t *testing.T) string {
 	t.Helper()
 	s := httptest.NewUnstartedServer(always(200, nil, ""))
@@ -59,8 +59,8 @@ func selfSigned(t *testing.T) string {
 	return s.URL + "/mcp"
 }
 
-// mutualTLS makes a server that demands a client certificate, and a file with the authority of its own. It reads on after its
-// alert, so that the alert always arrives.
+// mutualTLS starts a server that requires a client certificate, and writes its authority to a file. It reads on after its alert, so that
+// the alert always arrives.
 func mutualTLS(t *testing.T) (url, authority string) {
 	t.Helper()
 	s := httptest.NewTLSServer(http.NotFoundHandler()) // for its certificate
@@ -87,17 +87,17 @@ func mutualTLS(t *testing.T) (url, authority string) {
 	return "https://" + l.Addr().String() + "/mcp", authority
 }
 
-// expired is an unsigned JWT whose time is over.
+// expired returns an unsigned JWT that has expired.
 func expired() string {
 	encode := func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
 	claims := fmt.Sprintf(`{"sub":"alice","exp":%d}`, time.Date(2020, 1, 2, 3, 4, 5, 0, time.UTC).Unix())
 	return encode(`{"alg":"ES256","typ":"at+jwt"}`) + "." + encode(claims) + "." + encode(strings.Repeat("x", 64))
 }
 
-// ports are those of servers of a test, all of five digits, so that lines break alike.
+// ports are the ports of test servers. All have five digits, so that lines wrap in the same places.
 var ports = regexp.MustCompile(`(127\.0\.0\.1|localhost):\d{5}\b`)
 
-// console compares what people see with a golden file. MCPAUTH_GOLDEN=write writes it again.
+// console compares console output with a golden file. MCPAUTH_GOLDEN=write writes it again.
 func console(t *testing.T, name, text string) {
 	t.Helper()
 	for line := range strings.Lines(text) {
@@ -115,7 +115,7 @@ func console(t *testing.T, name, text string) {
 
 var signingIn = []string{"--username", "alice", "--login", "form"}
 
-// Where a target cannot be tested at all, one paragraph says why, and what to do. The golden files hold the whole text.
+// If a target cannot be tested at all, one paragraph says why, and what to do. The golden files have the complete text.
 func TestDiagnosis(t *testing.T) {
 	t.Parallel()
 	good := start(t, nil)
@@ -128,7 +128,7 @@ func TestDiagnosis(t *testing.T) {
 		url      string
 		env      []string
 		args     []string
-		noOthers bool // doctor and init sign nobody in
+		noOthers bool // doctor and init do not sign in
 	}{
 		"another-path":     {url: strings.TrimSuffix(good.URL, "mcp") + "mpc"},
 		"not-found":        {url: answer(t, 404, html, "<h1>Not found</h1>")},
@@ -167,7 +167,7 @@ func TestDiagnosis(t *testing.T) {
 	}
 }
 
-// A gate that demands a client certificate is passed with one, given by flags or in a target file; a bad pair is an error that says where.
+// A client certificate, from flags or from a target file, opens a gate that requires one. An invalid pair is an error with its place.
 func TestClientCertificate(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
@@ -228,7 +228,7 @@ func TestClientCertificate(t *testing.T) {
 	}
 }
 
-// A run that is interrupted says how far it came, and nothing of what it did not come to.
+// An interrupted run says how far it came, and judges nothing that it did not reach.
 func TestInterruptedConsole(t *testing.T) {
 	t.Parallel()
 	hang, asked := make(chan struct{}), make(chan struct{})
@@ -236,7 +236,7 @@ func TestInterruptedConsole(t *testing.T) {
 	r := start(t, func(o *reference.Options) {
 		o.Wrap = func(h http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if strings.Contains(r.UserAgent(), "RS-") { // a check asks, and no longer the survey
+				if strings.Contains(r.UserAgent(), "RS-") { // a request of a check, after the survey
 					once.Do(func() { close(asked) })
 					<-hang
 				}
@@ -260,7 +260,7 @@ func TestInterruptedConsole(t *testing.T) {
 	assert.Equal(t, 1, strings.Count(out.String(), "the run was interrupted before this was judged"), "one cause is shown once")
 }
 
-// A URL without a scheme is probably one of http on this machine, and one of https elsewhere.
+// A URL without a scheme probably means http on this machine, and https elsewhere.
 func TestASchemeIsMissing(t *testing.T) {
 	t.Parallel()
 	for name, url := range map[string]string{"no-scheme-loopback": "127.0.0.1:12345/mcp", "no-scheme-localhost": "localhost:12345/mcp",

@@ -72,7 +72,7 @@ func writeGroup(b *bytes.Buffer, name string, flags *pflag.FlagSet, belongs func
 	})
 }
 
-// prose is a help text as Markdown: indented parts keep their line breaks.
+// prose returns a help text as Markdown: indented parts keep their line breaks.
 func prose(text string) string {
 	var b strings.Builder
 	indented := false

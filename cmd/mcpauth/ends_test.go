@@ -25,11 +25,11 @@ import (
 	"github.com/mcpauth/conformance/reports"
 )
 
-// Whenever a run is ended from outside, it says so: no exit 0, a whole report or none, no process and no file left.
+// A run that is ended from outside says so: no exit 0, a complete report or none, and no process or file remains.
 func TestSignalsAtAnyMoment(t *testing.T) {
 	t.Parallel()
 	heard := make(chan os.Signal, 1)
-	ossignal.Notify(heard, syscall.SIGHUP) // a program inherits that it is ignored (nohup), but not that it is heard
+	ossignal.Notify(heard, syscall.SIGHUP) // a child process inherits an ignored signal (nohup), but not a handled one
 	t.Cleanup(func() { ossignal.Stop(heard) })
 	moments := 6 // each signal twice
 	if whole.All() {
@@ -38,8 +38,7 @@ func TestSignalsAtAnyMoment(t *testing.T) {
 	for i := range moments {
 		t.Run(strconv.Itoa(i), func(t *testing.T) {
 			t.Parallel()
-			// A moment is a number of requests, which a busy machine does not change. No request is before the program has begun, or
-			// just then.
+			// A moment is a number of requests, which does not depend on the load. Zero is before the program starts, or just then.
 			after := rand.Int64N(lateRequest) * int64(min(i, 1))
 			requests := countDown(after)
 			r := start(t, func(o *reference.Options) {
@@ -57,7 +56,7 @@ func TestSignalsAtAnyMoment(t *testing.T) {
 			over := make(chan struct{})
 			go func() {
 				defer close(over)
-				_ = c.Wait() // how it ended is judged below
+				_ = c.Wait() // the exit is judged below
 			}()
 			select {
 			case <-requests.over:
@@ -68,7 +67,7 @@ func TestSignalsAtAnyMoment(t *testing.T) {
 			code := c.ProcessState.ExitCode()
 			if code == -1 && after == 0 {
 				assert.Empty(t, errs.String(), "%v", signal)
-				return // the program had not begun
+				return // the program had not started
 			}
 			assert.Equal(t, 130, code, "%v after %d requests: %s", signal, after, errs.String())
 			left, err := os.ReadDir(dir)
@@ -90,7 +89,7 @@ func TestSignalsAtAnyMoment(t *testing.T) {
 // lateRequest is a number of requests that every whole run exceeds by far.
 const lateRequest = 1500
 
-// countdown ends when a target has been asked so often.
+// countdown ends when the target has received a number of requests.
 type countdown struct {
 	left atomic.Int64
 	over chan struct{}
@@ -113,7 +112,7 @@ func (m *countdown) wrap(next http.Handler) http.Handler {
 	})
 }
 
-// A run that is interrupted before it knows where its target is says that, and nothing of a mistake of the user's.
+// A run that is interrupted before it knows the target's address says that, and does not blame the user.
 func TestAnInterruptionIsNoMistakeOfTheUser(t *testing.T) {
 	t.Parallel()
 	silent, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -124,7 +123,7 @@ func TestAnInterruptionIsNoMistakeOfTheUser(t *testing.T) {
 	var errs bytes.Buffer
 	c.Stderr = &errs
 	require.NoError(t, c.Start())
-	_, _, err = silent.ReadFrom(make([]byte, 512)) // it asks for the address
+	_, _, err = silent.ReadFrom(make([]byte, 512)) // it resolves the address
 	require.NoError(t, err)
 	require.NoError(t, c.Process.Signal(syscall.SIGINT))
 	_ = c.Wait()
@@ -133,7 +132,7 @@ func TestAnInterruptionIsNoMistakeOfTheUser(t *testing.T) {
 	assert.NotContains(t, errs.String(), "--i-am-authorized")
 }
 
-// Where a report cannot be written whole, there is none, and the run has failed.
+// If a report cannot be written completely, none is written, and the run fails.
 func TestNoRoomForTheReport(t *testing.T) {
 	t.Parallel()
 	r := start(t, nil)
@@ -151,7 +150,7 @@ func TestNoRoomForTheReport(t *testing.T) {
 	}
 }
 
-// A browser that is killed in the middle of a login leaves the run undecided, and nothing behind.
+// If the browser is killed during a login, the run is undecided, and no file remains.
 func TestAKilledBrowserIsNoResult(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("chromium-headless-shell"); err != nil {
@@ -170,10 +169,10 @@ func TestAKilledBrowserIsNoResult(t *testing.T) {
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
-		_ = c.Wait() // how it ended is judged below
+		_ = c.Wait() // the exit is judged below
 	}()
 	killed := false
-	for running := true; running; { // as often as one is started
+	for running := true; running; { // for each browser that is started
 		select {
 		case <-over:
 			running = false

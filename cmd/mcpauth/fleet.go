@@ -86,7 +86,7 @@ type fleetOutput struct {
 
 type fleetOutputs []fleetOutput
 
-// lines is where a line for each target goes.
+// lines returns where a line for each target goes.
 func (outputs fleetOutputs) lines() io.Writer {
 	var all []io.Writer
 	for _, o := range outputs {

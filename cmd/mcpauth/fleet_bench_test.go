@@ -21,11 +21,10 @@ import (
 	"github.com/mcpauth/conformance/reports/fleet"
 )
 
-// BenchmarkFleet tests a list of reference servers, all run by this process, in a process of its own: the time and the largest memory of
-// that process. MCPAUTH_FLEET_TARGETS says how many (50 by default), and MCPAUTH_FLEET_FLAGS adds flags, such as
-// --passive. MCPAUTH_FLEET_DELAY, such as 50ms, lets each answer take longer, as that of a server far away: then waiting bounds the time
-// of a target, not the processors. In the last case a tenth of the hosts is dead. Each case is compared with one before it, as far as that
-// was run.
+// BenchmarkFleet tests a list of reference servers, all run by this process, in a separate process. It reports the time and the peak memory
+// of that process. MCPAUTH_FLEET_TARGETS is the number of targets (50 by default), and MCPAUTH_FLEET_FLAGS adds flags, such as --passive.
+// MCPAUTH_FLEET_DELAY, such as 50ms, delays each answer, like a distant server: then waiting limits the time of a target, not the
+// processors. In the last case, a tenth of the hosts does not answer. Each case is compared with one before it, if that ran.
 func BenchmarkFleet(b *testing.B) {
 	urls := fleetOfReferences(b)
 	took := map[string]float64{}
@@ -33,8 +32,8 @@ func BenchmarkFleet(b *testing.B) {
 		name     string
 		urls     []string
 		parallel int
-		to       string  // the case that it is compared with
-		times    float64 // so much of it is expected to take as long
+		to       string  // the case to compare with
+		times    float64 // the expected ratio of the times
 	}{
 		{"half the targets, one at a time", urls[:len(urls)/2], 1, "", 0},
 		{"one at a time", urls, 1, "half the targets, one at a time", 2},
@@ -53,8 +52,8 @@ func BenchmarkFleet(b *testing.B) {
 	}
 }
 
-// BenchmarkFleetOfProcesses tests the same list in ten processes at once, of which one is killed in the middle and resumed. The summary is
-// that of one undisturbed process.
+// BenchmarkFleetOfProcesses tests the same list in ten concurrent processes. One of them is killed and resumed. The summary is that of one
+// undisturbed process.
 func BenchmarkFleetOfProcesses(b *testing.B) {
 	const processes = 10
 	urls := fleetOfReferences(b)
@@ -117,7 +116,7 @@ func fleetOfReferences(b *testing.B) (urls []string) {
 	return urls
 }
 
-// deadHosts are hosts that accept connections and never answer, which costs more than a refusal.
+// deadHosts returns hosts that accept connections and never answer, which takes longer than a refused connection.
 func deadHosts(b *testing.B, n int) (urls []string) {
 	for range n {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -128,8 +127,8 @@ func deadHosts(b *testing.B, n int) (urls []string) {
 	return urls
 }
 
-// among puts the dead hosts in the place of others, one after each nine, so that the last one of the list is dead too: nothing is left
-// to do beside its survey.
+// among replaces some targets with dead hosts, one after each nine, so that the last target is dead too: no other work remains during its
+// survey.
 func among(urls, dead []string) []string {
 	out := slices.Clone(urls)
 	for i, d := range dead {
@@ -138,7 +137,7 @@ func among(urls, dead []string) []string {
 	return out
 }
 
-// fleetProcess is a process that tests a list.
+// fleetProcess returns a process that tests a list.
 func fleetProcess(b *testing.B, urls []string, out string, flags ...string) *exec.Cmd {
 	list := filepath.Join(b.TempDir(), "targets")
 	require.NoError(b, os.WriteFile(list, []byte(strings.Join(urls, "\n")), 0o600))
@@ -146,7 +145,7 @@ func fleetProcess(b *testing.B, urls []string, out string, flags ...string) *exe
 	return exec.Command(binary, append(args, strings.Fields(os.Getenv("MCPAUTH_FLEET_FLAGS"))...)...)
 }
 
-// fleetOnce tests a list once, and returns the seconds that it took.
+// fleetOnce tests a list once, and returns the duration in seconds.
 func fleetOnce(b *testing.B, urls []string, parallel int) float64 {
 	out := b.TempDir()
 	c := fleetProcess(b, urls, out, "--parallel", strconv.Itoa(parallel))
@@ -179,8 +178,8 @@ func fleetOnce(b *testing.B, urls []string, parallel int) float64 {
 	return took.Seconds()
 }
 
-// peak sends the largest resident memory of a process, in MiB, when it has ended. The kernel's own figure (ru_maxrss) is at least that of
-// the parent, since a child that is started by vfork begins with the parent's memory.
+// peak sends the peak resident memory of a process, in MiB, after its end. The kernel's figure (ru_maxrss) is at least that of the parent,
+// because a child started by vfork begins with the parent's memory.
 func peak(pid int) <-chan float64 {
 	out := make(chan float64, 1)
 	go func() {

@@ -18,10 +18,10 @@ import (
 	"github.com/mcpauth/conformance/reports/fleet"
 )
 
-// busy counts the requests to a server, and the most that were in flight there at once.
+// busy counts the requests to a server, and the maximum in progress at once.
 type busy struct{ requests, inFlight, most atomic.Int64 }
 
-// during counts a request, which takes a little so that another one can meet it.
+// during counts a request, and takes a while, so that requests can overlap.
 func (b *busy) during(f http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		b.requests.Add(1)
@@ -34,8 +34,8 @@ func (b *busy) during(f http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// sharing are MCP endpoints at one origin that name one authorization server. The first request to each is held until the others have
-// been asked too, so that all of them are tested at once.
+// sharing has MCP endpoints on one origin that name one authorization server. It holds the first request to each endpoint until all have
+// one, so that all are tested at once.
 type sharing struct {
 	urls       []string
 	mcp, login busy
@@ -90,7 +90,7 @@ func startSharing(t *testing.T, endpoints ...string) *sharing {
 	return s
 }
 
-// Targets that share an origin and an authorization server have no more requests in flight at either, all together, than --per-host says.
+// Targets that share an origin and an authorization server together stay within --per-host at each of them.
 func TestPerHostHoldsForTargetsThatShareServers(t *testing.T) {
 	t.Parallel()
 	s, out := startSharing(t, "/a", "/b"), filepath.Join(t.TempDir(), "out")

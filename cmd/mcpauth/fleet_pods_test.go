@@ -16,8 +16,8 @@ import (
 	"github.com/mcpauth/conformance/reports/fleet"
 )
 
-// Processes in the role of the pods of an indexed Job share a folder. One is killed while it tests, and the one that takes its place
-// resumes: the summary is that of an undisturbed run.
+// Processes in the role of the pods of an indexed Job share a folder. One is killed during a test, and its replacement resumes: the summary
+// is that of an undisturbed run.
 func TestPodsOfAnIndexedJob(t *testing.T) {
 	t.Parallel()
 	const pods = 10
@@ -52,7 +52,7 @@ func TestPodsOfAnIndexedJob(t *testing.T) {
 		running = append(running, pod(i, out))
 		require.NoError(t, running[i].Start())
 	}
-	<-asked // some pod is in the middle of a target
+	<-asked // a pod is testing a target
 	for _, c := range running[:pods-1] {
 		require.NoError(t, c.Process.Kill())
 	}

@@ -26,7 +26,7 @@ import (
 	"github.com/mcpauth/conformance/reports/fleet"
 )
 
-// few are checks that take little time.
+// few are fast checks.
 const few = "RS-CHALLENGE-401-STATUS,RS-DISC-*"
 
 func list(t *testing.T, lines ...string) string {
@@ -36,7 +36,7 @@ func list(t *testing.T, lines ...string) string {
 	return path
 }
 
-// done are the targets in a folder by their URLs.
+// done returns the results in a folder by the targets' URLs.
 func done(t *testing.T, dir string) map[string]fleet.Done {
 	t.Helper()
 	out := map[string]fleet.Done{}
@@ -89,7 +89,7 @@ func TestFleetOfURLsAndFiles(t *testing.T) {
 	assert.Equal(t, 4, strings.Count(lines, "\n"))
 }
 
-// With --resume a target is tested again where its target file, the login recipe that the file names, or a file that a flag names differs.
+// With --resume a target is tested again if its target file, the recipe in that file, or a file in a flag has changed.
 func TestResumeNoticesChangedFiles(t *testing.T) {
 	t.Parallel()
 	r, dir := start(t, nil), t.TempDir()
@@ -125,7 +125,7 @@ func TestResumeNoticesChangedFiles(t *testing.T) {
 // wholeRecipeFile is a login recipe.
 const wholeRecipeFile = "version: 1\npages: [{match: \"https://idp.example.com/login*\", steps: [{click: \"#go\"}]}]\n"
 
-// A signal lets the targets in flight end, and begins no other; what is there is whole, and --resume does the rest.
+// After a signal, the targets in progress end, and no other starts. The results are complete, and --resume does the rest.
 func TestFleetEndsAfterTheTargetsInFlight(t *testing.T) {
 	t.Parallel()
 	asked, goOn := make(chan struct{}, 1), make(chan struct{})
@@ -146,7 +146,7 @@ func TestFleetEndsAfterTheTargetsInFlight(t *testing.T) {
 	t.Cleanup(silent.Close)
 	t.Cleanup(release)
 	urls := []string{held.URL}
-	for i := range 120 { // more than are surveyed before the signal is heard
+	for i := range 120 { // more than are surveyed before the signal arrives
 		urls = append(urls, fmt.Sprintf("%s/%d", silent.URL, i))
 	}
 	targets, out := list(t, urls...), filepath.Join(t.TempDir(), "out")
@@ -162,7 +162,7 @@ func TestFleetEndsAfterTheTargetsInFlight(t *testing.T) {
 	for lines := bufio.NewScanner(says); lines.Scan(); {
 		errs.WriteString(lines.Text() + "\n")
 		if strings.Contains(lines.Text(), "tested to the end, and no more") {
-			release() // not before the program has heard the signal
+			release() // not before the program has received the signal
 		}
 	}
 	var ended *exec.ExitError
@@ -176,7 +176,7 @@ func TestFleetEndsAfterTheTargetsInFlight(t *testing.T) {
 	assert.Len(t, done(t, out), len(urls))
 }
 
-// Servers beyond the own network are scanned passively: they get no secret, and the list needs a contact.
+// Servers outside the user's network are scanned passively: they get no secret, and the list needs a contact.
 func TestFleetBeyondTheOwnNetwork(t *testing.T) {
 	t.Parallel()
 	code, _, errs := mcpauth(t, nil, "run", "--targets", list(t, "https://mcp.example.invalid/mcp"), "--out", t.TempDir())
@@ -224,7 +224,7 @@ func TestFleetBeyondTheOwnNetwork(t *testing.T) {
 	assert.Positive(t, asked.Load())
 }
 
-// A URL of the own network is tested as by a run alone, and --passive makes it passive too.
+// A URL in the user's network is tested as in a single run; --passive makes it passive too.
 func TestPassiveFleetInTheOwnNetwork(t *testing.T) {
 	t.Parallel()
 	r, out := start(t, nil), t.TempDir()
@@ -238,7 +238,7 @@ func TestPassiveFleetInTheOwnNetwork(t *testing.T) {
 	assert.True(t, done(t, out)[r.URL].Passive)
 }
 
-// A fleet's exit status says whether all were tested. A target that its file describes wrongly is told, and tried again.
+// The exit status of a fleet says whether all targets were tested. A target with a wrong target file is reported, and tried again.
 func TestFleetTellsTargetsThatCannotBeTested(t *testing.T) {
 	t.Parallel()
 	good := start(t, nil)
@@ -258,7 +258,7 @@ func TestFleetTellsTargetsThatCannotBeTested(t *testing.T) {
 	assert.Equal(t, map[fleet.State]int{fleet.Tested: 1, fleet.Invalid: 1}, states)
 }
 
-// Two files of one name, and of one server, are two targets.
+// Two files with the same name, for the same server, are two targets.
 func TestFleetKeepsFilesOfOneNameApart(t *testing.T) {
 	t.Parallel()
 	r, dir, out := start(t, nil), t.TempDir(), t.TempDir()
@@ -273,7 +273,7 @@ func TestFleetKeepsFilesOfOneNameApart(t *testing.T) {
 	assert.Contains(t, errs, "2 targets done")
 }
 
-// The parts of a list are disjoint, and together the list; a longer list moves none of them.
+// The parts of a list are disjoint, and together they are the list. A longer list moves no entry to another part.
 func TestSplitsAreDisjointAndStable(t *testing.T) {
 	t.Parallel()
 	var urls []string
@@ -316,7 +316,7 @@ func TestSplitsAreDisjointAndStable(t *testing.T) {
 	}
 }
 
-// An end of time leaves the rest for --resume, and says so.
+// A time limit leaves the rest for --resume, and the program says so.
 func TestFleetEndsWithItsTime(t *testing.T) {
 	t.Parallel()
 	var urls []string
@@ -397,7 +397,7 @@ func TestTargetsFromRegistry(t *testing.T) {
 	assert.Regexp(t, `ok +targets +the list has 3 entries`, out)
 }
 
-// A registry is written by others: what it names is tested only if it is public, by the form of its URL and by its address.
+// A registry is untrusted: its entries are tested only if they are public, by the form of the URL and by the address.
 func TestARegistryNamesNothingOfTheOwnNetwork(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int64

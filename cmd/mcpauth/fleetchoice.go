@@ -14,7 +14,7 @@ import (
 	"github.com/mcpauth/conformance/suites/target/strict"
 )
 
-// chosen are the targets of this run: those of its part of the list, without those that opted out and without duplicates, each with its
+// chosen returns the targets of this run: those of its part of the list, without those that opted out and without duplicates, each with its
 // URL.
 func (o *options) chosen(entries []entry) ([]entry, error) {
 	part, err := partOf("split", o.fleet.split)

@@ -103,7 +103,7 @@ func (o *options) runFleet(c *cobra.Command, entries []entry) error {
 	return f.conclude(begin)
 }
 
-// leftOf are the targets that are not done.
+// leftOf returns the targets that are not done.
 func (f *fleetRun) leftOf(entries []entry) []entry {
 	if !f.o.fleet.resume {
 		return entries
@@ -113,7 +113,7 @@ func (f *fleetRun) leftOf(entries []entry) []entry {
 	return left
 }
 
-// folder is that of a target's results.
+// folder returns that of a target's results.
 func (f *fleetRun) folder(e *entry) string { return filepath.Join(f.o.fleet.out, e.key()) }
 
 // testAll tests the targets of a queue. A rate of all requests together bounds the run anyway, and is not spent on scouts.
@@ -139,7 +139,7 @@ func (f *fleetRun) testAll(ctx, begin context.Context, q *queue) {
 	}
 }
 
-// endings are two contexts: that of the targets in flight, which a second signal ends, and that in which targets may begin, which the
+// endings returns two contexts: that of the targets in flight, which a second signal ends, and that in which targets may begin, which the
 // first signal or --total-timeout ends.
 func (f *fleetRun) endings() (ctx, begin context.Context, stop func()) {
 	begin = f.c.Context() // which the first signal ends
@@ -207,7 +207,7 @@ func (f *fleetRun) test(ctx context.Context, e entry, t *turn) {
 	f.report(d, fleet.Write(dir, run, d))
 }
 
-// exitCode is the exit code of an error of a run.
+// exitCode returns the exit code of an error of a run.
 func exitCode(err error) int {
 	var usage *suites.UsageError
 	var e *exit
@@ -220,7 +220,7 @@ func exitCode(err error) int {
 	return reports.ExitToolFailed
 }
 
-// configured is the configuration of one run. A URL alone beyond the user's own network is scanned passively, because the list says
+// configured returns the configuration of one run. A URL alone beyond the user's own network is scanned passively, because the list says
 // nothing else about it.
 func (f *fleetRun) configured(e entry) (suites.Config, error) {
 	address := e.URL
@@ -246,7 +246,7 @@ func (f *fleetRun) configured(e entry) (suites.Config, error) {
 	return cfg, nil
 }
 
-// run is one run, without reports of its own.
+// run returns one run, without reports of its own.
 func (f *fleetRun) run(ctx context.Context, e entry, t *turn) (run reports.Redacted, passive bool, err error) {
 	cfg, err := f.configured(e)
 	if err != nil {
@@ -274,7 +274,7 @@ func (f *fleetRun) run(ctx context.Context, e entry, t *turn) (run reports.Redac
 	return run, cfg.Passive, nil
 }
 
-// servesItself reports that a target file has servers run for the target, at addresses of this machine.
+// servesItself reports whether a target file has servers run for the target, at addresses of this machine.
 func servesItself(path string) bool {
 	if path == "" {
 		return false
@@ -325,7 +325,7 @@ func (o *options) madeBy(e *entry) fleet.Made {
 // indifferent are flags that change the order or speed of the tests, and no result.
 var indifferent = append([]string{"targets", "out", "quiet", "verbose", "color", "rate", "concurrency"}, fleetOnly...)
 
-// given are the flags that were given and change results, in order.
+// given returns the flags that were given and change results, in order.
 func given(flags *pflag.FlagSet) []string {
 	var out []string
 	flags.VisitAll(func(f *pflag.Flag) {

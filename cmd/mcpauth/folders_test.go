@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Commands that need no working directory work in one that is gone, and others say what they lack.
+// Commands that need no working directory work in a deleted one, and others say what is missing.
 func TestAFolderThatIsGone(t *testing.T) {
 	t.Parallel()
 	report := earlier(t)
@@ -27,13 +27,13 @@ func TestAFolderThatIsGone(t *testing.T) {
 	} {
 		gone := t.TempDir() + "/gone"
 		shell := exec.Command("sh", append([]string{"-c", `mkdir "$0" && cd "$0" && rmdir "$0" && exec "$@"`, gone, binary}, c.args...)...)
-		out, _ := shell.CombinedOutput() // the exit code is looked at
+		out, _ := shell.CombinedOutput() // the exit code is judged
 		assert.Equal(t, c.code, shell.ProcessState.ExitCode(), "%v: %.400s", c.args, out)
 		assert.NotContains(t, string(out), "goroutine ", c.args)
 	}
 }
 
-// A file that the user names is read up to a limit, beyond which the error says so: a device has no end.
+// A named file is read up to a limit, and the error says so: a device has no end.
 func TestFilesWithoutEnd(t *testing.T) {
 	t.Parallel()
 	const endless = "/dev/zero"

@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Reports of somebody else, such as the artifact of a fork, are read only where they are as mcpauth wrote them: nothing in them
-// reaches a terminal, a CI system or a page otherwise.
+// Untrusted reports, such as the artifact of a fork, are read only in the form that mcpauth writes: nothing in them acts on a terminal, a
+// CI system or a page.
 func TestReportsOfOthers(t *testing.T) {
 	t.Parallel()
 	right := earlier(t)

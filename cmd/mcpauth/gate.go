@@ -70,7 +70,7 @@ func (g *gate) begin(ctx context.Context) *turn {
 	return t
 }
 
-// aside is the turn of a target that is surveyed without a delay for others.
+// aside returns the turn of a target that is surveyed without a delay for others.
 func (g *gate) aside() *turn { return &turn{gate: g} }
 
 // recent counts the surveys that began within the last moment.

@@ -41,7 +41,7 @@ var groups = []flagGroup{
 	{"Network", []string{"i-am-authorized", "allow-host", "connect-to", "dns", "ca-file", "user-agent"}},
 }
 
-// ofGroups are the names of the flags of some groups.
+// ofGroups returns the names of the flags of some groups.
 func ofGroups(names ...string) []string {
 	var out []string
 	for _, g := range groups {
@@ -61,7 +61,7 @@ func (o *options) some(f *pflag.FlagSet, used []string) {
 	}
 }
 
-// changed reports that a flag was given; false for a flag that the command does not have.
+// changed reports whether a flag was given; false for a flag that the command does not have.
 func changed(c *cobra.Command, name string) bool {
 	f := c.Flags().Lookup(name)
 	return f != nil && f.Changed
@@ -184,7 +184,7 @@ func describe(w io.Writer, f *pflag.Flag) {
 	described(w, name, says, 26)
 }
 
-// spelled is a flag as it is written, and what it is for.
+// spelled returns a flag as it is written, and what it is for.
 func spelled(f *pflag.Flag) (name, says string) {
 	value, says := pflag.UnquoteUsage(f)
 	value = map[string]string{"strings": "LIST", "stringArray": "VALUE", "string": "VALUE", "int": "N", "float": "N",
@@ -250,7 +250,7 @@ func flagError(c *cobra.Command, err error) error {
 	return &exit{reports.ExitUsage, fmt.Errorf("%s; see %s --help", text, c.CommandPath())}
 }
 
-// nearFlag is the flag of a command that a name probably means; empty where none is near.
+// nearFlag returns the flag of a command that a name probably means; empty where none is near.
 func nearFlag(c *cobra.Command, name string) string {
 	if name == "" {
 		return ""
@@ -273,7 +273,7 @@ func areaNames() []string {
 	return out
 }
 
-// nearestID is the requirement whose id a word probably means.
+// nearestID returns the requirement whose id a word probably means.
 func nearestID(word string) string {
 	var ids []string
 	for _, r := range requirements.All() {
@@ -282,7 +282,7 @@ func nearestID(word string) string {
 	return nearest.Of(word, ids)
 }
 
-// suggested is a suggestion for the end of a message; empty if there is none.
+// suggested returns a suggestion for the end of a message; empty if there is none.
 func suggested(meant string) string {
 	if meant == "" {
 		return ""

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// fits asserts that no line is wider than the narrowest usual terminal.
+// fits expects that no line is wider than 80 columns.
 func fits(t *testing.T, text string) {
 	t.Helper()
 	for line := range strings.Lines(text) {
@@ -22,10 +22,10 @@ func fits(t *testing.T, text string) {
 	}
 }
 
-// The help of each verb has the flags that it uses, in groups, and fits a terminal.
+// The help of each command lists its flags, in groups, and fits a terminal.
 func TestHelp(t *testing.T) {
 	t.Parallel()
-	flags := map[string][2]string{ // that a verb has, and has not
+	flags := map[string][2]string{ // one that the command has, and one that it does not have
 		"run":    {"--username", ""},
 		"demo":   {"--only", "--username"},
 		"init":   {"--ca-file", "--report"},
@@ -62,7 +62,7 @@ func TestHelp(t *testing.T) {
 	assert.Equal(t, 1, strings.Count(out[at:], "\n  -"), "every flag but that for help is in a group: %s", out[at:])
 }
 
-// Whoever misspells something is told what was probably meant.
+// A misspelled word gets a suggestion.
 func TestNearMisses(t *testing.T) {
 	t.Parallel()
 	for want, args := range map[string][]string{
@@ -101,7 +101,7 @@ func TestNearMisses(t *testing.T) {
 	assert.NotContains(t, errs, "did you mean")
 }
 
-// Each mistake in a target file is a line, with its place.
+// Each mistake in a target file is one line, with its place.
 func TestMistakesInATargetFile(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "t.yaml")
@@ -115,7 +115,7 @@ func TestMistakesInATargetFile(t *testing.T) {
 	}
 }
 
-// A list of everything fits a screen.
+// The list of all requirements fits the width of a screen.
 func TestListFitsAScreen(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"list"}, {"list", "--area", "pkce"}} {
@@ -128,7 +128,7 @@ func TestListFitsAScreen(t *testing.T) {
 	assert.Greater(t, strings.Count(wide, "\n"), 500)
 }
 
-// The command that serve prints works as it is printed.
+// The command that serve prints works.
 func TestServePrintsACommandThatWorks(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -65,7 +65,7 @@ func (o *options) writeTarget(c *cobra.Command, url, path string, force bool) er
 	return nil
 }
 
-// mayWrite is the error of a file that exists and must not be replaced.
+// mayWrite returns the error of a file that exists and must not be replaced.
 func mayWrite(path string, force bool) error {
 	through, err := writtenThrough(path)
 	if err != nil {
@@ -77,7 +77,7 @@ func mayWrite(path string, force bool) error {
 	return nil
 }
 
-// targetText is the target file. What comes from the target is quoted as YAML does, so that it stays a value.
+// targetText returns the target file. What comes from the target is quoted as YAML does, so that it stays a value.
 func targetText(url string, seen *suites.Surveyed) string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
@@ -174,13 +174,13 @@ func aboutTools(line writeLine, seen *suites.Surveyed) {
 	line("#   - {kind: api-key, header: X-API-Key, value: {env: API_KEY}, tools: [\"read_*\"]}")
 }
 
-// quoted is a string as a YAML value on one line, for any place: JSON strings are valid YAML.
+// quoted returns a string as a YAML value on one line, for any place: JSON strings are valid YAML.
 func quoted(s string) string {
 	b, _ := json.Marshal(reports.OneLine(s, 8<<10)) // strings always marshal; a URL that is cut would be another one
 	return string(b)
 }
 
-// comment is a text that cannot leave its comment.
+// comment returns a text that cannot leave its comment.
 func comment(s string) string { return reports.OneLine(s, 200) }
 
 func comments(list []string) []string {

@@ -13,8 +13,7 @@ import (
 	"github.com/mcpauth/conformance/suites/target"
 )
 
-// Whatever the target is called and offers, its words stay values and comments; and what is in comments is
-// right once it is uncommented.
+// The target's texts stay values and comments, whatever they contain, and commented lines are valid after uncommenting.
 func TestInitTextIsATargetFile(t *testing.T) {
 	for _, name := range []string{"ALICE_PASSWORD", "BOB_PASSWORD", "CLIENT_SECRET", "API_KEY"} {
 		t.Setenv(name, "value-of-"+name)

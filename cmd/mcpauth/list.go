@@ -151,12 +151,12 @@ var (
 	tierNames  = []string{string(requirements.T0), string(requirements.T1), string(requirements.T2), string(requirements.T3)}
 )
 
-// holds reports that a list has a word, whatever its letter case.
+// holds reports whether a list has a word, whatever its letter case.
 func holds(list []string, word string) bool {
 	return slices.ContainsFunc(list, func(w string) bool { return strings.EqualFold(w, word) })
 }
 
-// allLabels are those that a requirement may have, each once.
+// allLabels returns those that a requirement may have, each once.
 func allLabels() []string {
 	out := slices.Concat([]string{"core", "browser", "intrusive", "pending"}, levelNames, tierNames)
 	for _, r := range requirements.All() {

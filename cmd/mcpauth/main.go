@@ -46,7 +46,7 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:]))
 }
 
-// endings are the signals that end a run in order: also that the terminal is closed, unless that is ignored (nohup).
+// endings returns the signals that end a run in order: also that the terminal is closed, unless that is ignored (nohup).
 func endings() []os.Signal {
 	out := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) {
@@ -82,7 +82,7 @@ func run(ctx context.Context, args []string) int {
 	return code
 }
 
-// withoutSecrets is an error without the secrets in the queries of the URLs that were given.
+// withoutSecrets returns an error without the secrets in the queries of the URLs that were given.
 func withoutSecrets(text string, args []string) string {
 	for _, a := range args {
 		if strings.Contains(a, "?") {
@@ -92,7 +92,7 @@ func withoutSecrets(text string, args []string) string {
 	return text
 }
 
-// unknownVerb is the first argument that is neither a command nor a flag.
+// unknownVerb returns the first argument that is neither a command nor a flag.
 func unknownVerb(root *cobra.Command, args []string) string {
 	for _, a := range args {
 		if !strings.HasPrefix(a, "-") && !slices.Contains(verbs(root), a) {
@@ -110,7 +110,7 @@ func verbs(root *cobra.Command) []string {
 	return out
 }
 
-// problems are the lines of an error, one for each problem: several mistakes in a file are several errors.
+// problems returns the lines of an error, one for each problem: several mistakes in a file are several errors.
 func problems(err error) []string {
 	var several interface{ Unwrap() []error }
 	if err != nil && errors.As(err, &several) && err.Error() == several.(error).Error() {
@@ -131,7 +131,7 @@ func notice(c *cobra.Command, format string, args ...any) {
 	fmt.Fprint(c.ErrOrStderr(), reports.Prefixed("mcpauth: ", fmt.Sprintf(format, args...)))
 }
 
-// tree are the commands.
+// tree returns the commands.
 func tree() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "mcpauth",

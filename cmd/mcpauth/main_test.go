@@ -40,10 +40,10 @@ var binary string
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if flag.Lookup("test.fuzz").Value.String() != "" { // each worker comes here, and none runs the program
+	if flag.Lookup("test.fuzz").Value.String() != "" { // fuzz workers come here too, and do not run the program
 		os.Exit(m.Run())
 	}
-	if binary = os.Getenv("TESTED_PROGRAM"); binary != "" { // one whose defence was taken out, to see the tests catch it
+	if binary = os.Getenv("TESTED_PROGRAM"); binary != "" { // a program without a defence, to see a test fail
 		os.Exit(m.Run())
 	}
 	dir, err := os.MkdirTemp("", "mcpauth")
@@ -51,7 +51,7 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	binary = filepath.Join(dir, "mcpauth")
-	const pkg = "github.com/mcpauth/conformance/suites." // a build that says what it is, as certify demands
+	const pkg = "github.com/mcpauth/conformance/suites." // certify requires a build that identifies itself
 	flags := "-s -w -X " + pkg + "Version=0.0.0-test -X " + pkg + "Commit=0123456789abcdef0123456789abcdef01234567"
 	if out, err := exec.Command("go", "build", "-buildvcs=false", "-ldflags", flags, "-o", binary, ".").CombinedOutput(); err != nil {
 		panic(string(out))
@@ -62,11 +62,11 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// mcpauth runs the real binary and returns exit code, standard output and standard error.
+// mcpauth runs the binary, and returns its exit code, standard output and standard error.
 func mcpauth(t *testing.T, env []string, args ...string) (int, string, string) {
 	t.Helper()
 	c := exec.Command(binary, args...)
-	c.Env = append(append(os.Environ(), "GOGC=400"), env...) // hundreds of short processes: memory is looked at in TestPromises
+	c.Env = append(append(os.Environ(), "GOGC=400"), env...) // for hundreds of short processes; TestPromises measures memory
 	var out, err bytes.Buffer
 	c.Stdout, c.Stderr = &out, &err
 	_ = c.Run()
@@ -95,7 +95,7 @@ func TestDemoIsGreen(t *testing.T) {
 	assert.Zero(t, code, errs)
 }
 
-// demoRun is what the demo has said, and the folder with its reports.
+// demoRun is the output of the demo, and the folder with its reports.
 type demoRun struct {
 	code           int
 	out, errs, dir string
@@ -106,7 +106,7 @@ var demo struct {
 	demoRun
 }
 
-// runDemo runs the demo once for all tests that look at it.
+// runDemo runs the demo once for all its tests.
 func runDemo(t *testing.T) demoRun {
 	t.Helper()
 	demo.once.Do(func() {
@@ -244,7 +244,7 @@ func TestInterruptWritesThePartialReport(t *testing.T) {
 	var errs bytes.Buffer
 	c.Stderr = &errs
 	require.NoError(t, c.Start())
-	for range 8 { // the run is under way
+	for range 8 { // the run is in progress
 		<-asked
 	}
 	require.NoError(t, c.Process.Signal(syscall.SIGINT))
@@ -394,7 +394,7 @@ func TestServeMCP(t *testing.T) {
 	assert.Equal(t, 3, len(strings.Split(strings.TrimSpace(out.String()), ".")), "a token is printed")
 }
 
-// An issuer that others trust signs with a key of its user's own.
+// serve --idp signs with a key of the user.
 func TestServeIDPWithAKeyOfOnesOwn(t *testing.T) {
 	t.Parallel()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -469,7 +469,7 @@ func TestDoctor(t *testing.T) {
 	assert.Contains(t, out, "BAD")
 }
 
-// A target that signs its users in at an upstream run by mcpauth, as a target file says.
+// mcpauth runs the upstream that a target file declares.
 func TestUpstreamOfOurs(t *testing.T) {
 	t.Parallel()
 	address := free(t)

@@ -58,7 +58,7 @@ func (o *options) runAll(c *cobra.Command) error {
 	return s.outcome()
 }
 
-// names are the names of the targets. All target files must be valid before the first request.
+// names returns the names of the targets. All target files must be valid before the first request.
 func (o *options) names() ([]string, error) {
 	var names []string
 	for _, f := range o.files {
@@ -82,7 +82,7 @@ type severalRuns struct {
 	worst           *exit // nil where every run passed
 }
 
-// outcome is the error of the worst run.
+// outcome returns the error of the worst run.
 func (s *severalRuns) outcome() error {
 	if s.worst == nil {
 		return nil
@@ -114,7 +114,7 @@ func (s *severalRuns) add(c *cobra.Command, name, file string) error {
 	return nil
 }
 
-// page is the path of a target's HTML report as the matrix links to it; empty where one of them is missing.
+// page returns the path of a target's HTML report as the matrix links to it; empty where one of them is missing.
 func page(apart, together []string) string {
 	path := func(specs []string, kind string) string {
 		for _, spec := range specs {
@@ -211,7 +211,7 @@ func (o *options) matrixOf(c *cobra.Command, paths []string) error {
 	return nil
 }
 
-// frozen are the requirements of the profile's sets.
+// frozen returns the requirements of the profile's sets.
 func (o *options) frozen() ([]string, error) {
 	var ids []string
 	for _, s := range profiles.Current() {

@@ -133,7 +133,7 @@ func TestBaselineSchemaTakesWhatTheToolWrites(t *testing.T) {
 	require.NotEmpty(t, entry.Accepted)
 	accepted := []any{}
 	for _, e := range entry.Accepted {
-		e["reason"] = "by design" // which the owner adds
+		e["reason"] = "by design" // the owner adds a reason
 		accepted = append(accepted, e)
 	}
 	assert.NoError(t, compiled.Validate(map[string]any{"version": 1, "accepted": accepted}))

@@ -79,7 +79,7 @@ func partOf(flag, text string) (reports.Shard, error) {
 	return part, err
 }
 
-// numberedPart is the part that the system which runs parallel jobs gives to this one.
+// numberedPart returns the part that the system which runs parallel jobs gives to this one.
 func numberedPart(flag string) (reports.Shard, error) {
 	count := "MCPAUTH_" + strings.ToUpper(flag) + "_COUNT" // a Kubernetes indexed Job does not say how many there are
 	for _, ci := range []struct {

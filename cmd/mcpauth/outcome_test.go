@@ -25,7 +25,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/reference"
 )
 
-// conclusion is what a summary ends with, in one line.
+// conclusion returns the last paragraph of a summary, in one line.
 func conclusion(summary string) string {
 	flat := strings.Join(strings.Fields(summary), " ")
 	at := 0
@@ -35,7 +35,7 @@ func conclusion(summary string) string {
 	return flat[at:]
 }
 
-// A run that decided nothing, or in which something that was asked for did not work, is not a success.
+// A run that decided nothing, or in which a requested step did not work, is not a success.
 func TestNothingUndecidedIsGreen(t *testing.T) {
 	t.Parallel()
 	r := start(t, nil)
@@ -66,7 +66,7 @@ func TestNothingUndecidedIsGreen(t *testing.T) {
 	}
 }
 
-// An issuer that the target does not trust, and a login by hand that cannot be answered, are undecided, whatever else passed.
+// An issuer that the target does not trust, and a login by hand without an answer, leave the run undecided, whatever passes.
 func TestWhatWasGivenAndDoesNotWorkIsNotGreen(t *testing.T) {
 	t.Parallel()
 	r := start(t, nil)
@@ -99,8 +99,8 @@ func TestTheLastLineSaysWhatToAdd(t *testing.T) {
 	assert.Contains(t, conclusion(out), "--token-env to test ")
 }
 
-// A server that serves everybody is never green: with metadata or a token it fails, and without anything that suggests
-// authorization it is undecided, unless its owner declares that it is public.
+// A server that serves everybody is never green. With metadata or a token it fails; without a sign of authorization it is undecided, unless
+// its owner declares it public.
 func TestAnOpenServerIsNotGreen(t *testing.T) {
 	t.Parallel()
 	advertised := start(t, func(o *reference.Options) { o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.RequireToken) })
@@ -149,7 +149,7 @@ func TestAnOpenServerIsNotGreen(t *testing.T) {
 	}
 }
 
-// Where anybody is served, as the owner says, no token is said to work for longer or for more than it should.
+// If a server serves everybody, as its owner declares, no check fails because a token works for longer, or for more, than it should.
 func TestAnAuthorizationServerIsNotBlamedForAnOpenServer(t *testing.T) {
 	t.Parallel()
 	r := start(t, func(o *reference.Options) { o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.RequireToken) })
@@ -166,7 +166,7 @@ func TestAnAuthorizationServerIsNotBlamedForAnOpenServer(t *testing.T) {
 	}
 }
 
-// Tools that run for anybody are found though lists are guarded: where none is declared, those that say to be read-only are called.
+// Tools that run without a token are found although lists are protected: if none is declared, read-only ones are called.
 func TestOpenToolsBehindGuardedListsAreFound(t *testing.T) {
 	t.Parallel()
 	r := start(t, func(o *reference.Options) { o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.GuardTools) })
@@ -185,7 +185,7 @@ func TestOpenToolsBehindGuardedListsAreFound(t *testing.T) {
 	assert.Contains(t, out, "sent     an expired token, whoami")
 }
 
-// A call that is refused after the tool has run is found where a token is enough for the tool, too.
+// A call that is refused after the tool has run is found, also if the tool needs only a token.
 func TestToolsThatRunBeforeTheyAreRefusedAreFound(t *testing.T) {
 	t.Parallel()
 	for _, runs := range []bool{true, false} {
@@ -200,12 +200,12 @@ func TestToolsThatRunBeforeTheyAreRefusedAreFound(t *testing.T) {
 	}
 }
 
-// checkIDs are the ids of checks, which requests have only under a User-Agent that names them.
+// checkIDs match the ids of checks, which only requests under an ordinary User-Agent contain.
 var checkIDs = regexp.MustCompile(`\b(RS|AS)-[A-Z]+-[A-Z0-9-]+`)
 
 func TestANeutralRunNamesNeitherTheToolNorItsChecks(t *testing.T) {
 	t.Parallel()
-	var heard sync.Map // what each request says, and of which path
+	var heard sync.Map // texts of requests, with their paths
 	r := start(t, func(o *reference.Options) {
 		o.Wrap = func(h http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -81,7 +81,7 @@ func (o *outputs) open(spec string) error {
 	return nil
 }
 
-// namesAnother reports that a path continues with a comma and another report.
+// namesAnother reports whether a path continues with a comma and another report.
 func namesAnother(path string) bool {
 	_, more, _ := strings.Cut(path, ",")
 	second, _, ok := strings.Cut(more, "=")

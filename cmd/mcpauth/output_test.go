@@ -12,7 +12,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 )
 
-// A report says how the run can be started again, and who allowed it.
+// A report says how to repeat the run, and who allowed it.
 func TestHowAndByWhom(t *testing.T) {
 	t.Parallel()
 	r := start(t, nil)
@@ -35,7 +35,7 @@ func TestHowAndByWhom(t *testing.T) {
 	assert.Contains(t, string(page), "authorized by Ada Lovelace, ticket 42")
 }
 
-// Reports of the passing demo are small enough to keep; with all evidence every request is there.
+// Reports of the passing demo are small enough to keep; with all evidence they contain every request.
 func TestReportsAreSmall(t *testing.T) {
 	t.Parallel()
 	d := runDemo(t)

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// A command that is used wrongly does not print the secret of the URL that it was given, and its output often is in a CI log.
+// The error of a wrong command does not print the secret in its URL: the output is often in a CI log.
 func TestUsageErrorsHideTheSecretOfAURL(t *testing.T) {
 	t.Parallel()
 	const address = "http://127.0.0.1:9/mcp?api_key=s3cr3t-0123456789"

@@ -181,7 +181,7 @@ The last line says which, and what to add to test more.`,
 	return c
 }
 
-// givenURL is the URL of a command, by its argument or by the environment.
+// givenURL returns the URL of a command, by its argument or by the environment.
 func givenURL(args []string) string {
 	if len(args) == 1 {
 		return args[0]
@@ -323,7 +323,7 @@ func (o *options) config(c *cobra.Command, url string) (suites.Config, error) {
 	return cfg, nil
 }
 
-// ways are how a run is judged, kept, and named to the target.
+// ways returns how a run is judged, kept, and named to the target.
 func (o *options) ways(_ *cobra.Command, cfg *suites.Config) error {
 	if err := o.threshold(); err != nil {
 		return err
@@ -343,7 +343,7 @@ func (o *options) ways(_ *cobra.Command, cfg *suites.Config) error {
 	return nil
 }
 
-// choice is which requirements a run judges.
+// choice returns which requirements a run judges.
 func (o *options) choice(_ *cobra.Command, cfg *suites.Config) error {
 	if o.profile != "" && len(o.only) > 0 {
 		return errors.New("--profile and --only: each chooses the requirements; give one")
@@ -432,7 +432,7 @@ func (o *options) clientCertificate() (out target.ClientCertificate, err error) 
 // aside are options that do not change what a run tests.
 var aside = append([]string{"report", "history", "verbose", "quiet", "color", "evidence", "targets", "out"}, fleetOnly...)
 
-// command is how a run can be started again: the command, the URL, and every option that was given, by a flag or by the environment.
+// command returns how a run can be started again: the command, the URL, and every option that was given, by a flag or by the environment.
 func command(c *cobra.Command, url string) string {
 	words := []string{c.CommandPath()}
 	if url != "" && c.Name() != "demo" {
@@ -568,7 +568,7 @@ func (o *options) rule() reports.Rule {
 	return rule
 }
 
-// outcome is the error that carries the exit code of a run; nil for 0. Its text is printed only if no summary contains it.
+// outcome returns the error that carries the exit code of a run; nil for 0. Its text is printed only if no summary contains it.
 func (o *options) outcome(run reports.Redacted) error {
 	outcome := run.Run().Outcome()
 	if outcome.Code == reports.ExitConformant {

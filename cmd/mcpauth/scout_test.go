@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// urls is a list of n targets.
+// urls returns a list of n targets.
 func urls(n int) (out []entry) {
 	for i := range n {
 		out = append(out, entry{URL: fmt.Sprintf("http://%d.example/mcp", i)})
@@ -20,7 +20,7 @@ func urls(n int) (out []entry) {
 	return out
 }
 
-// A silent host is tested before those that come first in the list, and each target is tested once.
+// A silent host is tested before the first targets of the list, and each target is tested once.
 func TestSilentHostsGoFirst(t *testing.T) {
 	entries := urls(200)
 	last := entries[len(entries)-1].URL
@@ -42,7 +42,7 @@ func TestSilentHostsGoFirst(t *testing.T) {
 	assert.Empty(t, found)
 }
 
-// Scouts leave out the first targets, target files and what is handed out, and are never far ahead.
+// Scouts omit the first targets, target files and started targets, and stay within a limited distance.
 func TestScoutsAskNoMoreThanTheyMust(t *testing.T) {
 	entries := urls(2 * lookout)
 	entries[5].File = "target.yaml"
@@ -55,7 +55,7 @@ func TestScoutsAskNoMoreThanTheyMust(t *testing.T) {
 	scouting, end := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { q.scout(scouting, 2, func(entry) { t.Error("no host is silent") }) })
-	const first = lookout + 1 - 2 - 1 // up to lookout, without two and a file
+	const first = lookout + 1 - 2 - 1 // up to lookout, without two targets and a file
 	require.Eventually(t, func() bool { return asked.Load() == first }, time.Minute, time.Millisecond)
 	q.take()
 	require.Eventually(t, func() bool { return asked.Load() == first+1 }, time.Minute, time.Millisecond)
@@ -64,7 +64,7 @@ func TestScoutsAskNoMoreThanTheyMust(t *testing.T) {
 	assert.EqualValues(t, first+1, asked.Load())
 }
 
-// Targets whose survey does not end hold up the others for a moment only. Without the gate's limit all would begin.
+// Targets whose survey does not end delay the others only briefly. Without the gate's limit all would start.
 func TestSlowSurveysHoldNobodyUp(t *testing.T) {
 	g := newGate(2)
 	for range 5 {
@@ -88,7 +88,7 @@ func TestSlowSurveysHoldNobodyUp(t *testing.T) {
 	assert.Len(t, g.surveying, 5)
 }
 
-// No more targets are tested at once than there may be, and the others wait.
+// The gate bounds the number of concurrent tests, and the others wait.
 func TestTheGateBoundsTests(t *testing.T) {
 	const atOnce = 3
 	g := newGate(atOnce)

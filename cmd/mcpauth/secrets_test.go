@@ -23,14 +23,14 @@ import (
 	"github.com/mcpauth/conformance/fakes/reference"
 )
 
-// seen are the secrets that a server has issued and got.
+// seen are the secrets that a server has issued and received.
 type seen struct {
 	mu     sync.Mutex
-	values map[string]string // what it is, by its value
+	values map[string]string // value -> kind
 }
 
 func (s *seen) add(kind, value string) {
-	if parts := strings.Split(value, "."); len(parts) == 3 { // of a JWT, header and claims are evidence
+	if parts := strings.Split(value, "."); len(parts) == 3 { // the header and claims of a JWT are evidence
 		value = parts[2]
 	}
 	if len(value) < 16 {
@@ -41,10 +41,10 @@ func (s *seen) add(kind, value string) {
 	s.values[value] = kind
 }
 
-// record has a server note what it issues and gets.
+// record records the secrets that a server issues and receives.
 func (s *seen) record(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(io.LimitReader(r.Body, 1<<20)) // what came
+		body, _ := io.ReadAll(io.LimitReader(r.Body, 1<<20)) // a part is enough
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		if r.URL.Path != "/token" && r.URL.Path != "/authorize" && r.URL.Path != "/login" {
 			h.ServeHTTP(w, r)
@@ -52,7 +52,7 @@ func (s *seen) record(h http.Handler) http.Handler {
 		}
 		answer := httptest.NewRecorder()
 		h.ServeHTTP(answer, r)
-		if answer.Code < http.StatusBadRequest { // what is refused may be made up
+		if answer.Code < http.StatusBadRequest { // rejected values may be invented
 			s.form(string(body))
 		}
 		if at, err := url.Parse(answer.Header().Get("Location")); err == nil {
@@ -74,13 +74,13 @@ func (s *seen) record(h http.Handler) http.Handler {
 }
 
 func (s *seen) form(text string) {
-	form, _ := url.ParseQuery(text) // what can be read of it
+	form, _ := url.ParseQuery(text) // as far as it can be parsed
 	for _, name := range []string{"code", "code_verifier", "client_secret", "password", "refresh_token"} {
 		s.add(name, form.Get(name))
 	}
 }
 
-// absent demands that no secret is in any file below a folder, packed or not, nor in other texts.
+// absent expects that no file in a folder, packed or not, and no other text contains a secret.
 func (s *seen) absent(t *testing.T, dir string, texts ...string) {
 	t.Helper()
 	require.NoError(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -111,10 +111,10 @@ func (s *seen) absent(t *testing.T, dir string, texts ...string) {
 	}
 }
 
-// given are secrets that the user names, by the variables that hold them.
+// given are secrets of the user, by environment variable.
 var given = map[string]string{"GATE_KEY": "gate-8xKq2Lm9Zr4TvWp3", "ALICE_PASSWORD": "alice-7-looking-glass"}
 
-// watched starts a server that notes its secrets, and writes its target file.
+// watched starts a server that records its secrets, and writes its target file.
 func watched(t *testing.T, dir string) (s *seen, file string, env []string) {
 	t.Helper()
 	s = &seen{values: map[string]string{}}
@@ -133,7 +133,7 @@ func watched(t *testing.T, dir string) (s *seen, file string, env []string) {
 	return s, file, env
 }
 
-// No secret is in what a run of a list writes, nor in what is made of it.
+// The results of a fleet, and the files made from them, contain no secret.
 func TestNoSecretInAFleet(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -23,8 +23,8 @@ import (
 	"github.com/mcpauth/conformance/reports"
 )
 
-// With a seed, two runs against the reference server give the same report except for the times: those of the run, those in answers and
-// tokens, and what is computed from them (hashes and signatures of what holds a time, and what is left of a window).
+// With a seed, two runs against the reference server give the same report except for times: those of the run, those in answers and tokens,
+// and values computed from them (hashes and signatures of texts with a time, and remaining times of a window).
 func TestASeedMakesTheReportRepeat(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
@@ -49,7 +49,7 @@ func TestASeedMakesTheReportRepeat(t *testing.T) {
 	}
 	seed := 7
 	first, taken := report(strconv.Itoa(seed))
-	for ; taken && seed < 30; first, taken = report(strconv.Itoa(seed)) { // somebody else listens at its ports
+	for ; taken && seed < 30; first, taken = report(strconv.Itoa(seed)) { // another program uses its ports
 		seed++
 	}
 	require.False(t, taken, "no seed has free ports")
@@ -73,7 +73,7 @@ func TestASeedWhosePortsAreTaken(t *testing.T) {
 	seed, l := 0, net.Listener(nil)
 	for l == nil {
 		seed = 100 + rand.IntN(900)
-		l, _ = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20_000+10*seed+1)) // where its demo listens first, unless somebody else does
+		l, _ = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20_000+10*seed+1)) // the first port of its demo
 	}
 	defer l.Close()
 	code, _, stderr := mcpauth(t, nil, "demo", "--seed", strconv.Itoa(seed), "-q")
@@ -81,7 +81,7 @@ func TestASeedWhosePortsAreTaken(t *testing.T) {
 	assert.Contains(t, stderr, "take another seed")
 }
 
-// assertEqualItems shows the first item that differs, not all of both.
+// assertEqualItems shows only the first different item.
 func assertEqualItems(t *testing.T, name string, a, b any) {
 	t.Helper()
 	x, ok := a.([]any)
@@ -107,11 +107,11 @@ var times = []struct {
 	{regexp.MustCompile(`("ath":")[^"]+`), "$1‹hash of a token›"},
 }
 
-// signed is what follows a decoded segment: a signature of what holds times.
+// signed matches the signature after a decoded segment with times.
 var signed, segment, moment = regexp.MustCompile(`(\}\.)[A-Za-z0-9_-]+`), regexp.MustCompile(`[A-Za-z0-9_-]{16,}`),
 	regexp.MustCompile(`[12]\d{9}`)
 
-// timeless replaces times, wherever they stand.
+// timeless replaces times everywhere in a value.
 func timeless(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
@@ -136,9 +136,9 @@ func timelessText(s string) string {
 	for _, r := range times {
 		s = r.form.ReplaceAllString(s, r.mask)
 	}
-	s = segment.ReplaceAllStringFunc(s, func(segment string) string { // base64url, within which there may be more of it
+	s = segment.ReplaceAllStringFunc(s, func(segment string) string { // base64url, which may be nested
 		b, err := base64.RawURLEncoding.DecodeString(segment)
-		if text, bad := io.ReadAll(flate.NewReader(bytes.NewReader(b))); bad == nil && moment.Match(text) { // of a token with zip
+		if text, bad := io.ReadAll(flate.NewReader(bytes.NewReader(b))); bad == nil && moment.Match(text) { // a token with zip
 			b = text
 		}
 		if inner := timelessText(string(b)); err == nil && (moment.Match(b) || inner != string(b)) {

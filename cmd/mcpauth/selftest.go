@@ -104,7 +104,7 @@ func linkedModules() int {
 	return len(info.Deps)
 }
 
-// watch is the most memory that a process has had until it is over, in bytes; 0 where the system does not tell. The usage that
+// watch returns the most memory that a process has had until it is over, in bytes; 0 where the system does not tell. The usage that
 // the system reports at the end would count what the parent had when it started the process.
 func watch(pid int, over <-chan struct{}) (most int64) {
 	tick := time.NewTicker(20 * time.Millisecond)

@@ -20,7 +20,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 )
 
-// Each promise of SECURITY.md holds for the program as it is built.
+// The built program keeps each promise of SECURITY.md.
 func TestPromises(t *testing.T) {
 	program := os.Getenv("TESTED_PROGRAM") // TestMain builds it
 	require.NotEmpty(t, program)
@@ -28,7 +28,7 @@ func TestPromises(t *testing.T) {
 	for _, trap := range hostile.Traps {
 		t.Run(trap.Name, func(t *testing.T) {
 			sampled(t, trap.Name)
-			t.Parallel() // most of them wait; the self-test tries as many together
+			t.Parallel() // most of them wait; the self-test runs as many at a time
 			peak, err := spring(t.Context(), program, trap)
 			t.Logf("%d MiB of memory", peak>>20)
 			var none *noBrowser
@@ -40,12 +40,12 @@ func TestPromises(t *testing.T) {
 	}
 }
 
-// The self-test shows each trap in a table, and what is broken at the end of standard error, and fails where something is.
+// The self-test shows each trap in a table, and broken promises at the end of standard error. It fails if one is broken.
 func TestSelfTestShowsWhatIsBroken(t *testing.T) {
 	t.Setenv("MCPAUTH_BROWSER", filepath.Join(t.TempDir(), "none"))
 	set := func(judge func(hostile.Outcome) error) func() (*hostile.Attack, error) {
 		return func() (*hostile.Attack, error) {
-			return &hostile.Attack{Args: []string{"run", "http://127.0.0.1:1/mcp"}, Close: func() {}, Judge: judge}, nil // nobody is there
+			return &hostile.Attack{Args: []string{"run", "http://127.0.0.1:1/mcp"}, Close: func() {}, Judge: judge}, nil // a closed port
 		}
 	}
 	held := hostile.Trap{Name: "weak", Promise: "it reports", Start: set(func(o hostile.Outcome) error {
@@ -84,8 +84,8 @@ func TestSelfTestShowsWhatIsBroken(t *testing.T) {
 	assert.Equal(t, "BROKEN strong: a secret went out\\n\\u{3a}:error::pwned\nBROKEN unset: the trap could not be set: no port\n", errs)
 }
 
-// A program that keeps no promise is caught: each trap sees one that is green whatever happens, and writes nothing. Strangers, such as
-// clients of a server that had the port before, do not help it.
+// A program that keeps no promise fails: here it always succeeds, and writes nothing. Requests of other programs, such as clients of a
+// server that had the port before, do not make a trap pass.
 func TestTrapsCatch(t *testing.T) {
 	green, err := exec.LookPath("true")
 	if err != nil {
@@ -111,7 +111,7 @@ func TestTrapsCatch(t *testing.T) {
 	}
 }
 
-// strangersAsk has others than the program send what it would to the target in its arguments, unless only the program finds that.
+// strangersAsk sends requests of other programs to the target in the arguments, unless only the program can find it.
 func strangersAsk(t *testing.T, args []string) {
 	t.Helper()
 	target, err := url.Parse(args[1])

@@ -96,7 +96,7 @@ func serveDesign(c *cobra.Command, name, listen string) error {
 	return nil
 }
 
-// targetFileOf is the target file of a design: the one in the source tree if there is one, else a copy that exists as long as the
+// targetFileOf returns the target file of a design: the one in the source tree if there is one, else a copy that exists as long as the
 // design is served.
 func targetFileOf(name string) (path string, remove func(), err error) {
 	path = filepath.Join("fixtures", "targets", name)

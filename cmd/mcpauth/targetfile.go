@@ -30,7 +30,7 @@ func loadTarget(path string, cfg *suites.Config) error {
 	return nil
 }
 
-// withFlags is what a file says, where flags take precedence.
+// withFlags returns what a file says, where flags take precedence.
 func withFlags(t, flags target.Target) target.Target {
 	t.URL = cmp.Or(flags.URL, t.URL)
 	if len(flags.Users) > 0 {

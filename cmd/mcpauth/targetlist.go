@@ -81,7 +81,7 @@ const (
 	mostText         = 1 << 20 // keys and PRODUCT.yaml
 )
 
-// withoutBOM is a text without the byte order mark that some editors put first.
+// withoutBOM returns a text without the byte order mark that some editors put first.
 func withoutBOM(b []byte) []byte { return bytes.TrimPrefix(b, []byte("\ufeff")) }
 
 func looksLikeJSON(b []byte) bool {
@@ -131,7 +131,7 @@ func lines(b []byte, path string) (out []entry, err error) {
 	return out, err
 }
 
-// canonical is the form in which URLs of targets are compared: scheme and host in lower case, without a default port.
+// canonical returns the form in which URLs of targets are compared: scheme and host in lower case, without a default port.
 func canonical(address string) (string, error) {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -155,7 +155,7 @@ func canonical(address string) (string, error) {
 	return u.String(), nil
 }
 
-// notAURL is an error of url.Parse without anything of the URL that may be secret.
+// notAURL returns an error of url.Parse without anything of the URL that may be secret.
 func notAURL(err error, address string) error {
 	var e *url.Error
 	if errors.As(err, &e) {
@@ -217,7 +217,7 @@ type registryPage struct {
 // longestURL is the longest URL in a list from others.
 const longestURL = 2000
 
-// listable reports that a URL can be a line of a list without a change.
+// listable reports whether a URL can be a line of a list without a change.
 func listable(address string) bool { return reports.OneLine(address, longestURL) == address }
 
 type registryServer struct {

@@ -10,8 +10,7 @@ import (
 	"github.com/mcpauth/conformance/fixtures/costs"
 )
 
-// Whatever a list of targets is, reading it takes memory and time in proportion to it, and what it names is a URL that has one form, or
-// the path of a file.
+// Reading any list of targets takes memory and time in proportion to it, and each entry is a URL in canonical form, or the path of a file.
 func FuzzTargetList(f *testing.F) {
 	f.Add("https://mcp.example.com/mcp\n# comment\ntargets/one.yaml\n")
 	f.Add("HTTPS://user:secret@[::1%25x]:443/?a=b#c\n")
@@ -54,7 +53,7 @@ func FuzzTargetList(f *testing.F) {
 	})
 }
 
-// innocent is how often one line of a text says secret where that is not a password: it is not before an @.
+// innocent returns how often one line of a text contains the word secret outside a password: not before an @.
 func innocent(text string) (most int) {
 	for line := range strings.Lines(text) {
 		if strings.Contains(line, ":secret@") {
@@ -65,8 +64,8 @@ func innocent(text string) (most int) {
 	return most
 }
 
-// Whatever the configuration of a client is, reading it takes memory and time in proportion to it, and what is listed of it is a URL
-// without anything that may be secret.
+// Reading any configuration of a client takes memory and time in proportion to it, and each listed entry is a URL without parts that may be
+// secret.
 func FuzzClients(f *testing.F) {
 	f.Add(`{"mcpServers":{"a":{"url":"https://user:secret@a.example/mcp?key=secret#secret"},` +
 		`"b":{"command":"npx","args":["mcp-remote","http://b"]}}}`)
@@ -94,7 +93,7 @@ func FuzzClients(f *testing.F) {
 	})
 }
 
-// Whatever a baseline is, reading it takes memory and time in proportion to it.
+// Reading any baseline takes memory and time in proportion to it.
 func FuzzBaseline(f *testing.F) {
 	f.Add("version: 1\naccepted:\n- {id: RS-CHALLENGE-401-STATUS, reason: x, expires: 2027-01-31}\n")
 	f.Add("a: &a [x,x]\nb: &b [*a,*a]\naccepted: [*b,*b]\n" + strings.Repeat("[", 200))

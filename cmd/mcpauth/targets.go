@@ -141,7 +141,7 @@ func readClients(c *cobra.Command, paths []string, given bool) (all clientServer
 	return all, nil
 }
 
-// usualConfigurations are the configurations of MCP clients that are in their usual places.
+// usualConfigurations returns the configurations of MCP clients that are in their usual places.
 func usualConfigurations() []string {
 	home, err := os.UserHomeDir()
 	if err != nil {
@@ -256,7 +256,7 @@ func mayHoldKey(address string) bool {
 
 var uuid = regexp.MustCompile(`[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}`)
 
-// remote is the URL of a remote server without what may be secret; empty for a local one. The program mcp-remote gets the URL as an
+// remote returns the URL of a remote server without what may be secret; empty for a local one. The program mcp-remote gets the URL as an
 // argument.
 func remote(server map[string]any) string {
 	var addresses []string
@@ -296,7 +296,7 @@ func argumentsOf(server map[string]any) (out []string) {
 	return out
 }
 
-// withoutComments is JSON without comments and without commas before a closing bracket: editors accept both.
+// withoutComments returns JSON without comments and without commas before a closing bracket: editors accept both.
 func withoutComments(b []byte) []byte {
 	var out bytes.Buffer
 	for i := 0; i < len(b); {
@@ -320,7 +320,7 @@ func withoutComments(b []byte) []byte {
 	return out.Bytes()
 }
 
-// commentLength is that of the comment with which a text begins; 0 where it begins with none. One without an end goes to the end.
+// commentLength returns that of the comment with which a text begins; 0 where it begins with none. One without an end goes to the end.
 func commentLength(b []byte) int {
 	begin, end := []byte("//"), []byte("\n")
 	if bytes.HasPrefix(b, []byte("/*")) {
@@ -339,7 +339,7 @@ func commentLength(b []byte) int {
 	return len(begin) + n + len(end)
 }
 
-// stringLength is the length of the JSON string that a text begins with, with its quotes.
+// stringLength returns the length of the JSON string that a text begins with, with its quotes.
 func stringLength(b []byte) int {
 	for i := 1; i < len(b); i++ {
 		switch b[i] {

@@ -1,4 +1,4 @@
-// Package kubernetes checks docs/deploy/kubernetes against the types of its API.
+// Package kubernetes checks docs/deploy/kubernetes against the types of the Kubernetes API.
 package kubernetes
 
 import (
@@ -14,7 +14,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// read decodes a manifest strictly: a field that the API does not have is an error.
+// read decodes a manifest strictly: an unknown field is an error.
 func read(t *testing.T, name string, into any) {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join("..", "..", "docs", "deploy", "kubernetes", name))
@@ -56,7 +56,7 @@ func TestJobIsIndexedAndResumes(t *testing.T) {
 	}
 }
 
-// The policy of failures knows each exit code of a fleet.
+// The pod failure policy covers each exit code of a fleet.
 func TestPodFailurePolicyKnowsOurExitCodes(t *testing.T) {
 	var cron batch.CronJob
 	read(t, "job.yaml", &cron)

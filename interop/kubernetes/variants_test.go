@@ -17,7 +17,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// built is what kubectl apply -k sends for a folder: the Job, and the kinds of everything.
+// built returns what kubectl apply -k sends for a folder: the Job, and the kinds of all objects.
 func built(t *testing.T, folder string) (cron batch.CronJob, kinds []string) {
 	t.Helper()
 	path := filepath.Join("..", "..", "docs", "deploy", folder)
@@ -42,7 +42,7 @@ func TestKustomizationBuilds(t *testing.T) {
 	assert.NotEqual(t, "mcpauth-targets", pod.Volumes[0].ConfigMap.Name, "a changed list is another config map")
 }
 
-// With object storage, nothing needs a volume that pods share: the results are fetched before mcpauth begins, and stored beside it.
+// With object storage, no volume is shared: results are fetched before mcpauth starts, and stored while it runs.
 func TestObjectStorageBuilds(t *testing.T) {
 	cron, kinds := built(t, "kubernetes-object-storage")
 	assert.ElementsMatch(t, []string{"ConfigMap", "CronJob"}, kinds)
@@ -63,7 +63,7 @@ func TestObjectStorageBuilds(t *testing.T) {
 	}
 }
 
-// The schemas that Kubernetes publishes demand each member that its types do not omit when it is empty.
+// The schemas of Kubernetes require each member that its types do not omit when it is empty.
 func TestRequiredMembersAreSet(t *testing.T) {
 	for _, folder := range []string{"kubernetes", "kubernetes-object-storage"} {
 		cron, _ := built(t, folder)
@@ -74,7 +74,7 @@ func TestRequiredMembersAreSet(t *testing.T) {
 	}
 }
 
-// unset are the texts and lists that are required below a value, and are empty.
+// unset returns the required texts and lists below a value that are empty.
 func unset(v reflect.Value, at string) (out []string) {
 	switch v.Kind() {
 	case reflect.Pointer:
@@ -101,7 +101,7 @@ func unset(v reflect.Value, at string) (out []string) {
 	return out
 }
 
-// workflow is the part of an Argo CronWorkflow that ours uses: Kubernetes types where Argo has them.
+// workflow is the part of an Argo CronWorkflow that the example uses, with Kubernetes types where Argo has them.
 type workflow struct {
 	meta.TypeMeta   `json:",inline"`
 	meta.ObjectMeta `json:"metadata"`
@@ -162,7 +162,7 @@ func TestArgoWorkflowTestsEveryPart(t *testing.T) {
 	mounted(t, *part.Container, spec.Volumes)
 }
 
-// locked demands that a container has no rights.
+// locked expects that a container has no privileges.
 func locked(t *testing.T, c core.Container) {
 	t.Helper()
 	assert.True(t, *c.SecurityContext.ReadOnlyRootFilesystem, c.Name)
@@ -171,7 +171,7 @@ func locked(t *testing.T, c core.Container) {
 	assert.False(t, c.Resources.Limits.Memory().IsZero(), c.Name)
 }
 
-// mounted demands that a container mounts only volumes that the pod has.
+// mounted expects that a container mounts only volumes of its pod.
 func mounted(t *testing.T, c core.Container, volumes []core.Volume) {
 	t.Helper()
 	names := map[string]bool{}

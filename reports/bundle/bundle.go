@@ -67,7 +67,7 @@ type Entry struct {
 	SHA256 string `json:"sha256"`
 }
 
-// Digest is the SHA-256 of a text, in hex.
+// Digest returns the SHA-256 of a text, in hex.
 func Digest(b []byte) string {
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])
@@ -162,7 +162,7 @@ func (f Files) Write(dir string) error {
 	return os.Rename(temp, dir)
 }
 
-// largest is the most bytes that a file of a bundle may have.
+// largest returns the most bytes that a file of a bundle may have.
 func largest(name string) int64 {
 	if slices.Contains([]string{ResultsFile, JUnitFile, ReportFile}, name) {
 		return largestFile

@@ -91,7 +91,7 @@ func TestProduct(t *testing.T) {
 	}
 }
 
-// A bundle is written whole into a new folder, and what is in a folder already stays.
+// A bundle is written completely into a new folder, and existing files in a folder stay.
 func TestFolders(t *testing.T) {
 	dir := t.TempDir()
 	f := bundle.Files{"README.md": []byte("hello"), bundle.ManifestFile: []byte("{}")}

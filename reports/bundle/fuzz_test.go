@@ -19,7 +19,7 @@ import (
 
 const anyProduct = "vendor: Example Ltd\nproduct: Example\nversion: 1.10\nurl: https://example.com/mcp\ncontact: a@example.com\n"
 
-// Whatever PRODUCT.yaml is, reading it takes memory and time in proportion to it, and what is read names a folder.
+// Reading any PRODUCT.yaml takes memory and time in proportion to it, and the result names a folder.
 func FuzzProduct(f *testing.F) {
 	f.Add(anyProduct)
 	f.Add("a: &a [*a]\n" + strings.Repeat("[", 200))
@@ -37,8 +37,8 @@ func FuzzProduct(f *testing.F) {
 	})
 }
 
-// Whatever one file of a bundle is, the bundle is verified in memory and time in proportion to it, and never holds: the manifest is made
-// to fit, so that all of the file is read, and the statement is signed by nobody.
+// Verifying a bundle with any one file replaced takes memory and time in proportion to the file, and never succeeds. The manifest is made
+// to fit, so that the whole file is read, and the statement is not signed.
 func FuzzVerify(f *testing.F) {
 	set := profiles.Current()[0]
 	names := append(append([]string{}, bundle.Described...), bundle.Around...)
@@ -72,14 +72,14 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-// consistent adds a manifest, a statement and a predicate that fit the other files, except for a file that is given.
+// consistent adds a manifest, a statement and a predicate that fit the other files, except for a given file.
 func consistent(t *testing.T, files bundle.Files, given string) {
 	t.Helper()
 	add := func(name string, value any) {
 		if name == given {
 			return
 		}
-		var b bytes.Buffer // as a bundle has it: of another form it is not read on
+		var b bytes.Buffer // in the form of a bundle; another form is rejected early
 		if err := reports.WriteJSON(&b, value, "  "); err != nil {
 			t.Fatal(err)
 		}
@@ -99,7 +99,7 @@ func consistent(t *testing.T, files bundle.Files, given string) {
 	add(bundle.PredicateFile, s.Predicate)
 }
 
-// Results of a stranger may be a bomb: 256 MiB of zeros in a file of 256 KiB.
+// Untrusted results may be a bomb: 256 MiB of zeros in a file of 256 KiB.
 func TestResultsThatGrow(t *testing.T) {
 	var bomb bytes.Buffer
 	z := gzip.NewWriter(&bomb)

@@ -56,7 +56,7 @@ type Clock struct {
 
 var image = regexp.MustCompile(`^(\S+)@sha256:([0-9a-f]{64})$`)
 
-// ValidImage reports that a text names an image by its digest.
+// ValidImage reports whether a text names an image by its digest.
 func ValidImage(name string) bool { return image.MatchString(name) }
 
 // Make makes an unsigned bundle. The run must be one that nothing blocks: see Blocks.
@@ -175,7 +175,7 @@ func readme(c *Certification, again reports.Rejudged, flags []string) string {
 	return b.String()
 }
 
-// Command is the line that repeats a certificate: by the same flags, with what each user has of its own, and unsigned.
+// Command returns the line that repeats a certificate: by the same flags, with what each user has of its own, and unsigned.
 func Command(flags []string) string {
 	words := []string{"mcpauth", "certify"}
 	for _, flag := range flags {

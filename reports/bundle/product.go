@@ -99,7 +99,7 @@ func invalid(name string, lines map[string]int, err error) error {
 
 var notInNames = regexp.MustCompile(`[^a-z0-9]+`)
 
-// Folder is the name of the folder in which a submission of the product is: vendor-product.
+// Folder returns the name of the folder in which a submission of the product is: vendor-product.
 func (p Product) Folder() string {
 	name := func(s string) string { return strings.Trim(notInNames.ReplaceAllString(strings.ToLower(s), "-"), "-") }
 	return name(p.Vendor) + "-" + name(p.Product)

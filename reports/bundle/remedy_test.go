@@ -8,7 +8,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 )
 
-// What keeps a requirement from being decided ends with what to supply, in the reason or after it.
+// The reason why a requirement is undecided ends with what to supply, in the reason or after it.
 func TestEachObstacleSaysWhatToSupply(t *testing.T) {
 	for _, c := range []struct{ reason, want string }{
 		{"it needs tools that may be called (tools in the target file)",

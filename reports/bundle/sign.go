@@ -96,7 +96,7 @@ func load(key any, text []byte) (Key, error) {
 	return Key{out}, err
 }
 
-// ID is the identifier of the key, as securesystemslib computes it.
+// ID returns the identifier of the key, as securesystemslib computes it.
 func (k Key) ID() string {
 	id, err := k.KeyID()
 	if err != nil {
@@ -143,7 +143,7 @@ func (f Files) signedBy(ctx context.Context, key Key) string {
 	return ""
 }
 
-// plainBase64 reports that the texts of an envelope are written in the one usual way.
+// plainBase64 reports whether the texts of an envelope are written in the one usual way.
 func plainBase64(e dsse.Envelope) bool {
 	for _, s := range []string{e.Payload, e.Signatures[0].Sig} {
 		if b, err := base64.StdEncoding.DecodeString(s); err != nil || base64.StdEncoding.EncodeToString(b) != s {

@@ -57,7 +57,7 @@ func Summarise(v *Verification, f Files, version string) ([]byte, error) {
 	return marshal(out)
 }
 
-// properties are what was verified, in words that registries match.
+// properties returns what was verified, in words that registries match.
 func properties(v *Verification) []string {
 	c := v.Certification
 	name := "MCPAUTH_" + strings.ToUpper(strings.NewReplacer("-", "_", "@", "_").Replace(c.Profile+"_"+c.Revision))
@@ -82,7 +82,7 @@ func (v *Verification) vouched() error {
 	return nil
 }
 
-// onlyExpired reports that nothing is wrong with a bundle but its age.
+// onlyExpired reports whether nothing is wrong with a bundle but its age.
 func (v *Verification) onlyExpired() bool {
 	return len(v.Problems) == 1 && v.Problems[0].Reason == Expired
 }
@@ -106,7 +106,7 @@ func badgeOf(v *Verification) (badge, error) {
 	return b, nil
 }
 
-// BadgeJSON is the badge of a verified bundle for the endpoint of shields.io.
+// BadgeJSON returns the badge of a verified bundle for the endpoint of shields.io.
 func BadgeJSON(v *Verification) ([]byte, error) {
 	b, err := badgeOf(v)
 	if err != nil {
@@ -115,7 +115,7 @@ func BadgeJSON(v *Verification) ([]byte, error) {
 	return marshal(map[string]any{"schemaVersion": 1, "label": b.Label, "message": b.Message, "color": b.Colour})
 }
 
-// BadgeSVG is the badge of a verified bundle as a picture.
+// BadgeSVG returns the badge of a verified bundle as a picture.
 func BadgeSVG(v *Verification) ([]byte, error) {
 	b, err := badgeOf(v)
 	if err != nil {

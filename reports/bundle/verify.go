@@ -149,7 +149,7 @@ func (f Files) Verify(ctx context.Context, o Options, found ...Problem) Verifica
 	return v.Verification
 }
 
-// whole reports that the files are those that were signed: only the results of such a bundle are read.
+// whole reports whether the files are those that were signed: only the results of such a bundle are read.
 func (v *verifier) whole() bool {
 	return !slices.ContainsFunc(v.Problems, func(p Problem) bool {
 		return slices.Contains([]Reason{MissingFile, ExtraFile, RenamedFile, ChangedFile, BadManifest, BadStatement, WrongSignature}, p.Reason)
@@ -201,7 +201,7 @@ func (v *verifier) manifest() {
 	}
 }
 
-// sameAs is the file that is not listed and has the content of a listed one; empty for none.
+// sameAs returns the file that is not listed and has the content of a listed one; empty for none.
 func (v *verifier) sameAs(e Entry, listed map[string]Entry) string {
 	for _, name := range slices.Sorted(maps.Keys(v.files)) {
 		if _, known := listed[name]; !known && Digest(v.files[name]) == e.SHA256 {
@@ -339,7 +339,7 @@ func (v *verifier) readSet() bool {
 	return ok
 }
 
-// why is the reason for which a set replaces another.
+// why returns the reason for which a set replaces another.
 func why(name string) string {
 	for _, s := range profiles.Sets() {
 		if s.Name() == name {

@@ -66,7 +66,7 @@ func (p *printer) verdict(v reports.Verdict) string {
 	return short(string(v))
 }
 
-// short is a word of a report, which somebody else may have written.
+// short returns a word of a report, which somebody else may have written.
 func short(text string) string { return reports.OneLine(text, 200) }
 
 // labelled writes a label in a column of its own, and foreign text beside it.
@@ -218,7 +218,7 @@ func (p *printer) first() {
 	p.b.WriteString("\n")
 }
 
-// Conclusion is the last line of what people see.
+// Conclusion returns the last line of what people see.
 func Conclusion(o reports.Outcome) string {
 	if o.Code == reports.ExitConformant {
 		return reports.OneLine(o.Headline, 1000)

@@ -60,7 +60,7 @@ func TestDriftBetweenFolders(t *testing.T) {
 	assert.ErrorContains(t, err, "missing")
 }
 
-// Neither results without done.json nor results that differ from what it says are finished.
+// Results without done.json, or different from what it says, are not finished.
 func TestOnlyWholeResultsAreFinished(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "one", map[string]reports.Verdict{"RS-CHALLENGE-401-STATUS": reports.Pass})
@@ -93,7 +93,7 @@ func TestOnlyWholeResultsAreFinished(t *testing.T) {
 	assert.Len(t, entries, 2, "what a killed process left is removed")
 }
 
-// The page and the metrics of many targets are about as long as those of few, and the lists hold the worst.
+// The page and the metrics of many targets are about as long as those of few, and list the worst ones.
 func TestReportsDoNotGrowWithTheFleet(t *testing.T) {
 	dir := t.TempDir()
 	size := func() (page, metrics int) {
@@ -125,7 +125,7 @@ func TestReportsDoNotGrowWithTheFleet(t *testing.T) {
 	assert.NotContains(t, h.String(), "<script>")
 }
 
-// The work is the sum of the runs, and the last one ends when it has lasted as long as it says.
+// The work is the sum of the runs; the last end is the latest start plus duration.
 func TestSummaryCountsTime(t *testing.T) {
 	dir := t.TempDir()
 	began := time.Unix(1_700_000_000, 0)
@@ -139,7 +139,7 @@ func TestSummaryCountsTime(t *testing.T) {
 	assert.True(t, s.Last.Equal(began.Add(3*time.Second)), s.Last)
 }
 
-// Whatever a target or somebody else has put into a folder, nothing that is made of it acts on a terminal or a CI system.
+// No text in a folder, whoever wrote it, acts on a terminal or a CI system after processing.
 func TestNoStringOfAFolderActs(t *testing.T) {
 	const attack = "https://x.example/\u009b31m\u202e##vso[x]\u0085\U000e0041"
 	dir := t.TempDir()
@@ -167,7 +167,8 @@ func TestNoStringOfAFolderActs(t *testing.T) {
 	assert.Equal(t, attack, again.Target, "what is escaped means the same")
 }
 
-// A folder of somebody else may hold what is not a file: nobody waits for a pipe, reads a device, or writes where a link leads.
+// An untrusted folder may contain special files: reading does not wait for a pipe, does not read a device, and does not write through a
+// link.
 func TestFoldersWithWhatIsNoFile(t *testing.T) {
 	for what, make := range map[string]func(path string) error{
 		"a pipe":            func(path string) error { return syscall.Mkfifo(path, 0o600) },
@@ -194,7 +195,7 @@ func TestFoldersWithWhatIsNoFile(t *testing.T) {
 	assert.NoFileExists(t, filepath.Join(elsewhere, fleet.DoneFile))
 }
 
-// A folder of somebody else is read only where it is as a run writes it.
+// An untrusted folder is read only in the form that a run writes.
 func TestFoldersOfOthers(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "one", map[string]reports.Verdict{"RS-CHALLENGE-401-STATUS": reports.Fail})

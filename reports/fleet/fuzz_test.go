@@ -19,7 +19,7 @@ const oneDone = `{"version":1,"target":"https://a.example/mcp","state":"tested",
 	`"requests":1,"made_by":{"tool":"t","catalogue":"c","configuration":"x"},"outcome":{"kind":"findings"},` +
 	`"verdicts":{"FAIL":["RS-CHALLENGE-401-STATUS"]}}`
 
-// Whatever a stranger's done.json is, summing it up takes memory and time in proportion to it, in every form.
+// Summarizing any done.json takes memory and time in proportion to it, in every form.
 func FuzzDone(f *testing.F) {
 	f.Add(oneDone)
 	f.Add(strings.Replace(oneDone, `"requests":1`, `"requests":-9223372036854775808`, 1))
@@ -66,7 +66,7 @@ func done(t testing.TB, dir, text string) {
 	require.NoError(t, os.WriteFile(filepath.Join(folder, fleet.DoneFile), []byte(text), 0o600))
 }
 
-// What no run writes would make the sums of others wrong.
+// Counts that no run writes would falsify the sums.
 func TestFoldersWithWrongCounts(t *testing.T) {
 	for before, after := range map[string]string{
 		`"requests":1`:                `"requests":-5`,

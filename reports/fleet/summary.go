@@ -212,7 +212,7 @@ func (m *Drift) of(id string) *Moved {
 	return m.Requirements[id]
 }
 
-// Changed are the requirements that changed somewhere, those that regressed at most targets first.
+// Changed returns the requirements that changed somewhere, those that regressed at most targets first.
 func (m *Drift) Changed() []string {
 	return slices.SortedFunc(maps.Keys(m.Requirements), func(a, b string) int {
 		x, y := m.Requirements[a], m.Requirements[b]
@@ -220,7 +220,7 @@ func (m *Drift) Changed() []string {
 	})
 }
 
-// Failures are the requirements that are unmet somewhere, the most frequent first.
+// Failures returns the requirements that are unmet somewhere, the most frequent first.
 func (s *Summary) Failures() []string {
 	var ids []string
 	for id, counts := range s.Requirements {
@@ -234,7 +234,7 @@ func (s *Summary) Failures() []string {
 	return ids
 }
 
-// Coverage is how many of the verdicts that requirements could have at the targets that were tested decide something: PASS, FAIL,
+// Coverage returns how many of the verdicts that requirements could have at the targets that were tested decide something: PASS, FAIL,
 // WARN or not applicable.
 func (s *Summary) Coverage() (decided, all int) {
 	for _, counts := range s.Requirements {
@@ -249,7 +249,7 @@ func (s *Summary) Coverage() (decided, all int) {
 	return decided, all
 }
 
-// Headline is the summary in a sentence.
+// Headline returns the summary in a sentence.
 func (s *Summary) Headline() string {
 	return fmt.Sprintf("%d targets: %d tested, %d unreachable, %d invalid, %d failed; of those tested %d with findings", s.Targets,
 		s.States[Tested], s.States[Unreachable], s.States[Invalid], s.States[Failed], s.Outcomes[reports.Findings])

@@ -48,12 +48,12 @@ var all = []Format{
 	}},
 }
 
-// plain is the writer of a format that offers no choice.
+// plain returns the writer of a format that offers no choice.
 func plain(write func(io.Writer, reports.Redacted) error) func(io.Writer, reports.Redacted, Options) error {
 	return func(w io.Writer, run reports.Redacted, _ Options) error { return write(w, run) }
 }
 
-// Named is the format with a name.
+// Named returns the format with a name.
 func Named(name string) (Format, bool) {
 	for _, f := range all {
 		if f.Name == name {
@@ -63,7 +63,7 @@ func Named(name string) (Format, bool) {
 	return Format{}, false
 }
 
-// List are the names of the formats.
+// List returns the names of the formats.
 func List() []string {
 	names := make([]string, len(all))
 	for i, f := range all {

@@ -70,7 +70,7 @@ func result(kind string, r *reports.Result) string {
 	return command(kind, title, r.Title+": "+said)
 }
 
-// command is one workflow command, on one line, whatever the target put into the texts.
+// command returns one workflow command, on one line, whatever the target put into the texts.
 func command(kind, title, message string) string {
 	data := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
 	property := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")

@@ -31,7 +31,7 @@ func Compare(file string, run *reports.Run) error {
 	return fmt.Errorf("%s (- on file, + now):\n%s", file, strings.Join(append(differ.lines, reasons(run, differ.lines)...), "\n"))
 }
 
-// reasons are those of the verdicts that are new.
+// reasons returns those of the verdicts that are new.
 func reasons(run *reports.Run, changed []string) []string {
 	var why []string
 	for _, r := range run.Results {

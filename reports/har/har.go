@@ -134,7 +134,7 @@ func pairs(fields []reports.Field) []pair {
 	return out
 }
 
-// query are the parameters of a URL, in its order.
+// query returns the parameters of a URL, in its order.
 func query(address string) []pair {
 	out := []pair{}
 	_, raw, _ := strings.Cut(address, "?")

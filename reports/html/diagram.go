@@ -58,7 +58,7 @@ func draw(run *reports.Run) *diagram {
 	return d
 }
 
-// row is a step at a height of the diagram.
+// row returns a step at a height of the diagram.
 func (d *diagram) row(y int, s *reports.Step) row {
 	r := row{Y: y, X1: d.Lanes[s.From].X, X2: d.Lanes[s.To].X, Label: s.Label, Answer: s.Answer, Class: "good"}
 	r.Back, r.Middle = r.Y+18, (r.X1+r.X2)/2
@@ -75,7 +75,7 @@ func (d *diagram) row(y int, s *reports.Step) row {
 	return r
 }
 
-// head are the points of an arrow head at x2.
+// head returns the points of an arrow head at x2.
 func head(x1, x2, y int) string {
 	back := x2 - headLength
 	if x1 > x2 {

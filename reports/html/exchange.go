@@ -38,7 +38,7 @@ type token struct{ Name, Header, Claims string }
 // line is a line of a message. Its name is that of its field, parameter or member, in small letters.
 type line struct{ text, name string }
 
-// message are the lines of a request or of an answer.
+// message returns the lines of a request or of an answer.
 func message(start []line, header []reports.Field, body string) []line {
 	out := start
 	kind := ""
@@ -54,7 +54,7 @@ func message(start []line, header []reports.Field, body string) []line {
 	return out
 }
 
-// pretty are the lines of a body: JSON is indented, also in the events of a stream, and of a form each parameter is a line. A long
+// pretty returns the lines of a body: JSON is indented, also in the events of a stream, and of a form each parameter is a line. A long
 // body is cut off once its lines are made, since half a document can't be indented.
 func pretty(body, kind string) []line {
 	if len(body) > mostParsed {
@@ -151,7 +151,7 @@ func members(indented string) []line {
 	return out
 }
 
-// parameters are those of a form or of a query, one a line.
+// parameters returns those of a form or of a query, one a line.
 func parameters(query, before string) []line {
 	var out []line
 	for part := range strings.SplitSeq(query, "&") {
@@ -217,7 +217,7 @@ func differing(request, control []line, said string) (marks []bool, absent []str
 	return marks, absent
 }
 
-// mentions reports that a text names a field, as a whole word.
+// mentions reports whether a text names a field, as a whole word.
 func mentions(said, name string) bool {
 	if len(name) < 3 {
 		return false
@@ -250,7 +250,7 @@ func named(lines []line, said string) []bool {
 	return marks
 }
 
-// joined are lines as the page shows them: neighbours that are alike are one part.
+// joined returns lines as the page shows them: neighbours that are alike are one part.
 func joined(lines []line, marks []bool) []text {
 	var out []text
 	for i, l := range lines {
@@ -285,7 +285,7 @@ func present(e, control *reports.Exchange, said string) exchange {
 	return x
 }
 
-// titleOf is the method and the URL of a request, without its query, and what came back.
+// titleOf returns the method and the URL of a request, without its query, and what came back.
 func titleOf(e *reports.Exchange) string {
 	title, _, query := strings.Cut(e.Request.Method+" "+e.Request.URL, "?")
 	if query {
@@ -300,13 +300,13 @@ func titleOf(e *reports.Exchange) string {
 	return title + " → no whole answer"
 }
 
-// comparable reports that two requests are for the same thing, so that what differs tells something.
+// comparable reports whether two requests are for the same thing, so that what differs tells something.
 func comparable(a, b *reports.Exchange) bool {
 	at := func(e *reports.Exchange) string { address, _, _ := strings.Cut(e.Request.URL, "?"); return address }
 	return a != b && a.Request.Method == b.Request.Method && at(a) == at(b) && !a.Request.Raw && !b.Request.Raw
 }
 
-// decoded are the JWTs of an exchange.
+// decoded returns the JWTs of an exchange.
 func decoded(run *reports.Run, e *reports.Exchange) []token {
 	var out []token
 	for _, t := range run.TokensOf(e) {
@@ -321,7 +321,7 @@ func decoded(run *reports.Run, e *reports.Exchange) []token {
 	return out
 }
 
-// Curl is a command that repeats a request; what was removed as secret is in it as a placeholder.
+// Curl returns a command that repeats a request; what was removed as secret is in it as a placeholder.
 func Curl(e *reports.Exchange) string {
 	if e.Request.Raw {
 		return "# written byte by byte, since no HTTP client would send it"

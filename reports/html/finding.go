@@ -84,7 +84,7 @@ func (p *painter) item(g *reports.Group) item {
 	return i
 }
 
-// anchor is the place of a result on the page: its id, and where another has that id its verdict too.
+// anchor returns the place of a result on the page: its id, and where another has that id its verdict too.
 func (p *painter) anchor(r *reports.Result) string {
 	a := r.ID
 	for n := 0; p.anchors[a]; n++ {
@@ -97,7 +97,7 @@ func (p *painter) anchor(r *reports.Result) string {
 	return a
 }
 
-// findings are those of a run, the most serious first.
+// findings returns those of a run, the most serious first.
 func (p *painter) findings() []finding {
 	groups := slices.Concat(p.run.Groups(reports.Errored), p.run.ToFix())
 	for _, v := range []reports.Verdict{reports.Warn, reports.Review, reports.Flaky} {
@@ -169,7 +169,7 @@ func links(r *reports.Result) []link {
 	return out
 }
 
-// exchanges are those on which the findings of a group rest, with their control, in the order in which they were sent; where
+// exchanges returns those on which the findings of a group rest, with their control, in the order in which they were sent; where
 // there are few of them, what came before is there too.
 func (p *painter) exchanges(anchor string, g *reports.Group) (out []exchange, more int) {
 	said, cited := citedBy(g.Findings())
@@ -207,7 +207,7 @@ func (x *exchange) show(tokens []token) {
 	}
 }
 
-// citedBy are the exchanges that findings cite, in the order of the findings, and what is said of each.
+// citedBy returns the exchanges that findings cite, in the order of the findings, and what is said of each.
 func citedBy(findings []reports.Finding) (said map[int][]reports.Finding, cited []int) {
 	said = map[int][]reports.Finding{}
 	for _, f := range findings {
@@ -237,7 +237,7 @@ func (p *painter) choose(cited, controls, evidence []int) (chosen []int, control
 	return chosen, control
 }
 
-// control is the exchange beside which the chosen ones count: one for the same thing, if there is one.
+// control returns the exchange beside which the chosen ones count: one for the same thing, if there is one.
 func (p *painter) control(chosen, controls []int) *reports.Exchange {
 	var first *reports.Exchange
 	for _, number := range controls {
@@ -257,7 +257,7 @@ func (p *painter) control(chosen, controls []int) *reports.Exchange {
 	return first
 }
 
-// role is what an exchange is for: an attack is one that counts beside a control.
+// role returns what an exchange is for: an attack is one that counts beside a control.
 func role(number int, said map[int][]reports.Finding, controls []int) string {
 	switch {
 	case said[number] != nil && len(controls) > 0:
@@ -270,7 +270,7 @@ func role(number int, said map[int][]reports.Finding, controls []int) string {
 	return "step"
 }
 
-// wording is all that findings say about an exchange.
+// wording returns all that findings say about an exchange.
 func wording(findings []reports.Finding) string {
 	var b strings.Builder
 	for _, f := range findings {
@@ -303,7 +303,7 @@ type cause struct {
 	Items  []item
 }
 
-// causes are the reasons of a verdict, each once.
+// causes returns the reasons of a verdict, each once.
 func (p *painter) causes(reasons []reports.Reason, groups map[string]*reports.Group) []cause {
 	var out []cause
 	for _, r := range reasons {
@@ -318,7 +318,7 @@ func (p *painter) causes(reasons []reports.Reason, groups map[string]*reports.Gr
 	return out
 }
 
-// undecided are the reasons for which requirements could not be decided, with what was seen.
+// undecided returns the reasons for which requirements could not be decided, with what was seen.
 func (p *painter) undecided() []undecided {
 	groups := p.groups(reports.Inconclusive)
 	var out []undecided
@@ -332,7 +332,7 @@ func (p *painter) undecided() []undecided {
 	return out
 }
 
-// groups are those of a verdict, by id.
+// groups returns those of a verdict, by id.
 func (p *painter) groups(v reports.Verdict) map[string]*reports.Group {
 	out := map[string]*reports.Group{}
 	for _, g := range p.run.Groups(v) {

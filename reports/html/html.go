@@ -101,7 +101,7 @@ type picture struct {
 // mostPictures bounds all pictures of the page together, in bytes.
 const mostPictures = 600 << 10
 
-// pictures are those of the login that fit on the page. Their bytes are encoded here, and their type is one of two, so that
+// pictures returns those of the login that fit on the page. Their bytes are encoded here, and their type is one of two, so that
 // nothing foreign is in the address.
 func pictures(run *reports.Run) []picture {
 	var out []picture
@@ -161,14 +161,14 @@ func see(run *reports.Run, history []reports.Past) *view {
 	return v
 }
 
-// Controls reports that a finding shows the control of its attacks.
+// Controls reports whether a finding shows the control of its attacks.
 func (v *view) Controls() bool {
 	return slices.ContainsFunc(v.Findings, func(f finding) bool {
 		return slices.ContainsFunc(f.Exchanges, func(e exchange) bool { return e.Role == "control" })
 	})
 }
 
-// short is the beginning of a digest.
+// short returns the beginning of a digest.
 func short(digest string) string { return digest[:min(len(digest), 12)] }
 
 func digest(s string) string {
@@ -269,7 +269,7 @@ func cover(run *reports.Run) coverage {
 	return c
 }
 
-// wanting are the options by which most could be tested besides.
+// wanting returns the options by which most could be tested besides.
 func wanting(run *reports.Run) (out []reports.Unlock) {
 	for _, u := range run.Unlocks() {
 		if u.Option != "" && len(out) < mostWanting {

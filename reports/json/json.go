@@ -37,7 +37,7 @@ func Write(w io.Writer, redacted reports.Redacted) error {
 	return nil
 }
 
-// long is a member that is written one element after another.
+// long returns a member that is written one element after another.
 func long[E any](name string, elements []E) reports.Long {
 	return reports.Long{Name: name, Elements: func(yield func(any) bool) {
 		for i := range elements {

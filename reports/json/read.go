@@ -128,7 +128,7 @@ func judged(text []byte, schema *jsonschema.Schema, value any, place []string) *
 	return &Problem{lineOf(text, at), strings.Join(at, "/"), invalid.ErrorKind.LocalizedString(message.NewPrinter(language.English))}
 }
 
-// memberOf is the value of the next member of a report; of a long list, whose entries are judged here, an empty one.
+// memberOf returns the value of the next member of a report; of a long list, whose entries are judged here, an empty one.
 func memberOf(text []byte, d *json.Decoder, name string) (any, *Problem) {
 	var raw json.RawMessage
 	if err := d.Decode(&raw); err != nil {
@@ -300,7 +300,7 @@ func (w *walker) value(path []string) error {
 	return err
 }
 
-// lineOf is the line on which a value is, or what is nearest to it.
+// lineOf returns the line on which a value is, or what is nearest to it.
 func lineOf(text []byte, at []string) int {
 	found := 1
 	w := &walker{text: text, dec: json.NewDecoder(bytes.NewReader(text))}

@@ -16,7 +16,7 @@ import (
 	reportjson "github.com/mcpauth/conformance/reports/json"
 )
 
-// report is a small one that is right, as text.
+// report returns a small valid report as text.
 func report(t testing.TB) string {
 	t.Helper()
 	known, ok := requirements.Lookup("RS-CHALLENGE-401-STATUS")
@@ -47,7 +47,7 @@ func report(t testing.TB) string {
 	return indented.String()
 }
 
-// A report that somebody else has changed is refused, with the place.
+// A changed report is rejected, with the place of the error.
 func TestReadsOnlyWhatItWrites(t *testing.T) {
 	right := report(t)
 	_, err := reportjson.Read(strings.NewReader(right))
@@ -78,7 +78,7 @@ func TestReadsOnlyWhatItWrites(t *testing.T) {
 			"started: "},
 		"a check":                {`"check": "survey"`, `"check": "a b"`, "exchanges/1/check: "},
 		"the order of exchanges": {`"number": 2`, `"number": 1`, "exchanges/1/number: exchanges are in the order of their numbers"},
-		"a shard of none": {`"pending": 0`, `"pending": 0, "shard": {"index": 1, "count": 2000000000}`, // of which each would be missed
+		"a shard of none": {`"pending": 0`, `"pending": 0, "shard": {"index": 1, "count": 2000000000}`, // each of them would be missing
 			"shard/count: maximum: got "},
 		"a shard beyond all":        {`"pending": 0`, `"pending": 0, "shard": {"index": 3, "count": 2}`, "shard/index: there are 2 shards"},
 		"an unknown member":         {`"pending": 0`, `"pending": 0, "x": 1`, "additional properties 'x' not allowed"},
@@ -108,7 +108,7 @@ func TestReadsOnlyWhatItWrites(t *testing.T) {
 	assert.Equal(t, 1+strings.Count(right[:strings.Index(right, `"level"`)], "\n"), p.Line)
 }
 
-// A report of another catalogue may name other requirements: what it says is shown, and escaped by every writer.
+// A report of another catalogue may name other requirements: its texts are shown, and every writer escapes them.
 func TestReadsReportsOfOtherCatalogues(t *testing.T) {
 	other := strings.Replace(report(t), requirements.Digest(), strings.Repeat("0", 64), 1)
 	other = strings.Replace(other, `"id": "RS-CHALLENGE-401-STATUS"`, `"id": "RS-NEWER"`, 1)
@@ -117,7 +117,7 @@ func TestReadsReportsOfOtherCatalogues(t *testing.T) {
 	assert.Equal(t, "RS-NEWER", run.Run().Results[0].ID)
 }
 
-// Whatever a report is, reading it takes memory and time in proportion to it.
+// Reading any report takes memory and time in proportion to it.
 func FuzzRead(f *testing.F) {
 	right := report(f)
 	f.Add(right)

@@ -13,7 +13,7 @@ import (
 	"github.com/mcpauth/conformance/reports/json"
 )
 
-// parts is a writer that knows the longest text that it got at once.
+// parts is a writer that records the longest single write.
 type parts struct {
 	strings.Builder
 	longest int
@@ -24,7 +24,7 @@ func (p *parts) Write(b []byte) (int, error) {
 	return p.Builder.Write(b)
 }
 
-// However many exchanges there are, they are encoded one after another, and nothing is lost between them.
+// Exchanges are encoded one after another, however many there are, and none is lost.
 func TestExchangesAreWrittenInParts(t *testing.T) {
 	run := reports.Run{Exchanges: make([]reports.Exchange, 3_000)}
 	for i := range run.Exchanges {

@@ -200,7 +200,7 @@ func (c *testcase) judge(run *reports.Run, res *reports.Result, opt Options) {
 	}
 }
 
-// Name is the test case's name: it starts with the requirement's id, is unique in the run, and holds
+// Name returns the test case's name: it starts with the requirement's id, is unique in the run, and holds
 // nothing that changes from run to run.
 func Name(res *reports.Result) string {
 	name := res.ID

@@ -160,7 +160,7 @@ func Text(s string) string {
 	return b.String()
 }
 
-// code is a code span that nothing in it can end.
+// code returns a code span that nothing in it can end.
 func code(s string) string {
 	s = reports.OneLine(s, 2000)
 	fence := "`"

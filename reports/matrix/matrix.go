@@ -70,7 +70,7 @@ var short = map[reports.Verdict]string{reports.Pass: "pass", reports.Fail: "FAIL
 	reports.NotTested: "–", reports.Inconclusive: "?", reports.Errored: "ERROR", reports.Suppressed: "accepted", reports.Review: "review",
 	reports.Flaky: "flaky"}
 
-// Short is the verdict as it is in the cell; empty where the run did not judge the requirement.
+// Short returns the verdict as it is in the cell; empty where the run did not judge the requirement.
 func (c cell) Short() string { return short[c.Verdict] }
 
 // gather makes the rows, in the order of the runs: those with the gravest verdicts come first. Of several verdicts on a requirement the
@@ -112,10 +112,10 @@ func gather(columns []Column) []part {
 	return out
 }
 
-// rank is the place of a verdict among all, the gravest first.
+// rank returns the place of a verdict among all, the gravest first.
 func rank(v reports.Verdict) int { return slices.Index(reports.Verdicts, v) }
 
-// source is the address of the text that states a requirement; empty where there is none.
+// source returns the address of the text that states a requirement; empty where there is none.
 func source(r *reports.Result) string {
 	for _, s := range r.Sources {
 		if u, err := url.Parse(s.URL); err == nil && (u.Scheme == "https" || u.Scheme == "http") {

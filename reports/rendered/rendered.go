@@ -12,7 +12,7 @@ import (
 	"github.com/mcpauth/conformance/reports/matrix"
 )
 
-// Texts are all reports of a run by their names, the matrices, and the transcripts of its exchanges.
+// Texts returns all reports of a run by their names, the matrices, and the transcripts of its exchanges.
 func Texts(run reports.Redacted) (map[string]string, error) {
 	columns := []matrix.Column{{Name: "a", Run: run}, {Name: "b", Run: run}}
 	writers := map[string]func(io.Writer) error{

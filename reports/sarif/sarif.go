@@ -168,7 +168,7 @@ func ruleOf(r *reports.Result) rule {
 	return out
 }
 
-// link is a source in Markdown.
+// link returns a source in Markdown.
 func link(s reports.Source) string {
 	name := markdown.Text(strings.TrimSpace(s.Doc + " " + s.Section))
 	if u, err := url.Parse(s.URL); err != nil || u.Scheme != "https" && u.Scheme != "http" || strings.ContainsAny(s.URL, "()<> \\`") {
@@ -232,7 +232,7 @@ func invocationOf(source *reports.Run) invocation {
 	return out
 }
 
-// text is fit to be shown anywhere, and never empty, as the format demands.
+// text returns fit to be shown anywhere, and never empty, as the format demands.
 func text(s string) string {
 	if s = strings.TrimSpace(reports.OneLine(s, longest)); s == "" {
 		return "-"

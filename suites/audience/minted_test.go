@@ -14,7 +14,7 @@ func TestWrongAudiences(t *testing.T) {
 	others := []string{"a UUID", "account", "another server", "api://", "the origin's userinfo"}
 	for own, more := range map[string][]string{
 		origin + "/mcp": {"the client", "the issuer"},
-		issuer:          {"the client"}, // a resource that goes by the name of its issuer
+		issuer:          {"the client"}, // a resource with the name of its issuer
 		client:          {"the issuer"},
 	} {
 		want := slices.Sorted(slices.Values(append(slices.Clone(others), more...)))

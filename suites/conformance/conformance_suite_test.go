@@ -1,5 +1,4 @@
-// Package conformance is a Ginkgo suite of all checks, for people who work with the ginkgo command: its focus, its labels,
-// its reports and its parallel processes.
+// Package conformance is a Ginkgo suite of all checks, for users of the ginkgo command: its focus, labels, reports and parallel processes.
 //
 //	ginkgo -p --junit-report=report.xml ./suites/conformance -- -url https://mcp.example.com/mcp
 package conformance_test
@@ -29,10 +28,10 @@ var (
 
 var registered = suites.Register(configuration, nil)
 
-// On every process, since each signs in for itself.
+// On every process, because each signs in separately.
 var _ = ginkgo.AfterSuite(func() { registered.Finish(); stop() })
 
-// stop ends the servers of the target file, if there are any.
+// stop stops the servers that the target file declares.
 var stop = func() {}
 
 func TestConformance(t *testing.T) {

@@ -34,7 +34,7 @@ func TestPrimes(t *testing.T) {
 	assert.Len(t, primes(168), 39)
 }
 
-// vectorModulus is that of a real RSA key.
+// vectorModulus returns the modulus of a real RSA key.
 func vectorModulus(t *testing.T) *big.Int {
 	t.Helper()
 	block, _ := pem.Decode(vectors.IssuerKey)

@@ -8,7 +8,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 )
 
-// A server that answers every wrong guess in the same way, whatever the way, has no limit.
+// A server that answers every wrong guess in the same way has no limit.
 func TestHindered(t *testing.T) {
 	answers := func(status func(i int) int, took func(i int) float64) []*reports.Exchange {
 		var out []*reports.Exchange

@@ -100,7 +100,7 @@ func (t *Target) complete() {
 	}
 }
 
-// callable are the names of the tools for which these scopes are enough.
+// callable returns the names of the tools for which these scopes are enough.
 func (t *Target) callable(scopes []string) []string {
 	out := []string{}
 	for _, tool := range t.Tools {
@@ -111,7 +111,7 @@ func (t *Target) callable(scopes []string) []string {
 	return out
 }
 
-// method is how the client authenticates.
+// method returns how the client authenticates.
 func (c *Client) method() string {
 	switch {
 	case c.Method != "":

@@ -57,7 +57,7 @@ const (
 	WithOneTimeCode = "one-time-code"
 )
 
-// AsksForUser reports that the page is where a user signs in.
+// AsksForUser reports whether the page is where a user signs in.
 func (p *RecipePage) AsksForUser() bool {
 	return slices.ContainsFunc(p.Steps, func(s Step) bool {
 		return s.With == WithUsername || s.With == WithPassword || s.With == WithOneTimeCode

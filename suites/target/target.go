@@ -41,7 +41,7 @@ type Target struct {
 	Line int    `yaml:"-"`
 }
 
-// At is a target of which nothing is declared but the URL of its MCP endpoint.
+// At returns a target of which nothing is declared but the URL of its MCP endpoint.
 func At(url string) Target { return Target{Server: Server{URL: url}} }
 
 // EveryMethod, in Server.PublicMethods, stands for all methods.

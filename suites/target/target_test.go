@@ -74,7 +74,7 @@ func write(t *testing.T, name, content string) string {
 	return path
 }
 
-// clientCertificate is a certificate and its key, one after the other.
+// clientCertificate returns a certificate followed by its key.
 func clientCertificate(t *testing.T) string {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -88,7 +88,7 @@ func clientCertificate(t *testing.T) string {
 		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}))
 }
 
-// A certificate without its key, in Go, is not a silent run without one.
+// A certificate without its key is an error in the Go API, too.
 func TestAClientCertificateHasAKey(t *testing.T) {
 	both := clientCertificate(t)
 	whole := target.Target{Server: target.Server{ClientCertificate: target.ClientCertificate{CertificatePEM: both, CertificateKey: both}}}
@@ -254,7 +254,7 @@ func TestRecipeSaysEverythingThatIsWrongAtOnce(t *testing.T) {
 	assert.ErrorContains(t, err, "target.yaml:3:17: login.recipe")
 }
 
-// The schema is generated; go generate ./suites/target writes it again. That fails where a field has no comment.
+// The schema is generated: go generate ./suites/target writes it again, and fails if a field has no comment.
 func TestTheSchemaIsTheGeneratedOne(t *testing.T) {
 	generated, err := schema.Of(".")
 	require.NoError(t, err)
@@ -264,7 +264,7 @@ func TestTheSchemaIsTheGeneratedOne(t *testing.T) {
 	}
 }
 
-// A secret need not be there where a flag gives another value.
+// A secret of the file may be missing if a flag replaces it.
 func TestSecretsThatAreReplacedNeedNotBeThere(t *testing.T) {
 	path := write(t, "target.yaml", "version: 1\ntarget: {url: x}\nlogin: {users: [{username: a, password: {env: NOT_SET_ANYWHERE}}]}\n")
 	_, err := target.Load(path)
@@ -273,7 +273,7 @@ func TestSecretsThatAreReplacedNeedNotBeThere(t *testing.T) {
 	assert.NoError(t, err)
 }
 
-// Anchors and aliases are values like others, secrets and words among them.
+// Anchors and aliases may hold any value, also secrets and words.
 func TestAliases(t *testing.T) {
 	t.Setenv("READ_TOKEN", "the-token")
 	loaded, err := target.Load(write(t, "target.yaml", `version: 1
@@ -286,7 +286,7 @@ credentials: [{kind: api-key, name: a, value: &secret {env: READ_TOKEN}}, {kind:
 	assert.Equal(t, []string{"the-token", "the-token"}, []string{loaded.Credentials[0].Value, loaded.Credentials[1].Value})
 }
 
-// What a file declares is looked at too, and where it is said.
+// Declarations are validated too, and the error has their place.
 func TestWrongDeclarations(t *testing.T) {
 	t.Setenv("READ_TOKEN", "the-token")
 	for content, want := range map[string]string{
@@ -308,7 +308,7 @@ func TestWrongDeclarations(t *testing.T) {
 	}
 }
 
-// Target files that exist go on to be read.
+// All target files in the repository remain valid.
 func TestTargetFilesOfTheRepositoryAreRead(t *testing.T) {
 	var files []string
 	for _, pattern := range []string{"../../fixtures/targets/*.yaml", "../../interop/*/target*.yaml"} {
@@ -329,7 +329,7 @@ func TestTargetFilesOfTheRepositoryAreRead(t *testing.T) {
 	}
 }
 
-// What is public is a list of methods, or true for all of them.
+// public is a list of methods, or true for all of them.
 func TestPublicMethods(t *testing.T) {
 	for content, want := range map[string][]string{
 		"true": {target.EveryMethod}, "false": {}, "[initialize, tools/list]": {"initialize", "tools/list"},
@@ -348,8 +348,8 @@ func TestFeaturesThatAServerDoesNotHave(t *testing.T) {
 	assert.ErrorContains(t, err, `target.yaml:4:13: target.without "api_key": want api_keys, elicitation,`)
 }
 
-// Whatever a target file is, reading it takes memory and time in proportion to it, each mistake is said with its place in the file, and
-// no text of the file is looked up as a secret but what {env: NAME} and {file: PATH} name.
+// Reading any target file takes memory and time in proportion to it. Each mistake is reported with its place in the file, and only {env:
+// NAME} and {file: PATH} look up secrets.
 func FuzzTargetFile(f *testing.F) {
 	f.Add(wholeTarget)
 	f.Add("version: 1\ntarget: {url: http://127.0.0.1:1/mcp}\n")
@@ -375,7 +375,7 @@ func FuzzTargetFile(f *testing.F) {
 	})
 }
 
-// Whatever a login recipe is, reading it takes memory and time in proportion to it.
+// Reading any login recipe takes memory and time in proportion to it.
 func FuzzRecipe(f *testing.F) {
 	f.Add("version: 1\npages:\n- {match: https://a.example/*, steps: [{fill: '#u', with: username}, {click: button}]}\n")
 	f.Add("a: &a [x,x]\nb: &b [*a,*a]\npages: [*b,*b]\n" + strings.Repeat("[", 200))

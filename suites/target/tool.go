@@ -16,7 +16,7 @@ const (
 	Handle = "{handle}"
 )
 
-// Scopes are scopes that are enough for the tool: all of Scope, and the first of AnyOf.
+// Scopes returns scopes that are enough for the tool: all of Scope, and the first of AnyOf.
 func (tool Tool) Scopes() []string {
 	out := strings.Fields(tool.Scope)
 	if len(tool.AnyOf) > 0 && !slices.Contains(out, tool.AnyOf[0]) {
@@ -25,7 +25,7 @@ func (tool Tool) Scopes() []string {
 	return out
 }
 
-// Permitted reports that scopes are enough for the tool; includes says whether a scope that is held stands for one that is
+// Permitted reports whether scopes are enough for the tool; includes says whether a scope that is held stands for one that is
 // needed.
 func (tool Tool) Permitted(held []string, includes func(held, needed string) bool) bool {
 	has := func(needed string) bool {
@@ -52,16 +52,16 @@ func (tool Tool) Needs() string {
 	return needs + ", and " + alternatives
 }
 
-// Marked is the tool with its marker replaced.
+// Marked returns the tool with its marker replaced.
 func (tool Tool) Marked(by string) Tool { return tool.with(Marker, by) }
 
-// At is the tool with the URL that it fetches.
+// At returns the tool with the URL that it fetches.
 func (tool Tool) At(address string) Tool { return tool.with(Address, address) }
 
-// Holding is the tool with a handle.
+// Holding returns the tool with a handle.
 func (tool Tool) Holding(handle string) Tool { return tool.with(Handle, handle) }
 
-// Fetches reports that the tool fetches a URL of its arguments.
+// Fetches reports whether the tool fetches a URL of its arguments.
 func (tool Tool) Fetches() bool { return tool.mentions(Address) }
 
 // IsSpecial reports whether the tool can be called only with something that a check adds: a URL, a handle, or a stronger login.
@@ -101,7 +101,7 @@ func replaced(v any, placeholder, by string) any {
 	return v
 }
 
-// Params are those of a tools/call.
+// Params returns those of a tools/call.
 func (tool Tool) Params() map[string]any {
 	arguments := tool.Arguments
 	if arguments == nil {
@@ -121,7 +121,7 @@ func (o Object) Name() string {
 	return "the resource " + o.Resource
 }
 
-// Permits reports that the credential may call a tool.
+// Permits reports whether the credential may call a tool.
 func (c Credential) Permits(tool string) bool {
 	if c.Tools == nil {
 		return true

@@ -127,7 +127,7 @@ func notAgain(s *reports.BasisStep) string {
 	return "this build does not know " + s.Matcher.Name
 }
 
-// all are the exchanges with these numbers, as far as the report holds them.
+// all returns the exchanges with these numbers, as far as the report holds them.
 func (j *rejudge) all(numbers []int) (out []*reports.Exchange) {
 	for _, n := range numbers {
 		if ex, ok := j.find(n); ok {
@@ -209,7 +209,7 @@ func judgedAgain(m expect.Matcher, actual any) (out expect.Judgement, err error)
 	return m.Judge(actual), nil
 }
 
-// findingOf is the finding that follows from a judgement; nil for none.
+// findingOf returns the finding that follows from a judgement; nil for none.
 func (j *rejudge) findingOf(judgement expect.Judgement, outcome reports.StepOutcome, ex *reports.Exchange,
 	s *reports.BasisStep) *reports.Finding {
 	f := &reports.Finding{About: s.About, Exchange: numberOf(ex)}
@@ -249,7 +249,7 @@ func (j *rejudge) conclude(r *reports.Result) string {
 	return ""
 }
 
-// hidden reports that something is removed from what a step judged.
+// hidden reports whether something is removed from what a step judged.
 func (j *rejudge) hidden(s *reports.BasisStep) bool {
 	texts := []string{reports.TextOf(s.Subject), reports.TextOf(s.Matcher)}
 	for _, n := range exchangesOf(s) {
@@ -263,7 +263,7 @@ func (j *rejudge) hidden(s *reports.BasisStep) bool {
 	return strings.ContainsAny(strings.Join(texts, "\n"), "‹")
 }
 
-// holdsFacts reports that a step judges facts that are not an exchange.
+// holdsFacts reports whether a step judges facts that are not an exchange.
 func holdsFacts(s *reports.BasisStep) bool {
 	if s.Subject.Value != nil && s.Subject.Value.Facts != nil {
 		return true

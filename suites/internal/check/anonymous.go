@@ -14,7 +14,7 @@ import (
 // into its verdict.
 const noAuthorization = "RS-CHALLENGE-401-STATUS"
 
-// DeclaredPublic reports that the owner of the target declares a JSON-RPC method to be for everybody.
+// DeclaredPublic reports whether the owner of the target declares a JSON-RPC method to be for everybody.
 func (w *World) DeclaredPublic(method string) bool {
 	return slices.Contains(w.PublicMethods, method) || slices.Contains(w.PublicMethods, target.EveryMethod)
 }
@@ -35,14 +35,14 @@ func (w *World) Meant() string {
 	return ""
 }
 
-// undeclared are the methods that anybody may use on a wire, though nobody declared that; without the handshake.
+// undeclared returns the methods that anybody may use on a wire, though nobody declared that; without the handshake.
 func (w *World) undeclared(on mcp.Wire) []string {
 	return slices.DeleteFunc(slices.Clone(w.Survey.Public[on]), func(method string) bool {
 		return slices.Contains(handshake, method) || w.DeclaredPublic(method)
 	})
 }
 
-// onlyHandshake reports that anybody may begin a conversation on a wire, which nobody declared, and that nothing in it is known to be
+// onlyHandshake reports whether anybody may begin a conversation on a wire, which nobody declared, and that nothing in it is known to be
 // served or refused.
 func (w *World) onlyHandshake(on mcp.Wire) bool {
 	declared := w.DeclaredPublic

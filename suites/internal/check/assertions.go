@@ -21,7 +21,7 @@ type GoodAssertion struct {
 	Public map[string]any
 }
 
-// Forgeries are assertions with good claims, whose signature is not that of the expected key. Addresses in their headers lead to
+// Forgeries returns assertions with good claims, whose signature is not that of the expected key. Addresses in their headers lead to
 // a listener, which nobody has a reason to ask.
 func (g GoodAssertion) Forgeries(trap *listener.Listener) Cases[string] {
 	attacker := mint.NewAttacker()
@@ -57,7 +57,7 @@ var BeLeftAlone = expect.That("no request to an address that an assertion names"
 	return reports.Count(l.Hits(), "request") + " there"
 })
 
-// ChangedClaims are claims with some changed; nil leaves one out.
+// ChangedClaims returns claims with some changed; nil leaves one out.
 func ChangedClaims(c mint.Claims, changes map[string]any) mint.Claims {
 	for k, v := range changes {
 		if c[k] = v; v == nil {
@@ -67,12 +67,12 @@ func ChangedClaims(c mint.Claims, changes map[string]any) mint.Claims {
 	return c
 }
 
-// AssertionsOf is what an attacker knows of the assertions of a client.
+// AssertionsOf returns what an attacker knows of the assertions of a client.
 func AssertionsOf(c *oauth.Client) GoodAssertion {
 	return GoodAssertion{mint.Header{"alg": c.Key.Algorithm(), "typ": "JWT", "kid": c.Key.ID}, c.Assertion, c.Key.JWK()}
 }
 
-// ForgedAssertions are edits of a good token request, whatever its grant: another assertion, whose signature is not the client's.
+// ForgedAssertions returns edits of a good token request, whatever its grant: another assertion, whose signature is not the client's.
 func (t AuthorizationServer) ForgedAssertions(c *oauth.Client, trap *listener.Listener) Cases[Edit] {
 	var out Cases[Edit]
 	for _, row := range AssertionsOf(c).Forgeries(trap) {
@@ -81,7 +81,7 @@ func (t AuthorizationServer) ForgedAssertions(c *oauth.Client, trap *listener.Li
 	return out
 }
 
-// WrongAssertions are edits of a good token request, whatever its grant: no assertion, one that is not said to be one, and those with a
+// WrongAssertions returns edits of a good token request, whatever its grant: no assertion, one that is not said to be one, and those with a
 // good signature and one claim that is wrong (RFC 7521 section 4.2, RFC 7523 section 3).
 func (t AuthorizationServer) WrongAssertions(c *oauth.Client) Cases[Edit] {
 	now := time.Now().Unix()
@@ -109,7 +109,7 @@ func (t AuthorizationServer) WrongAssertions(c *oauth.Client) Cases[Edit] {
 	return out
 }
 
-// resigned is an assertion with the signature of another one of the same key.
+// resigned returns an assertion with the signature of another one of the same key.
 func resigned(c *oauth.Client) string {
 	one, other := c.Key.JWT(nil, c.Assertion()), c.Key.JWT(nil, c.Assertion())
 	return one[:strings.LastIndexByte(one, '.')] + other[strings.LastIndexByte(other, '.'):]

@@ -13,7 +13,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 )
 
-// Edits are several edits as one.
+// Edits returns several edits as one.
 func Edits(all ...Edit) Edit {
 	return func(d *draft) {
 		for _, e := range all {
@@ -29,7 +29,7 @@ func AsWithSecret(c *oauth.Client, secret string) Edit {
 	return As(&other)
 }
 
-// WrongSecrets are the ways in which a confidential client fails to authenticate, where its secret is compared.
+// WrongSecrets returns the ways in which a confidential client fails to authenticate, where its secret is compared.
 func (t AuthorizationServer) WrongSecrets(c *oauth.Client) Cases[Edit] {
 	body := func(secret string) Edit {
 		return Edits(Unidentified(), With("client_id", c.ID), With("client_secret", secret))
@@ -50,7 +50,7 @@ func (t AuthorizationServer) WrongSecrets(c *oauth.Client) Cases[Edit] {
 	return rows
 }
 
-// EachEdited is a table with a further edit in every row.
+// EachEdited returns a table with a further edit in every row.
 func EachEdited(rows Cases[Edit], further Edit) Cases[Edit] {
 	var out Cases[Edit]
 	for _, r := range rows {
@@ -82,7 +82,7 @@ func Change(name string, to func(value string) string) Edit {
 var secretParameters = []string{"code", "code_verifier", "refresh_token", "client_secret", "client_assertion", "token", "assertion",
 	"subject_token"}
 
-// NearMisses are edits that make a parameter nearly what it should be. What compares by prefix, suffix, length or letter
+// NearMisses returns edits that make a parameter nearly what it should be. What compares by prefix, suffix, length or letter
 // case accepts one of them. Kinds name further weaknesses to look for.
 func NearMisses(name string, kinds ...nearmiss.Kind) Cases[Edit] {
 	var out Cases[Edit]
@@ -92,7 +92,7 @@ func NearMisses(name string, kinds ...nearmiss.Kind) Cases[Edit] {
 	return out
 }
 
-// MissesOf are the rows of a table of near misses.
+// MissesOf returns the rows of a table of near misses.
 func MissesOf(misses []nearmiss.Miss) Cases[string] {
 	var out Cases[string]
 	for _, m := range misses {
@@ -107,7 +107,7 @@ type Flow struct {
 	Answer *reports.Exchange // of the token endpoint; nil without a code
 }
 
-// Evidence is the exchange that shows how the flow ended.
+// Evidence returns the exchange that shows how the flow ended.
 func (f *Flow) Evidence() *reports.Exchange {
 	if f.Answer != nil {
 		return f.Answer
@@ -115,17 +115,17 @@ func (f *Flow) Evidence() *reports.Exchange {
 	return f.Exchange
 }
 
-// TokenResponse is the answer of the token endpoint; nil where the client got no code.
+// TokenResponse returns the answer of the token endpoint; nil where the client got no code.
 func (f *Flow) TokenResponse() *reports.Exchange { return f.Answer }
 
-// AuthorizationRequest is a good authorization request. Its result is a *Grant.
+// AuthorizationRequest returns a good authorization request. Its result is a *Grant.
 func (t AuthorizationServer) AuthorizationRequest(base ...Edit) Attempt[Edit] {
 	return Attempt[Edit]{Name: "an ordinary authorization request", Good: expect.Proceed(), Send: func(edits ...Edit) any {
 		return t.Authorize(slices.Concat(base, edits)...)
 	}}
 }
 
-// CodeFlow is a good authorization request and, if the client gets a code, a good token request. Its result is a *Flow.
+// CodeFlow returns a good authorization request and, if the client gets a code, a good token request. Its result is a *Flow.
 // Edits change the authorization request; see AtToken.
 func (t AuthorizationServer) CodeFlow(base ...Edit) Attempt[Edit] {
 	return Attempt[Edit]{Name: "an ordinary flow", Good: expect.Proceed(), Send: func(edits ...Edit) any {
@@ -139,7 +139,7 @@ func (t AuthorizationServer) CodeFlow(base ...Edit) Attempt[Edit] {
 	}}
 }
 
-// Redemption is a good token request with a code of its own. The base edits change the authorization request before it.
+// Redemption returns a good token request with a code of its own. The base edits change the authorization request before it.
 func (t AuthorizationServer) Redemption(base ...Edit) Attempt[Edit] {
 	return Attempt[Edit]{Name: "an ordinary token request", Good: expect.IssueTokens(), Send: func(edits ...Edit) any {
 		g := t.MustAuthorize(base...)
@@ -149,7 +149,7 @@ func (t AuthorizationServer) Redemption(base ...Edit) Attempt[Edit] {
 	}}
 }
 
-// RefreshGrant is a good refresh request with a refresh token of its own. The base edits change the flow that brings it.
+// RefreshGrant returns a good refresh request with a refresh token of its own. The base edits change the flow that brings it.
 func (t AuthorizationServer) RefreshGrant(base ...Edit) Attempt[Edit] {
 	return Attempt[Edit]{Name: "an ordinary refresh", Good: expect.IssueTokens(), Send: func(edits ...Edit) any {
 		tokens := t.MustGetRefreshToken(base...)
@@ -159,7 +159,7 @@ func (t AuthorizationServer) RefreshGrant(base ...Edit) Attempt[Edit] {
 	}}
 }
 
-// Revocation is a good revocation request for a new access token (RFC 7009 section 2.1).
+// Revocation returns a good revocation request for a new access token (RFC 7009 section 2.1).
 func (t AuthorizationServer) Revocation(base ...Edit) Attempt[Edit] {
 	return Attempt[Edit]{Name: "an ordinary revocation", Good: expect.ConfirmRevocation(), Send: func(edits ...Edit) any {
 		tokens := t.MustGetTokens(base...)
@@ -167,14 +167,14 @@ func (t AuthorizationServer) Revocation(base ...Edit) Attempt[Edit] {
 	}}
 }
 
-// Introspection is a good introspection request of a client for a token that is in force (RFC 7662 section 2.1).
+// Introspection returns a good introspection request of a client for a token that is in force (RFC 7662 section 2.1).
 func (t AuthorizationServer) Introspection(c *oauth.Client, token string) Attempt[Edit] {
 	return Attempt[Edit]{Name: "an ordinary introspection", Good: expect.BeActive(), Send: func(edits ...Edit) any {
 		return t.Introspect(c, token, edits...)
 	}}
 }
 
-// Registration is a good registration (RFC 7591 section 3.1). An edit is a set of members to change; nil leaves one out.
+// Registration returns a good registration (RFC 7591 section 3.1). An edit is a set of members to change; nil leaves one out.
 func (t AuthorizationServer) Registration(base map[string]any) Attempt[map[string]any] {
 	return Attempt[map[string]any]{Name: "an ordinary registration", Good: expect.BeRegistered(), Send: func(edits ...map[string]any) any {
 		changes := map[string]any{}
@@ -198,10 +198,10 @@ func Presenting(token string) CallEdit {
 	}
 }
 
-// ProtectedCall is the smallest protected request with the user's token.
+// ProtectedCall returns the smallest protected request with the user's token.
 func (t MCPServer) ProtectedCall() Attempt[CallEdit] { return t.CallWithToken(t.Token()) }
 
-// CallWithToken is the smallest protected request with a token.
+// CallWithToken returns the smallest protected request with a token.
 func (t MCPServer) CallWithToken(token string) Attempt[CallEdit] {
 	return Attempt[CallEdit]{Name: "the protected request with the valid token", Good: expect.BeServed(), Send: func(edits ...CallEdit) any {
 		c := t.Call().With(mcp.Bearer(token))
@@ -238,7 +238,7 @@ func HeaderParameter(name string, value any) TokenEdit {
 	}
 }
 
-// TokenEdits are several edits as one.
+// TokenEdits returns several edits as one.
 func TokenEdits(all ...TokenEdit) TokenEdit {
 	return func(h mint.Header, c mint.Claims) {
 		for _, e := range all {
@@ -256,7 +256,7 @@ func (t Minter) Scoped(scopes any) TokenEdit {
 	return Claim(name, v)
 }
 
-// Presented is the protected request with an ordinary minted token.
+// Presented returns the protected request with an ordinary minted token.
 func (t Minter) Presented() Attempt[TokenEdit] {
 	return Attempt[TokenEdit]{Name: "an ordinary token of the issuer", Good: expect.BeServed(), Send: func(edits ...TokenEdit) any {
 		h, c := maps.Clone(t.Header()), maps.Clone(t.Claims(nil))
@@ -267,7 +267,7 @@ func (t Minter) Presented() Attempt[TokenEdit] {
 	}}
 }
 
-// OpaquePresented is the protected request with an opaque token, about which the target asks the introspection endpoint run
+// OpaquePresented returns the protected request with an opaque token, about which the target asks the introspection endpoint run
 // by mcpauth. An edit is a set of members of the answer to change; nil leaves one out.
 func (t Minter) OpaquePresented() Attempt[map[string]any] {
 	return Attempt[map[string]any]{Name: "an ordinary opaque token", Good: expect.BeServed(), Send: func(edits ...map[string]any) any {
@@ -279,7 +279,7 @@ func (t Minter) OpaquePresented() Attempt[map[string]any] {
 	}}
 }
 
-// TokenCall is the protected request with a token: the user's, or a minted one. Where there is neither, its control is what the
+// TokenCall returns the protected request with a token: the user's, or a minted one. Where there is neither, its control is what the
 // survey saw served without one.
 func (t MCPServer) TokenCall() Attempt[CallEdit] {
 	switch {

@@ -56,7 +56,7 @@ func subject(t *T, m expect.Matcher, actual any) *reports.Subject {
 	return s
 }
 
-// uncited are the exchanges that only the basis rests on.
+// uncited returns the exchanges that only the basis rests on.
 func (t *T) uncited() []*reports.Exchange {
 	var out []*reports.Exchange
 	for _, ex := range t.seen {
@@ -103,7 +103,7 @@ func kindOf(m expect.Matcher) string {
 	return ""
 }
 
-// amountsTo is what a judgement means in a check. inside says that the target refuses by tool results.
+// amountsTo returns what a judgement means in a check. inside says that the target refuses by tool results.
 // cited are the exchanges that the matcher compares with.
 func (t *T) amountsTo(j expect.Judgement, k expect.Kind, ex *reports.Exchange, inside bool, cited []*reports.Exchange) reports.StepOutcome {
 	switch {
@@ -119,7 +119,7 @@ func (t *T) amountsTo(j expect.Judgement, k expect.Kind, ex *reports.Exchange, i
 	return reports.StepUnmet
 }
 
-// keptBasis is the basis of a check that has ended.
+// keptBasis returns the basis of a check that has ended.
 func (t *T) keptBasis() *reports.Basis {
 	if !t.KeepBasis || t.spoilt {
 		return nil
@@ -131,7 +131,7 @@ func (t *T) keptBasis() *reports.Basis {
 	return b
 }
 
-// evidenceOf are the failures that a requirement is about; none where this catalogue does not hold it.
+// evidenceOf returns the failures that a requirement is about; none where this catalogue does not hold it.
 func evidenceOf(id string) []requirements.Failure {
 	if r, ok := requirements.Lookup(id); ok {
 		return r.Evidence

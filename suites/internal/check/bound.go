@@ -30,7 +30,7 @@ type Bound struct {
 // ProofEdit changes an ordinary DPoP proof before it is signed.
 type ProofEdit func(h mint.Header, c mint.Claims)
 
-// ProofKey is a new key of an algorithm that a server lists; of ES256 where it lists none that we know.
+// ProofKey returns a new key of an algorithm that a server lists; of ES256 where it lists none that we know.
 func ProofKey(algorithms []string) *mint.Key {
 	if !slices.Contains(algorithms, "ES256") && slices.Contains(algorithms, "RS256") {
 		return &mint.Key{Signer: mint.NewRSA()}
@@ -38,7 +38,7 @@ func ProofKey(algorithms []string) *mint.Key {
 	return mint.NewKey("")
 }
 
-// DPoPAlgorithms are those that the target's metadata names for proofs; nil where it does not speak of DPoP.
+// DPoPAlgorithms returns those that the target's metadata names for proofs; nil where it does not speak of DPoP.
 func (t MCPServer) DPoPAlgorithms() []string {
 	d := t.Survey.Resource()
 	if d == nil {
@@ -48,7 +48,7 @@ func (t MCPServer) DPoPAlgorithms() []string {
 	return out
 }
 
-// DPoPRequired reports that the target takes no tokens but bound ones (RFC 9728 section 2).
+// DPoPRequired reports whether the target takes no tokens but bound ones (RFC 9728 section 2).
 func (t MCPServer) DPoPRequired() bool {
 	d := t.Survey.Resource()
 	if d == nil {
@@ -58,12 +58,12 @@ func (t MCPServer) DPoPRequired() bool {
 	return required
 }
 
-// CanBind reports that a token bound to a key of mcpauth can be had: minted, or by a login at a server that binds.
+// CanBind reports whether a token bound to a key of mcpauth can be had: minted, or by a login at a server that binds.
 func (t Minter) CanBind() bool {
 	return t.Trusted() || t.Session != nil && t.Session.Ready && len(t.AS.DPoPAlgorithms()) > 0
 }
 
-// DPoPAlgorithms are the algorithms of proofs that the authorization server names.
+// DPoPAlgorithms returns the algorithms of proofs that the authorization server names.
 func (t AuthorizationServer) DPoPAlgorithms() []string {
 	if t.Session == nil {
 		return nil
@@ -72,7 +72,7 @@ func (t AuthorizationServer) DPoPAlgorithms() []string {
 	return out
 }
 
-// BoundToken is a token of the first user that is bound to a new key.
+// BoundToken returns a token of the first user that is bound to a new key.
 func (t Minter) BoundToken() *Bound {
 	if !t.CanBind() {
 		t.NotTested("it needs a token that is bound to a key of mcpauth: a login at an authorization server that offers DPoP, or a target " +
@@ -92,7 +92,7 @@ func (t Minter) BoundToken() *Bound {
 	return b
 }
 
-// Proof is a DPoP proof of a key for a request, changed.
+// Proof returns a DPoP proof of a key for a request, changed.
 func (t Minter) Proof(key *mint.Key, method, url, token, nonce string, edits ...ProofEdit) string {
 	h, c := key.ProofHeader(), mint.ProofClaims(method, url, token, Random(12))
 	if url == t.Survey.Endpoint {
@@ -129,7 +129,7 @@ func (t Minter) PresentWithProof(b *Bound, edits ...ProofEdit) *reports.Exchange
 	}
 }
 
-// WantsNonce reports that an answer asks for another nonce.
+// WantsNonce reports whether an answer asks for another nonce.
 func WantsNonce(ex *reports.Exchange) bool {
 	for _, c := range expect.Challenges(ex) {
 		if code, _ := c.Param("error"); code == "use_dpop_nonce" {
@@ -144,7 +144,7 @@ func (t AuthorizationServer) RedeemWithProof(g *Grant, key *mint.Key, edits ...P
 	return t.proving(key, func(proof Edit) *reports.Exchange { return t.Redeem(g, proof) }, edits)
 }
 
-// RefreshWithProof is Refresh with a proof.
+// RefreshWithProof returns Refresh with a proof.
 func (t AuthorizationServer) RefreshWithProof(tokens *oauth.Tokens, key *mint.Key) *reports.Exchange {
 	return t.proving(key, func(proof Edit) *reports.Exchange { return t.Refresh(tokens, proof) }, nil)
 }
@@ -160,7 +160,7 @@ func (t *T) proving(key *mint.Key, send func(Edit) *reports.Exchange, edits []Pr
 	return ex
 }
 
-// Certificate is a new client certificate that is its own authority (RFC 8705 section 2.2).
+// Certificate returns a new client certificate that is its own authority (RFC 8705 section 2.2).
 func Certificate() *tls.Certificate {
 	key := seeded.Suites.Key()
 	template := &x509.Certificate{
@@ -175,13 +175,13 @@ func Certificate() *tls.Certificate {
 	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// CertificateThumbprint is the x5t#S256 of a certificate (RFC 8705 section 3.1).
+// CertificateThumbprint returns the x5t#S256 of a certificate (RFC 8705 section 3.1).
 func CertificateThumbprint(c *tls.Certificate) string {
 	sum := sha256.Sum256(c.Certificate[0])
 	return mint.Base64(sum[:])
 }
 
-// MutualTLS reports that the target takes tokens bound to certificates (RFC 9728 section 2).
+// MutualTLS reports whether the target takes tokens bound to certificates (RFC 9728 section 2).
 func (t MCPServer) MutualTLS() bool {
 	d := t.Survey.Resource()
 	if d == nil {
@@ -198,7 +198,7 @@ func (t MCPServer) UseWithCertificate(c *tls.Certificate, token string, fields .
 	return t.Do(r)
 }
 
-// CertificateBoundToken is a token that is bound to a certificate: minted, or from a server that binds to the one of the
+// CertificateBoundToken returns a token that is bound to a certificate: minted, or from a server that binds to the one of the
 // connection (RFC 8705 section 3).
 func (t Minter) CertificateBoundToken(c *tls.Certificate) string {
 	if t.Trusted() {
@@ -225,7 +225,7 @@ func (t Minter) CertificateBoundToken(c *tls.Certificate) string {
 	return tokens.Access
 }
 
-// mutualTLSEndpoint is the token endpoint for who shows a certificate: the one that the metadata names for that, or the usual one
+// mutualTLSEndpoint returns the token endpoint for who shows a certificate: the one that the metadata names for that, or the usual one
 // (RFC 8705 section 5).
 func (t Minter) mutualTLSEndpoint(usual string) string {
 	at := usual
@@ -242,7 +242,7 @@ func (t Minter) mutualTLSEndpoint(usual string) string {
 	return at
 }
 
-// InPEM is a certificate as text.
+// InPEM returns a certificate as text.
 func InPEM(c *tls.Certificate) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Certificate[0]}))
 }

@@ -40,7 +40,7 @@ func TestRegistrationMistakesAreAllReportedWithFileAndLine(t *testing.T) {
 	}
 }
 
-// engine makes an engine with one check and a survey that saw nothing served.
+// engine makes an engine with one check, and a survey in which no request was served.
 func engine(t *testing.T, id string, body func(*T)) *Engine {
 	t.Helper()
 	r, ok := requirements.Lookup(id)
@@ -93,7 +93,7 @@ func TestAPanicTellsNoSecret(t *testing.T) {
 	assert.NotContains(t, r.Reason, token[:14])
 }
 
-// never is not met by any number.
+// never rejects every number.
 var never = expect.That("x", func(int) string { return "y" })
 
 func TestAFindingOutweighsAnAbstention(t *testing.T) {
@@ -116,7 +116,7 @@ func TestATIsNotUsedAfterItsBodyHasReturned(t *testing.T) {
 	assert.Panics(t, func() { kept.Get("http://127.0.0.1:1/") })
 }
 
-// One execution is graded apart for every level that the judged revisions give the requirement.
+// An execution gives a separate verdict for each level that the judged revisions give the requirement.
 func TestLevelsThatDifferByRevisionAreGradedApart(t *testing.T) {
 	const id = "RS-DISC-WELL-KNOWN-LOCATION" // MUST at 2025-06-18, SHOULD later
 	e := engine(t, id, func(t *T) { t.Expect(1).To(never) })

@@ -14,15 +14,15 @@ import (
 // Credential is a static credential of the target: a bearer token, or an API key in a header of its own.
 type Credential struct{ target.Credential }
 
-// CredentialOf is a bearer token that may call these tools; nil means all.
+// CredentialOf returns a bearer token that may call these tools; nil means all.
 func CredentialOf(name, token string, tools []string) Credential {
 	return Credential{target.Credential{Name: name, Value: token, Tools: tools}}
 }
 
-// refusable reports that the target must not take it.
+// refusable reports whether the target must not take it.
 func (c Credential) refusable() bool { return c.Withdrawn || c.Foreign }
 
-// Metered are the credentials whose limit is known.
+// Metered returns the credentials whose limit is known.
 func (t MCPServer) Metered() []Credential {
 	var out []Credential
 	for _, c := range t.Credentials {
@@ -36,7 +36,7 @@ func (t MCPServer) Metered() []Credential {
 // Field carries the credential.
 func (c Credential) Field() reports.Field { return c.With(c.Value) }
 
-// With is the field that carries another value in the credential's place.
+// With returns the field that carries another value in the credential's place.
 func (c Credential) With(value string) reports.Field {
 	if c.Header == "" {
 		return mcp.Bearer(value)
@@ -44,27 +44,27 @@ func (c Credential) With(value string) reports.Field {
 	return mcp.Field(c.Header, value)
 }
 
-// StaticTokens are the static bearer tokens that the target should accept.
+// StaticTokens returns the static bearer tokens that the target should accept.
 func (t MCPServer) StaticTokens() []Credential {
 	return t.credentials(func(c Credential) bool { return c.Header == "" && !c.refusable() })
 }
 
-// APIKeys are the API keys that the target should accept.
+// APIKeys returns the API keys that the target should accept.
 func (t MCPServer) APIKeys() []Credential {
 	return t.credentials(func(c Credential) bool { return c.Header != "" && !c.refusable() })
 }
 
-// LimitedKeys are the API keys that may not call every tool.
+// LimitedKeys returns the API keys that may not call every tool.
 func (t MCPServer) LimitedKeys() []Credential {
 	return t.credentials(func(c Credential) bool { return c.Header != "" && !c.refusable() && c.Tools != nil })
 }
 
-// Withdrawn are the credentials that the target must refuse.
+// Withdrawn returns the credentials that the target must refuse.
 func (t MCPServer) Withdrawn() []Credential {
 	return t.credentials(func(c Credential) bool { return c.Withdrawn })
 }
 
-// ForeignTokens are tokens of another provider than the target's authorization server.
+// ForeignTokens returns tokens of another provider than the target's authorization server.
 func (t MCPServer) ForeignTokens() []Credential {
 	return t.credentials(func(c Credential) bool { return c.Foreign })
 }
@@ -88,7 +88,7 @@ func (t MCPServer) ControlOf(c Credential) {
 	t.controlledBy(ex, t.Serve())
 }
 
-// CallFor is Call for the bearer of a credential: in a session of its own where Call needs one.
+// CallFor returns Call for the bearer of a credential: in a session of its own where Call needs one.
 func (t MCPServer) CallFor(c Credential) mcp.Call {
 	call := t.Call()
 	if call.SessionID == "" {
@@ -101,7 +101,7 @@ func (t MCPServer) CallFor(c Credential) mcp.Call {
 	return call.InSession(own.SessionID)
 }
 
-// Bearers are a static token, or else the user's access token: what a request with a bearer token carries.
+// Bearers returns a static token, or else the user's access token: what a request with a bearer token carries.
 func (t MCPServer) Bearers() []Credential {
 	if tokens := t.StaticTokens(); len(tokens) > 0 {
 		return tokens
@@ -112,7 +112,7 @@ func (t MCPServer) Bearers() []Credential {
 	return nil
 }
 
-// WhoAmI is the declared tool that tells who its caller is.
+// WhoAmI returns the declared tool that tells who its caller is.
 func (t MCPServer) WhoAmI() (Tool, bool) {
 	for _, tool := range t.Tools {
 		if tool.TellsCaller {
@@ -122,7 +122,7 @@ func (t MCPServer) WhoAmI() (Tool, bool) {
 	return Tool{}, false
 }
 
-// Text is what a tool result says, its text blocks joined.
+// Text returns what a tool result says, its text blocks joined.
 func Text(ex *reports.Exchange) string {
 	var out []string
 	for _, block := range mcp.Read(ex).Objects("content") {
@@ -131,14 +131,14 @@ func Text(ex *reports.Exchange) string {
 	return strings.Join(out, "\n")
 }
 
-// Words are what a tool result consists of: a time or a number in it must not be treated as a caller.
+// Words returns what a tool result consists of: a time or a number in it must not be treated as a caller.
 func Words(ex *reports.Exchange) []string {
 	return strings.FieldsFunc(Text(ex), func(c rune) bool {
 		return !unicode.IsLetter(c) && !unicode.IsDigit(c) && !strings.ContainsRune("@._-", c)
 	})
 }
 
-// Apart are the words that are in both answers to one caller, and in none to the other.
+// Apart returns the words that are in both answers to one caller, and in none to the other.
 func Apart(one, other [2][]string) []string {
 	var out []string
 	for _, w := range one[0] {

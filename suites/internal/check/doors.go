@@ -9,7 +9,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 )
 
-// Labels are the Ginkgo labels of a check: id, area, level, tier, role, and what it may do.
+// Labels returns the Ginkgo labels of a check: id, area, level, tier, role, and what it may do.
 func (c *Check) Labels() []string {
 	r := c.Requirement
 	l := []string{r.ID, r.Area, string(r.Level), string(r.Tier), string(r.Role)}

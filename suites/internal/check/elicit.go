@@ -26,7 +26,7 @@ var (
 	FormOnly   = map[string]any{"elicitation": map[string]any{}}
 )
 
-// Eliciting are the declared tools that ask the user for something.
+// Eliciting returns the declared tools that ask the user for something.
 func (t MCPServer) Eliciting() []Tool {
 	return slices.DeleteFunc(slices.Clone(t.Special), func(tool Tool) bool { return !tool.Elicits || tool.DeniedOnly })
 }
@@ -57,7 +57,7 @@ func (t MCPServer) CallInto(call mcp.Call) *reports.Exchange {
 	return t.Do(r)
 }
 
-// Elicitations are the requests for something from the user in an answer: in the stream (to MCP 2025-11-25), in the error
+// Elicitations returns the requests for something from the user in an answer: in the stream (to MCP 2025-11-25), in the error
 // -32042 (2025-11-25), or among the inputRequests (2026-07-28).
 func Elicitations(tool Tool, ex *reports.Exchange) []Elicitation {
 	var out []Elicitation
@@ -87,7 +87,7 @@ func Elicitations(tool Tool, ex *reports.Exchange) []Elicitation {
 	return out
 }
 
-// Elicited are what the declared tools ask a client for that can ask its user in both modes.
+// Elicited returns what the declared tools ask a client for that can ask its user in both modes.
 func (t MCPServer) Elicited(token string, capabilities map[string]any) []Elicitation {
 	var out []Elicitation
 	for _, tool := range t.Eliciting() {
@@ -124,7 +124,7 @@ func (t Pages) Click(req wire.Request, jar *login.Jar) *login.Outcome {
 	return t.Continue(t.agent(jar), req, login.Route{RedirectURI: "mcpauth:none", Decision: login.Leave})
 }
 
-// Confirm is Click, and says yes where a page asks; it stops before the browser leaves the origin of the request.
+// Confirm returns Click, and says yes where a page asks; it stops before the browser leaves the origin of the request.
 func (t Pages) Confirm(req wire.Request, jar *login.Jar) *login.Outcome {
 	from, err := document.ParseURL(req.URL)
 	if err != nil {

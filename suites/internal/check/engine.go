@@ -133,7 +133,7 @@ func (s *schedule) add(c *Check) {
 	}
 }
 
-// apart are the checks of which something holds, and the others.
+// apart returns the checks of which something holds, and the others.
 func apart(checks []*Check, holds func(*Check) bool) (these, others []*Check) {
 	for _, c := range checks {
 		if holds(c) {
@@ -215,15 +215,15 @@ func (e *Engine) someAtOnce(ctx context.Context, checks []*Check) {
 	together.Wait()
 }
 
-// signsIn reports that a check lets a user sign in.
+// signsIn reports whether a check lets a user sign in.
 func signsIn(c *Check) bool {
 	return slices.ContainsFunc(c.Requirement.Needs, func(word string) bool { return needs[word].signsIn })
 }
 
-// readsKeys reports that a check judges the issuer's key set, which must be the ordinary one.
+// readsKeys reports whether a check judges the issuer's key set, which must be the ordinary one.
 func readsKeys(c *Check) bool { return c.Requirement.Area == "keys" }
 
-// waits reports that a check mostly waits for the end of a limit's window: nobody waits for it in turn.
+// waits reports whether a check mostly waits for the end of a limit's window: nobody waits for it in turn.
 func waits(c *Check) bool { return c.Requirement.Area == "ratelimit" && c.Requirement.Intrusive }
 
 // atOnce is how many checks are under way together; requests in flight are limited apart.
@@ -279,7 +279,7 @@ type job struct {
 	revisions []string // judged by this execution, oldest first
 }
 
-// name is one that no other execution has.
+// name returns one that no other execution has.
 func (j job) name(r *requirements.Requirement) string {
 	if r.Judged == requirements.PerRevision {
 		return r.ID + string(j.wire) + j.revisions[0]
@@ -312,7 +312,7 @@ func (e *Engine) run(ctx context.Context, c *Check) {
 // slow is how long the quickest answer takes of a target at which a run mostly waits.
 const slow = 200 * time.Millisecond
 
-// atOnce reports that the jobs of a check need not wait for one another: where the same time passes on both wires, or where the
+// atOnce reports whether the jobs of a check need not wait for one another: where the same time passes on both wires, or where the
 // target is slow.
 func (e *Engine) atOnce(ctx context.Context, c *Check) bool {
 	switch {
@@ -373,7 +373,7 @@ func (e *Engine) settle(s *slot, o *outcome) {
 	e.ended.Add(1)
 }
 
-// ownAuthorizationServer is the issuer that mcpauth runs (fake_idp), if the target names no other one; else empty.
+// ownAuthorizationServer returns the issuer that mcpauth runs (fake_idp), if the target names no other one; else empty.
 func (w *World) ownAuthorizationServer() string {
 	if w.FakeIDP == nil || len(w.Survey.Servers) == 0 {
 		return ""
@@ -420,7 +420,7 @@ func (e *Engine) jobs(r *requirements.Requirement) ([]job, *reports.Result) {
 	return out, nil
 }
 
-// ownServer is the result of a requirement of an authorization server where mcpauth runs it.
+// ownServer returns the result of a requirement of an authorization server where mcpauth runs it.
 func (e *Engine) ownServer(r *requirements.Requirement, revisions []string, own string) *reports.Result {
 	res := e.result(r, "", revisions, r.Level)
 	res.Verdict, res.Reason = reports.NotApplicable, "the authorization server is run by mcpauth (fake_idp), which judges nothing of its own"
@@ -428,7 +428,7 @@ func (e *Engine) ownServer(r *requirements.Requirement, revisions []string, own 
 	return &res
 }
 
-// notSpoken is the result of a requirement of which the target speaks no revision, or is not known to.
+// notSpoken returns the result of a requirement of which the target speaks no revision, or is not known to.
 func (e *Engine) notSpoken(r *requirements.Requirement) *reports.Result {
 	res := e.result(r, "", r.Revisions, r.Level)
 	res.Verdict, res.Reason = reports.NotApplicable, "it is demanded at "+strings.Join(r.Revisions, ", ")+", which the target does not speak"
@@ -475,7 +475,7 @@ func (w *World) EndSessions(ctx context.Context) {
 	}
 }
 
-// ownCredentials are those that the user gave or signed in for.
+// ownCredentials returns those that the user gave or signed in for.
 func (w *World) ownCredentials() []reports.Field {
 	if w.Survey.Token != "" {
 		return []reports.Field{mcp.Bearer(w.Survey.Token)}
@@ -498,7 +498,7 @@ func (t *T) releaseClients() {
 	t.Session.Release(ctx, t.unshared())
 }
 
-// unshared are the exchanges of the check that no other looks at.
+// unshared returns the exchanges of the check that no other looks at.
 func (t *T) unshared() []*reports.Exchange {
 	return slices.DeleteFunc(t.own(), func(ex *reports.Exchange) bool { return slices.Contains(t.lent, ex) })
 }
@@ -547,7 +547,7 @@ func (t *T) carryOut(c *Check) *stop {
 	return t.ofATargetThatIsThere(t.restsOnAnswers(ended))
 }
 
-// graded are the results of a check, one for each level that the judged revisions give the requirement.
+// graded returns the results of a check, one for each level that the judged revisions give the requirement.
 func (e *Engine) graded(t *T, r *requirements.Requirement, j job, ended *stop) (out []reports.Result) {
 	byLevel := map[requirements.Level][]string{}
 	var levels []requirements.Level
@@ -591,7 +591,7 @@ func (t *T) fill(res *reports.Result) {
 // answers is how many answers, one after another, a check may wait for beyond its ordinary time.
 const answers = 60
 
-// time is that of one check: longer at a target that is slow in everything.
+// time returns that of one check: longer at a target that is slow in everything.
 func (e *Engine) time(ctx context.Context) time.Duration {
 	return e.Timeout + answers*e.World.Client.Quickest(ctx, e.World.Survey.URL)
 }

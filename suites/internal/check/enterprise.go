@@ -15,7 +15,7 @@ const (
 	TokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange"
 )
 
-// AssertionClaims are those of an ordinary identity assertion of a client (ID-JAG, section 3), with some changed; nil
+// AssertionClaims returns those of an ordinary identity assertion of a client (ID-JAG, section 3), with some changed; nil
 // leaves one out.
 func (t Minter) AssertionClaims(c *oauth.Client, changes map[string]any) mint.Claims {
 	now := time.Now().Unix()
@@ -34,7 +34,7 @@ func (t Minter) AssertionClaims(c *oauth.Client, changes map[string]any) mint.Cl
 	return out
 }
 
-// AssertionHeader is the header of an identity assertion.
+// AssertionHeader returns the header of an identity assertion.
 func (t Minter) AssertionHeader() mint.Header {
 	return mint.Header(t.Enterprise.Header()).With("typ", "oauth-id-jag+jwt")
 }
@@ -56,7 +56,7 @@ func (t AuthorizationServer) PresentAssertion(c *oauth.Client, assertion string,
 	return t.TokenRequest(c, append([]Edit{With("grant_type", JWTBearer), With("assertion", assertion)}, edits...)...)
 }
 
-// Lists reports that the metadata of the authorization server lists a value.
+// Lists reports whether the metadata of the authorization server lists a value.
 func (t AuthorizationServer) Lists(member, value string) bool {
 	if t.Session == nil {
 		return false

@@ -18,7 +18,7 @@ type evidence struct {
 	failures []requirements.Failure // that the requirement is about
 }
 
-// failure is the way in which an exchange got no proper answer; empty if it got one.
+// failure returns the way in which an exchange got no proper answer; empty if it got one.
 func failure(ex *reports.Exchange) requirements.Failure {
 	switch status := expect.Status(ex); {
 	case ex == nil:
@@ -45,7 +45,7 @@ func isOurs(failed string) bool {
 	return wire.Ours(failed) || failed == errLimited.Error() || strings.HasPrefix(failed, login.BrowserFailed)
 }
 
-// anyShowsNothing is a failure among what a finding rests on that the requirement is not about; nil for none.
+// anyShowsNothing returns a failure among what a finding rests on that the requirement is not about; nil for none.
 func (t *T) anyShowsNothing(exchanges []*reports.Exchange) *reports.Exchange {
 	for _, ex := range exchanges {
 		if f := failure(ex); f != "" && !t.isAbout(f) {
@@ -55,8 +55,8 @@ func (t *T) anyShowsNothing(exchanges []*reports.Exchange) *reports.Exchange {
 	return nil
 }
 
-// restsOnAnswers is the end of a check: where a request of its own failed, nothing shows that a feature is absent. HTTP 501 says that it
-// is (RFC 9110 section 15.6.2).
+// restsOnAnswers returns the end of a check. If one of its requests failed, it does not show that a feature is absent. HTTP 501 does (RFC
+// 9110 section 15.6.2).
 func (t *T) restsOnAnswers(ended *stop) *stop {
 	if ended == nil || ended.verdict != reports.NotApplicable || t.declared != "" {
 		return ended
@@ -74,7 +74,7 @@ func notImplemented(ex *reports.Exchange) bool {
 	return expect.Status(ex) == http.StatusNotImplemented && ex.Error == ""
 }
 
-// isAbout reports that the requirement is about a failure, which may be the evidence of a finding then.
+// isAbout reports whether the requirement is about a failure, which may be the evidence of a finding then.
 func (t *T) isAbout(f requirements.Failure) bool { return f != "" && slices.Contains(t.failures, f) }
 
 // showsNothing says why a failure is the evidence of nothing.
@@ -82,7 +82,7 @@ func (t *T) showsNothing(ex *reports.Exchange, expected string) string {
 	return t.MCP.Because(ex, expect.Describe(ex)+", which shows nothing of what is expected: "+expected)
 }
 
-// Because is why an exchange decides nothing. A server that fails at every bad token gets one reason, which reports show once.
+// Because returns why an exchange decides nothing. A server that fails at every bad token gets one reason, which reports show once.
 func (t MCPServer) Because(ex *reports.Exchange, why string) string {
 	if garbage := t.Survey.Bogus[t.wire()]; failure(ex) == requirements.ServerError && failure(garbage) == requirements.ServerError &&
 		ex.Request.URL == garbage.Request.URL {

@@ -13,7 +13,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/wire"
 )
 
-// beside judges a value in a check of which a request was answered with HTTP 500.
+// beside judges a value in a check that has received an HTTP 500.
 func beside(t *testing.T, judge func(t *T)) reports.Verdict {
 	t.Helper()
 	return verdict(t, func(t *T) {
@@ -23,25 +23,25 @@ func beside(t *testing.T, judge func(t *T)) reports.Verdict {
 	}).Verdict
 }
 
-// A target that fetches what a token names, cannot use it and answers 500 has fetched it.
+// A target that fetches a URL from a token and then answers 500 has still fetched it.
 func TestWhatAListenerSawCountsWhateverFailed(t *testing.T) {
 	none := expect.That("no request", func(seen []listener.Request) string { return seen[0].URL })
 	assert.Equal(t, reports.Fail, beside(t, func(t *T) { t.Expect([]listener.Request{{URL: "/kid"}}).To(none) }))
 }
 
-// A number may be what a failed answer was read as.
+// A number may come from a failed answer.
 func TestAValueOfUnknownOriginCountsOnlyWhereNothingFailed(t *testing.T) {
 	assert.Equal(t, reports.Inconclusive, beside(t, func(t *T) { t.Expect(1).To(never) }))
 	assert.Equal(t, reports.Fail, verdict(t, func(t *T) { t.Expect(1).To(never) }).Verdict)
 }
 
-// seenTogether is a value that knows the answers it comes from.
+// seenTogether is a value that knows its answers.
 type seenTogether struct{ answers []*reports.Exchange }
 
 func (s seenTogether) Evidence() *reports.Exchange { return s.answers[0] }
 func (s seenTogether) Basis() []*reports.Exchange  { return s.answers }
 
-// A server that answers a notification with 500 is accused of what other answers show.
+// A server that answers a notification with 500 is still judged by its other answers.
 func TestAValueThatKnowsItsAnswersCountsWhateverElseFailed(t *testing.T) {
 	seen := expect.That("nothing", func(seenTogether) string { return "something" })
 	good := &reports.Exchange{Number: 3, Response: &reports.Response{Status: 200}}
@@ -50,7 +50,7 @@ func TestAValueThatKnowsItsAnswersCountsWhateverElseFailed(t *testing.T) {
 	assert.Equal(t, reports.Inconclusive, beside(t, func(t *T) { t.Expect(seenTogether{[]*reports.Exchange{good, bad}}).To(seen) }))
 }
 
-// Only what the target did counts as its failure.
+// Only failures of the target count against it.
 func TestFailuresAreTold(t *testing.T) {
 	answered := &reports.Response{Status: 200}
 	for says, c := range map[string]struct {
@@ -75,7 +75,7 @@ func TestFailuresAreTold(t *testing.T) {
 	}
 }
 
-// A requirement about crashes accuses nobody of an answer that mcpauth cut, or of what this machine could not send.
+// A requirement about crashes does not fail because mcpauth cut an answer, or because this machine could not send a request.
 func TestTroublesOfThisMachineAreNoCrash(t *testing.T) {
 	crash := expect.That("no crash", func(ex *reports.Exchange) string { return expect.Describe(ex) })
 	for _, says := range []string{wire.ErrRoom.Error(), wire.ErrPassive.Error(), wire.Canceled, "mcpauth could not connect: x"} {
@@ -94,7 +94,7 @@ type putTogether struct{ shown *reports.Exchange }
 
 func (p putTogether) Evidence() *reports.Exchange { return p.shown }
 
-// A value that is put together from several answers counts only where none of its row's failed.
+// A value from several answers counts only if none of the row's requests failed.
 func TestAValueOfSeveralAnswersCountsOnlyWhereNoneFailed(t *testing.T) {
 	bad := expect.That("another value", func(putTogether) string { return "this one" })
 	for _, c := range []struct {
@@ -120,7 +120,7 @@ func TestAValueOfSeveralAnswersCountsOnlyWhereNoneFailed(t *testing.T) {
 	}
 }
 
-// A request that fails shows no absence. HTTP 501 is an answer: the server does not have the method.
+// A failed request does not show that a feature is absent. HTTP 501 is an answer: the server does not have the method.
 func TestAnAbsenceRestsOnAnswers(t *testing.T) {
 	for says, c := range map[string]struct {
 		ex   reports.Exchange

@@ -14,7 +14,7 @@ import (
 // mostExisting bounds the tools that are called with credentials that must be refused.
 const mostExisting = 12
 
-// ExistingTools are tools to call with credentials that must be refused: those that are declared, else those that the target
+// ExistingTools returns tools to call with credentials that must be refused: those that are declared, else those that the target
 // lists as read-only, where the user may attack it. The check ends where there is none.
 func (t MCPServer) ExistingTools() []Tool {
 	tools := slices.Clone(t.Tools)
@@ -29,7 +29,7 @@ func (t MCPServer) ExistingTools() []Tool {
 	return tools[:min(len(tools), mostExisting)]
 }
 
-// AnExistingTool is the first existing tool that nobody may call without a token; none where there is none to try.
+// AnExistingTool returns the first existing tool that nobody may call without a token; none where there is none to try.
 func (t MCPServer) AnExistingTool() []Tool {
 	if t.DeclaredPublic("tools/call") {
 		return nil
@@ -41,7 +41,7 @@ func (t MCPServer) AnExistingTool() []Tool {
 	return tools[:min(len(tools), 1)]
 }
 
-// AMirroringTool is a declared tool with a parameter that is repeated in a header field, and arguments with a value for it: undeclared
+// AMirroringTool returns a declared tool with a parameter that is repeated in a header field, and arguments with a value for it: undeclared
 // tools are not called with a token that is accepted. added says that the tool does without the parameter.
 func (t MCPServer) AMirroringTool() (tool Tool, m mcp.Mirror, added, ok bool) {
 	tools := slices.DeleteFunc(slices.Clone(t.Tools), func(x Tool) bool { return x.DeniedOnly })
@@ -60,7 +60,7 @@ func (t MCPServer) AMirroringTool() (tool Tool, m mcp.Mirror, added, ok bool) {
 	return Tool{}, mcp.Mirror{}, false, false
 }
 
-// ReadOnlyTools are the listed tools that say of themselves to change nothing, with arguments that fit their schemas.
+// ReadOnlyTools returns the listed tools that say of themselves to change nothing, with arguments that fit their schemas.
 func (t MCPServer) ReadOnlyTools() []Tool {
 	if !t.Loopback() && !t.MayAttack {
 		return nil
@@ -82,7 +82,7 @@ func (t MCPServer) ReadOnlyTools() []Tool {
 // deepest bounds how deep a schema is followed.
 const deepest = 5
 
-// sample is a value that fits a JSON Schema, as far as its types, enumerations and bounds say.
+// sample returns a value that fits a JSON Schema, as far as its types, enumerations and bounds say.
 func sample(schema *document.Object, depth int) any {
 	if v, ok := named(schema); ok {
 		return v
@@ -110,7 +110,7 @@ func sample(schema *document.Object, depth int) any {
 	return fields
 }
 
-// named is a value that a schema names: the only one, one of several, an example, or the usual one.
+// named returns a value that a schema names: the only one, one of several, an example, or the usual one.
 func named(schema *document.Object) (any, bool) {
 	if v, ok := schema.Get("const"); ok {
 		return v, true
@@ -124,7 +124,7 @@ func named(schema *document.Object) (any, bool) {
 	return schema.Get("default")
 }
 
-// BadTokens are bearer tokens that no server may accept: garbage, one that has expired, and one that somebody else signed.
+// BadTokens returns bearer tokens that no server may accept: garbage, one that has expired, and one that somebody else signed.
 func (t Minter) BadTokens() Cases[string] {
 	g, a := t.Genuine(), mint.NewAttacker()
 	expired, now := a.ES256(g.Header.With("alg", "ES256"), expiredClaims(g.Claims)), time.Now().Unix()

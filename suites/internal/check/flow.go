@@ -157,19 +157,19 @@ type Grant struct {
 	URL         string
 }
 
-// Code is the authorization code, or empty.
+// Code returns the authorization code, or empty.
 func (g *Grant) Code() string { return g.Params.Get("code") }
 
-// Error is the error code that the client got, at its redirect URI or for a pushed request, or empty.
+// Error returns the error code that the client got, at its redirect URI or for a pushed request, or empty.
 func (g *Grant) Error() string { return cmp.Or(g.Params.Get("error"), g.PushError) }
 
-// Answer is the value of a parameter of the answer, however often it came, in the query, a form, or the fragment, where
+// Answer returns the value of a parameter of the answer, however often it came, in the query, a form, or the fragment, where
 // the response type or the response mode puts it (OAuth 2.0 Multiple Response Type Encoding Practices section 2.1).
 func (g *Grant) Answer(name string) []string {
 	return slices.Concat(g.Params[name], g.InFragment[name])
 }
 
-// Redirected is the address to which the browser was sent with an answer or an error, where it was requested or is an
+// Redirected returns the address to which the browser was sent with an answer or an error, where it was requested or is an
 // attacker's; empty if it was sent to neither.
 func (g *Grant) Redirected() string {
 	wanted, err := url.Parse(g.RedirectURI)
@@ -205,13 +205,13 @@ func ended(at login.Stage, why string) string {
 	return fmt.Sprintf("the request ended %s: %s", at, why)
 }
 
-// Evidence is the exchange that shows where the request ended.
+// Evidence returns the exchange that shows where the request ended.
 func (g *Grant) Evidence() *reports.Exchange { return g.Exchange }
 
-// IssuesToken reports that the client gets an access token without a token request.
+// IssuesToken reports whether the client gets an access token without a token request.
 func (g *Grant) IssuesToken() bool { return len(g.Answer("access_token")) > 0 }
 
-// AsksUser reports that the request ended at the consent page.
+// AsksUser reports whether the request ended at the consent page.
 func (g *Grant) AsksUser() bool { return g.Stage == login.AtConsent }
 
 // Undecided says why the server did not come to decide, and whether a login would help; empty if it did.
@@ -231,7 +231,7 @@ func (g *Grant) Undecided() (why string, untried bool) {
 	return "", false
 }
 
-// Server is the authorization server with which the checks' clients speak.
+// Server returns the authorization server with which the checks' clients speak.
 func (t AuthorizationServer) Server() *oauth.Server {
 	if t.Session == nil {
 		t.NotApplicable("no authorization server metadata was found (AS-META-PUBLISHED)")
@@ -242,7 +242,7 @@ func (t AuthorizationServer) Server() *oauth.Server {
 	return &t.Session.Server
 }
 
-// Endpoint is the address that a member of the server's metadata names; empty where none is named. It ends the check where
+// Endpoint returns the address that a member of the server's metadata names; empty where none is named. It ends the check where
 // the endpoint is one that may get no secrets.
 func (t AuthorizationServer) Endpoint(name string) string {
 	s := t.Server()
@@ -262,17 +262,17 @@ func (t AuthorizationServer) sharedClient(kind string) *oauth.Client {
 	return c
 }
 
-// PublicClient is the public client that checks share; SecondClient another one, ConfidentialClient one with a secret.
+// PublicClient returns the public client that checks share; SecondClient another one, ConfidentialClient one with a secret.
 func (t AuthorizationServer) PublicClient() *oauth.Client { return t.sharedClient(session.Public) }
 func (t AuthorizationServer) SecondClient() *oauth.Client { return t.sharedClient(session.Second) }
 func (t AuthorizationServer) ConfidentialClient() *oauth.Client {
 	return t.sharedClient(session.Confidential)
 }
 
-// SecretMethod is how clients with a secret authenticate here.
+// SecretMethod returns how clients with a secret authenticate here.
 func (t AuthorizationServer) SecretMethod() string { return t.Session.SecretMethod(t.ctx) }
 
-// AnyClient is the shared public client, or the confidential one where there is no public.
+// AnyClient returns the shared public client, or the confidential one where there is no public.
 func (t AuthorizationServer) AnyClient() *oauth.Client {
 	t.Server()
 	if c, _ := t.Session.Client(t.ctx, session.Public); c != nil {
@@ -281,7 +281,7 @@ func (t AuthorizationServer) AnyClient() *oauth.Client {
 	return t.sharedClient(session.Confidential)
 }
 
-// ClientMetadata is that of an ordinary public client, under a name that tells which check it belongs to.
+// ClientMetadata returns that of an ordinary public client, under a name that tells which check it belongs to.
 func (t AuthorizationServer) ClientMetadata() map[string]any {
 	m := t.Session.Metadata(oauth.None)
 	m["client_name"] = t.ClientName(" (" + t.id + ")")
@@ -291,7 +291,7 @@ func (t AuthorizationServer) ClientMetadata() map[string]any {
 	return m
 }
 
-// ClientName is a name for a client that is registered.
+// ClientName returns a name for a client that is registered.
 func (t AuthorizationServer) ClientName(more string) string { return t.Client.Name() + more }
 
 // Register registers a client of this check's own, with members of its metadata changed (nil leaves one
@@ -313,7 +313,7 @@ func (t AuthorizationServer) Register(changes map[string]any) (*oauth.Client, *r
 	return t.Session.NewClient(t.Do, m)
 }
 
-// MustRegister is Register, and ends the check where the server refuses.
+// MustRegister returns Register, and ends the check where the server refuses.
 func (t AuthorizationServer) MustRegister(changes map[string]any) *oauth.Client {
 	c, ex := t.Register(changes)
 	if c == nil {
@@ -388,7 +388,7 @@ func (t AuthorizationServer) authorize(d *draft) *Grant {
 	return g
 }
 
-// agentOf is the browser that a draft is sent by; giveBack returns what it has borrowed.
+// agentOf returns the browser that a draft is sent by; giveBack returns what it has borrowed.
 func (t AuthorizationServer) agentOf(d *draft) (agent *login.Agent, giveBack func()) {
 	who := t.Session.Identity(d.user)
 	agent, giveBack = &login.Agent{Jar: d.jar, User: who.User, Secrets: t.Secrets, Send: t.Do}, func() {}
@@ -469,7 +469,7 @@ func (t AuthorizationServer) MustReachDecision(g *Grant) *Grant {
 	return g
 }
 
-// Stopped reports that the server stopped a request before login, consent and code: by an error page, or by an answer without a code.
+// Stopped reports whether the server stopped a request before login, consent and code: by an error page, or by an answer without a code.
 // Where a page is not understood, the check ends undecided.
 func (t AuthorizationServer) Stopped(g *Grant) bool {
 	if g.Stage == login.Lost || g.Stage == login.Failed {
@@ -478,7 +478,7 @@ func (t AuthorizationServer) Stopped(g *Grant) bool {
 	return g.Stage == login.ErrorPage || g.Stage == login.Answered && g.Code() == ""
 }
 
-// MustAuthorize is Authorize with a code as its outcome; anything else leaves the check undecided.
+// MustAuthorize returns Authorize with a code as its outcome; anything else leaves the check undecided.
 func (t AuthorizationServer) MustAuthorize(edits ...Edit) *Grant {
 	t.Server()
 	g := t.authorize(t.draft(edits))
@@ -510,7 +510,7 @@ func (t AuthorizationServer) Redeem(g *Grant, edits ...Edit) *reports.Exchange {
 	return t.Do(t.BuildRedeem(g, edits...))
 }
 
-// BuildRedeem is the token request for a grant.
+// BuildRedeem returns the token request for a grant.
 func (t AuthorizationServer) BuildRedeem(g *Grant, edits ...Edit) wire.Request {
 	d := t.draft(edits)
 	if d.client == nil {
@@ -548,7 +548,7 @@ func (t AuthorizationServer) TokenRequest(c *oauth.Client, edits ...Edit) *repor
 	return t.Do(t.tokenRequest(d, nil))
 }
 
-// BuildTokenRequest is TokenRequest, for the caller to send.
+// BuildTokenRequest returns TokenRequest, for the caller to send.
 func (t AuthorizationServer) BuildTokenRequest(c *oauth.Client, edits ...Edit) wire.Request {
 	d := t.draft(edits)
 	d.client = c
@@ -556,7 +556,7 @@ func (t AuthorizationServer) BuildTokenRequest(c *oauth.Client, edits ...Edit) w
 	return t.tokenRequest(d, nil)
 }
 
-// AuthorizeAs is Authorize in a new browser of somebody who is none of the users, whatever the target's limits say.
+// AuthorizeAs returns Authorize in a new browser of somebody who is none of the users, whatever the target's limits say.
 func (t AuthorizationServer) AuthorizeAs(u *login.User, edits ...Edit) *Grant {
 	return t.Authorize(append([]Edit{func(d *draft) { d.who, d.signedIn = u, false }}, edits...)...)
 }
@@ -599,7 +599,7 @@ func (t AuthorizationServer) mustBeTokens(g *Grant, ex *reports.Exchange) *oauth
 	return tokens
 }
 
-// SharedTokens are the tokens of the run's first flow: enough for a check that only looks at them.
+// SharedTokens returns the tokens of the run's first flow: enough for a check that only looks at them.
 func (t AuthorizationServer) SharedTokens() *oauth.Tokens {
 	t.Cite(t.Session.Tokens.Exchange)
 	t.controlledBy(t.Session.Tokens.Exchange, expect.IssueTokens())
@@ -639,7 +639,7 @@ func (t AuthorizationServer) whyUnrefreshed(edits ...Edit) string {
 	return ""
 }
 
-// MustGetRefreshToken is Flow with a refresh token in the response, at a server where refreshing works.
+// MustGetRefreshToken returns Flow with a refresh token in the response, at a server where refreshing works.
 func (t AuthorizationServer) MustGetRefreshToken(edits ...Edit) *oauth.Tokens {
 	t.RefreshMustWork(edits...)
 	tokens := t.MustGetTokens(append(slices.Clone(edits), t.ForRefresh())...)
@@ -662,7 +662,7 @@ func (t AuthorizationServer) Refresh(tokens *oauth.Tokens, edits ...Edit) *repor
 	return t.Do(t.BuildRefresh(tokens, edits...))
 }
 
-// BuildRefresh is the request that uses a refresh token.
+// BuildRefresh returns the request that uses a refresh token.
 func (t AuthorizationServer) BuildRefresh(tokens *oauth.Tokens, edits ...Edit) wire.Request {
 	d := t.draft(edits)
 	if d.client == nil {
@@ -717,7 +717,7 @@ func (t MCPServer) Use(token string) *reports.Exchange {
 	return t.Send(t.Call().With(mcp.Bearer(token)))
 }
 
-// Now is the time by the target's own clock, which the Date field of its answers tells. What an answer takes is not a difference.
+// Now returns the time by the target's own clock, which the Date field of its answers tells. What an answer takes is not a difference.
 func (t MCPServer) Now() time.Time {
 	ahead := Once(t.T, "how far the target's clock is ahead", func() time.Duration {
 		ex := t.Send(t.Call())
@@ -730,7 +730,7 @@ func (t MCPServer) Now() time.Time {
 	return time.Now().Add(ahead)
 }
 
-// Served reports that an answer to the protected request got past authorization.
+// Served reports whether an answer to the protected request got past authorization.
 func (t MCPServer) Served(ex *reports.Exchange) bool { return t.Survey.Served(t.wire(), ex) }
 
 // Works reports whether a token is served at the MCP endpoint: where anybody is, no token does anything.
@@ -783,7 +783,7 @@ func (t *T) citeFirstFlow(refused bool) {
 	}
 }
 
-// Decoded is the value of a parameter of the answer, however often it came.
+// Decoded returns the value of a parameter of the answer, however often it came.
 func (g *Grant) Decoded(name string) []string { return g.Params[name] }
 
 // Sorted goes through a table in the order of its names, so that runs agree.
@@ -797,7 +797,7 @@ func Sorted[V any](table map[string]V) iter.Seq2[string, V] {
 	}
 }
 
-// Subject is the user that a token stands for: by its claims, the ID token, introspection, or userinfo; empty
+// Subject returns the user that a token stands for: by its claims, the ID token, introspection, or userinfo; empty
 // where none of these tells.
 func (t AuthorizationServer) Subject(tokens *oauth.Tokens) string {
 	if tokens == nil {
@@ -835,7 +835,7 @@ func Unchanged(*draft) {}
 // Context ends with the check.
 func (t *T) Context() context.Context { return t.ctx }
 
-// Clients are the shared clients that there are: the public and the confidential one.
+// Clients returns the shared clients that there are: the public and the confidential one.
 func (t AuthorizationServer) Clients() Cases[*oauth.Client] {
 	var out Cases[*oauth.Client]
 	for _, kind := range []string{session.Public, session.Confidential} {
@@ -846,7 +846,7 @@ func (t AuthorizationServer) Clients() Cases[*oauth.Client] {
 	return out
 }
 
-// KindsOfClients are Clients, and that of a metadata document, where its requests bring codes.
+// KindsOfClients returns Clients, and that of a metadata document, where its requests bring codes.
 func (t AuthorizationServer) KindsOfClients() Cases[*oauth.Client] {
 	out := t.Clients()
 	if c := t.documentClient(); c != nil {
@@ -855,7 +855,7 @@ func (t AuthorizationServer) KindsOfClients() Cases[*oauth.Client] {
 	return out
 }
 
-// documentClient is a client that a metadata document describes; nil where none is accepted as it is.
+// documentClient returns a client that a metadata document describes; nil where none is accepted as it is.
 func (t AuthorizationServer) documentClient() *oauth.Client {
 	supported, _ := t.Server().Metadata.Bool("client_id_metadata_document_supported")
 	if !supported || t.Documents == nil {
@@ -873,16 +873,16 @@ func (t AuthorizationServer) documentClient() *oauth.Client {
 	return c
 }
 
-// PushedOnly reports that the server says that it accepts no authorization requests but pushed ones (RFC 9126 section 5).
+// PushedOnly reports whether the server says that it accepts no authorization requests but pushed ones (RFC 9126 section 5).
 func (t AuthorizationServer) PushedOnly() bool { return t.Session != nil && t.Session.PushesAll() }
 
-// Confidential is the shared confidential client; nil where there is none.
+// Confidential returns the shared confidential client; nil where there is none.
 func (t AuthorizationServer) Confidential() *oauth.Client {
 	c, _ := t.Session.Client(t.ctx, session.Confidential)
 	return c
 }
 
-// RealScope is the scope that a token has by its own claims, or by introspection of the client's own token.
+// RealScope returns the scope that a token has by its own claims, or by introspection of the client's own token.
 func (t AuthorizationServer) RealScope(tokens *oauth.Tokens) ([]string, bool) {
 	if tokens == nil {
 		return nil, false
@@ -903,8 +903,8 @@ func (t AuthorizationServer) RealScope(tokens *oauth.Tokens) ([]string, bool) {
 	return nil, false
 }
 
-// Last is the exchange that came last.
+// Last returns the exchange that came last.
 func (t *T) Last() *reports.Exchange { return t.transcript[len(t.transcript)-1] }
 
-// Transcript is what the check has sent so far.
+// Transcript returns what the check has sent so far.
 func (t *T) Transcript() []*reports.Exchange { return slices.Clone(t.transcript) }

@@ -36,7 +36,7 @@ func (t Minter) Genuine() Genuine {
 	return t.guessed()
 }
 
-// guessed are header and claims as the metadata suggests them.
+// guessed returns header and claims as the metadata suggests them.
 func (t Minter) guessed() Genuine {
 	now := time.Now().Unix()
 	g := Genuine{Header: mint.Header{"alg": "RS256", "typ": "at+jwt"}, Guessed: true, Claims: mint.Claims{
@@ -66,7 +66,7 @@ func decode(segment string, into any) bool {
 	return err == nil && json.Unmarshal(b, into) == nil
 }
 
-// Surveyed is the authorization server at which users sign in, as the survey has seen it; else the first that the target
+// Surveyed returns the authorization server at which users sign in, as the survey has seen it; else the first that the target
 // names, and nil where it names none.
 func (t AuthorizationServer) Surveyed() *survey.Server {
 	servers := t.Survey.Servers
@@ -81,7 +81,7 @@ func (t AuthorizationServer) Surveyed() *survey.Server {
 	return &servers[0]
 }
 
-// IssuerKeys are the public keys that the target's authorization servers publish.
+// IssuerKeys returns the public keys that the target's authorization servers publish.
 func (t Minter) IssuerKeys() []*document.Object {
 	var out []*document.Object
 	for i := range t.Survey.Servers {

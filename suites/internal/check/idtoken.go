@@ -7,7 +7,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 )
 
-// IDToken is the ID token of a flow with the scope openid, or what came instead. The check does not apply where the
+// IDToken returns the ID token of a flow with the scope openid, or what came instead. The check does not apply where the
 // server does not offer or grant that scope.
 func (t AuthorizationServer) IDToken(edits ...Edit) expect.JWT {
 	if !t.Lists("scopes_supported", "openid") {

@@ -9,7 +9,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/introspector"
 )
 
-// Identifier is the resource identifier that tokens for the target name: the published one, else its endpoint.
+// Identifier returns the resource identifier that tokens for the target name: the published one, else its endpoint.
 func (t MCPServer) Identifier() string {
 	if d := t.Survey.Resource(); d != nil && d.Object.String("resource") != "" {
 		return d.Object.String("resource")
@@ -17,7 +17,7 @@ func (t MCPServer) Identifier() string {
 	return t.Survey.Endpoint
 }
 
-// ActiveAnswer is the introspection response for an ordinary token of the first user, with members changed; nil leaves one
+// ActiveAnswer returns the introspection response for an ordinary token of the first user, with members changed; nil leaves one
 // out (RFC 7662 section 2.2).
 func (t Minter) ActiveAnswer(changes map[string]any) introspector.Answer {
 	now := t.MCP.Now().Unix()

@@ -5,7 +5,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 )
 
-// IntrospectionClient is the client that asks about tokens: the declared one of the resource server, else the confidential
+// IntrospectionClient returns the client that asks about tokens: the declared one of the resource server, else the confidential
 // client, which can ask about its own.
 func (t AuthorizationServer) IntrospectionClient() *oauth.Client {
 	t.Server()
@@ -15,7 +15,7 @@ func (t AuthorizationServer) IntrospectionClient() *oauth.Client {
 	return t.ConfidentialClient()
 }
 
-// Introspected is what the introspection endpoint tells about a token in force; nil where it says nothing, or where no client
+// Introspected returns what the introspection endpoint tells about a token in force; nil where it says nothing, or where no client
 // is there that could ask.
 func (t AuthorizationServer) Introspected(tokens *oauth.Tokens) *document.Object {
 	if t.Server().Introspection == "" {
@@ -36,7 +36,7 @@ func (t AuthorizationServer) Introspected(tokens *oauth.Tokens) *document.Object
 	return nil
 }
 
-// IntrospectableTokens are tokens in force of which the introspection endpoint tells a client. Where the server tells the
+// IntrospectableTokens returns tokens in force of which the introspection endpoint tells a client. Where the server tells the
 // client nothing, the check ends undecided: whom a server considers entitled is its own decision (RFC 7662 section 2.2).
 func (t AuthorizationServer) IntrospectableTokens() (*oauth.Client, *oauth.Tokens) {
 	c := t.IntrospectionClient()

@@ -20,7 +20,7 @@ type (
 	Tool      = target.Tool
 )
 
-// HandleTools are a declared tool that returns a handle, and one that takes it.
+// HandleTools returns a declared tool that returns a handle, and one that takes it.
 func (t MCPServer) HandleTools() (makes, takes Tool, ok bool) {
 	for _, takes := range t.Special {
 		if i := slices.IndexFunc(t.Tools, func(other Tool) bool { return other.Name == takes.HandleFrom }); takes.HandleFrom != "" && i >= 0 {
@@ -30,7 +30,7 @@ func (t MCPServer) HandleTools() (makes, takes Tool, ok bool) {
 	return Tool{}, Tool{}, false
 }
 
-// EffectiveTool is a declared tool with a scope whose effect another one shows.
+// EffectiveTool returns a declared tool with a scope whose effect another one shows.
 func (t MCPServer) EffectiveTool() (tool, shows Tool, ok bool) {
 	for _, tool := range t.ScopedTools() {
 		if i := slices.IndexFunc(t.Tools, func(other Tool) bool { return other.Name == tool.Effect }); tool.Effect != "" && i >= 0 {
@@ -40,7 +40,7 @@ func (t MCPServer) EffectiveTool() (tool, shows Tool, ok bool) {
 	return Tool{}, Tool{}, false
 }
 
-// UnscopedEffect is a declared tool that a token is enough for, and whose effect another one shows.
+// UnscopedEffect returns a declared tool that a token is enough for, and whose effect another one shows.
 func (t MCPServer) UnscopedEffect() (tool, shows Tool, ok bool) {
 	for _, tool := range t.Tools {
 		i := slices.IndexFunc(t.Tools, func(other Tool) bool { return other.Name == tool.Effect })
@@ -51,23 +51,23 @@ func (t MCPServer) UnscopedEffect() (tool, shows Tool, ok bool) {
 	return Tool{}, Tool{}, false
 }
 
-// Includes reports that a scope, held, is enough where another is needed: it is that one, or one that was declared
+// Includes reports whether a scope, held, is enough where another is needed: it is that one, or one that was declared
 // to imply it.
 func (t MCPServer) Includes(held, needed string) bool {
 	return held == needed || slices.Contains(t.Implies[held], needed)
 }
 
-// Permits reports that scopes, held, are enough for a tool.
+// Permits reports whether scopes, held, are enough for a tool.
 func (t MCPServer) Permits(held []string, tool Tool) bool { return tool.Permitted(held, t.Includes) }
 
-// Without are the scopes of a list that stand for none of some others.
+// Without returns the scopes of a list that stand for none of some others.
 func (t MCPServer) Without(scopes, others []string) []string {
 	return slices.DeleteFunc(slices.Clone(scopes), func(held string) bool {
 		return slices.ContainsFunc(others, func(s string) bool { return t.Includes(held, s) })
 	})
 }
 
-// OrdinaryScopes are those that an ordinary minted token has: enough for every tool that may be called.
+// OrdinaryScopes returns those that an ordinary minted token has: enough for every tool that may be called.
 func (t MCPServer) OrdinaryScopes() []string {
 	out := slices.Clone(t.Base)
 	for _, tool := range t.Tools {
@@ -83,7 +83,7 @@ func (t MCPServer) OrdinaryScopes() []string {
 	return out
 }
 
-// Union is a list with what it lacks of another.
+// Union returns a list with what it lacks of another.
 func Union(list, more []string) []string {
 	out := slices.Clone(list)
 	for _, s := range more {
@@ -97,7 +97,7 @@ func Union(list, more []string) []string {
 // Header and MintClaims are those of an ordinary token that the target accepts.
 func (t Minter) Header() mint.Header { return mint.Header(t.Issuer.Header()) }
 
-// Claims are the claims of an ordinary token, with some changed; nil leaves one out.
+// Claims returns the claims of an ordinary token, with some changed; nil leaves one out.
 func (t Minter) Claims(changes map[string]any) mint.Claims {
 	c := mint.Claims(t.Issuer.Claims("alice", t.MCP.OrdinaryScopes()))
 	for k, v := range changes {
@@ -111,7 +111,7 @@ func (t Minter) Claims(changes map[string]any) mint.Claims {
 	return c
 }
 
-// scopeClaim is where the issuer puts scopes, which is not everybody's "scope", and a value in the form that it has there.
+// scopeClaim returns where the issuer puts scopes, which is not everybody's "scope", and a value in the form that it has there.
 func (t Minter) scopeClaim(value any) (string, any) {
 	const probe = "mcpauth-probe"
 	for name, v := range t.Issuer.Claims("alice", []string{probe}) {
@@ -167,7 +167,7 @@ func (t Minter) Control() {
 	t.controlledBy(ex, t.MCP.Serve())
 }
 
-// Trusted reports that there is an issuer run by mcpauth whose tokens the target accepts. It is tried once in a run.
+// Trusted reports whether there is an issuer run by mcpauth whose tokens the target accepts. It is tried once in a run.
 func (t Minter) Trusted() bool {
 	w := t.World
 	if w.Issuer == nil {
@@ -191,7 +191,7 @@ func (t Minter) Trusted() bool {
 // checks are done.
 func (w *World) Distrusted() string { return w.distrusted }
 
-// SameScopes reports that two lists hold the same scopes, in whatever order (RFC 6749 section 3.3).
+// SameScopes reports whether two lists hold the same scopes, in whatever order (RFC 6749 section 3.3).
 func SameScopes(a, b []string) bool {
 	in := func(x, y []string) bool {
 		return !slices.ContainsFunc(x, func(v string) bool { return !slices.Contains(y, v) })
@@ -199,7 +199,7 @@ func SameScopes(a, b []string) bool {
 	return in(a, b) && in(b, a)
 }
 
-// ScopedTools are the declared tools that need a scope and may be called with it.
+// ScopedTools returns the declared tools that need a scope and may be called with it.
 func (t MCPServer) ScopedTools() []Tool {
 	return slices.DeleteFunc(slices.Clone(t.Tools), func(tool Tool) bool { return len(tool.Scopes()) == 0 || tool.DeniedOnly })
 }
@@ -210,7 +210,7 @@ func (t MCPServer) CallTool(token string, tool Tool) *reports.Exchange {
 	return t.CallToolAs(tool, mcp.Bearer(token))
 }
 
-// CallToolAs is CallTool with any credentials.
+// CallToolAs returns CallTool with any credentials.
 func (t MCPServer) CallToolAs(tool Tool, credentials ...reports.Field) *reports.Exchange {
 	call, refused := t.SessionAs(credentials...)
 	if refused != nil {
@@ -224,7 +224,7 @@ func (t MCPServer) SessionOf(token string) (call mcp.Call, refused *reports.Exch
 	return t.SessionAs(mcp.Bearer(token))
 }
 
-// MustOpenSession is a session with a token, ready for calls with that token; the check ends where none opens.
+// MustOpenSession returns a session with a token, ready for calls with that token; the check ends where none opens.
 func (t MCPServer) MustOpenSession(token string) mcp.Call {
 	call, refused := t.SessionOf(token)
 	if refused != nil {
@@ -233,7 +233,7 @@ func (t MCPServer) MustOpenSession(token string) mcp.Call {
 	return call.With(mcp.Bearer(token))
 }
 
-// ListedTools are the tools that the target lists; the check ends where it refuses to.
+// ListedTools returns the tools that the target lists; the check ends where it refuses to.
 func (t MCPServer) ListedTools(credentials ...reports.Field) []*document.Object {
 	ex := t.CallMethodAs("tools/list", credentials...)
 	if !expect.Accepted(ex) {
@@ -242,12 +242,12 @@ func (t MCPServer) ListedTools(credentials ...reports.Field) []*document.Object 
 	return mcp.Read(ex).Objects("tools")
 }
 
-// SessionAs is SessionOf with any credentials.
+// SessionAs returns SessionOf with any credentials.
 func (t MCPServer) SessionAs(credentials ...reports.Field) (call mcp.Call, refused *reports.Exchange) {
 	return t.session(nil, credentials)
 }
 
-// ListedAt is what another endpoint lists to somebody with some credentials, in a session of its own.
+// ListedAt returns what another endpoint lists to somebody with some credentials, in a session of its own.
 func (t MCPServer) ListedAt(endpoint string, credentials ...reports.Field) *reports.Exchange {
 	call, refused := t.sessionAt(endpoint, nil, credentials)
 	if refused != nil {
@@ -297,7 +297,7 @@ func (t MCPServer) CallMethod(token, method string) *reports.Exchange {
 	return t.CallMethodAs(method, mcp.Bearer(token))
 }
 
-// CallMethodAs is CallMethod with any credentials.
+// CallMethodAs returns CallMethod with any credentials.
 func (t MCPServer) CallMethodAs(method string, credentials ...reports.Field) *reports.Exchange {
 	call, refused := t.SessionAs(credentials...)
 	if refused != nil {
@@ -306,7 +306,7 @@ func (t MCPServer) CallMethodAs(method string, credentials ...reports.Field) *re
 	return t.Send(call.Method(method, nil).With(credentials...))
 }
 
-// FirstToken is a token of the first user: a new one where one can be had.
+// FirstToken returns a token of the first user: a new one where one can be had.
 func (t MCPServer) FirstToken() string {
 	switch {
 	case t.Mint.Trusted():
@@ -317,7 +317,7 @@ func (t MCPServer) FirstToken() string {
 	return t.Token()
 }
 
-// SecondToken is a token of the second user.
+// SecondToken returns a token of the second user.
 func (t MCPServer) SecondToken() string {
 	if t.Mint.Trusted() {
 		return t.Mint.Token(map[string]any{"sub": "bob"})

@@ -17,7 +17,7 @@ type KeysAnswer struct {
 	Break           bool // the connection is closed
 }
 
-// KeyServer is the issuer, where its keys can be changed; nil where they cannot.
+// KeyServer returns the issuer, where its keys can be changed; nil where they cannot.
 func (t Minter) KeyServer() KeyServer {
 	k, _ := t.Issuer.(KeyServer)
 	return k
@@ -77,7 +77,7 @@ func (t *T) Eventually(holds func() bool) (ex *reports.Exchange, ok bool) {
 	}
 }
 
-// SharedClaims are the claims of an ordinary token under the shared secret, with some changed; nil leaves one out.
+// SharedClaims returns the claims of an ordinary token under the shared secret, with some changed; nil leaves one out.
 func (t Minter) SharedClaims(changes map[string]any) mint.Claims {
 	now := time.Now().Unix()
 	c := mint.Claims{
@@ -92,7 +92,7 @@ func (t Minter) SharedClaims(changes map[string]any) mint.Claims {
 	return c
 }
 
-// ownFetches is how often mcpauth itself asked for the key set of the issuer.
+// ownFetches returns how often mcpauth itself asked for the key set of the issuer.
 func (t *T) ownFetches() wire.Asked {
 	issuer := t.Issuer.Claims("", nil)["iss"]
 	for s := t.Survey; s != nil; s = s.Earlier {
@@ -121,7 +121,7 @@ func (t Minter) MustFetchKeys() KeyServer {
 	return keys
 }
 
-// hasFetched reports that the target itself has asked for the key set. While a request of mcpauth is under way, nobody can tell whose
+// hasFetched reports whether the target itself has asked for the key set. While a request of mcpauth is under way, nobody can tell whose
 // the last ones were.
 func (t Minter) hasFetched() bool {
 	for end := time.Now().Add(t.Patience); ; t.Sleep(20 * time.Millisecond) {
@@ -163,7 +163,7 @@ func (k *keyCache) wait(d time.Duration) {
 	k.spent, k.pause = k.spent+d, max(k.pause, d)
 }
 
-// left is how long the checks may wait yet, of a time for all of them, and whether that is enough to see the target look again.
+// left returns how long the checks may wait yet, of a time for all of them, and whether that is enough to see the target look again.
 func (k *keyCache) left(most time.Duration) (left time.Duration, enough bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

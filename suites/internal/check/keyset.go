@@ -11,7 +11,7 @@ import (
 // fetches a key set rarely knows one that can be withdrawn, possibly from an earlier run.
 type Standby []*mint.Key
 
-// NewStandby are the keys that stand by at an issuer run by mcpauth, whose key set nobody judges.
+// NewStandby returns the keys that stand by at an issuer run by mcpauth, whose key set nobody judges.
 func NewStandby(issuer KeyServer) Standby {
 	var out Standby
 	algorithm, _ := issuer.Header()["alg"].(string)
@@ -79,7 +79,7 @@ func (t Minter) MarkedKeys() MarkedKeys {
 	}
 }
 
-// JWKs are the keys for a key set.
+// JWKs returns the keys for a key set.
 func (k MarkedKeys) JWKs() []map[string]any {
 	secret := map[string]any{"kty": "oct", "kid": "mcpauth-oct", "alg": "HS256", "k": mint.Base64(k.Secret)}
 	return []map[string]any{k.Signing.JWK(), forEncryption(k.Encryption), forOperation(k.Operation), secret}
@@ -129,10 +129,10 @@ func (t Minter) fetchesRarely() *rarely {
 	})
 }
 
-// FetchesRarely reports that the target keeps a key set for longer than the user's patience lasts.
+// FetchesRarely reports whether the target keeps a key set for longer than the user's patience lasts.
 func (t Minter) FetchesRarely() bool { return t.fetchesRarely() != nil }
 
-// RareChange is the one change that a target sees which fetches a key set rarely: all checks on key sets look at it, when all
+// RareChange returns the one change that a target sees which fetches a key set rarely: all checks on key sets look at it, when all
 // others are done. False for a target that fetches at once, where each check makes its own.
 func (t Minter) RareChange() (*KeyChange, bool) {
 	rare := t.fetchesRarely()

@@ -7,16 +7,16 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 )
 
-// ClientCredentials reports that the authorization server lists the client_credentials grant.
+// ClientCredentials reports whether the authorization server lists the client_credentials grant.
 func (t AuthorizationServer) ClientCredentials() bool {
 	grants, _ := t.Server().Metadata.Strings("grant_types_supported")
 	return slices.Contains(grants, "client_credentials")
 }
 
-// Machine is a client that acts for itself.
+// Machine returns a client that acts for itself.
 func (t AuthorizationServer) Machine() *oauth.Client { return t.Session.Machines()[0] }
 
-// MachineWithKey is one that authenticates by private_key_jwt; nil without.
+// MachineWithKey returns one that authenticates by private_key_jwt; nil without.
 func (t AuthorizationServer) MachineWithKey() *oauth.Client {
 	if t.Session == nil {
 		return nil

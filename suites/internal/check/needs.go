@@ -41,12 +41,12 @@ func unusable(format string, args ...any) *lack {
 	return &lack{why: fmt.Sprintf(format, args...), undecided: true}
 }
 
-// withheld is what the user did not allow, whatever the word is about.
+// withheld returns what the user did not allow, whatever the word is about.
 func withheld(format string, args ...any) *lack {
 	return &lack{why: fmt.Sprintf(format, args...), kind: requirements.Permission}
 }
 
-// has is the need for which a condition is enough.
+// has returns the need for which a condition is enough.
 func has(condition func(*T) bool, why string) func(*T) *lack {
 	return func(t *T) *lack {
 		if condition(t) {
@@ -56,7 +56,7 @@ func has(condition func(*T) bool, why string) func(*T) *lack {
 	}
 }
 
-// unlessFailed is has, where the survey's exchanges could show what it is about. One that failed shows no absence.
+// unlessFailed returns has, where the survey's exchanges could show what it is about. One that failed shows no absence.
 func unlessFailed(condition func(*T) bool, why string, shown func(*T) []*reports.Exchange) func(*T) *lack {
 	return func(t *T) *lack {
 		if condition(t) {

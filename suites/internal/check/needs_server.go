@@ -78,14 +78,14 @@ var needsOfTheServer = map[string]need{
 
 var codeFlow = []string{"code-flow"}
 
-// endpointOf is the need of an endpoint that the metadata names.
+// endpointOf returns the need of an endpoint that the metadata names.
 func endpointOf(member string, address func(*oauth.Server) string) need {
 	return need{signsIn: true, after: codeFlow, met: func(t *T) *lack {
 		return t.endpoint(member, address(&t.Session.Server), "the metadata names no "+member)
 	}}
 }
 
-// endpoint is met by an address to which secrets may go.
+// endpoint returns met by an address to which secrets may go.
 func (t *T) endpoint(member, address, absent string) *lack {
 	if why := t.Session.Server.WhyWithheld(member); why != "" {
 		return withheld("%s", why)
@@ -107,7 +107,7 @@ func (t *T) hasCodeFlow() *lack {
 	return nil
 }
 
-// server is met by one of the authorization servers that the target names.
+// server returns met by one of the authorization servers that the target names.
 func server(condition func(*survey.Server) bool, why string) func(*T) *lack {
 	return func(t *T) *lack {
 		if len(t.Survey.Servers) == 0 {
@@ -131,7 +131,7 @@ func hasPath(a *survey.Server) bool {
 	return err == nil && strings.Trim(u.Path, "/") != ""
 }
 
-// client is met by a client of one of these kinds.
+// client returns met by a client of one of these kinds.
 func client(kinds ...string) func(*T) *lack {
 	return func(t *T) *lack {
 		why := ""
@@ -146,7 +146,7 @@ func client(kinds ...string) func(*T) *lack {
 	}
 }
 
-// mayIntrospect is met by the resource server's client, or by one that can ask about its own tokens.
+// mayIntrospect returns met by the resource server's client, or by one that can ask about its own tokens.
 func (t *T) mayIntrospect() *lack {
 	if t.Session.Introspector() != nil {
 		return nil
@@ -154,7 +154,7 @@ func (t *T) mayIntrospect() *lack {
 	return client(session.Confidential)(t)
 }
 
-// registered are the clients that registered themselves.
+// registered returns the clients that registered themselves.
 func (t *T) registered() []*oauth.Client {
 	var out []*oauth.Client
 	for _, kind := range []string{session.Public, session.Confidential} {
@@ -187,7 +187,7 @@ func (t *T) canManage() bool {
 	return slices.ContainsFunc(t.registered(), func(c *oauth.Client) bool { _, _, ok := t.Session.Manageable(c); return ok })
 }
 
-// seenLoginForm reports that a page asked for a user name and a password.
+// seenLoginForm reports whether a page asked for a user name and a password.
 func (t *T) seenLoginForm() bool {
 	s := t.Session
 	return s != nil && s.First != nil && slices.ContainsFunc(s.First.Pages, func(p *login.Page) bool { return p.Login() != nil })

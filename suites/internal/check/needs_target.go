@@ -16,7 +16,7 @@ const (
 	ofTools       = "tools in the target file"
 )
 
-// always is met: a run that does not have it does not start, or the check says itself what it left out.
+// always returns met: a run that does not have it does not start, or the check says itself what it left out.
 func always(*T) *lack { return nil }
 
 // needsOfTheTarget are about the MCP server, and what it accepts.
@@ -73,7 +73,7 @@ func speaks(wire mcp.Wire) func(*T) bool {
 	return func(t *T) bool { _, ok := t.Survey.Newest(wire); return ok }
 }
 
-// open reports that anonymous callers are served on a wire.
+// open reports whether anonymous callers are served on a wire.
 func (t *T) open(wire mcp.Wire) bool { return expect.Accepted(t.Survey.Refused[wire]) }
 
 func (t *T) spokenWires() []mcp.Wire {
@@ -87,7 +87,7 @@ func (t *T) spokenWires() []mcp.Wire {
 	return out
 }
 
-// judgedWires are those of the revisions that are judged, the stateful one first.
+// judgedWires returns those of the revisions that are judged, the stateful one first.
 func (t *T) judgedWires() []mcp.Wire {
 	var out []mcp.Wire
 	for _, rev := range t.Survey.Judged() {
@@ -98,7 +98,7 @@ func (t *T) judgedWires() []mcp.Wire {
 	return out
 }
 
-// tokenWires are those on which a token has to be served.
+// tokenWires returns those on which a token has to be served.
 func (t *T) tokenWires() []mcp.Wire {
 	if t.Wire != "" {
 		return []mcp.Wire{t.Wire}

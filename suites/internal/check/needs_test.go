@@ -16,8 +16,8 @@ import (
 	"github.com/mcpauth/conformance/suites/target/strict"
 )
 
-// What a word that is not met means follows from its kind, or from that of a word that comes before or after it; and what
-// was not tested says what would let it be.
+// The verdict of an unmet need follows from the kind of its word, or from that of a word before or after it. A requirement that was not
+// tested says what to supply.
 func TestANeedThatIsNotMetEndsACheckByItsKind(t *testing.T) {
 	endpoint, err := url.Parse("https://mcp.example.com/mcp")
 	require.NoError(t, err)
@@ -30,11 +30,11 @@ func TestANeedThatIsNotMetEndsACheckByItsKind(t *testing.T) {
 	}
 	unmet := 0
 	for _, word := range requirements.Needs() {
-		if word.Name == "proxy" || word.Name == "sign-in-seen" { // which a request to a server would tell
+		if word.Name == "proxy" || word.Name == "sign-in-seen" { // a request to a server would decide these
 			continue
 		}
 		s := bare().try(word.Name)
-		if s == nil || s.verdict == reports.Inconclusive { // it was given, and is of no use
+		if s == nil || s.verdict == reports.Inconclusive { // the user supplied it, and it does not work
 			continue
 		}
 		unmet++
@@ -51,7 +51,7 @@ func TestANeedThatIsNotMetEndsACheckByItsKind(t *testing.T) {
 	assert.Greater(t, unmet, 80)
 }
 
-// reach is a word, and those that it rests on.
+// reach returns a word with the words that it rests on.
 func reach(word string) []string {
 	out := []string{word}
 	for _, other := range append(append([]string{}, needs[word].after...), needs[word].then...) {
@@ -60,7 +60,7 @@ func reach(word string) []string {
 	return out
 }
 
-// A provision that nobody can give helps nobody: whoever reads NOT_TESTED learns what to add.
+// Each NOT_TESTED names something that the user can supply.
 func TestEveryProvisionSaysWhatToAdd(t *testing.T) {
 	for word, n := range needs {
 		v, ok := requirements.LookupNeed(word)
@@ -71,7 +71,7 @@ func TestEveryProvisionSaysWhatToAdd(t *testing.T) {
 	}
 }
 
-// Each feature that a target file can declare absent has needs that the user would have to provide for, and no check runs without them.
+// Each feature that a target file can declare absent has needs that the user would have to supply, and no check runs without them.
 func TestFeaturesThatAreDeclaredAbsentHaveNeeds(t *testing.T) {
 	assert.ElementsMatch(t, strict.Choices("@features"), slices.Collect(maps.Keys(withoutFeature)))
 	for feature, f := range withoutFeature {

@@ -105,16 +105,16 @@ var chosenScopes = need{
 		"it needs tokens with chosen scopes: a login (--username), or a target that trusts an issuer run by mcpauth"),
 }
 
-// minted reports that tokens can be minted that the target accepts.
+// minted reports whether tokens can be minted that the target accepts.
 func minted(t *T) bool { return t.Mint.Trusted() }
 
-// credential is the need of a static credential.
+// credential returns the need of a static credential.
 func credential(what string, condition func(*T) bool) need {
 	return need{give: ofCredentials, after: []string{"protected-wire"},
 		met: has(condition, "it needs "+what+" (credentials in the target file)")}
 }
 
-// tool is the need of a declared tool.
+// tool returns the need of a declared tool.
 func tool(what string, condition func(*T) bool) need {
 	return need{give: ofTools, met: has(condition, "it needs "+what)}
 }
@@ -161,7 +161,7 @@ func (t *T) hasSecondUser() *lack {
 	return t.mayLogIn(1)
 }
 
-// mayLogIn is met where the n-th user may still sign in.
+// mayLogIn returns met where the n-th user may still sign in.
 func (t *T) mayLogIn(n int) *lack {
 	if why := t.Session.NoLogin(n); why != "" {
 		return missing("%s", why)
@@ -176,7 +176,7 @@ func (t *T) hasTwoScopes() *lack {
 	return nil
 }
 
-// seesTokens reports that the content of a token can be seen.
+// seesTokens reports whether the content of a token can be seen.
 func (t *T) seesTokens() bool {
 	s := t.Session
 	if s.Ready {
@@ -190,7 +190,7 @@ func (t *T) seesTokens() bool {
 	return t.mayIntrospect() == nil
 }
 
-// ScopePool are the scopes that an ordinary user may grant to the shared client: those the target speaks of and the client
+// ScopePool returns the scopes that an ordinary user may grant to the shared client: those the target speaks of and the client
 // can use, without those that mean something of their own to OpenID Connect.
 func (t AuthorizationServer) ScopePool() []string {
 	pool := t.Session.Pool
@@ -204,7 +204,7 @@ func (t AuthorizationServer) ScopePool() []string {
 	})
 }
 
-// registeredScopes are those that the server has given the shared client (RFC 7591 section 2, scope); none where it says nothing,
+// registeredScopes returns those that the server has given the shared client (RFC 7591 section 2, scope); none where it says nothing,
 // or repeats what was asked for.
 func (t AuthorizationServer) registeredScopes() []string {
 	c, _ := t.Session.Client(t.ctx, session.Public)

@@ -22,7 +22,7 @@ func (t MCPServer) SendAsOrdinaryClient(c mcp.Call) *reports.Exchange {
 	return ex
 }
 
-// Introduced is a text of this check as it is sent, where requests do not name this tool.
+// Introduced returns a text of this check as it is sent, where requests do not name this tool.
 func (t MCPServer) Introduced(text string) string { return t.Client.Introduced(t.id, text) }
 
 func asOrdinaryClient(c mcp.Call) wire.Request {
@@ -45,5 +45,5 @@ func unmarked(text string) string { return strings.ReplaceAll(text, "mcpauth", "
 // sdkOrder is the order in which the SDK sets the fields of a request.
 var sdkOrder = []string{"Authorization", "mcp-session-id", "mcp-protocol-version", "mcp-method", "mcp-name", "content-type", "accept"}
 
-// rank is the place of a field in the order of the SDK; what it does not set comes first, as fields that users configure.
+// rank returns the place of a field in the order of the SDK; what it does not set comes first, as fields that users configure.
 func rank(name string) int { return slices.Index(sdkOrder, name) }

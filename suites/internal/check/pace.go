@@ -90,7 +90,7 @@ const (
 	mostTries = 5               // of a request beyond a limit
 )
 
-// triesFor is how often a request is sent. A limit is lifted again and again; a server that is not available is asked once more.
+// triesFor returns how often a request is sent. A limit is lifted again and again; a server that is not available is asked once more.
 func triesFor(ex *reports.Exchange) int {
 	if expect.Status(ex) == http.StatusTooManyRequests {
 		return mostTries
@@ -104,7 +104,7 @@ type place struct{ endpoint, credential string }
 // everybody is a credential that no header field can hold.
 const everybody = "\n"
 
-// placeOf is the place of a request.
+// placeOf returns the place of a request.
 func (w *World) placeOf(address string, header []reports.Field) place {
 	p := place{endpoint: endpoint(address)}
 	for _, f := range header {
@@ -147,7 +147,7 @@ func earlier(a, b time.Time) time.Time {
 	return b
 }
 
-// opens is when a place accepts requests again; zero if it does.
+// opens returns when a place accepts requests again; zero if it does.
 func (p *pace) opens(at place) time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -221,7 +221,7 @@ func retryable(ex *reports.Exchange) bool {
 	return s == http.StatusTooManyRequests || s == http.StatusServiceUnavailable
 }
 
-// retryAfter is how long the target asks to wait: by Retry-After (RFC 9110 section 10.2.3), or by the field that says when its
+// retryAfter returns how long the target asks to wait: by Retry-After (RFC 9110 section 10.2.3), or by the field that says when its
 // limit is lifted. Where told is false, it is a guess.
 func retryAfter(ex *reports.Exchange) (wait time.Duration, told bool) {
 	v := strings.TrimSpace(expect.Header(ex, "Retry-After"))

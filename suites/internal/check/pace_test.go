@@ -9,7 +9,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 )
 
-// reset are the fields of a limit that is lifted in five seconds.
+// reset returns the fields of a limit that resets in five seconds.
 func reset(left string) []reports.Field {
 	return []reports.Field{{Name: "RateLimit-Reset", Value: "5"}, {Name: "RateLimit-Remaining", Value: left}}
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/wire"
 )
 
-// SameSite reports that every cookie the pages set stays away from the POST requests of other sites.
+// SameSite reports whether every cookie the pages set stays away from the POST requests of other sites.
 func (t Pages) SameSite() bool {
 	n := 0
 	for _, ex := range t.Transcript() {
@@ -26,7 +26,7 @@ func (t Pages) SameSite() bool {
 	return n > 0
 }
 
-// token is the hidden field that looks like the form's own token; nil where it has none.
+// token returns the hidden field that looks like the form's own token; nil where it has none.
 func token(f *login.Form) *login.Input {
 	for i, in := range f.Inputs {
 		name := strings.ToLower(in.Name)
@@ -54,7 +54,7 @@ func ReplaceToken(f *login.Form, values *oauth.Form, by string) bool {
 	return in != nil
 }
 
-// TokenOf is the value of a form's own token; empty where it has none.
+// TokenOf returns the value of a form's own token; empty where it has none.
 func TokenOf(f *login.Form) string {
 	if in := token(f); in != nil {
 		return in.Value
@@ -62,7 +62,7 @@ func TokenOf(f *login.Form) string {
 	return ""
 }
 
-// KeepsCookiesFrom reports that a form holds no token of its own, and SameSite keeps the cookies from other sites that send it: that
+// KeepsCookiesFrom reports whether a form holds no token of its own, and SameSite keeps the cookies from other sites that send it: that
 // is a protection, too.
 func (t Pages) KeepsCookiesFrom(f *login.Form) bool { return token(f) == nil && t.SameSite() }
 
@@ -79,14 +79,14 @@ func Foreign(req wire.Request) wire.Request {
 	return req
 }
 
-// Mentions reports that a text holds a scope, or one of its words.
+// Mentions reports whether a text holds a scope, or one of its words.
 func Mentions(text, scope string) bool {
 	words := strings.FieldsFunc(scope, func(r rune) bool { return r == ':' || r == '.' || r == '/' || r == '_' || r == '-' })
 	return strings.Contains(text, scope) || slices.ContainsFunc(words,
 		func(w string) bool { return strings.Contains(strings.ToLower(text), strings.ToLower(w)) })
 }
 
-// Asked is an authorization request that comes to the consent page, if there is one. Where the user has approved the shared client
+// Asked returns an authorization request that comes to the consent page, if there is one. Where the user has approved the shared client
 // before, and is not asked again, it is the request of a new client, or one that wants to be asked.
 func (t Pages) Asked(edits ...Edit) *Grant {
 	g := t.AS.Authorize(edits...)
@@ -99,7 +99,7 @@ func (t Pages) Asked(edits ...Edit) *Grant {
 	return t.AS.Authorize(append(slices.Clone(edits), With("prompt", "consent"))...)
 }
 
-// askedBefore reports that a request of the shared client brought a code without the consent page, which has been seen.
+// askedBefore reports whether a request of the shared client brought a code without the consent page, which has been seen.
 func (t Pages) askedBefore(g *Grant) bool {
 	return g.Code() != "" && !g.Consented && t.Session.Consented && g.Client.ID == t.AS.AnyClient().ID
 }
@@ -119,7 +119,7 @@ func (t Pages) NoConsent(g *Grant, absent string) {
 	t.NotApplicable("%s", absent)
 }
 
-// Approved is an authorization request that the user approves on the consent page, if there is one; the check ends undecided
+// Approved returns an authorization request that the user approves on the consent page, if there is one; the check ends undecided
 // without a code.
 func (t Pages) Approved(edits ...Edit) *Grant {
 	g := t.AS.MustReachDecision(t.Asked(edits...))
@@ -129,7 +129,7 @@ func (t Pages) Approved(edits ...Edit) *Grant {
 	return g
 }
 
-// Consent is the page that asks a user who has just signed in, with its form and what approving it sends; the check
+// Consent returns the page that asks a user who has just signed in, with its form and what approving it sends; the check
 // does not apply, for the reason given, where there is none.
 func (t Pages) Consent(absent string, edits ...Edit) (*Grant, *login.Page, *login.Form, oauth.Form) {
 	g := t.AS.MustReachDecision(t.Asked(append([]Edit{SignedOut(), Leaving()}, edits...)...))

@@ -18,7 +18,7 @@ type UpstreamRequest struct {
 	Query              url.Values
 }
 
-// IsRequest reports that an address is an authorization request to another origin than the authorization server's own,
+// IsRequest reports whether an address is an authorization request to another origin than the authorization server's own,
 // whose answer goes to the authorization server.
 func (t UpstreamSide) IsRequest(address string) bool {
 	u, err := url.Parse(address)
@@ -29,7 +29,7 @@ func (t UpstreamSide) IsRequest(address string) bool {
 	return err == nil && !t.ownOrigin(u) && t.ownOrigin(callback)
 }
 
-// ownOrigin reports that a URL is at the origin of the authorization server or of one of its endpoints.
+// ownOrigin reports whether a URL is at the origin of the authorization server or of one of its endpoints.
 func (t UpstreamSide) ownOrigin(u *url.URL) bool {
 	for _, own := range []string{t.AS.Server().Issuer, t.AS.Server().Authorization, t.AS.Server().Token} {
 		if o, err := document.ParseURL(own); err == nil && document.Origin(o) == document.Origin(u) {
@@ -42,7 +42,7 @@ func (t UpstreamSide) ownOrigin(u *url.URL) bool {
 // Until ends a request before the browser is sent to an address.
 func Until(stop func(address string) bool) Edit { return func(d *draft) { d.route.Until = stop } }
 
-// RequestOf is the leg at which a request ended; nil where it ended elsewhere.
+// RequestOf returns the leg at which a request ended; nil where it ended elsewhere.
 func (t UpstreamSide) RequestOf(g *Grant) *UpstreamRequest {
 	if g.Stage != login.Elsewhere || !t.IsRequest(g.Location) {
 		return nil
@@ -92,7 +92,7 @@ func (t Pages) agent(jar *login.Jar) *login.Agent {
 		Record: func(ex *reports.Exchange) { t.browsed(ex) }}
 }
 
-// SameCookies reports that a jar's cookies are the same as another's, for an address.
+// SameCookies reports whether a jar's cookies are the same as another's, for an address.
 func SameCookies(a, b *login.Jar, address string) bool {
 	u, err := url.Parse(address)
 	if err != nil {

@@ -115,7 +115,7 @@ var pauses = []time.Duration{0, 200 * time.Millisecond, 800 * time.Millisecond}
 // patienceForOne is how long an answer to the plainest question is waited for.
 const patienceForOne = 5 * time.Second
 
-// patienceFor is patienceForOne, and longer at a host that is slow in everything.
+// patienceFor returns patienceForOne, and longer at a host that is slow in everything.
 func (w *World) patienceFor(ctx context.Context, question *wire.Request) time.Duration {
 	u, err := document.ParseURL(question.URL)
 	if err != nil {
@@ -124,7 +124,7 @@ func (w *World) patienceFor(ctx context.Context, question *wire.Request) time.Du
 	return w.Client.AtItsPace(ctx, u, patienceForOne)
 }
 
-// plainest is the first request of the survey that an origin answered properly; nil where it answered none. surveyed says
+// plainest returns the first request of the survey that an origin answered properly; nil where it answered none. surveyed says
 // whether it answered at all.
 func (w *World) plainest(origin string) (question *wire.Request, surveyed bool) {
 	var asked []*reports.Exchange
@@ -186,7 +186,7 @@ func (w *World) lookAtSurvey(ctx context.Context) {
 	}
 }
 
-// ofATargetThatIsThere is the end of a check: where a failure is its evidence, the target is asked whether it is there at
+// ofATargetThatIsThere returns the end of a check: where a failure is its evidence, the target is asked whether it is there at
 // all, and where it is not, nothing was decided.
 func (t *T) ofATargetThatIsThere(ended *stop) *stop {
 	for _, f := range t.findings {

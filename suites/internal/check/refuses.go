@@ -82,7 +82,7 @@ func judgeControl[E any](t *T, good Attempt[E], control any) (why string) {
 	return "your server also refuses the same request without the defect: " + good.Name + " is answered with " + j.Observed
 }
 
-// asked is a matcher that knows what the target serves.
+// asked returns a matcher that knows what the target serves.
 func (t *T) asked(m expect.Matcher) expect.Matcher {
 	if asked, ok := m.(expect.Asked); ok {
 		return asked.Ask(t.Survey.AsksForUnknownTool(t.wire()))

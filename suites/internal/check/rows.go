@@ -16,7 +16,7 @@ type Cases[V any] []struct {
 	Value V
 }
 
-// And is the table with one more row.
+// And returns the table with one more row.
 func (c Cases[V]) And(name string, v V) Cases[V] {
 	return append(slices.Clone(c), struct {
 		Name  string
@@ -24,7 +24,7 @@ func (c Cases[V]) And(name string, v V) Cases[V] {
 	}{name, v})
 }
 
-// Where is the table with the rows whose values are chosen.
+// Where returns the table with the rows whose values are chosen.
 func (c Cases[V]) Where(chosen func(v V) bool) Cases[V] {
 	var out Cases[V]
 	for _, r := range c {
@@ -80,10 +80,10 @@ func (t *T) row(name string, part func()) {
 	part()
 }
 
-// RowOf is the name of the row that is under way.
+// RowOf returns the name of the row that is under way.
 func RowOf(t *T) string { return t.about("") }
 
-// about is the name of the row that is under way, with what is said of a value in it.
+// about returns the name of the row that is under way, with what is said of a value in it.
 func (t *T) about(value string) string {
 	parts := slices.Clone(t.rows)
 	if value != "" {
@@ -107,7 +107,7 @@ func (t *T) leave(about, why string, v reports.Verdict) {
 	t.step(reports.BasisStep{Outcome: reports.BodyLeft, About: t.about(about), Why: why, Verdict: v})
 }
 
-// endOfRows is the end of a check whose rows were not all decided; ended is its own end, or nil. Findings outweigh
+// endOfRows returns the end of a check whose rows were not all decided; ended is its own end, or nil. Findings outweigh
 // undecided rows, which are then noted. What an undecided row may have shown is not absent.
 func (t *T) endOfRows(ended *stop) *stop {
 	if len(t.undecided) == 0 {
@@ -165,10 +165,10 @@ func (t *T) summary(rows []undecided) string {
 	return fmt.Sprintf("%d of %d rows undecided: %s", n, max(n, len(t.tried)), strings.Join(parts, ". "))
 }
 
-// isUnmet reports that something was found that is more than advice.
+// isUnmet reports whether something was found that is more than advice.
 func (t *T) isUnmet() bool {
 	return slices.ContainsFunc(t.findings, func(f reports.Finding) bool { return !f.Advice })
 }
 
-// FoundAny reports that the check has found something, if only advice.
+// FoundAny reports whether the check has found something, if only advice.
 func FoundAny(t *T) bool { return len(t.findings) > 0 }

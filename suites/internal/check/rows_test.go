@@ -9,7 +9,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/expect"
 )
 
-// answer is an exchange with a status and a body, as a target would have answered.
+// answer returns an exchange with a status and a body.
 func answer(status int, body string) *reports.Exchange {
 	return &reports.Exchange{Number: 10, Response: &reports.Response{Status: status, Body: body}}
 }
@@ -91,7 +91,7 @@ func TestRowsNest(t *testing.T) {
 	}
 }
 
-// attempt answers what is given, and without an edit the control.
+// attempt answers with the given exchange, or with the control if there is no edit.
 func attempt(control *reports.Exchange, sent *[]string) Attempt[*reports.Exchange] {
 	return Attempt[*reports.Exchange]{Name: "an ordinary token request", Good: expect.IssueTokens(),
 		Send: func(edited ...*reports.Exchange) any {

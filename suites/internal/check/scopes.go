@@ -10,7 +10,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 )
 
-// TokenWithScopes is a token of the first user with these scopes, and with those that every request needs by declaration:
+// TokenWithScopes returns a token of the first user with these scopes, and with those that every request needs by declaration:
 // minted, or by a login.
 func (t MCPServer) TokenWithScopes(scopes ...string) string {
 	wanted := Union(t.Base, scopes)
@@ -24,7 +24,7 @@ func (t MCPServer) TokenWithScopes(scopes ...string) string {
 	return token
 }
 
-// TokenWithout is a token of the first user that holds none of some scopes, and as many others as can be had: where the
+// TokenWithout returns a token of the first user that holds none of some scopes, and as many others as can be had: where the
 // authorization server adds a default, another request is tried. What counts is what the token really holds.
 func (t MCPServer) TokenWithout(lacking ...string) (token string, held []string) {
 	if t.Mint.Trusted() {
@@ -48,7 +48,7 @@ func (t MCPServer) TokenWithout(lacking ...string) (token string, held []string)
 	return "", nil
 }
 
-// requestsWithout are lists of scopes to ask for, so that the token lacks some: all that tools need besides, what the target
+// requestsWithout returns lists of scopes to ask for, so that the token lacks some: all that tools need besides, what the target
 // publishes besides, each of these alone, openid, which no tool needs, and none.
 func (t MCPServer) requestsWithout(lacking []string) (out [][]string) {
 	published := t.Session.Pool
@@ -77,7 +77,7 @@ func each(list []string) (out [][]string) {
 	return out
 }
 
-// TokenOf is a token for which these scopes were requested, and what it holds; why says why there is none.
+// TokenOf returns a token for which these scopes were requested, and what it holds; why says why there is none.
 func (t MCPServer) TokenOf(scopes []string) (token string, held []string, why string) {
 	if t.Mint.Trusted() {
 		return t.Mint.Token(map[string]any{"scope": strings.Join(scopes, " ")}), scopes, ""
@@ -101,7 +101,7 @@ func (t MCPServer) TokenOf(scopes []string) (token string, held []string, why st
 	return tokens.Access, held, ""
 }
 
-// Held are the scopes of a token: by its own claims, by introspection, or by the token response, where an absent scope means
+// Held returns the scopes of a token: by its own claims, by introspection, or by the token response, where an absent scope means
 // that it is what was requested (RFC 6749 section 5.1). Where none of these tells, it is not known.
 func (t AuthorizationServer) Held(tokens *oauth.Tokens, requested []string) (scopes []string, known bool) {
 	if scopes, known = t.RealScope(tokens); known {
@@ -129,7 +129,7 @@ func (t AuthorizationServer) Holds(tokens *oauth.Tokens, requested []string, sco
 	return slices.Contains(held, scope), known
 }
 
-// missing are the scopes of a list for which none is held.
+// missing returns the scopes of a list for which none is held.
 func (t MCPServer) missing(held, wanted []string) []string {
 	return slices.DeleteFunc(slices.Clone(wanted), func(s string) bool {
 		return slices.ContainsFunc(held, func(h string) bool { return t.Includes(h, s) })
@@ -143,7 +143,7 @@ func words(scopes []string) string {
 	return strings.Join(scopes, " ")
 }
 
-// Allowed is the answer to a call of a tool with the scopes that it needs by declaration, and used are those of the token. Where
+// Allowed returns the answer to a call of a tool with the scopes that it needs by declaration, and used are those of the token. Where
 // the target asks for more in its challenge, what it asks for is added: it may be stricter than declared.
 func (t MCPServer) Allowed(tool Tool) (ex *reports.Exchange, used []string) {
 	used = Union(t.Base, tool.Scopes())
@@ -162,13 +162,13 @@ func (t MCPServer) Allowed(tool Tool) (ex *reports.Exchange, used []string) {
 	return ex, used
 }
 
-// Challenged are the scopes that the challenge of an answer names (RFC 6750 section 3).
+// Challenged returns the scopes that the challenge of an answer names (RFC 6750 section 3).
 func Challenged(ex *reports.Exchange) []string {
 	scope, _ := expect.Param(ex, "scope")
 	return strings.Fields(scope)
 }
 
-// Unknown reports that a call of a tool is answered as if there were no tool of that name, with these very credentials: a
+// Unknown reports whether a call of a tool is answered as if there were no tool of that name, with these very credentials: a
 // server may hide what is forbidden (RFC 9110 section 15.5.4).
 func (t MCPServer) Unknown(ex *reports.Exchange, tool Tool, credentials ...reports.Field) bool {
 	if expect.Ran(ex) || expect.Status(ex) == 401 || expect.Status(ex) == 403 || expect.NoAnswer(ex) != "" {

@@ -20,7 +20,7 @@ type doubt struct {
 	settle  func(results []reports.Result, exchanges []*reports.Exchange) // takes the results that are final
 }
 
-// doubtful reports that a result has to be confirmed: every FAIL, and every WARN of a MUST or SHOULD, or where a failure may be
+// doubtful reports whether a result has to be confirmed: every FAIL, and every WARN of a MUST or SHOULD, or where a failure may be
 // the evidence. A check that measures times or counts tries often enough by itself.
 func doubtful(r *requirements.Requirement, res reports.Result) bool {
 	if r.Statistical {
@@ -58,7 +58,7 @@ func (e *Engine) secondLook(ctx context.Context) {
 	}
 }
 
-// opened reports that a target which refused anybody in the first look serves anybody in the second one, where it still has to.
+// opened reports whether a target which refused anybody in the first look serves anybody in the second one, where it still has to.
 func opened(first, second *World, wire mcp.Wire) bool {
 	wires := []mcp.Wire{wire}
 	if wire == "" {
@@ -81,7 +81,7 @@ func stillOpen(first, final []reports.Result) {
 	}
 }
 
-// last is 1 for a check that has to be alone, since it upsets others, and 2 for one that comes last.
+// last returns 1 for a check that has to be alone, since it upsets others, and 2 for one that comes last.
 func last(c *Check) int {
 	switch c.Requirement.Alone {
 	case "":
@@ -113,7 +113,7 @@ func (e *Engine) confirm(ctx context.Context, d *doubt) ([]reports.Result, []*re
 	return out, exchanges
 }
 
-// both is what two tries of the same check show together: the findings that were seen twice. Those whose texts hold random
+// both returns what two tries of the same check show together: the findings that were seen twice. Those whose texts hold random
 // values cannot be told from others; they stay where both tries have some, unless failures are the evidence: a target that
 // fails now and then fails elsewhere each time.
 func both(r *requirements.Requirement, first, second reports.Result) reports.Result {
@@ -137,7 +137,7 @@ func both(r *requirements.Requirement, first, second reports.Result) reports.Res
 	return out
 }
 
-// seenTwice are the findings of a first try that a second one has too.
+// seenTwice returns the findings of a first try that a second one has too.
 func seenTwice(first, second []reports.Finding) []reports.Finding {
 	return slices.DeleteFunc(slices.Clone(first), func(f reports.Finding) bool {
 		return !slices.ContainsFunc(second, func(g reports.Finding) bool {
@@ -149,17 +149,17 @@ func seenTwice(first, second []reports.Finding) []reports.Finding {
 // madeUp are words that a try may have made up: identifiers, states and tokens, which hold digits or are long.
 var madeUp = regexp.MustCompile(`[\w.~+/=-]*\d[\w.~+/=-]*|[\w.~+/=-]{16,}`)
 
-// withoutValues is what a finding expects, whatever values its try has made up.
+// withoutValues returns what a finding expects, whatever values its try has made up.
 func withoutValues(expected string) string { return madeUp.ReplaceAllString(expected, "#") }
 
-// once is a result whose findings were not seen again.
+// once returns a result whose findings were not seen again.
 func once(r reports.Result, why string) reports.Result {
 	r.Reason = "seen once in two tries: " + r.Reason + "; " + why
 	r.Verdict, r.Findings, r.Basis = reports.Inconclusive, nil, nil
 	return r
 }
 
-// renewed is the world as the second look sees it: nothing that the first look learned, and a survey and a login of its own.
+// renewed returns the world as the second look sees it: nothing that the first look learned, and a survey and a login of its own.
 func (w *World) renewed(ctx context.Context) *World {
 	again := *w
 	again.learned = &learned{}

@@ -8,7 +8,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 )
 
-// Values that each try makes up do not tell its findings apart; what is expected, and of what, does.
+// Two findings are the same if they differ only in generated values, and different if they expect different things.
 func TestAFindingIsSeenTwiceWhateverItsValues(t *testing.T) {
 	first := []reports.Finding{{About: "the client of a refreshed token", Expected: "4Rr2op-dndEBvnyKe3qk7A"}}
 	for about, c := range map[string]struct {

@@ -46,7 +46,7 @@ func (t Siblings) Any() Sibling {
 	return s
 }
 
-// Separate is Sibling for checks on what a token is meant for; it ends those where both endpoints are one resource.
+// Separate returns Sibling for checks on what a token is meant for; it ends those where both endpoints are one resource.
 func (t Siblings) Separate() Sibling {
 	s := t.Any()
 	if s.Resource == t.MCP.Identifier() {
@@ -84,7 +84,7 @@ func (t Siblings) Use(s Sibling, token string) *reports.Exchange {
 	return t.Send(call.InSession(id))
 }
 
-// Served reports that the other resource served a request.
+// Served reports whether the other resource served a request.
 func (t Siblings) Served(s Sibling, ex *reports.Exchange) bool {
 	if s.Plain {
 		return expect.Succeeded(ex)
@@ -121,7 +121,7 @@ func (t AuthorizationServer) tokensFor(resource string, edits []Edit) (g *Grant,
 	return g, t.Tokens(ex, g.Client), oauth.ErrorCode(ex)
 }
 
-// Audience is what a token is meant for, by its claims or by introspection; seen is false where neither tells.
+// Audience returns what a token is meant for, by its claims or by introspection; seen is false where neither tells.
 func (t AuthorizationServer) Audience(tokens *oauth.Tokens) (audience []string, seen bool) {
 	_, claims := oauth.Claims(tokens.Access)
 	isJWT := claims != nil
@@ -165,11 +165,11 @@ func (t AuthorizationServer) Present(resource string) TokenFor {
 	return p
 }
 
-// Ours reports that the token is meant for the target, though it was requested for another resource: the authorization server
+// Ours reports whether the token is meant for the target, though it was requested for another resource: the authorization server
 // ignores what is requested.
 func (p TokenFor) Ours(identifier string) bool { return p.Seen && Names(p.Audience, identifier) }
 
-// Names reports that an audience holds a resource, whatever the slash at its end.
+// Names reports whether an audience holds a resource, whatever the slash at its end.
 func Names(audience []string, resource string) bool {
 	return slices.ContainsFunc(audience, func(a string) bool { return strings.TrimSuffix(a, "/") == strings.TrimSuffix(resource, "/") })
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// What a check can do is on the facets. T itself is small enough to know by heart.
+// T has few methods: the abilities of a check are on its facets.
 func TestTIsSmall(t *testing.T) {
 	var own []string
 	for m := range reflect.TypeFor[*T]().Methods() {

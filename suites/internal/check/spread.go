@@ -23,7 +23,7 @@ type spread struct {
 // mostTokens bounds how often the user signs in for another token.
 const mostTokens = 50
 
-// Token is the user's access token: for one check always the same, unless that one meets a limit.
+// Token returns the user's access token: for one check always the same, unless that one meets a limit.
 func (t MCPServer) Token() string {
 	if t.token == "" {
 		t.spread.turn.Lock()
@@ -36,7 +36,7 @@ func (t MCPServer) Token() string {
 	return t.token
 }
 
-// OwnToken is a token that no other check uses; ok is false where there is none.
+// OwnToken returns a token that no other check uses; ok is false where there is none.
 func (t MCPServer) OwnToken() (token string, ok bool) {
 	if another := t.Session.Another(t.ctx); another != nil && t.Survey.Token == t.Session.Tokens.Access {
 		return another.Access, true
@@ -47,7 +47,7 @@ func (t MCPServer) OwnToken() (token string, ok bool) {
 	return t.Token(), false
 }
 
-// anotherToken is one that has met no limit yet; empty where the user cannot sign in for it.
+// anotherToken returns one that has met no limit yet; empty where the user cannot sign in for it.
 func (w *World) anotherToken(ctx context.Context, used string) string {
 	w.spread.turn.Lock()
 	defer w.spread.turn.Unlock()
@@ -66,7 +66,7 @@ func (w *World) anotherToken(ctx context.Context, used string) string {
 	return another.Access
 }
 
-// withAnother is a request with another token of the user in place of one that has met a limit; ok is false where it has none
+// withAnother returns a request with another token of the user in place of one that has met a limit; ok is false where it has none
 // of those, or there is no other.
 func (t *T) withAnother(req wire.Request, limit *reports.Exchange) (wire.Request, bool) {
 	i := slices.IndexFunc(req.Header, func(f reports.Field) bool { return strings.EqualFold(f.Name, "Authorization") })

@@ -107,14 +107,14 @@ func (s *Stream) Close() *reports.Exchange {
 	return s.ended
 }
 
-// keptSilent reports that an exchange is that of a stream that may be silent, and was.
+// keptSilent reports whether an exchange is that of a stream that may be silent, and was.
 func (t *T) keptSilent(ex *reports.Exchange) bool {
 	return slices.ContainsFunc(t.calmStreams, func(s *Stream) bool {
 		return s.ended == ex && ex.Response == nil && (ex.Error == wire.Silent || ex.Error == wire.TimedOut)
 	})
 }
 
-// EventIDs are the ids of the events in a stream's exchange.
+// EventIDs returns the ids of the events in a stream's exchange.
 func EventIDs(ex *reports.Exchange) []string {
 	var out []string
 	if ex == nil || ex.Response == nil {

@@ -102,7 +102,7 @@ type learned struct {
 // Begin makes a world ready for its first check.
 func (w *World) Begin() { w.pulse, w.learned = newPulse(), &learned{} }
 
-// Seeded reports that the run has a seed. Then whatever can follow one by one does, since a target's own random values
+// Seeded reports whether the run has a seed. Then whatever can follow one by one does, since a target's own random values
 // would go to whoever comes first.
 func (w *World) Seeded() bool { return w.BeginPart != nil }
 
@@ -183,10 +183,10 @@ func (t *T) NotTestedWithout(need, format string, args ...any) {
 // Cleanup registers a function to run when the body has returned.
 func (t *T) Cleanup(f func()) { t.cleanups = append(t.cleanups, f) }
 
-// RawPost is the protected call written byte by byte, with extra header lines, each ended by CR LF.
+// RawPost returns the protected call written byte by byte, with extra header lines, each ended by CR LF.
 func RawPost(t *T, lines string) wire.Request { return RawCall(t, t.MCP.Call(), lines) }
 
-// RawCall is RawPost for any call.
+// RawCall returns RawPost for any call.
 func RawCall(t *T, call mcp.Call, lines string) wire.Request {
 	req := call.Request()
 	path := t.Survey.URL.RequestURI()
@@ -199,7 +199,7 @@ func RawCall(t *T, call mcp.Call, lines string) wire.Request {
 	return wire.Request{Method: "POST", URL: t.Survey.Endpoint, Raw: []byte(b.String()), Until: req.Until}
 }
 
-// ChunkedCall is a call whose length is not known before its end (RFC 9112 section 7.1).
+// ChunkedCall returns a call whose length is not known before its end (RFC 9112 section 7.1).
 func ChunkedCall(t *T, c mcp.Call) wire.Request {
 	r := c.Request()
 	var b strings.Builder
@@ -219,7 +219,7 @@ func (t *T) Note(format string, args ...any) {
 	t.notes = append(t.notes, reports.AtMost(mostSaid, fmt.Sprintf(format, args...)))
 }
 
-// Since reports that the judged revision is at least the given one.
+// Since reports whether the judged revision is at least the given one.
 func (t *T) Since(revision string) bool { return t.Revision >= revision }
 
 // MayStrain reports whether checks may strain the host of a URL or trip its limits.
@@ -268,7 +268,7 @@ func (t *T) Do(req wire.Request) *reports.Exchange {
 	return ex
 }
 
-// changes reports that a request may change something at the target (RFC 9110 section 9.2.1).
+// changes reports whether a request may change something at the target (RFC 9110 section 9.2.1).
 func changes(req wire.Request) bool {
 	return req.Raw == nil && !slices.Contains([]string{"GET", "HEAD", "OPTIONS"}, req.Method)
 }
@@ -293,7 +293,7 @@ func (t *T) IgnoringLimits(req wire.Request) *reports.Exchange {
 	return t.AllIgnoringLimits([]wire.Request{req})[0]
 }
 
-// AllIgnoringLimits is IgnoringLimits for many requests at once.
+// AllIgnoringLimits returns IgnoringLimits for many requests at once.
 func (t *T) AllIgnoringLimits(requests []wire.Request) []*reports.Exchange {
 	t.mayBeSent(requests...)
 	out := make([]*reports.Exchange, len(requests))
@@ -325,7 +325,7 @@ func (t *T) idle(d time.Duration) {
 	t.Sleep(d)
 }
 
-// AtItsPace is how long something may take at the target that usually ends within a time: longer at one that is slow in everything.
+// AtItsPace returns how long something may take at the target that usually ends within a time: longer at one that is slow in everything.
 func AtItsPace(t *T, usually time.Duration) time.Duration {
 	if t.Client == nil {
 		return usually
@@ -362,7 +362,7 @@ func Once[V any](t *T, key string, f func() V) V {
 	return v.(func() V)()
 }
 
-// endpoint is an address without its query.
+// endpoint returns an address without its query.
 func endpoint(address string) string {
 	bare, _, _ := strings.Cut(address, "?")
 	return bare
@@ -405,7 +405,7 @@ func Call(c mcp.Call, about string, args ...any) Variant {
 // All sends the variants at once, which saves time, and returns their exchanges in order.
 func (t *T) All(variants []Variant) []*reports.Exchange { return t.all(variants, !t.Seeded()) }
 
-// Race is All for variants that have to meet at the target: one after another they would show nothing.
+// Race returns All for variants that have to meet at the target: one after another they would show nothing.
 func (t *T) Race(variants []Variant) []*reports.Exchange {
 	variants = slices.Clone(variants)
 	for i := range variants {
@@ -471,7 +471,7 @@ func (t *T) settle(exchanges []*reports.Exchange, equal bool) {
 	}
 }
 
-// answered is an answer without its time.
+// answered returns an answer without its time.
 func answered(ex *reports.Exchange) string {
 	if ex.Response == nil {
 		return "~" + ex.Error
@@ -480,7 +480,7 @@ func answered(ex *reports.Exchange) string {
 		slices.DeleteFunc(slices.Clone(ex.Response.Header), func(f reports.Field) bool { return f.Name == "Date" }))
 }
 
-// same reports that requests are equal.
+// same reports whether requests are equal.
 func same(requests []wire.Request) bool {
 	return !slices.ContainsFunc(requests, func(r wire.Request) bool {
 		first := requests[0]
@@ -523,7 +523,7 @@ func CiteIfAsked(t *T, ex *reports.Exchange) {
 	}
 }
 
-// Call is the smallest protected request on this wire, without credentials.
+// Call returns the smallest protected request on this wire, without credentials.
 func (t MCPServer) Call() mcp.Call {
 	w := t.wire()
 	c := t.Survey.Protected[w]
@@ -537,16 +537,16 @@ func (t MCPServer) Call() mcp.Call {
 	return c
 }
 
-// HasToken reports that the user gave a token.
+// HasToken reports whether the user gave a token.
 func (t MCPServer) HasToken() bool { return t.Survey.Token != "" }
 
-// BearerField is the Authorization field of the user's valid token.
+// BearerField returns the Authorization field of the user's valid token.
 func (t MCPServer) BearerField() reports.Field { return mcp.Bearer(t.Token()) }
 
-// Anonymous is the target's answer to the protected request without credentials.
+// Anonymous returns the target's answer to the protected request without credentials.
 func (t MCPServer) Anonymous() *reports.Exchange { return t.Cite(t.Survey.Refused[t.wire()]) }
 
-// wire is the judged wire, or the newest wire of the judged revisions where wires are not judged apart.
+// wire returns the judged wire, or the newest wire of the judged revisions where wires are not judged apart.
 func (t *T) wire() mcp.Wire {
 	if t.Wire != "" {
 		return t.Wire
@@ -561,18 +561,18 @@ func (t *T) wire() mcp.Wire {
 // may be too.
 var handshake = []string{"initialize", "server/discover", "ping", "notifications/initialized"}
 
-// Public reports that a JSON-RPC method is open to anonymous callers by the server's own design.
+// Public reports whether a JSON-RPC method is open to anonymous callers by the server's own design.
 func (t MCPServer) Public(method string) bool {
 	public := t.Survey.Public[t.wire()]
 	return slices.Contains(public, method) || len(public) > 0 && slices.Contains(handshake, method)
 }
 
-// PublicHandshake reports that a method belongs to the handshake, and that the handshake is open to anonymous callers.
+// PublicHandshake reports whether a method belongs to the handshake, and that the handshake is open to anonymous callers.
 func (t MCPServer) PublicHandshake(method string) bool {
 	return len(t.Survey.Public[t.wire()]) > 0 && slices.Contains(handshake, method)
 }
 
-// Handshake is the method that opens the conversation on the judged wire.
+// Handshake returns the method that opens the conversation on the judged wire.
 func (t MCPServer) Handshake() string {
 	if t.wire() == mcp.Stateless {
 		return "server/discover"
@@ -580,7 +580,7 @@ func (t MCPServer) Handshake() string {
 	return "initialize"
 }
 
-// CallInSession is a call for any method, in an ordinary session: that of the user's token, if there is one, so that nothing
+// CallInSession returns a call for any method, in an ordinary session: that of the user's token, if there is one, so that nothing
 // but the credential is wrong with a request.
 func (t MCPServer) CallInSession() mcp.Call {
 	if t.HasToken() {
@@ -591,7 +591,7 @@ func (t MCPServer) CallInSession() mcp.Call {
 	return t.Call()
 }
 
-// CallOfAnybody is a call for any method by somebody without a token: in a session that anybody may open, else as CallInSession.
+// CallOfAnybody returns a call for any method by somebody without a token: in a session that anybody may open, else as CallInSession.
 func (t MCPServer) CallOfAnybody() mcp.Call {
 	if t.PublicHandshake(t.Handshake()) {
 		if call, refused := t.SessionAs(); refused == nil {
@@ -601,7 +601,7 @@ func (t MCPServer) CallOfAnybody() mcp.Call {
 	return t.CallInSession()
 }
 
-// ownCredentials are those of the user: a token, else an API key, else none.
+// ownCredentials returns those of the user: a token, else an API key, else none.
 func (t MCPServer) ownCredentials() []reports.Field {
 	if t.HasToken() {
 		return []reports.Field{t.BearerField()}
@@ -612,7 +612,7 @@ func (t MCPServer) ownCredentials() []reports.Field {
 	return nil
 }
 
-// Bogus is the target's answer to a bearer value that cannot be valid.
+// Bogus returns the target's answer to a bearer value that cannot be valid.
 func (t MCPServer) Bogus() *reports.Exchange {
 	return t.Cite(t.Survey.Bogus[t.wire()])
 }
@@ -643,7 +643,7 @@ func (t *T) Hide(value string) string {
 // tellsNothing is up to which length a value that is made from a secret is none.
 const tellsNothing = 2
 
-// NearMiss is a secret with the character at an index changed. It is kept out of reports: from it the secret could be
+// NearMiss returns a secret with the character at an index changed. It is kept out of reports: from it the secret could be
 // guessed.
 func (t *T) NearMiss(secret string, at int) string {
 	changed := "A"
@@ -760,7 +760,7 @@ func (a Assertion) SeenIn(ex *reports.Exchange) Assertion {
 // To records a finding for each matcher that is not satisfied, and reports whether all were.
 func (a Assertion) To(matchers ...types.GomegaMatcher) bool { return a.judgeAll(matchers, false) }
 
-// Ideally is To for what is risky but allowed: the finding is never more than a warning.
+// Ideally returns To for what is risky but allowed: the finding is never more than a warning.
 func (a Assertion) Ideally(matchers ...types.GomegaMatcher) bool { return a.judgeAll(matchers, true) }
 
 // AsControl ends the check undecided where the value is not what the target should serve: a refusal beside it would prove nothing.
@@ -884,7 +884,7 @@ func (a Assertion) record(ex *reports.Exchange, expected, observed string, advic
 	t.step(reports.BasisStep{Outcome: reports.BodyFound, About: f.About, Exchange: f.Exchange, Advice: advice, Finding: &f})
 }
 
-// basis is what a value may come from beside the exchange that shows it: where none does, whatever the check sent; where the check
+// basis returns what a value may come from beside the exchange that shows it: where none does, whatever the check sent; where the check
 // put it together from several answers, whatever the row sent.
 func (a Assertion) basis(shows *reports.Exchange) []*reports.Exchange {
 	if shows == nil {
@@ -905,7 +905,7 @@ func (a Assertion) basis(shows *reports.Exchange) []*reports.Exchange {
 // Basis is a value that knows all answers that it comes from: another request of the row that fails has no part in it.
 type Basis interface{ Basis() []*reports.Exchange }
 
-// own are the exchanges that the check itself brought about.
+// own returns the exchanges that the check itself brought about.
 func (t *T) own() []*reports.Exchange {
 	return slices.DeleteFunc(slices.Clone(t.transcript), func(ex *reports.Exchange) bool { return ex.Check != t.id })
 }
@@ -922,13 +922,13 @@ func (t *T) leaveExchange(ex *reports.Exchange, about string, j expect.Judgement
 	t.leave(about, t.MCP.Because(ex, j.Undecided), verdict)
 }
 
-// RefusedInside reports that a tool refused as all tools of the target do: by its result. That is the wrong
+// RefusedInside reports whether a tool refused as all tools of the target do: by its result. That is the wrong
 // signal, which the checks on the challenge say; for all others it is a refusal.
 func (t MCPServer) RefusedInside(ex *reports.Exchange) bool {
 	return t.Survey.InTools[t.wire()] && !strings.HasPrefix(t.id, "RS-CHALLENGE-") && ex != nil && expect.RefusedInside(ex)
 }
 
-// Resource is the protected resource metadata a client would use.
+// Resource returns the protected resource metadata a client would use.
 func (t MCPServer) Resource() *survey.Document {
 	d := t.Survey.Resource()
 	if d == nil {
@@ -938,7 +938,7 @@ func (t MCPServer) Resource() *survey.Document {
 	return d
 }
 
-// Resources are all protected resource metadata documents found, one for each URL.
+// Resources returns all protected resource metadata documents found, one for each URL.
 func (t MCPServer) Resources() []*survey.Document {
 	var out []*survey.Document
 	seen := map[string]bool{}
@@ -970,5 +970,5 @@ func (t AuthorizationServer) Each(judge func(s *survey.Server, m *survey.Documen
 	}
 }
 
-// Loopback reports that the target is on this machine.
+// Loopback reports whether the target is on this machine.
 func (t MCPServer) Loopback() bool { return document.LoopbackHost(t.Survey.URL.Hostname()) }

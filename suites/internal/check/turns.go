@@ -24,7 +24,7 @@ func newServers() *servers {
 	return s
 }
 
-// at are the turns at some of the servers.
+// at returns the turns at some of the servers.
 func (s *servers) at(names ...string) turns { return turns{s, names} }
 
 // turns are held by the one check that has these servers to itself.

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// Whoever waits for two servers keeps nobody from the one that is free.
+// A job that waits for two servers does not block one that needs only the free server.
 func TestTurnsOfSeveralServers(t *testing.T) {
 	s := newServers()
 	resource, authorization, both := s.at("resource"), s.at("authorization"), s.at("resource", "authorization")
@@ -20,7 +20,7 @@ func TestTurnsOfSeveralServers(t *testing.T) {
 		close(waits)
 	}()
 	for range 100 {
-		resource.take() // blocks for good if the other has taken it while it waits
+		resource.take() // blocks for good if the other job has taken it while it waits
 		assert.False(t, had.Load())
 		resource.give()
 	}

@@ -10,12 +10,12 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/mcp"
 )
 
-// Tools are the declared tools that call an API of somebody else.
+// Tools returns the declared tools that call an API of somebody else.
 func (t UpstreamSide) Tools() []Tool {
 	return slices.DeleteFunc(slices.Clone(t.World.Tools), func(tool Tool) bool { return !tool.Upstream || tool.DeniedOnly })
 }
 
-// FetchingTools are the declared tools that fetch a URL of their arguments.
+// FetchingTools returns the declared tools that fetch a URL of their arguments.
 func (t MCPServer) FetchingTools() []Tool {
 	return slices.DeleteFunc(slices.Clone(t.Special), func(tool Tool) bool { return !tool.Fetches() || tool.DeniedOnly })
 }
@@ -43,13 +43,13 @@ var callAPI = expect.Family("callAPI", func(address string) expect.Matcher {
 	})
 })
 
-// Plenty is the answer of an API that is content with everything.
+// Plenty returns the answer of an API that is content with everything.
 func Plenty(listener.Request) listener.Answer {
 	return listener.Answer{Status: 200, Header: map[string]string{"Content-Type": "application/json"},
 		Body: `{"login":"alice","id":1,"sub":"alice","email":"alice@users.example","active":true,"ok":true,"data":[]}`}
 }
 
-// Issued are the tokens and codes that the upstream has issued, oldest first; they are kept out of reports. It needs an upstream run
+// Issued returns the tokens and codes that the upstream has issued, oldest first; they are kept out of reports. It needs an upstream run
 // by mcpauth.
 func (t UpstreamSide) Issued() []string {
 	issued := t.World.Upstream.Issued()
@@ -59,7 +59,7 @@ func (t UpstreamSide) Issued() []string {
 	return issued
 }
 
-// APISecrets are the credentials with which the target itself calls the API.
+// APISecrets returns the credentials with which the target itself calls the API.
 func (t UpstreamSide) APISecrets() []string {
 	var out []string
 	for _, r := range t.API.Seen() {

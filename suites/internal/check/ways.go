@@ -45,7 +45,7 @@ func presented(w way, session mcp.Call, kind string, credentials ...reports.Fiel
 	return Variant{About: kind + ", in " + w.name, Request: w.request(session.With(credentials...))}
 }
 
-// served reports that a request got past the guard, whatever came of it then.
+// served reports whether a request got past the guard, whatever came of it then.
 func served(ex *reports.Exchange) bool {
 	s := expect.Status(ex)
 	return s >= 200 && s <= 299 && !expect.RefusedInside(ex)
@@ -81,7 +81,7 @@ var usingMethods = []struct {
 	{rpc: "subscriptions/listen"},
 }
 
-// ways are all of them, the one that ends the session last.
+// ways returns all of them, the one that ends the session last.
 func (t MCPServer) ways() []way {
 	var out []way
 	for _, m := range usingMethods {
@@ -108,7 +108,7 @@ func watched(c mcp.Call) wire.Request {
 	return r
 }
 
-// serves reports that the judged wire has a method, and that it is not for everybody.
+// serves reports whether the judged wire has a method, and that it is not for everybody.
 func (t MCPServer) serves(rpc string) bool {
 	ofOneWire := map[string]mcp.Wire{"ping": mcp.Stateful, "tasks/list": mcp.Stateful, "notifications/mcpauth_unknown": mcp.Stateful,
 		"subscriptions/listen": mcp.Stateless}

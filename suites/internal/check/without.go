@@ -37,10 +37,10 @@ var eitherOf = map[string][]string{
 	"static-revoked":    {"api_keys", "static_tokens"},
 }
 
-// seesJWT reports that the token in use is a JWT, or that none was seen, so that nobody can say that the server has none.
+// seesJWT reports whether the token in use is a JWT, or that none was seen, so that nobody can say that the server has none.
 func (t *T) seesJWT() bool { return t.Survey.Token == "" || strings.Count(t.Survey.Token, ".") == 2 }
 
-// seesScopes reports that the target publishes several scopes, which one scope for everything would not need.
+// seesScopes reports whether the target publishes several scopes, which one scope for everything would not need.
 func (t *T) seesScopes() bool {
 	d := t.Survey.Resource()
 	if d == nil {

@@ -20,7 +20,7 @@ func TestTimeStandsStillWhilePaused(t *testing.T) {
 		again := Pause(child) // pauses may overlap
 		time.Sleep(time.Hour)
 		resume()
-		resume() // more than once is no harm
+		resume() // calling it twice does no harm
 		time.Sleep(time.Hour)
 		again()
 		time.Sleep(900 * time.Millisecond)

@@ -22,7 +22,7 @@ func TestChallengeVectors(t *testing.T) {
 		`Bearer realm="a\"b"`:      {{Scheme: "Bearer", Parameters: []P{{"realm", `a"b`, true}}}},
 		`Bearer realm=""`:          {{Scheme: "Bearer", Parameters: []P{{"realm", "", true}}}},
 		`Negotiate YII+/=`:         {{Scheme: "Negotiate", Token68: "YII+/="}},
-		`Bearer realm=`:            {{Scheme: "Bearer", Token68: "realm="}}, // the grammar's own ambiguity
+		`Bearer realm=`:            {{Scheme: "Bearer", Token68: "realm="}}, // the grammar itself is ambiguous here
 		`Negotiate, Basic realm=x`: {{Scheme: "Negotiate"}, {Scheme: "Basic", Parameters: []P{{"realm", "x", false}}}},
 		`Negotiate abc==, Bearer scope="a b"`: {{Scheme: "Negotiate", Token68: "abc=="},
 			{Scheme: "Bearer", Parameters: []P{{"scope", "a b", true}}}},
@@ -90,7 +90,7 @@ func FuzzParseChallenges(f *testing.F) {
 			return
 		}
 		require.NotEmpty(t, strings.Trim(field, " \t"))
-		var parts []string // what parses must parse again when written plainly
+		var parts []string // what parses must parse again in canonical form
 		for _, c := range challenges {
 			if c.Token68 != "" {
 				parts = append(parts, c.Scheme+" "+c.Token68)
@@ -147,7 +147,7 @@ func TestJSONLimits(t *testing.T) {
 	assert.ErrorContains(t, err, "more than 10000")
 }
 
-// What a target says is read in proportion to its size, at the sizes that the client lets through.
+// Parsing takes time in proportion to the size, at the sizes that the client accepts.
 func TestReadingIsInProportion(t *testing.T) {
 	for _, part := range []string{"[", `{"a":`, "1,", `"\u00e4`, `{"a":1},`, "\\", "0"} {
 		for _, before := range []string{"", "[", `{"x":[`, `"`} {
@@ -247,7 +247,7 @@ func FuzzParseURL(f *testing.F) {
 	})
 }
 
-// What is not quoted, and has to be, is an error; what it says is not lost.
+// A missing quote is an error, but the value is kept.
 func TestUnquotedValueIsKept(t *testing.T) {
 	challenges, _, err := document.ParseChallenges(`Bearer error="invalid_token", resource_metadata=https://h/.well-known/x, scope="a b"`)
 	require.ErrorContains(t, err, "not quoted")

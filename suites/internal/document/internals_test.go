@@ -30,7 +30,7 @@ func TestLongTextsAreParsedTwoAtATime(t *testing.T) {
 	assert.NoError(t, <-parsed)
 }
 
-// waitsForItsTurn reports that a text is about to be parsed, and others are.
+// waitsForItsTurn reports whether one text waits while others are parsed.
 func waitsForItsTurn() bool {
 	stacks := make([]byte, 1<<20)
 	for stack := range strings.SplitSeq(string(stacks[:runtime.Stack(stacks, true)]), "\n\n") {

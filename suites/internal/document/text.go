@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Text is a value of a document as JSON writes it.
+// Text returns a value of a document as JSON writes it.
 func Text(v any) string {
 	switch v := v.(type) {
 	case nil:

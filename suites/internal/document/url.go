@@ -35,7 +35,7 @@ func ParseURL(s string) (*url.URL, error) {
 	return u, nil
 }
 
-// withoutURL is an error of url.Parse without the URL, and without what it reads as a port where that can be a part of a password.
+// withoutURL returns an error of url.Parse without the URL, and without what it reads as a port where that can be a part of a password.
 func withoutURL(err error, address string) error {
 	var e *url.Error
 	if errors.As(err, &e) {
@@ -70,7 +70,7 @@ func PrivateHost(host string) bool {
 	return !strings.Contains(host, ".") || strings.HasSuffix(host, ".local") || strings.HasSuffix(host, ".internal")
 }
 
-// Origin is scheme and authority of u, with the default port left out.
+// Origin returns scheme and authority of u, with the default port left out.
 func Origin(u *url.URL) string {
 	host := strings.ToLower(u.Hostname())
 	if strings.Contains(host, ":") {

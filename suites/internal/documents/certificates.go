@@ -61,7 +61,7 @@ func certificateFor(host string) *x509.Certificate {
 	return template
 }
 
-// certificate is the one for the name that a client asks for.
+// certificate returns the one for the name that a client asks for.
 func (a *authority) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	if hello.ServerName == "" || hello.ServerName == a.host {
 		return &a.own, nil

@@ -45,13 +45,13 @@ type Page struct {
 	sent   atomic.Int64
 }
 
-// Hits is how often the page was fetched.
+// Hits returns how often the page was fetched.
 func (p *Page) Hits() int { return int(p.hits.Load()) }
 
-// Sent is how many bytes of body were taken by those who fetched it.
+// Sent returns how many bytes of body were taken by those who fetched it.
 func (p *Page) Sent() int64 { return p.sent.Load() }
 
-// Open is how many fetches are under way, and Whole how many have got their answer to its end.
+// Open returns how many fetches are under way, and Whole how many have got their answer to its end.
 func (p *Page) Open() int  { return int(p.open.Load()) }
 func (p *Page) Whole() int { return int(p.whole.Load()) }
 
@@ -130,7 +130,7 @@ func (a *Answer) write(w io.Writer) error {
 	return err
 }
 
-// trickle sends spaces, and reports that all were taken.
+// trickle sends spaces, and reports whether all were taken.
 func trickle(w http.ResponseWriter, r *http.Request, times int) bool {
 	for range times {
 		if _, err := io.WriteString(w, " "); err != nil {
@@ -235,10 +235,10 @@ type unread struct {
 
 func (u *unread) Read(b []byte) (int, error) { return u.buffer.Read(b) }
 
-// CA is the certificate authority to trust, in PEM.
+// CA returns the certificate authority to trust, in PEM.
 func (s *Server) CA() []byte { return s.ca }
 
-// Host is host and port under which the documents stand.
+// Host returns host and port under which the documents stand.
 func (s *Server) Host() string { return strings.TrimPrefix(s.base, "https://") }
 
 // Close stops serving.

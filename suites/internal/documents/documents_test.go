@@ -14,7 +14,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/documents"
 )
 
-// A document can be fetched in every way in which nobody may fetch it: else a refusal would prove nothing.
+// A document is available at every forbidden address: otherwise a refusal would prove nothing.
 func TestForbiddenAddressesLeadToTheDocument(t *testing.T) {
 	s, err := documents.New("127.0.0.1:0", "")
 	require.NoError(t, err)

@@ -27,19 +27,19 @@ func (s *Server) ListenEverywhere(port int) (*Everywhere, error) {
 	return e, nil
 }
 
-// Port is where it listens.
+// Port returns where it listens.
 func (e *Everywhere) Port() string {
 	_, port, _ := net.SplitHostPort(e.listener.Addr().String()) // it is one
 	return port
 }
 
-// Connections is the number of connections so far.
+// Connections returns the number of connections so far.
 func (e *Everywhere) Connections() int { return int(e.opened.Load()) }
 
 // Close stops listening.
 func (e *Everywhere) Close() { _ = e.listener.Close() }
 
-// Reaches reports that an address of this machine leads here. The connection that shows it is not counted.
+// Reaches reports whether an address of this machine leads here. The connection that shows it is not counted.
 func (e *Everywhere) Reaches(ip string) bool {
 	before := e.Connections()
 	c, err := net.DialTimeout("tcp", net.JoinHostPort(ip, e.Port()), time.Second)
@@ -77,7 +77,7 @@ func (l *local) Accept() (net.Conn, error) {
 	}
 }
 
-// own are the addresses of this machine beyond loopback.
+// own returns the addresses of this machine beyond loopback.
 func own() []net.IP {
 	addresses, err := net.InterfaceAddrs()
 	if err != nil {
@@ -92,7 +92,7 @@ func own() []net.IP {
 	return out
 }
 
-// OwnPrivate is an address of this machine in a private network (RFC 1918, RFC 4193); nil if there is none.
+// OwnPrivate returns an address of this machine in a private network (RFC 1918, RFC 4193); nil if there is none.
 func OwnPrivate() net.IP {
 	for _, ip := range own() {
 		if ip.IsPrivate() {

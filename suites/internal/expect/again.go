@@ -127,7 +127,7 @@ func declared(m Matcher, expected string) Matcher {
 	return made
 }
 
-// initializing is the file of the package whose initialization calls; empty where a function calls. skip is how many callers are
+// initializing returns the file of the package whose initialization calls; empty where a function calls. skip is how many callers are
 // in between.
 func initializing(skip int) string {
 	pc, _, _, _ := runtime.Caller(skip + 1)
@@ -293,7 +293,7 @@ func SubjectOf(m Matcher, actual any) (*reports.Subject, []*reports.Exchange) {
 	return subjectOf(actual), exchanges
 }
 
-// ComparedWith are the exchanges among what a matcher was made from.
+// ComparedWith returns the exchanges among what a matcher was made from.
 func ComparedWith(m Matcher) []*reports.Exchange {
 	if r, is := m.(*remembered); is {
 		return r.exchanges
@@ -303,7 +303,7 @@ func ComparedWith(m Matcher) []*reports.Exchange {
 
 var jwtType = reflect.TypeFor[JWT]()
 
-// judgedType is the type of what a matcher judges, where it is one of its own; nil for what comes from an exchange.
+// judgedType returns the type of what a matcher judges, where it is one of its own; nil for what comes from an exchange.
 func judgedType(m Matcher) reflect.Type {
 	switch m := m.(type) {
 	case *remembered:
@@ -339,7 +339,7 @@ func subjectOf(actual any) *reports.Subject {
 	return nil
 }
 
-// ExchangesOf are the exchanges that a value comes from.
+// ExchangesOf returns the exchanges that a value comes from.
 func ExchangesOf(actual any) []*reports.Exchange {
 	all := []*reports.Exchange{ExchangeOf(actual)}
 	if e, ok := actual.(Ending); ok {
@@ -368,7 +368,7 @@ func endingOf(g Ending) *reports.Ending {
 	return e
 }
 
-// Recall is what a matcher judged, from what a report says of it.
+// Recall returns what a matcher judged, from what a report says of it.
 func Recall(m Matcher, s *reports.Subject, exchange Lookup) (any, error) {
 	find := func(n int) (*reports.Exchange, error) {
 		if n == 0 {

@@ -16,7 +16,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 )
 
-// Those that hold code of a check cannot be written down.
+// Matchers with code of a check cannot be serialized.
 var notWrittenDown = []string{"That", "Refusing", "Serving", "Show", "ServedBy", "Advised", "AdvisedOf", "Unless", "ExpireLater", "Again",
 	"HaveClaim"} // the last are others by another name
 

@@ -52,10 +52,10 @@ func BeReadable(origin string) Matcher {
 	}}, "BeReadable", origin)
 }
 
-// safelisted reports that no preflight has to allow a method (Fetch, CORS-safelisted method).
+// safelisted reports whether no preflight has to allow a method (Fetch, CORS-safelisted method).
 func safelisted(method string) bool { return slices.Contains([]string{"GET", "HEAD", "POST"}, method) }
 
-// allows reports that a list has a member. A * stands for all but Authorization, which is never covered by it (Fetch, CORS non-wildcard
+// allows reports whether a list has a member. A * stands for all but Authorization, which is never covered by it (Fetch, CORS non-wildcard
 // request-header name).
 func allows(ex *reports.Exchange, list, member string) bool {
 	for v := range strings.SplitSeq(strings.Join(HeaderValues(ex, list), ","), ",") {
@@ -67,7 +67,7 @@ func allows(ex *reports.Exchange, list, member string) bool {
 	return false
 }
 
-// allowing is the status of an answer and a field of it, or its absence.
+// allowing returns the status of an answer and a field of it, or its absence.
 func allowing(ex *reports.Exchange, field string) string {
 	if v := HeaderValues(ex, field); len(v) > 0 {
 		return fmt.Sprintf("HTTP %d with %s: %s", Status(ex), field, strings.Join(v, ", "))

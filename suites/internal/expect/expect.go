@@ -15,7 +15,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/wire"
 )
 
-// Status is the HTTP status of an exchange; 0 without an answer.
+// Status returns the HTTP status of an exchange; 0 without an answer.
 func Status(ex *reports.Exchange) int {
 	if ex == nil || ex.Response == nil {
 		return 0
@@ -23,7 +23,7 @@ func Status(ex *reports.Exchange) int {
 	return ex.Response.Status
 }
 
-// Header is the first value of a response header field.
+// Header returns the first value of a response header field.
 func Header(ex *reports.Exchange, name string) string {
 	if ex == nil || ex.Response == nil {
 		return ""
@@ -31,7 +31,7 @@ func Header(ex *reports.Exchange, name string) string {
 	return wire.Get(ex.Response.Header, name)
 }
 
-// HeaderValues are all values of a response header field.
+// HeaderValues returns all values of a response header field.
 func HeaderValues(ex *reports.Exchange, name string) []string {
 	if ex == nil || ex.Response == nil {
 		return nil
@@ -39,7 +39,7 @@ func HeaderValues(ex *reports.Exchange, name string) []string {
 	return wire.Values(ex.Response.Header, name)
 }
 
-// MediaType is the media type of a response, in lower case and without parameters.
+// MediaType returns the media type of a response, in lower case and without parameters.
 func MediaType(ex *reports.Exchange) string {
 	t, _, _ := strings.Cut(Header(ex, "Content-Type"), ";")
 	return strings.ToLower(strings.TrimSpace(t))
@@ -48,7 +48,7 @@ func MediaType(ex *reports.Exchange) string {
 // Succeeded reports a status of success (RFC 9110 section 15.3), whatever the message says.
 func Succeeded(ex *reports.Exchange) bool { return Status(ex) >= 200 && Status(ex) <= 299 }
 
-// Accepted reports that the target did what only an authorized caller may ask for: a JSON-RPC result, an
+// Accepted reports whether the target did what only an authorized caller may ask for: a JSON-RPC result, an
 // opened stream, or 202 for a notification.
 func Accepted(ex *reports.Exchange) bool {
 	status := Status(ex)
@@ -69,16 +69,16 @@ func Accepted(ex *reports.Exchange) bool {
 	return status == 202
 }
 
-// Ran reports that a tool did its work: a result that is not marked as an error. Many servers refuse a call by
+// Ran reports whether a tool did its work: a result that is not marked as an error. Many servers refuse a call by
 // such a mark, so that a marked result says nothing about whether the tool ran.
 func Ran(ex *reports.Exchange) bool { return Accepted(ex) && !mcp.Read(ex).IsError }
 
-// Soft reports that the refusal is only inside a JSON-RPC error of a successful HTTP answer.
+// Soft reports whether the refusal is only inside a JSON-RPC error of a successful HTTP answer.
 func Soft(ex *reports.Exchange) bool {
 	return Succeeded(ex) && mcp.Read(ex).Error
 }
 
-// RefusedInside reports that a successful HTTP answer holds an error, of JSON-RPC or of a tool, that is about
+// RefusedInside reports whether a successful HTTP answer holds an error, of JSON-RPC or of a tool, that is about
 // authorization by its words: a refusal by the wrong signal.
 func RefusedInside(ex *reports.Exchange) bool {
 	if s := Status(ex); s < 200 || s > 299 {
@@ -88,7 +88,7 @@ func RefusedInside(ex *reports.Exchange) bool {
 	return (a.Error || a.IsError) && aboutAuthorization(ex.Response.Body)
 }
 
-// aboutAuthorization reports that an error is one of authentication or authorization, by its words.
+// aboutAuthorization reports whether an error is one of authentication or authorization, by its words.
 func aboutAuthorization(text string) bool {
 	text = strings.ToLower(text)
 	return slices.ContainsFunc([]string{"authenticat", "unauthori", "authoriz", "token", "credential", "permission", "access denied",
@@ -105,16 +105,16 @@ func Crashed(ex *reports.Exchange) bool {
 	return ex.Response == nil || ex.Error != "" || ex.Response.Status >= 500
 }
 
-// CutOff reports that the server reset the connection of a message that it had not read to the end, as one may do that refuses a
+// CutOff reports whether the server reset the connection of a message that it had not read to the end, as one may do that refuses a
 // message for its size (RFC 9110 section 15.5.14). A process that ends does so after it has read the message.
 func CutOff(ex *reports.Exchange) bool { return ex.Response == nil && ex.Error == wire.Reset }
 
-// HungUp reports that the server ended the connection in place of an answer, read to the end or not.
+// HungUp reports whether the server ended the connection in place of an answer, read to the end or not.
 func HungUp(ex *reports.Exchange) bool {
 	return ex.Response == nil && (ex.Error == wire.Reset || ex.Error == wire.Closed)
 }
 
-// OpenedSilently reports that a stream was neither refused nor begun: its connection stayed open.
+// OpenedSilently reports whether a stream was neither refused nor begun: its connection stayed open.
 func OpenedSilently(ex *reports.Exchange) bool { return ex.Response == nil && ex.Error == wire.Silent }
 
 // Describe says in one line what was answered. Of what a target makes long it has the beginning: many verdicts may quote one answer.
@@ -236,7 +236,7 @@ func RefuseOrNotImplemented() Matcher {
 	}), "RefuseOrNotImplemented")
 }
 
-// FramingForbidden reports that a page cannot be framed by any site.
+// FramingForbidden reports whether a page cannot be framed by any site.
 func FramingForbidden(ex *reports.Exchange) bool {
 	switch strings.ToUpper(strings.TrimSpace(Header(ex, "X-Frame-Options"))) {
 	case "DENY", "SAMEORIGIN":
@@ -250,12 +250,12 @@ func FramingForbidden(ex *reports.Exchange) bool {
 	return false
 }
 
-// anywhere reports that a source of a content security policy allows every site: all hosts, or all of a scheme.
+// anywhere reports whether a source of a content security policy allows every site: all hosts, or all of a scheme.
 func anywhere(source string) bool {
 	return source == "*" || strings.HasSuffix(source, ":") || strings.HasSuffix(source, "://*")
 }
 
-// Directive is the value of a directive of a content security policy.
+// Directive returns the value of a directive of a content security policy.
 func Directive(policy, name string) string {
 	for _, d := range strings.Split(policy, ";") {
 		if n, v, _ := strings.Cut(strings.TrimSpace(d), " "); strings.EqualFold(n, name) {
@@ -265,7 +265,7 @@ func Directive(policy, name string) string {
 	return ""
 }
 
-// Body is the body of an answer; empty without one.
+// Body returns the body of an answer; empty without one.
 func Body(ex *reports.Exchange) string {
 	if ex == nil || ex.Response == nil {
 		return ""
@@ -273,7 +273,7 @@ func Body(ex *reports.Exchange) string {
 	return ex.Response.Body
 }
 
-// RetryAfter is how long a client is asked to wait, in seconds or until a date, from when it is told (RFC 9110 section
+// RetryAfter returns how long a client is asked to wait, in seconds or until a date, from when it is told (RFC 9110 section
 // 10.2.3); ok is false where the field is neither.
 func RetryAfter(ex *reports.Exchange) (wait time.Duration, ok bool) {
 	field := strings.TrimSpace(Header(ex, "Retry-After"))

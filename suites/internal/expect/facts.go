@@ -100,7 +100,7 @@ var plainTypes = []string{"check.Grant", "login.Outcome", "login.Hop", "login.Pa
 	"oauth.Tokens", "oauth.Client", "oauth.PKCE", "survey.Document", "survey.Server", "document.Member",
 	"reports.Field", "listener.Request", "expect.JWT"}
 
-// isPlain reports that a struct may be written down.
+// isPlain reports whether a struct may be written down.
 func isPlain(t reflect.Type) bool {
 	const root = "/conformance/suites/"
 	_, inside, ours := strings.Cut(t.PkgPath(), root)
@@ -234,7 +234,7 @@ func (w *factWriter) fields(v reflect.Value, depth int) any {
 	return out
 }
 
-// open is a field of a struct that is also reached where its name is not exported: judges keep their facts in types of their own package.
+// open makes a struct field accessible even if its name is not exported: judges keep their facts in types of their own package.
 func open(f reflect.Value) reflect.Value {
 	return reflect.NewAt(f.Type(), unsafe.Pointer(f.UnsafeAddr())).Elem()
 }
@@ -246,7 +246,7 @@ func (e MissingError) Error() string { return fmt.Sprintf("the report holds no e
 
 var errFacts = errors.New("the recorded facts are not of the kind that is judged")
 
-// fromFacts is the value that facts were written down from.
+// fromFacts returns the value that facts were written down from.
 func fromFacts(text string, t reflect.Type, exchange Lookup) (v reflect.Value, err error) {
 	dec := json.NewDecoder(strings.NewReader(text))
 	dec.UseNumber()

@@ -17,7 +17,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/document"
 )
 
-// measured is what a check might judge, with fields of its own package.
+// measured is a value that a check might judge, with fields of its own package.
 type measured struct {
 	texts  []string
 	counts map[string]int
@@ -54,7 +54,7 @@ func TestFactsComeBackAsTheyWere(t *testing.T) {
 	}
 	again, err := fromFacts(text, reflect.TypeFor[measured](), find)
 	require.NoError(t, err)
-	v.client, v.lock, v.judge = nil, nil, nil // which are not facts
+	v.client, v.lock, v.judge = nil, nil, nil // these are not facts
 	got := again.Interface().(measured)
 	assert.Equal(t, v, got)
 
@@ -97,7 +97,7 @@ var beBelow = Family("beBelow", func(most float64, except ...string) Matcher {
 	})
 })
 
-// A matcher of a package's variable, and one of a family, judge alike when they are made again.
+// A matcher in a package's variable, and a parameterized one, judge the same after they are made again.
 func TestMatchersOfChecksAreMadeAgain(t *testing.T) {
 	for _, m := range []Matcher{beSmall, beBelow(0.5, "x"), beBelow(0.1, "x"), beBelow(0.5)} {
 		call := CallOf(m)

@@ -68,7 +68,7 @@ type asked struct{ Matcher }
 
 func (*asked) Ask(unknownTool bool) Matcher { return BeServedOrUnknown(unknownTool) }
 
-// BeServedOrUnknown is BeServed where the complaint that a tool does not exist counts too: the protected request asks for one
+// BeServedOrUnknown returns BeServed where the complaint that a tool does not exist counts too: the protected request asks for one
 // that nobody has.
 func BeServedOrUnknown(tool bool) Matcher {
 	return named(onExchange("the request to be served", Control, func(ex *reports.Exchange) bool {
@@ -116,7 +116,7 @@ func ForbidFraming() Matcher {
 	}}, "ForbidFraming")
 }
 
-// framing is what a page says about who may frame it.
+// framing returns what a page says about who may frame it.
 func framing(ex *reports.Exchange) string {
 	for _, policy := range HeaderValues(ex, "Content-Security-Policy") {
 		if v := Directive(policy, "frame-ancestors"); v != "" {

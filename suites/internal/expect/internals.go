@@ -17,5 +17,5 @@ var internals = regexp.MustCompile(strings.Join([]string{
 	`BEGIN (?:RSA |EC )?PRIVATE KEY`,
 }, "|"))
 
-// Internals is what a text shows of the inside of a server, if anything.
+// Internals returns what a text shows of the inside of a server, if anything.
 func Internals(text string) string { return strings.TrimSpace(internals.FindString(text)) }

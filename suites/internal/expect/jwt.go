@@ -17,7 +17,7 @@ type JWT struct {
 	Client         string // for which it was issued
 }
 
-// Evidence is the exchange with the token.
+// Evidence returns the exchange with the token.
 func (j JWT) Evidence() *reports.Exchange { return j.From }
 
 // HaveClaim expects a claim: a Value, or the value itself.
@@ -49,7 +49,7 @@ func HaveAudience(want string) Matcher {
 	}}, "HaveAudience", want)
 }
 
-// Audience is the aud claim, alone or as a list.
+// Audience returns the aud claim, alone or as a list.
 func Audience(claims *document.Object) []string {
 	if aud := claims.String("aud"); aud != "" {
 		return []string{aud}
@@ -72,7 +72,7 @@ func HaveType(typ string) Matcher {
 // ExpireLater expects exp to be in the future (RFC 7519 section 4.1.4).
 func ExpireLater() Matcher { return ExpireAfter(int(time.Now().Unix())) }
 
-// ExpireAfter is ExpireLater at a time, in seconds since 1970.
+// ExpireAfter returns ExpireLater at a time, in seconds since 1970.
 func ExpireAfter(now int) Matcher {
 	return named(&matcher{kind: Look, judge: func(actual any) Judgement {
 		v, _ := objectOf(actual).Get("exp")
@@ -104,7 +104,7 @@ var NotEmpty = Value{"a text that is not empty", func(v any) bool { s, ok := v.(
 // Anything is a value that is there.
 var Anything = Value{"", func(any) bool { return true }, &reports.Call{Name: "Anything"}}
 
-// ValueThat is a value of which a check says itself what it has to be.
+// ValueThat returns a value of which a check says itself what it has to be.
 func ValueThat(what string, ok func(v any) bool) Value { return Value{what, ok, nil} }
 
 // ANumber is a number.
@@ -124,7 +124,7 @@ func texted(name string, texts ...string) *reports.Call {
 	return c
 }
 
-// Holding is a text that holds another, whatever the case of its letters.
+// Holding returns a text that holds another, whatever the case of its letters.
 func Holding(part string) Value {
 	return Value{"a value with " + part, func(v any) bool {
 		s, ok := v.(string)
@@ -132,7 +132,7 @@ func Holding(part string) Value {
 	}, texted("Holding", part)}
 }
 
-// valueOf is a Value, or the value itself.
+// valueOf returns a Value, or the value itself.
 func valueOf(want any) Value {
 	if v, ok := want.(Value); ok {
 		return v

@@ -48,7 +48,7 @@ type Advice struct{ Expected, Observed string }
 // Evidence is a value that comes from an exchange.
 type Evidence interface{ Evidence() *reports.Exchange }
 
-// ExchangeOf is the exchange that shows a value; nil if none does.
+// ExchangeOf returns the exchange that shows a value; nil if none does.
 func ExchangeOf(actual any) *reports.Exchange {
 	switch v := actual.(type) {
 	case *reports.Exchange:
@@ -77,7 +77,7 @@ type matcher struct {
 func (m *matcher) Kind() Kind                 { return m.kind }
 func (m *matcher) Judge(actual any) Judgement { return m.judge(actual).bounded() }
 
-// bounded is a judgement whose texts are of a length to be read, whatever it quotes.
+// bounded returns a judgement whose texts are of a length to be read, whatever it quotes.
 func (j Judgement) bounded() Judgement {
 	j.Expected, j.Observed, j.Undecided = reports.AtMost(mostQuoted, j.Expected), reports.AtMost(mostQuoted, j.Observed),
 		reports.AtMost(mostQuoted, j.Undecided)
@@ -131,7 +131,7 @@ func that[V any](expected string, problem func(v V) string) Matcher {
 	}, reflect.TypeFor[V]()}
 }
 
-// Refusing is That for what must not come about: where the value is as expected, the target has refused.
+// Refusing returns That for what must not come about: where the value is as expected, the target has refused.
 func Refusing[V any](expected string, problem func(v V) string) Matcher {
 	m := that(expected, problem)
 	return declared(&matcher{Refusal, func(actual any) Judgement {
@@ -143,12 +143,12 @@ func Refusing[V any](expected string, problem func(v V) string) Matcher {
 	}, reflect.TypeFor[V]()}, expected)
 }
 
-// Serving is That for what the target should serve: where the value is as expected, a refusal beside it means something.
+// Serving returns That for what the target should serve: where the value is as expected, a refusal beside it means something.
 func Serving[V any](expected string, problem func(v V) string) Matcher {
 	return declared(&matcher{Control, that(expected, problem).Judge, reflect.TypeFor[V]()}, expected)
 }
 
-// Either is satisfied by what satisfies one of two matchers. What it expects, and what it means to satisfy it, are those of
+// Either returns satisfied by what satisfies one of two matchers. What it expects, and what it means to satisfy it, are those of
 // the second.
 func Either(first, second Matcher) Matcher {
 	return named(&matcher{kind: second.Kind(), judge: func(actual any) Judgement {
@@ -173,7 +173,7 @@ func NoAnswer(ex *reports.Exchange) string {
 	return ""
 }
 
-// Show is That for an exchange which was looked at for something that must not be in it: without an answer nothing was seen. A
+// Show returns That for an exchange which was looked at for something that must not be in it: without an answer nothing was seen. A
 // server error is an answer, which may show as much as any other.
 func Show(expected string, problem func(ex *reports.Exchange) string) Matcher {
 	m := that(expected, problem)
@@ -185,7 +185,7 @@ func Show(expected string, problem func(ex *reports.Exchange) string) Matcher {
 	}}, expected)
 }
 
-// Unless is a matcher whose satisfaction counts only where nothing speaks against it: doubt says what does, or is empty.
+// Unless returns a matcher whose satisfaction counts only where nothing speaks against it: doubt says what does, or is empty.
 func Unless[V any](m Matcher, doubt func(v V) string) Matcher {
 	of := judgedType(m)
 	if of == nil {
@@ -202,7 +202,7 @@ func Unless[V any](m Matcher, doubt func(v V) string) Matcher {
 	}, of}, inDoubt(m))
 }
 
-// inDoubt is what the variable of a package is called that holds a matcher with a doubt; empty where the matcher has no name.
+// inDoubt returns what the variable of a package is called that holds a matcher with a doubt; empty where the matcher has no name.
 func inDoubt(m Matcher) string {
 	if c := CallOf(m); c != nil {
 		return c.Name + ", unless in doubt"

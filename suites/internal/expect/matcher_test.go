@@ -20,7 +20,7 @@ func answer(status int, body string, header ...reports.Field) *reports.Exchange 
 
 const allowOrigin = "Access-Control-Allow-Origin"
 
-// preflighted is an answer to a preflight.
+// preflighted returns an answer to a preflight.
 func preflighted(origin, fields string) *reports.Exchange {
 	return answer(204, "", reports.Field{Name: allowOrigin, Value: origin}, reports.Field{Name: "Access-Control-Allow-Headers", Value: fields})
 }
@@ -34,7 +34,7 @@ func jwt(t *testing.T, header, claims string) JWT {
 	return JWT{Header: h, Claims: c}
 }
 
-// What each matcher makes of a value: met, undecided, or neither.
+// Each matcher finds a value met, undecided, or neither.
 func TestMatchers(t *testing.T) {
 	const met, unmet, undecided = "met", "unmet", "undecided"
 	tokens, gone := answer(200, `{"access_token":"x","expires_in":60}`), &reports.Exchange{Error: "connection refused"}
@@ -139,7 +139,7 @@ func TestRetryAfter(t *testing.T) {
 	assert.Equal(t, 2*time.Hour, wait)
 }
 
-// Hundreds of verdicts may quote one answer.
+// A verdict quotes only the beginning of a long answer, because hundreds of verdicts may quote one.
 func TestOfALongAnswerTheBeginningIsQuoted(t *testing.T) {
 	var challenges []reports.Field
 	for i := range 600 {

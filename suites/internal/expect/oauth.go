@@ -9,7 +9,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/document"
 )
 
-// ScopeToken reports that s is one scope token (RFC 6749 section 3.3).
+// ScopeToken reports whether s is one scope token (RFC 6749 section 3.3).
 func ScopeToken(s string) bool {
 	for i := 0; i < len(s); i++ {
 		if b := s[i]; b < 0x21 || b > 0x7e || b == '"' || b == '\\' {
@@ -19,7 +19,7 @@ func ScopeToken(s string) bool {
 	return s != ""
 }
 
-// Omnibus reports that a scope means everything, by its name.
+// Omnibus reports whether a scope means everything, by its name.
 func Omnibus(scope string) bool {
 	s := strings.ToLower(scope)
 	switch s {
@@ -29,14 +29,14 @@ func Omnibus(scope string) bool {
 	return strings.HasSuffix(s, ":*") || strings.HasSuffix(s, ".*") || strings.HasSuffix(s, ".all")
 }
 
-// PrivateKeyMembers are the names of the private and symmetric members with a value in any JWK of a JSON answer (RFC 7518 section 6).
+// PrivateKeyMembers returns the names of the private and symmetric members with a value in any JWK of a JSON answer (RFC 7518 section 6).
 func PrivateKeyMembers(ex *reports.Exchange) []string {
 	var names []string
 	privateMembers(parsed(ex), func(name, _ string) { names = append(names, name) })
 	return names
 }
 
-// PrivateKeyValues are the values of those members.
+// PrivateKeyValues returns the values of those members.
 func PrivateKeyValues(ex *reports.Exchange) []string {
 	var values []string
 	privateMembers(parsed(ex), func(_, value string) { values = append(values, value) })
@@ -71,7 +71,7 @@ func privateMembers(v any, found func(name, value string)) {
 	}
 }
 
-// parsed is a JSON object that an answer holds; nil if it is none.
+// parsed returns a JSON object that an answer holds; nil if it is none.
 func parsed(ex *reports.Exchange) any {
 	if o, _, err := document.ParseObject(Body(ex)); err == nil {
 		return o
@@ -79,7 +79,7 @@ func parsed(ex *reports.Exchange) any {
 	return nil
 }
 
-// Keys are the objects in the keys array of a JWK set.
+// Keys returns the objects in the keys array of a JWK set.
 func Keys(set *document.Object) []*document.Object {
 	v, _ := set.Get("keys")
 	list, _ := v.([]any)
@@ -92,7 +92,7 @@ func Keys(set *document.Object) []*document.Object {
 	return out
 }
 
-// member is a string member of a JSON answer.
+// member returns a string member of a JSON answer.
 func member(ex *reports.Exchange, name string) string {
 	if ex == nil || ex.Response == nil {
 		return ""

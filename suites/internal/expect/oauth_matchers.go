@@ -67,7 +67,7 @@ func RefuseGrant(codes ...string) Matcher {
 	}}, "RefuseGrant", codes)
 }
 
-// codeOfBody is the advice on an error response (OAuth 2.1 section 3.2.4) whose code is not one of those listed.
+// codeOfBody returns the advice on an error response (OAuth 2.1 section 3.2.4) whose code is not one of those listed.
 func codeOfBody(codes []string, ex *reports.Exchange) *Advice {
 	absent := "the response has no error member"
 	if _, has := oauth.Object(ex).Get("error"); has {
@@ -76,7 +76,7 @@ func codeOfBody(codes []string, ex *reports.Exchange) *Advice {
 	return otherCode(codes, ex, oauth.ErrorCode(ex), absent)
 }
 
-// otherCode is the advice on a code of an answer that is not one of those listed; absent says that there is none.
+// otherCode returns the advice on a code of an answer that is not one of those listed; absent says that there is none.
 func otherCode(codes []string, ex *reports.Exchange, code, absent string) *Advice {
 	observed := fmt.Sprintf("HTTP %d with error %q", Status(ex), code)
 	if code == "" {
@@ -148,7 +148,7 @@ func GiveNoTokens(codes ...string) Matcher {
 	}}, "GiveNoTokens", codes)
 }
 
-// IssueNothing is GiveNoTokens where a code, even one that cannot be redeemed, is a warning.
+// IssueNothing returns GiveNoTokens where a code, even one that cannot be redeemed, is a warning.
 func IssueNothing(codes ...string) Matcher {
 	return named(&matcher{kind: Refusal, judge: func(actual any) Judgement {
 		j := GiveNoTokens(codes...).Judge(actual)

@@ -62,7 +62,7 @@ func VaryingBits(values []string) int {
 	return int(bits)
 }
 
-// alphabetOf is the size of the smallest usual alphabet that holds all values.
+// alphabetOf returns the size of the smallest usual alphabet that holds all values.
 func alphabetOf(values []string) int {
 	digits, hex := true, true
 	for _, v := range values {

@@ -9,7 +9,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 )
 
-// Span is a duration as people say it: 365 days, 10 minutes, 1.5s.
+// Span returns a duration as people say it: 365 days, 10 minutes, 1.5s.
 func Span(d time.Duration) string {
 	for _, unit := range []struct {
 		of   time.Duration
@@ -22,7 +22,7 @@ func Span(d time.Duration) string {
 	return d.String()
 }
 
-// InSeconds is a number of seconds without an exponent.
+// InSeconds returns a number of seconds without an exponent.
 func InSeconds(s float64) string {
 	if s == math.Trunc(s) {
 		return fmt.Sprintf("%.0f s", s)

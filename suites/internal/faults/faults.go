@@ -38,7 +38,7 @@ func of(ctx context.Context) *Plan {
 	return &Plan{}
 }
 
-// OfRequest is how the next request of a check fails; nil where it does not.
+// OfRequest returns how the next request of a check fails; nil where it does not.
 func OfRequest(ctx context.Context, check string) *Fault {
 	if p := of(ctx); p.Request != nil {
 		return p.Request(ctx, check)
@@ -46,7 +46,7 @@ func OfRequest(ctx context.Context, check string) *Fault {
 	return nil
 }
 
-// OfBrowser is why the browser fails now; empty where it does not.
+// OfBrowser returns why the browser fails now; empty where it does not.
 func OfBrowser(ctx context.Context) string {
 	if p := of(ctx); p.Browser != nil {
 		return p.Browser(ctx)
@@ -54,7 +54,7 @@ func OfBrowser(ctx context.Context) string {
 	return ""
 }
 
-// OneLook reports that findings are not looked at a second time.
+// OneLook reports whether findings are not looked at a second time.
 func OneLook(ctx context.Context) bool { return of(ctx).OneLook }
 
 type dialKey struct{}
@@ -67,7 +67,7 @@ func Dialling(ctx context.Context, address string) context.Context {
 	return context.WithValue(ctx, dialKey{}, address)
 }
 
-// Address is where a request connects to in place of its own address; ok is false for one that does not fail.
+// Address returns where a request connects to in place of its own address; ok is false for one that does not fail.
 func Address(ctx context.Context) (address string, ok bool) {
 	address, ok = ctx.Value(dialKey{}).(string)
 	return address, ok

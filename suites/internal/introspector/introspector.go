@@ -57,7 +57,7 @@ type Question struct {
 	Header              http.Header
 }
 
-// size is about how many bytes a question takes.
+// size returns about how many bytes a question takes.
 func (q *Question) size() int {
 	n := len(q.Query) + len(q.Body)
 	for name, values := range q.Header {
@@ -83,7 +83,7 @@ func NewAt(listen, path string, unknown Answer) (*Server, error) {
 	return s, nil
 }
 
-// URL is the endpoint's address.
+// URL returns the endpoint's address.
 func (s *Server) URL() string { return s.url }
 
 // Close stops listening.
@@ -109,7 +109,7 @@ func (t *Token) Say(a Answer) {
 	t.answer = a
 }
 
-// Asked is how the target asked so far.
+// Asked returns how the target asked so far.
 func (t *Token) Asked() []Question {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -166,7 +166,7 @@ func (s *Server) about(r *http.Request, body string) *Token {
 	return nil
 }
 
-// values are the strings of a question: those of its query, of its body as a form or as JSON, the body itself, and what
+// values returns the strings of a question: those of its query, of its body as a form or as JSON, the body itself, and what
 // follows the scheme in Authorization.
 func values(r *http.Request, body string) []string {
 	out := []string{strings.TrimSpace(body)}

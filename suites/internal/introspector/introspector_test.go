@@ -26,7 +26,7 @@ func TestATokenWithMoreAroundItIsAnotherOne(t *testing.T) {
 	assert.NotNil(t, s.about(r, ""))
 }
 
-// A target that asks without end has little of it kept, and its answers anyway.
+// A target that sends endless requests gets all its answers, and few of the requests are kept.
 func TestAFloodOfQuestionsIsNotKept(t *testing.T) {
 	s, err := New("127.0.0.1:0")
 	require.NoError(t, err)

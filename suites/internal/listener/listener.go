@@ -32,7 +32,7 @@ type Request struct {
 	Header            http.Header
 }
 
-// size is about how many bytes a request takes.
+// size returns about how many bytes a request takes.
 func (r *Request) size() int {
 	n := len(r.URL) + len(r.Body)
 	for name, values := range r.Header {
@@ -63,7 +63,7 @@ const (
 	mostHeader      = 64 << 10
 )
 
-// NewServer is a server for strangers: it bounds the header of a request and the time to send it, and writes nothing to standard error.
+// NewServer returns a server for untrusted clients: it bounds the size and the time of a request's header, and logs nothing.
 func NewServer(h http.Handler) *http.Server {
 	return &http.Server{ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: mostHeader, ErrorLog: quiet, Handler: h}
 }
@@ -126,24 +126,24 @@ func (l *Listener) Answer(f func(Request) Answer) {
 	l.answer = f
 }
 
-// Seen are the requests so far.
+// Seen returns the requests so far.
 func (l *Listener) Seen() []Request {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Clone(l.seen)
 }
 
-// Host is host and port.
+// Host returns host and port.
 func (l *Listener) Host() string { return l.addr }
 
-// URL is the URL of a path.
+// URL returns the URL of a path.
 func (l *Listener) URL(path string) string { return "http://" + l.addr + path }
 
-// Hits is the number of requests so far.
+// Hits returns the number of requests so far.
 func (l *Listener) Hits() int { return int(l.hits.Load()) }
 
 // Close stops listening.
 func (l *Listener) Close() { _ = l.server.Close() }
 
-// Connections is the number of connections so far, whatever came over them.
+// Connections returns the number of connections so far, whatever came over them.
 func (l *Listener) Connections() int { return int(l.opened.Load()) }

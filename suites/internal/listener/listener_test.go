@@ -37,7 +37,7 @@ func TestListenerKeepsWhatArrives(t *testing.T) {
 	assert.Equal(t, 3, l.Hits())
 }
 
-// Whoever floods a listener has little of it kept, and every request counted.
+// A listener keeps few of a flood of requests, and counts all of them.
 func TestAFloodIsNotKept(t *testing.T) {
 	l, err := listener.OpenAt("127.0.0.1:0")
 	require.NoError(t, err)

@@ -81,7 +81,7 @@ func FindBrowser(named string) (string, error) {
 	return "", ErrNoBrowser
 }
 
-// inContainer reports that this process runs in a container.
+// inContainer reports whether this process runs in a container.
 func inContainer() bool {
 	for _, mark := range []string{"/.dockerenv", "/run/.containerenv"} {
 		if _, err := os.Stat(mark); err == nil {
@@ -151,7 +151,7 @@ func (b *Browser) run(path string, noSandbox bool) error {
 	return nil
 }
 
-// arguments are those of the browser: everything goes through the proxy, and nowhere else.
+// arguments returns those of the browser: everything goes through the proxy, and nowhere else.
 func (b *Browser) arguments(path string, noSandbox bool) []string {
 	l := launcher.New().Bin(path).Leakless(false).NoSandbox(noSandbox).UserDataDir(b.profile)
 	l.Delete(flags.RemoteDebuggingPort).Set("remote-debugging-pipe")
@@ -214,7 +214,7 @@ func (p *pipe) Send(message []byte) error {
 // of any size.
 const longestMessage = 4 << 20
 
-// Read is the next message that is not too long.
+// Read returns the next message that is not too long.
 func (p *pipe) Read() ([]byte, error) {
 	var message []byte
 	for long := false; ; {
@@ -374,7 +374,7 @@ func (d *drive) carry(ctx context.Context, start string) {
 	}
 }
 
-// expected reports that a navigation broke off because its redirect went where nobody listens: to the client.
+// expected reports whether a navigation broke off because its redirect went where nobody listens: to the client.
 func (d *drive) expected(err error) bool {
 	return len(d.answer) > 0 || strings.Contains(err.Error(), "ERR_ABORTED")
 }
@@ -383,7 +383,7 @@ func (d *drive) end(s Stage, format string, args ...any) {
 	d.out.Stage, d.out.Why = s, fmt.Sprintf(format, args...)
 }
 
-// taken is shown every plain request of the browser: the client's callback goes no further.
+// taken returns shown every plain request of the browser: the client's callback goes no further.
 func (d *drive) taken(r *http.Request) bool {
 	if _, ok := answers(d.route.RedirectURI, r.URL.String()); !ok {
 		return false
@@ -471,14 +471,14 @@ func (d *drive) record(r *proto.NetworkResponse, to string) {
 	}
 }
 
-// way is the trail of pages so far, for a sentence.
+// way returns the trail of pages so far, for a sentence.
 func (d *drive) way() string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return strings.Join(d.trail, " → ")
 }
 
-// bare is a URL without what may be secret in it.
+// bare returns a URL without what may be secret in it.
 func bare(address string) string {
 	cut, _, _ := strings.Cut(address, "?")
 	return cut
@@ -598,7 +598,7 @@ const mostWindows = 8
 // loading is how long a page may load before it is acted on anyway.
 const loading = 3 * time.Second
 
-// seenFor reports that an address was first seen so long ago.
+// seenFor reports whether an address was first seen so long ago.
 func (d *drive) seenFor(address string, long time.Duration) bool {
 	if d.first[address].IsZero() {
 		d.first[address] = time.Now()
@@ -689,7 +689,7 @@ func (d *drive) act(ctx context.Context, page *rod.Page, s *sight) bool {
 	return d.unasked(p, s)
 }
 
-// between is the button that passes what is asked between login and consent; false if nothing of the kind is.
+// between returns the button that passes what is asked between login and consent; false if nothing of the kind is.
 func (d *drive) between(p *Page) (Input, bool) {
 	if d.agent.User != nil && !d.route.StopAtLogin {
 		if _, b, ok := p.Account(d.agent.User.Name); ok {
@@ -732,7 +732,7 @@ func (d *drive) unasked(p *Page, s *sight) bool {
 	return true
 }
 
-// statusOf is the status with which a page was answered; 0 if that is not known.
+// statusOf returns the status with which a page was answered; 0 if that is not known.
 func (d *drive) statusOf(address string) int {
 	bareAddress, _, _ := strings.Cut(address, "#")
 	d.mu.Lock()
@@ -748,7 +748,7 @@ func (d *drive) statusOf(address string) int {
 // mostSource is how much of a page is taken from the browser, in characters: as much as an answer may have without one.
 const mostSource = 1 << 20
 
-// whole is the page as it is in the browser now, with where its forms go, which a glance does not tell.
+// whole returns the page as it is in the browser now, with where its forms go, which a glance does not tell.
 func whole(ctx context.Context, page *rod.Page, seen *Page) *Page {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
@@ -774,7 +774,7 @@ func (d *drive) note(p *Page) {
 	d.mu.Unlock()
 }
 
-// opener is a button that opens the login elsewhere.
+// opener returns a button that opens the login elsewhere.
 func (d *drive) opener(p *Page) (Input, bool) {
 	for i := range p.Forms {
 		if b, ok := p.Forms[i].button([]string{"sign", "login", "log"}); ok {

@@ -14,8 +14,8 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/wire"
 )
 
-// The browser is told to reach everything by the proxy, to look up no name, and to open no port; and its command line, which everybody
-// on the machine can read, holds no secret.
+// The browser uses the proxy for everything, resolves no name, and opens no port. Its command line, which everybody on the machine can
+// read, contains no secret.
 func TestTheBrowsersCommandLine(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("the browser is a shell script here")
@@ -43,7 +43,7 @@ func TestTheBrowsersCommandLine(t *testing.T) {
 	}
 }
 
-// The environment of the browser holds no secret.
+// The environment of the browser contains no secret.
 func TestTheBrowsersEnvironmentHoldsNoSecret(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("the browser is a shell script here")

@@ -42,7 +42,7 @@ func NewJar() *Jar {
 	return &Jar{jar: jar}
 }
 
-// Copy is a jar with the same cookies.
+// Copy returns a jar with the same cookies.
 func (j *Jar) Copy() *Jar {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -53,7 +53,7 @@ func (j *Jar) Copy() *Jar {
 	return out
 }
 
-// sameAs reports that two cookies are kept in one place: RFC 6265 section 5.3, step 11.
+// sameAs reports whether two cookies are kept in one place: RFC 6265 section 5.3, step 11.
 func (s set) sameAs(other set) bool {
 	return s.cookie.Name == other.cookie.Name && s.domain() == other.domain() && s.path() == other.path()
 }
@@ -62,7 +62,7 @@ func (s set) domain() string {
 	return strings.ToLower(strings.TrimPrefix(cmp.Or(s.cookie.Domain, s.from.Hostname()), "."))
 }
 
-// path is that of the cookie, or the default one: RFC 6265 section 5.1.4.
+// path returns that of the cookie, or the default one: RFC 6265 section 5.1.4.
 func (s set) path() string {
 	if strings.HasPrefix(s.cookie.Path, "/") {
 		return s.cookie.Path
@@ -106,7 +106,7 @@ type Cookie struct {
 	Deleted             bool
 }
 
-// CookiesOf are the cookies that an answer sets.
+// CookiesOf returns the cookies that an answer sets.
 func CookiesOf(ex *reports.Exchange) []Cookie {
 	var out []Cookie
 	for _, c := range received(ex) {
@@ -140,7 +140,7 @@ func (j *Jar) Take(from *url.URL, ex *reports.Exchange) []*http.Cookie {
 	return cookies
 }
 
-// Field is the Cookie field for a URL, or no field.
+// Field returns the Cookie field for a URL, or no field.
 func (j *Jar) Field(u *url.URL) []reports.Field {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -154,7 +154,7 @@ func (j *Jar) Field(u *url.URL) []reports.Field {
 	return []reports.Field{{Name: "Cookie", Value: strings.Join(pairs, "; ")}}
 }
 
-// Names are the names of the cookies for a URL.
+// Names returns the names of the cookies for a URL.
 func (j *Jar) Names(u *url.URL) []string {
 	var out []string
 	for _, c := range j.Cookies(u) {
@@ -163,7 +163,7 @@ func (j *Jar) Names(u *url.URL) []string {
 	return out
 }
 
-// Value is that of a cookie for a URL, or empty.
+// Value returns that of a cookie for a URL, or empty.
 func (j *Jar) Value(u *url.URL, name string) string {
 	for _, c := range j.Cookies(u) {
 		if c.Name == name {
@@ -173,21 +173,21 @@ func (j *Jar) Value(u *url.URL, name string) string {
 	return ""
 }
 
-// With is a copy of the jar in which a cookie has another value.
+// With returns a copy of the jar in which a cookie has another value.
 func (j *Jar) With(u *url.URL, name, value string) *Jar {
 	out := j.Copy()
 	out.Set(u, &http.Cookie{Name: name, Value: value, Path: "/"})
 	return out
 }
 
-// Without is a copy of the jar that lacks a cookie.
+// Without returns a copy of the jar that lacks a cookie.
 func (j *Jar) Without(u *url.URL, name string) *Jar {
 	out := j.Copy()
 	out.Set(u, &http.Cookie{Name: name, Path: "/", MaxAge: -1})
 	return out
 }
 
-// Cookies are the cookies for a URL.
+// Cookies returns the cookies for a URL.
 func (j *Jar) Cookies(u *url.URL) []*http.Cookie {
 	j.mu.Lock()
 	defer j.mu.Unlock()

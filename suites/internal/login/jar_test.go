@@ -13,7 +13,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 )
 
-// setting is an answer that sets cookies.
+// setting returns an answer that sets cookies.
 func setting(cookies ...string) *reports.Exchange {
 	ex := &reports.Exchange{Response: &reports.Response{}}
 	for _, c := range cookies {
@@ -29,7 +29,7 @@ func address(t testing.TB, s string) *url.URL {
 	return u
 }
 
-// A server can have a client keep and send back no more than browsers do.
+// A client stores and sends no more cookies than a browser does.
 func TestAJarIsBounded(t *testing.T) {
 	jar, at := NewJar(), address(t, "https://as.example/login")
 	for i := range 1_000 {
@@ -45,7 +45,7 @@ func TestAJarIsBounded(t *testing.T) {
 	assert.Empty(t, jar.Without(at, "same").Value(at, "same"))
 }
 
-// Cookies of one host reach no other, whatever they say.
+// A cookie of one host is not sent to another, whatever its attributes say.
 func TestCookiesStayAtTheirHost(t *testing.T) {
 	jar := NewJar()
 	jar.Take(address(t, "https://as.attacker.example/"), setting("a=1; Domain=victim.example", "b=1; Domain=example", "c=1; Domain=.com",
@@ -55,7 +55,7 @@ func TestCookiesStayAtTheirHost(t *testing.T) {
 	assert.Equal(t, []string{"f"}, jar.Names(address(t, "https://other.attacker.example/")))
 }
 
-// Whatever cookies an answer sets, keeping and sending them takes memory in proportion to the answer.
+// Storing and sending cookies takes memory in proportion to the answer that sets them.
 func FuzzCookies(f *testing.F) {
 	for _, s := range []string{"sid=abc; Path=/; Secure; HttpOnly; SameSite=Lax", "a=b; Domain=.example; Max-Age=-1", "=; ;",
 		"a=\"b\"; Expires=x",

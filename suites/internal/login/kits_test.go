@@ -14,7 +14,7 @@ import (
 
 const kitCallback = "http://127.0.0.1:8765/callback"
 
-// kit starts the pages of a product, with an agent of their user who types a password.
+// kit starts the pages of a product, with an agent whose user types a password.
 func kit(t *testing.T, k kits.Kit, password string) (s *kits.Server, agent *Agent, start string) {
 	t.Helper()
 	s = kits.New(k, "alice", "alice-7-looking-glass")
@@ -27,7 +27,7 @@ func kit(t *testing.T, k kits.Kit, password string) (s *kits.Server, agent *Agen
 	return s, agent, server.URL + "/authorize?scope=notes:read&state=s&redirect_uri=" + kitCallback
 }
 
-// The pages of well-known products lead to a code, and nothing is sent that a person would not have sent.
+// The agent reaches a code through the pages of well-known products, and sends only what a user would send.
 func TestPlainFormsOfWellKnownPages(t *testing.T) {
 	for _, k := range kits.All {
 		t.Run(k.Name, func(t *testing.T) {
@@ -50,7 +50,7 @@ func TestPlainFormsOfWellKnownPages(t *testing.T) {
 	}
 }
 
-// asks reports that a product has a consent page.
+// asks reports whether a product has a consent page.
 func asks(k kits.Kit) bool {
 	for _, s := range k.Steps {
 		if s.Consent {
@@ -60,7 +60,7 @@ func asks(k kits.Kit) bool {
 	return false
 }
 
-// A walk that is told to stop does so at the consent page, and at no other.
+// An agent that must stop at consent stops at the consent page, and at no other.
 func TestPlainFormsStopAtTheConsentPage(t *testing.T) {
 	for _, k := range kits.All {
 		if k.Scripted || !asks(k) {
@@ -75,7 +75,7 @@ func TestPlainFormsStopAtTheConsentPage(t *testing.T) {
 	}
 }
 
-// A wrong password is typed once, and the report says that it was refused, however the page puts it.
+// The agent types a wrong password once, and reports that it was refused, whatever the page shows.
 func TestAWrongPasswordIsTypedOnce(t *testing.T) {
 	for _, k := range kits.All {
 		if k.Scripted {

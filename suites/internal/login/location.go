@@ -2,8 +2,8 @@ package login
 
 import "strings"
 
-// readByBrowsers is a relative Location as browsers read it, and url.Parse does not: a backslash is a slash, any number of slashes leads
-// to another host, and so does the other scheme without a slash (WHATWG URL section 4.4).
+// readByBrowsers reads a relative Location like a browser, unlike url.Parse: a backslash is a slash, and any number of slashes leads to
+// another host, as does the other scheme without a slash (WHATWG URL section 4.4).
 func readByBrowsers(scheme, location string) string {
 	path := location
 	if end := strings.IndexAny(location, "?#"); end >= 0 {

@@ -95,13 +95,13 @@ type Outcome struct {
 	Why    string
 }
 
-// Accepted reports that the password was typed and the server went on: to a consent page, or to an answer that is not the
+// Accepted reports whether the password was typed and the server went on: to a consent page, or to an answer that is not the
 // denial of access.
 func (o *Outcome) Accepted() bool {
 	return o.Typed && (o.Consented || o.Stage == AtConsent || o.Stage == Answered && o.Params.Get("error") != "access_denied")
 }
 
-// Page is the last page seen, or nil.
+// Page returns the last page seen, or nil.
 func (o *Outcome) Page() *Page {
 	if len(o.Pages) == 0 {
 		return nil
@@ -198,7 +198,7 @@ type walk struct {
 	homes   []string // hosts of the redirect URIs that the request names: nobody listens there
 }
 
-// scopesOf are the scopes that an authorization request asks for.
+// scopesOf returns the scopes that an authorization request asks for.
 func scopesOf(request string) []string {
 	u, err := url.Parse(request)
 	if err != nil {
@@ -282,7 +282,7 @@ func (w *walk) redirect(from *url.URL, status int, location string) bool {
 	return false
 }
 
-// leaves reports that a redirect goes where no page of a login is.
+// leaves reports whether a redirect goes where no page of a login is.
 func (w *walk) leaves(from, to *url.URL) bool {
 	return to.Scheme != "http" && to.Scheme != "https" || to.Host != from.Host && (Reserved(to.Hostname()) || w.sameHostAsAnswer(to))
 }
@@ -299,7 +299,7 @@ func (w *walk) sameHostAsAnswer(to *url.URL) bool {
 	return to.Host != "" && (to.Host == hostOf(w.route.RedirectURI) || slices.Contains(w.homes, to.Host))
 }
 
-// homesOf are the hosts of all redirect URIs of an authorization request.
+// homesOf returns the hosts of all redirect URIs of an authorization request.
 func homesOf(request string) (hosts []string) {
 	u, err := url.Parse(request)
 	if err != nil {
@@ -311,7 +311,7 @@ func homesOf(request string) (hosts []string) {
 	return hosts
 }
 
-// hostOf is the host of a URI; of one that is not a URI, with a NUL byte for example, what has the place of the host.
+// hostOf returns the host of a URI; of one that is not a URI, with a NUL byte for example, what has the place of the host.
 func hostOf(uri string) string {
 	_, rest, _ := strings.Cut(uri, "://")
 	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
@@ -320,7 +320,7 @@ func hostOf(uri string) string {
 	return rest[strings.LastIndex(rest, "@")+1:]
 }
 
-// Reserved reports that a host cannot be a real one (RFC 6761): redirects there are never followed.
+// Reserved reports whether a host cannot be a real one (RFC 6761): redirects there are never followed.
 func Reserved(host string) bool {
 	for _, tld := range []string{".example", ".invalid", ".test"} {
 		if strings.HasSuffix(host, tld) {
@@ -330,7 +330,7 @@ func Reserved(host string) bool {
 	return strings.HasSuffix(host, "example.com") || strings.HasSuffix(host, "example.net") || strings.HasSuffix(host, "example.org")
 }
 
-// answers reports that an address is the redirect URI with parameters added.
+// answers reports whether an address is the redirect URI with parameters added.
 func answers(redirectURI, address string) (rest string, ok bool) {
 	rest, found := strings.CutPrefix(address, redirectURI)
 	if !found || redirectURI == "" || rest != "" && !strings.ContainsRune("?&#", rune(rest[0])) {
@@ -503,7 +503,7 @@ func (w *walk) login(p *Page, f *Form) bool {
 	return false
 }
 
-// enterPassword enters the name and the password, as far as the page asks for them, and reports that it asked before.
+// enterPassword enters the name and the password, as far as the page asks for them, and reports whether it asked before.
 func (w *walk) enterPassword(f *Form, values *oauth.Form) (again bool) {
 	if in := f.User(); in != nil {
 		again = w.names > 1
@@ -580,7 +580,7 @@ func (w *walk) submit(p *Page, f *Form, values oauth.Form) {
 // lineBreaks writes those of a value as browsers send them: parsing has made each a LF (HTML, constructing the entry list).
 var lineBreaks = strings.NewReplacer("\r\n", "\r\n", "\r", "\r\n", "\n", "\r\n")
 
-// Submission is the request that sends a form with these values.
+// Submission returns the request that sends a form with these values.
 func Submission(p *Page, f *Form, values oauth.Form) wire.Request {
 	values = slices.Clone(values)
 	for i, v := range values {

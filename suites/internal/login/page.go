@@ -182,7 +182,7 @@ func (r *reader) walk(n *html.Node, at place) {
 	}
 }
 
-// concealed reports that an element is not shown, as far as its attributes tell.
+// concealed reports whether an element is not shown, as far as its attributes tell.
 func concealed(n *html.Node) bool {
 	style := strings.ReplaceAll(strings.ToLower(attr(n, "style")), " ", "")
 	return has(n, "hidden") || strings.Contains(style, "display:none") || strings.Contains(style, "visibility:hidden")
@@ -308,7 +308,7 @@ func resolve(base *url.URL, ref string) string {
 	return base.ResolveReference(u).String()
 }
 
-// Values are what the form would send untouched, without any button.
+// Values returns what the form would send untouched, without any button.
 func (f *Form) Values() oauth.Form {
 	var out oauth.Form
 	for _, in := range f.Inputs {
@@ -334,7 +334,7 @@ func (f *Form) input(is func(Input) bool) *Input {
 	return nil
 }
 
-// pressed is the form as a button sends it.
+// pressed returns the form as a button sends it.
 func (f *Form) pressed(b Input) *Form {
 	if b.Action == "" {
 		return f
@@ -344,7 +344,7 @@ func (f *Form) pressed(b Input) *Form {
 	return &out
 }
 
-// Said is the page's text, with that of its fields.
+// Said returns the page's text, with that of its fields.
 func (p *Page) Said() string {
 	var text strings.Builder
 	text.WriteString(p.Text)

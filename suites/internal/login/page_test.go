@@ -123,8 +123,8 @@ func TestAnswers(t *testing.T) {
 	assert.True(t, ok)
 }
 
-// An agent never types a password where it would travel in clear, and follows no redirect to the host of the
-// client with a wrong address.
+// An agent never types a password into a form that sends it in clear, and does not follow a redirect to the client's host with a wrong
+// address.
 func TestAgentIsCareful(t *testing.T) {
 	var sent []string
 	agent := &Agent{Jar: NewJar(), User: &User{Name: "alice", Password: "secret-password"}, Secrets: &reports.Secrets{}}
@@ -159,7 +159,7 @@ func TestAgentIsCareful(t *testing.T) {
 		assert.Equal(t, Elsewhere, o.Stage, location)
 		assert.Equal(t, 1, n)
 	}
-	for uri, request := range map[string]string{ // redirect URIs that the request names otherwise than the client
+	for uri, request := range map[string]string{ // redirect URIs that differ between the request and the client
 		"http://127.0.0.1:1/cb\x00": "redirect_uri=http%3A%2F%2F127.0.0.1%3A1%2Fcb%00",
 		"http://other.example:7/cb": "redirect_uri=http%3A%2F%2Fother.example%3A7%2Fcb&redirect_uri=http%3A%2F%2F127.0.0.1%3A1%2Fcb",
 	} {
@@ -183,7 +183,7 @@ func TestJarsAreApart(t *testing.T) {
 	assert.Empty(t, jar.Cookies(elsewhere))
 }
 
-// The forms are those of a browser, however elements are nested.
+// The parser finds the same forms as a browser, however elements are nested.
 func TestFormsOfOddMarkup(t *testing.T) {
 	for name, c := range map[string]struct {
 		source string
@@ -221,7 +221,7 @@ func TestFormsOfOddMarkup(t *testing.T) {
 	assert.Equal(t, []Link{{"https://as.example/x", "One two"}, {"https://as.example/y", "Three"}}, p.Links)
 }
 
-// A page takes memory in proportion to its size, whatever it holds.
+// bounded checks that a page takes memory in proportion to its size.
 func bounded(t testing.TB, source string) {
 	t.Helper()
 	at, err := url.Parse("https://as.example/login")
@@ -266,7 +266,7 @@ func FuzzParsePage(f *testing.F) {
 	})
 }
 
-// A page of the recipe is left to the browser, though the agent would know what to do: a form may look like any other.
+// The agent leaves pages of the recipe to the browser, even if it could handle their form.
 func TestAgentStopsAtPagesOfTheRecipe(t *testing.T) {
 	sent := 0
 	agent := &Agent{Jar: NewJar(), User: &User{Name: "alice", Password: "secret-password"}, Secrets: &reports.Secrets{}}
@@ -282,7 +282,7 @@ func TestAgentStopsAtPagesOfTheRecipe(t *testing.T) {
 	assert.False(t, o.Typed)
 }
 
-// Many logins at once read two pages at a time: the memory of a run is bounded by that.
+// Concurrent logins parse two pages at a time, which bounds the memory of a run.
 func TestPagesAreReadTwoAtATime(t *testing.T) {
 	require.Equal(t, 2, cap(parses))
 	parses <- struct{}{}
@@ -299,7 +299,7 @@ func TestPagesAreReadTwoAtATime(t *testing.T) {
 	assert.Len(t, (<-read).Forms, 1)
 }
 
-// waitsForItsTurn reports that a page is about to be parsed, and others are.
+// waitsForItsTurn reports whether one page waits while others are parsed.
 func waitsForItsTurn() bool {
 	stacks := make([]byte, 1<<20)
 	for stack := range strings.SplitSeq(string(stacks[:runtime.Stack(stacks, true)]), "\n\n") {
@@ -310,7 +310,7 @@ func waitsForItsTurn() bool {
 	return false
 }
 
-// A page is read up to 128 KiB of tags and text. Scripts, styles and pictures in it do not count.
+// A page is read up to 128 KiB of tags and text. Scripts, styles and images do not count.
 func TestAPageIsReadUpToItsBound(t *testing.T) {
 	at, err := url.Parse("https://as.example/authorize")
 	require.NoError(t, err)

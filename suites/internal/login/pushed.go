@@ -6,8 +6,8 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 )
 
-// begin is where the browser begins: at the address of a request itself or, where requests are pushed, at what stands for it. A push that
-// is refused ends the request before a browser sees it.
+// begin returns the address where the browser begins: that of the request itself, or that of the pushed request. A refused push ends the
+// request before a browser sees it.
 func (a *Agent) begin(start string) (address string, refused *Outcome) {
 	if a.Push == nil {
 		return start, nil

@@ -22,7 +22,7 @@ const (
 	forOptional = 400 * time.Millisecond
 )
 
-// pageOf is the first page of the recipe that an address and a text belong to; nil if none is.
+// pageOf returns the first page of the recipe that an address and a text belong to; nil if none is.
 func pageOf(r *target.Recipe, address *url.URL, text string) *target.RecipePage {
 	if r == nil {
 		return nil
@@ -36,7 +36,7 @@ func pageOf(r *target.Recipe, address *url.URL, text string) *target.RecipePage 
 	return nil
 }
 
-// Matches reports that an address fits a glob: * stands for anything between two slashes, ** for anything.
+// Matches reports whether an address fits a glob: * stands for anything between two slashes, ** for anything.
 func Matches(glob, address string) bool {
 	expression := strings.NewReplacer(`\*\*`, ".*", `\*`, "[^/]*").Replace(regexp.QuoteMeta(glob))
 	ok, _ := regexp.MatchString("^"+expression+"$", address) // a quoted text is always an expression
@@ -122,7 +122,7 @@ func (d *drive) take(ctx context.Context, page *rod.Page, s *target.Step) error 
 	return err
 }
 
-// filling is what a step fills in. A secret goes only where it cannot be read on the way.
+// filling returns what a step fills in. A secret goes only where it cannot be read on the way.
 func (d *drive) filling(page *rod.Page, field *rod.Element, s *target.Step) (string, error) {
 	if s.With == "" {
 		return s.Text, nil
@@ -162,7 +162,7 @@ func (d *drive) filling(page *rod.Page, field *rod.Element, s *target.Step) (str
 	}
 }
 
-// formOf is the form of a field with where it goes; one without a form stays on its page.
+// formOf returns the form of a field with where it goes; one without a form stays on its page.
 func formOf(field *rod.Element, page string) (*Form, error) {
 	result, err := field.Evaluate(rod.Eval(`function() {
 		const get = (e, name) => {

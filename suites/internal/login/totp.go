@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// oneTimeCode is the code of an authenticator application: six digits for 30 seconds, by HMAC-SHA-1 (RFC 6238 section 4). The
+// oneTimeCode returns the code of an authenticator application: six digits for 30 seconds, by HMAC-SHA-1 (RFC 6238 section 4). The
 // secret is in base32, as applications show it.
 func oneTimeCode(secret string, at time.Time) (string, error) {
 	bare := strings.TrimRight(strings.ToUpper(strings.ReplaceAll(secret, " ", "")), "=")

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// RFC 6238 appendix B, SHA-1, of which the last six digits are shown.
+// RFC 6238 appendix B, SHA-1, the last six digits.
 func TestOneTimeCodesOfTheRFC(t *testing.T) {
 	secret := base32.StdEncoding.EncodeToString([]byte("12345678901234567890"))
 	for seconds, want := range map[int64]string{

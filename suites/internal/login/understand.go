@@ -8,7 +8,7 @@ import (
 
 // What a page is for is told by the words on it, as people would tell. Pages are asked for in English.
 
-// Password is the field for the password, or nil. Some pages leave out its type.
+// Password returns the field for the password, or nil. Some pages leave out its type.
 func (f *Form) Password() *Input {
 	if in := f.input(func(in Input) bool { return in.Type == "password" && !in.Concealed }); in != nil {
 		return in
@@ -16,14 +16,14 @@ func (f *Form) Password() *Input {
 	return f.input(untyped)
 }
 
-// untyped reports that a text field asks for a password.
+// untyped reports whether a text field asks for a password.
 func untyped(in Input) bool {
 	name := strings.ToLower(in.Name)
 	return in.Type == "text" && !in.Concealed &&
 		(in.Complete == "current-password" || strings.Contains(name, "passw") || slices.Contains([]string{"pwd", "pass"}, name))
 }
 
-// OneTime is the field for a second factor, or nil.
+// OneTime returns the field for a second factor, or nil.
 func (f *Form) OneTime() *Input {
 	return f.input(func(in Input) bool {
 		if in.Complete == "one-time-code" {
@@ -38,7 +38,7 @@ func (f *Form) OneTime() *Input {
 	})
 }
 
-// User is the field for the user's name, or nil.
+// User returns the field for the user's name, or nil.
 func (f *Form) User() *Input {
 	text := func(in Input) bool {
 		return !in.Concealed && !untyped(in) && slices.Contains([]string{"text", "email", "tel"}, in.Type)
@@ -70,18 +70,18 @@ var (
 		"slack", "saml", "sso"}
 )
 
-// says reports that a button says one of these words or phrases.
+// says reports whether a button says one of these words or phrases.
 func (in Input) says(words []string) bool {
 	said := " " + strings.Join(wordsOf(in.Label+" "+in.Value+" "+in.Name), " ") + " "
 	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(said, " "+w+" ") })
 }
 
-// leads reports that a button leads to the login of another provider.
+// leads reports whether a button leads to the login of another provider.
 func (in Input) leads() bool {
 	return in.says(providers) || slices.Contains([]string{"provider", "connection", "idp"}, strings.ToLower(in.Name))
 }
 
-// Submitter is the button by which a person signs in, or none: a form can be sent without.
+// Submitter returns the button by which a person signs in, or none: a form can be sent without.
 func (f *Form) Submitter() Input {
 	rest := slices.DeleteFunc(slices.Clone(f.Buttons), func(b Input) bool { return b.Concealed || b.says(aside) || b.leads() })
 	if b, ok := (&Form{Buttons: rest}).button(signing); ok || len(rest) == 0 {
@@ -117,7 +117,7 @@ func (p *Page) Login() *Form {
 	return best
 }
 
-// signsIn is how likely it is that a form signs in; 0 if it does not.
+// signsIn returns how likely it is that a form signs in; 0 if it does not.
 func (f *Form) signsIn() int {
 	switch {
 	case f.registers():
@@ -133,7 +133,7 @@ func (f *Form) signsIn() int {
 	return 0
 }
 
-// registers reports that a form makes an account, or changes a password.
+// registers reports whether a form makes an account, or changes a password.
 func (f *Form) registers() bool {
 	n, fresh := 0, false
 	for _, in := range f.Inputs {
@@ -147,10 +147,10 @@ func (f *Form) registers() bool {
 	return n > 1 || makes && !enters && (fresh || len(f.Buttons) == 1)
 }
 
-// named reports that a form asks who the user is, and not for a second factor alone.
+// named reports whether a form asks who the user is, and not for a second factor alone.
 func (f *Form) named() bool { return f.Password() != nil || f.User() != nil }
 
-// asks reports that a form asks for something by which people sign in.
+// asks reports whether a form asks for something by which people sign in.
 func (f *Form) asks() bool { return f.Password() != nil || f.OneTime() != nil || f.User() != nil }
 
 // Consent finds the form in which access is approved, with the button that does; false if the page has none. What also denies, and
@@ -176,7 +176,7 @@ func (p *Page) Consent() (*Form, Input, bool) {
 	return best, approval, best != nil
 }
 
-// approval is the button that approves; false if there is none.
+// approval returns the button that approves; false if there is none.
 func (f *Form) approval() (Input, bool) {
 	for _, b := range f.Buttons {
 		if b.says(approving) && !b.leads() && !b.says([]string{"cookie", "cookies", "accept all"}) && (!b.says(denying) || b.Label == "") {
@@ -202,7 +202,7 @@ func (p *Page) Denial() (*Form, Input, string, bool) {
 	return nil, Input{}, "", false
 }
 
-// Tick are the boxes of a consent page that a user ticks who allows what was asked for: some pages show them empty.
+// Tick returns the boxes of a consent page that a user ticks who allows what was asked for: some pages show them empty.
 func (f *Form) Tick(scopes []string) []Input {
 	var out []Input
 	for _, in := range f.Inputs {
@@ -261,12 +261,12 @@ func (p *Page) Account(name string) (*Form, Input, bool) {
 	return nil, Input{}, false
 }
 
-// Faulty reports that a page tells of an error, whatever its status is. The text of a page of scripts says nothing before they ran.
+// Faulty reports whether a page tells of an error, whatever its status is. The text of a page of scripts says nothing before they ran.
 func (p *Page) Faulty() bool {
 	return faulty.MatchString(p.Title) || (p.Scripts == 0 || p.Rendered) && faulty.MatchString(p.Text)
 }
 
-// Passes reports that a form is sent by a script of its page, and asks nobody: it only carries something on.
+// Passes reports whether a form is sent by a script of its page, and asks nobody: it only carries something on.
 func (p *Page) Passes(f *Form) bool {
 	shown := f.input(func(in Input) bool { return in.Type != "hidden" })
 	return p.Submits && !p.Rendered && shown == nil && len(f.Inputs) > 0 && len(f.Buttons) < 2

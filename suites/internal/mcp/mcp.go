@@ -66,7 +66,7 @@ const peek = 20 * time.Millisecond
 // ID is the id of every request that Call makes.
 const ID = 1
 
-// Probe is the smallest protected request of a revision: initialize, or server/discover.
+// Probe returns the smallest protected request of a revision: initialize, or server/discover.
 func Probe(endpoint, revision string) Call {
 	if WireOf(revision) == Stateless {
 		return Call{Endpoint: endpoint, Revision: revision, RPC: "server/discover"}
@@ -135,7 +135,7 @@ func Field(name, value string) reports.Field { return reports.Field{Name: name, 
 // Bearer makes the Authorization field of a bearer token.
 func Bearer(token string) reports.Field { return Field("Authorization", "Bearer "+token) }
 
-// Message is the JSON-RPC message as it is sent.
+// Message returns the JSON-RPC message as it is sent.
 func (c Call) Message() string {
 	if c.Body != "" {
 		return c.Body
@@ -175,7 +175,7 @@ func (c Call) capabilities() map[string]any {
 	return c.Capabilities
 }
 
-// Request is the HTTP request of the call.
+// Request returns the HTTP request of the call.
 func (c Call) Request() wire.Request {
 	verb := c.Verb
 	if verb == "" {
@@ -220,7 +220,7 @@ func (c Call) version() []reports.Field {
 	return []reports.Field{Field("MCP-Protocol-Version", c.Revision)}
 }
 
-// metadata is the fields that mirror the message on the stateless wire.
+// metadata returns the fields that mirror the message on the stateless wire.
 func (c Call) metadata() []reports.Field {
 	f := c.version()
 	if WireOf(c.Revision) != Stateless {
@@ -259,7 +259,7 @@ type Answer struct {
 	IsError bool // a tool result marked as error
 }
 
-// Objects are the objects in a list that the result holds.
+// Objects returns the objects in a list that the result holds.
 func (a Answer) Objects(member string) []*document.Object {
 	v, _ := a.Result.Get(member) // none without a result
 	list, _ := v.([]any)
@@ -305,7 +305,7 @@ func Events(body string) []string {
 	return out
 }
 
-// Messages are all JSON-RPC messages of an answer, whatever they are, those of a batch one by one.
+// Messages returns all JSON-RPC messages of an answer, whatever they are, those of a batch one by one.
 func Messages(ex *reports.Exchange) []*document.Object {
 	if ex == nil || ex.Response == nil {
 		return nil

@@ -10,7 +10,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 )
 
-// answer is one whose body has a media type.
+// answer returns an exchange with a body of a media type.
 func answer(mediaType, body string) *reports.Exchange {
 	return &reports.Exchange{Response: &reports.Response{Status: 200, Header: []reports.Field{Field("Content-Type", mediaType)}, Body: body}}
 }
@@ -22,7 +22,7 @@ func TestTheAnswerIsFoundBetweenOtherEvents(t *testing.T) {
 	assert.Len(t, Messages(ex), 2)
 }
 
-// Messages of a target, of any content, are read in proportion to their size.
+// Parsing the messages of a target takes memory and time in proportion to their size.
 func FuzzMessages(f *testing.F) {
 	for _, s := range []string{`{"jsonrpc":"2.0","id":1,"result":{}}`, "data: {}\n\n", "data: [\n", "data:\n\n",
 		`[{"jsonrpc":"2.0","error":{"code":1}}]`, "\r\n"} {

@@ -24,7 +24,7 @@ type Mirror struct {
 // deepest bounds how deep a schema is followed.
 const deepest = 5
 
-// Mirrors are the parameters in the input schema of a tool that clients repeat in header fields; none where an annotation is
+// Mirrors returns the parameters in the input schema of a tool that clients repeat in header fields; none where an annotation is
 // invalid, because clients leave out such a tool.
 func Mirrors(schema *document.Object) []Mirror {
 	out, seen := mirrorsIn(schema, nil), map[string]bool{}
@@ -53,14 +53,14 @@ func mirrorsIn(schema *document.Object, path []string) (out []Mirror) {
 	return out
 }
 
-// isToken reports that the name of a field has a part after its prefix, and only characters of a token (RFC 9110 section 5.6.2).
+// isToken reports whether the name of a field has a part after its prefix, and only characters of a token (RFC 9110 section 5.6.2).
 func isToken(field string) bool {
 	return field != "Mcp-Param-" && !strings.ContainsFunc(field, func(c rune) bool {
 		return c <= ' ' || c >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, c)
 	})
 }
 
-// Value is the value of the parameter in the arguments of a call, as text; ok is false where there is none.
+// Value returns the value of the parameter in the arguments of a call, as text; ok is false where there is none.
 func (m Mirror) Value(arguments any) (text string, ok bool) {
 	for _, name := range m.Path {
 		object, _ := arguments.(map[string]any)
@@ -104,7 +104,7 @@ func (m Mirror) Unset(arguments map[string]any) map[string]any {
 	return out
 }
 
-// mirrored are the fields that repeat the arguments of a tool call.
+// mirrored returns the fields that repeat the arguments of a tool call.
 func (c Call) mirrored() (out []reports.Field) {
 	name, _ := c.Params["name"].(string)
 	if c.RPC != "tools/call" {

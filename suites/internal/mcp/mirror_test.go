@@ -17,7 +17,7 @@ func schema(t *testing.T, text string) *document.Object {
 	return o
 }
 
-// A call repeats the annotated values that it has, those in nested objects too, encoded where plain ASCII would not do.
+// A call repeats its annotated arguments in header fields, also those in nested objects, and encodes them if they are not plain ASCII.
 func TestCallsRepeatAnnotatedArguments(t *testing.T) {
 	mirrors := mcp.Mirrors(schema(t, `{"properties":{
 		"region":{"type":"string","x-mcp-header":"Region"},
@@ -42,7 +42,7 @@ func TestCallsRepeatAnnotatedArguments(t *testing.T) {
 	assert.Equal(t, true, arguments["page"].(map[string]any)["all"], "the arguments stay as they are")
 }
 
-// Clients leave out a tool whose annotations are invalid, so nothing is known of its fields.
+// Clients omit a tool with invalid annotations, so its fields are unknown.
 func TestInvalidAnnotationsAreIgnored(t *testing.T) {
 	for name, properties := range map[string]string{
 		"empty":       `"a":{"type":"string","x-mcp-header":""}`,

@@ -71,7 +71,7 @@ func (o *Opened) add(s opened) {
 	o.sessions = append(o.sessions, s)
 }
 
-// ending is the request that ends a session: sent to where the session was opened, with what opened it.
+// ending returns the request that ends a session: sent to where the session was opened, with what opened it.
 func ending(opening wire.Request, ex *reports.Exchange, id string) wire.Request {
 	c := Call{Endpoint: opening.URL, Verb: http.MethodDelete, SessionID: id, Revision: Read(ex).Result.String("protocolVersion")}
 	out := c.Request()
@@ -90,7 +90,7 @@ func ending(opening wire.Request, ex *reports.Exchange, id string) wire.Request 
 	return out
 }
 
-// fieldsOf are the header fields of a request that is written byte by byte.
+// fieldsOf returns the header fields of a request that is written byte by byte.
 func fieldsOf(raw []byte) (out []reports.Field) {
 	head, _, _ := strings.Cut(string(raw), "\r\n\r\n")
 	for line := range strings.SplitSeq(head, "\r\n") {
@@ -173,14 +173,14 @@ func (o *Opened) keep(s opened) {
 	o.sessions = append(o.sessions, s)
 }
 
-// over reports that clients cannot end sessions here.
+// over reports whether clients cannot end sessions here.
 func (o *Opened) over() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.never
 }
 
-// strained reports that a server did not look at a request to end a session. One that lets nobody end any is not asked again.
+// strained reports whether a server did not look at a request to end a session. One that lets nobody end any is not asked again.
 func (o *Opened) strained(ex *reports.Exchange) bool {
 	if ex.Response == nil {
 		return true

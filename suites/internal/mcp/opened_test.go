@@ -15,15 +15,15 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/wire"
 )
 
-// endpoint is the path of the target's.
+// endpoint is the path of the target's endpoint.
 const endpoint = "/mcp"
 
-// ids gives the id of the nth session.
+// ids returns the id of the nth session.
 type ids func(n int) string
 
 func counted(n int) string { return fmt.Sprintf("session-%d", n) }
 
-// ending lets a run open three sessions, and end them twice. It returns the requests that asked for an end.
+// ending makes a run open three sessions, and end them twice. It returns the requests that ask for an end.
 func ending(t *testing.T, path string, status int, id ids, passive bool, credentials ...reports.Field) (asked []*http.Request) {
 	t.Helper()
 	var opened atomic.Int32
@@ -66,7 +66,7 @@ func TestSessionsAreEndedWithWhatOpenedThem(t *testing.T) {
 	}
 }
 
-// A token may be good no longer, and a proof is good for one request: then the user's own token ends the session.
+// A token may have expired, and a proof is valid for one request: then the user's own token ends the session.
 func TestTheUsersTokenEndsWhatAnotherOneCannot(t *testing.T) {
 	asked := ending(t, endpoint, http.StatusUnauthorized, counted, false, mcp.Bearer("revoked"))
 	assert.Len(t, asked, 6)
@@ -77,7 +77,7 @@ func TestTheUsersTokenEndsWhatAnotherOneCannot(t *testing.T) {
 	assert.Len(t, ending(t, "/sibling", http.StatusUnauthorized, counted, false, mcp.Bearer("revoked")), 3, "no other server gets it")
 }
 
-// How often a server is asked to end three sessions, when they are to end and once more.
+// The number of requests to end three sessions, at their end and once more.
 func TestHowOftenSessionsAreEnded(t *testing.T) {
 	one := func(int) string { return "the only one" }
 	for name, c := range map[string]struct {

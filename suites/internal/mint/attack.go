@@ -18,7 +18,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/document"
 )
 
-// Algorithms are those that an attacker tries under a header: the one of the genuine token, and the common ones of each kind
+// Algorithms returns those that an attacker tries under a header: the one of the genuine token, and the common ones of each kind
 // of key. A verifier that knows one algorithm only refuses all others before it looks at a key.
 func (a *Attacker) Algorithms(genuine Header) []string {
 	out := []string{"RS256", "ES256", "EdDSA"}
@@ -28,7 +28,7 @@ func (a *Attacker) Algorithms(genuine Header) []string {
 	return out
 }
 
-// signer is the attacker's key for an algorithm; nil if there is none.
+// signer returns the attacker's key for an algorithm; nil if there is none.
 func (a *Attacker) signer(alg string) crypto.Signer {
 	switch {
 	case strings.HasPrefix(alg, "RS"), strings.HasPrefix(alg, "PS"):
@@ -52,12 +52,12 @@ func (a *Attacker) Sign(alg string, h Header, c Claims) string {
 	return input + "." + Base64(signature)
 }
 
-// PublicKey is the attacker's public key for an algorithm, as a JWK.
+// PublicKey returns the attacker's public key for an algorithm, as a JWK.
 func (a *Attacker) PublicKey(alg string) map[string]any {
 	return (&Key{Signer: a.signer(alg)}).PublicJWK()
 }
 
-// CertificateChain is the value of x5c for the attacker's key: one certificate, which the attacker has issued (RFC 7515 section 4.1.6).
+// CertificateChain returns an x5c for the attacker's key: one certificate, issued by the attacker (RFC 7515 section 4.1.6).
 func (a *Attacker) CertificateChain(alg string) []string {
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "mcpauth"}, SignatureAlgorithm: x509.SHA256WithRSA,
@@ -76,7 +76,7 @@ type Spelling struct {
 	Secret []byte
 }
 
-// Spellings are the ways in which a careless verifier may take a published key for an HMAC secret; none where the key cannot be
+// Spellings returns the ways in which a careless verifier may take a published key for an HMAC secret; none where the key cannot be
 // read.
 func Spellings(k *document.Object) []Spelling {
 	key, err := publicKey(k, algorithmOf(k))
@@ -114,7 +114,7 @@ func membersOf(k *document.Object) map[string]any {
 	return out
 }
 
-// algorithmOf is an algorithm for which a published key can be read.
+// algorithmOf returns an algorithm for which a published key can be read.
 func algorithmOf(k *document.Object) string {
 	switch k.String("kty") {
 	case "RSA":

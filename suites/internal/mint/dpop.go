@@ -9,7 +9,7 @@ import (
 // publicMembers are those of a JWK that identify the key (RFC 7638 section 3.2).
 var publicMembers = []string{"crv", "e", "kty", "n", "x", "y"}
 
-// PublicJWK is the public key with the members that identify it, and no others.
+// PublicJWK returns the public key with the members that identify it, and no others.
 func (k *Key) PublicJWK() map[string]any {
 	whole, out := k.JWK(), map[string]any{}
 	for _, name := range publicMembers {
@@ -20,19 +20,19 @@ func (k *Key) PublicJWK() map[string]any {
 	return out
 }
 
-// Thumbprint is the JWK SHA-256 thumbprint of the key (RFC 7638).
+// Thumbprint returns the JWK SHA-256 thumbprint of the key (RFC 7638).
 func (k *Key) Thumbprint() string {
 	b, _ := json.Marshal(k.PublicJWK()) // maps are written in the order of their names
 	sum := sha256.Sum256(b)
 	return Base64(sum[:])
 }
 
-// ProofHeader is the header of a DPoP proof by the key (RFC 9449 section 4.2).
+// ProofHeader returns the header of a DPoP proof by the key (RFC 9449 section 4.2).
 func (k *Key) ProofHeader() Header {
 	return Header{"typ": "dpop+jwt", "alg": k.Algorithm(), "jwk": k.PublicJWK()}
 }
 
-// ProofClaims are the claims of a DPoP proof for a request, made now; the token is left out at a token endpoint.
+// ProofClaims returns the claims of a DPoP proof for a request, made now; the token is left out at a token endpoint.
 func ProofClaims(method, url, token, id string) Claims {
 	c := Claims{"jti": id, "htm": method, "htu": url, "iat": time.Now().Unix()}
 	if token != "" {

@@ -69,7 +69,7 @@ func ParseKey(id string, text []byte) (*Key, error) {
 	return k, nil
 }
 
-// Algorithm is the JWS algorithm with which the key signs.
+// Algorithm returns the JWS algorithm with which the key signs.
 func (k *Key) Algorithm() string {
 	switch k.Signer.(type) {
 	case *rsa.PrivateKey:
@@ -111,7 +111,7 @@ func (k *Key) sign(input string) []byte {
 	return signature
 }
 
-// signEC is the signature of JWS: r and s in 32 bytes each (RFC 7518 section 3.4).
+// signEC returns the signature of JWS: r and s in 32 bytes each (RFC 7518 section 3.4).
 func signEC(key *ecdsa.PrivateKey, digest []byte) ([]byte, error) {
 	r, s, err := ecdsa.Sign(rand.Reader, key, digest)
 	if err != nil {
@@ -120,7 +120,7 @@ func signEC(key *ecdsa.PrivateKey, digest []byte) ([]byte, error) {
 	return append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...), nil
 }
 
-// JWK is the public key, for a key set.
+// JWK returns the public key, for a key set.
 func (k *Key) JWK() map[string]any {
 	b64 := base64.RawURLEncoding.EncodeToString
 	out := map[string]any{"use": "sig", "alg": k.Algorithm()}
@@ -162,7 +162,7 @@ func (k *Key) Signed(h Header, c Claims, algorithm string) string {
 	return input + "." + Base64(signature)
 }
 
-// Base64 is base64url without padding.
+// Base64 returns base64url without padding.
 func Base64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
 // HMACToken signs with a shared secret by HS256, HS384 or HS512, and says so in the header.

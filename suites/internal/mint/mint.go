@@ -38,10 +38,10 @@ func (h Header) With(name string, value any) Header {
 // Raw is JSON that is written as it is, valid or not.
 type Raw string
 
-// MarshalJSON is the text itself; encoding/json still checks it, so that only Object writes what is invalid.
+// MarshalJSON returns the text itself; encoding/json still checks it, so that only Object writes what is invalid.
 func (r Raw) MarshalJSON() ([]byte, error) { return []byte(r), nil }
 
-// RawInput is a signing input whose claims are written as they are.
+// RawInput returns a signing input whose claims are written as they are.
 func RawInput(h Header, claims string) string {
 	return segment(h) + "." + base64.RawURLEncoding.EncodeToString([]byte(claims))
 }
@@ -51,10 +51,10 @@ func segment(v any) string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// Input is the signing input of a compact JWS (RFC 7515 section 5.1).
+// Input returns the signing input of a compact JWS (RFC 7515 section 5.1).
 func Input(h Header, c Claims) string { return segment(h) + "." + segment(c) }
 
-// Unsigned is a JWT with an empty signature.
+// Unsigned returns a JWT with an empty signature.
 func Unsigned(h Header, c Claims) string { return Input(h, c) + "." }
 
 // HS256 signs with a shared secret, which may be empty.
@@ -63,7 +63,7 @@ func HS256(h Header, c Claims, secret []byte) string {
 	return input + "." + HMAC(input, secret)
 }
 
-// HMAC is the HS256 signature segment of a signing input.
+// HMAC returns the HS256 signature segment of a signing input.
 func HMAC(input string, secret []byte) string {
 	m := hmac.New(sha256.New, secret)
 	m.Write([]byte(input))
@@ -95,7 +95,7 @@ func (a *Attacker) EdDSA(h Header, c Claims) string {
 	return input + "." + base64.RawURLEncoding.EncodeToString(sig)
 }
 
-// JWK is the attacker's public P-256 key.
+// JWK returns the attacker's public P-256 key.
 func (a *Attacker) JWK() map[string]any {
 	point, err := a.EC.PublicKey.Bytes() // 0x04, then both coordinates
 	if err != nil {
@@ -105,7 +105,7 @@ func (a *Attacker) JWK() map[string]any {
 	return map[string]any{"kty": "EC", "crv": "P-256", "x": b64(point[1:33]), "y": b64(point[33:])}
 }
 
-// JSON is a value as it is in a claims set.
+// JSON returns a value as it is in a claims set.
 func JSON(v any) string {
 	b, _ := json.Marshal(v) // maps of plain values always marshal
 	return string(b)

@@ -75,7 +75,7 @@ func TestSpellingsDiffer(t *testing.T) {
 	}
 }
 
-// A verifier that tries every key of a set accepts no attacker's signature, whatever the run publishes.
+// A verifier that tries every key of a set accepts no attacker's signature, whichever keys the run publishes.
 func TestPublishedKeysAreNoAttackers(t *testing.T) {
 	attacker, other := mint.NewAttacker().RSA.Public(), mint.NewRSA().Public()
 	assert.NotEqual(t, attacker, mint.RSA().Public())
@@ -135,7 +135,7 @@ func TestKeysSignAndAreRead(t *testing.T) {
 	}
 }
 
-// The keys of a seeded run are known to whoever knows the seed: a later run has others.
+// Anybody who knows the seed knows the keys of a seeded run, so a later run must have others.
 func TestNoSeededAttackerOutlivesItsRun(t *testing.T) {
 	seeded.Suites.Seed(7)
 	known := mint.NewAttacker().JWK()

@@ -11,7 +11,7 @@ import (
 	"github.com/mcpauth/conformance/fixtures/vectors"
 )
 
-// RSA is a key of 2048 bits for what a run publishes or registers, always the same one in a process. It is not the attacker's: a
+// RSA returns a key of 2048 bits for what a run publishes or registers, always the same one in a process. It is not the attacker's: a
 // verifier may try every key of a set (RFC 7515 section 4.1.4 has kid as a hint).
 func RSA() crypto.Signer {
 	if seeded.Suites.Seeded() {
@@ -22,7 +22,7 @@ func RSA() crypto.Signer {
 
 var own = sync.OnceValue(NewRSA)
 
-// attackers is the attacker's RSA key, always the same one in a process; with a seed a known one.
+// attackers returns the attacker's RSA key, always the same one in a process; with a seed a known one.
 func attackers() crypto.Signer {
 	if seeded.Suites.Seeded() {
 		return attackersKnown()
@@ -69,7 +69,7 @@ func seededRSA() crypto.Signer {
 	}
 }
 
-// seededPrime is the first prime of 1024 bits after a number of the seed, whose upper two bits are set.
+// seededPrime returns the first prime of 1024 bits after a number of the seed, whose upper two bits are set.
 func seededPrime() *big.Int {
 	text := seeded.Suites.Bytes(128)
 	text[0] |= 0xc0

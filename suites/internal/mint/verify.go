@@ -62,7 +62,7 @@ func Verify(ctx context.Context, token string, keys []*document.Object) error {
 	return fmt.Errorf("no published key verifies the %s signature", alg)
 }
 
-// parts are what of a compact JWS is signed, its header, and its signature.
+// parts returns what of a compact JWS is signed, its header, and its signature.
 func parts(token string) (input string, header *document.Object, signature []byte, err error) {
 	segments := strings.Split(token, ".")
 	if len(segments) != 3 {
@@ -96,12 +96,12 @@ func mayTry(ctx context.Context, k *document.Object, n int) error {
 	return nil
 }
 
-// canVerify reports that signatures of an algorithm can be judged. Those of none and of shared secrets can: no public key makes them.
+// canVerify reports whether signatures of an algorithm can be judged. Those of none and of shared secrets can: no public key makes them.
 func canVerify(alg string) bool {
 	return alg == "" || strings.EqualFold(alg, "none") || alg == "Ed25519" || jwt.GetSigningMethod(alg) != nil
 }
 
-// keyType is the kty of keys for an algorithm (RFC 7518 section 3.1, RFC 8037 section 3.1); empty for those without public keys.
+// keyType returns the kty of keys for an algorithm (RFC 7518 section 3.1, RFC 8037 section 3.1); empty for those without public keys.
 func keyType(alg string) string {
 	switch {
 	case strings.HasPrefix(alg, "RS"), strings.HasPrefix(alg, "PS"):
@@ -114,7 +114,7 @@ func keyType(alg string) string {
 	return ""
 }
 
-// rsaKey is the RSA key of a JWK, unless it is one that would take long to use.
+// rsaKey returns the RSA key of a JWK, unless it is one that would take long to use.
 func rsaKey(k *document.Object) (*rsa.PublicKey, error) {
 	n, e := number(k.String("n")), number(k.String("e"))
 	if bits := n.BitLen(); bits > longestRSA {
@@ -139,13 +139,13 @@ func verifies(k *document.Object, alg, input string, signature []byte) (bool, er
 	return method != nil && method.Verify(input, signature, key) == nil, nil
 }
 
-// PublicKey is the key of a JWK; nil if it is none, or of a kind that mcpauth cannot read.
+// PublicKey returns the key of a JWK; nil if it is none, or of a kind that mcpauth cannot read.
 func PublicKey(k *document.Object) crypto.PublicKey {
 	key, _ := publicKey(k, algorithmOf(k)) // nil if it is not one
 	return key
 }
 
-// publicKey is the key of a JWK for an algorithm; nil if it is none.
+// publicKey returns the key of a JWK for an algorithm; nil if it is none.
 func publicKey(k *document.Object, alg string) (crypto.PublicKey, error) {
 	switch keyType(alg) {
 	case "RSA":
@@ -167,7 +167,7 @@ func publicKey(k *document.Object, alg string) (crypto.PublicKey, error) {
 	return nil, nil
 }
 
-// ecKey is the key of a JWK on the curve of an algorithm; nil if it is none.
+// ecKey returns the key of a JWK on the curve of an algorithm; nil if it is none.
 func ecKey(k *document.Object, alg string) *ecdsa.PublicKey {
 	curve, ok := map[string]elliptic.Curve{"ES256": elliptic.P256(), "ES384": elliptic.P384(), "ES512": elliptic.P521()}[alg]
 	if !ok || k.String("crv") != curve.Params().Name {

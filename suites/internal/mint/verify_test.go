@@ -60,7 +60,7 @@ func TestVerifyPublishedVectors(t *testing.T) {
 		[]*document.Object{key(t, `{"kty":"EC","kid":"y"}`)}), "no key with the kid")
 }
 
-// RFC 7518 section 3.4 and RFC 8037 section 3.1: the algorithm names its curve.
+// RFC 7518 section 3.4 and RFC 8037 section 3.1: the algorithm determines the curve.
 func TestVerifyTiesCurvesToAlgorithms(t *testing.T) {
 	for _, c := range []struct {
 		alg   string
@@ -111,7 +111,7 @@ func TestVerifyBearsAbsurdKeys(t *testing.T) {
 	}
 }
 
-// Keys that take long to try are not tried, and that is said: the signature may be right anyway.
+// Slow keys are not tried, and the error says so: the signature may still be valid.
 func TestVerifyBoundsItsWork(t *testing.T) {
 	n := strings.Repeat("tx3p", 683) // more than 16,384 bits
 	token := segment(Header{"alg": "RS256"}) + ".e30." + n
@@ -132,7 +132,7 @@ func TestVerifyBoundsItsWork(t *testing.T) {
 	assert.ErrorIs(t, Verify(ended, token, many(small, 1)), context.Canceled)
 }
 
-// Whatever a key set and a token are, it ends, and takes little.
+// Verification ends, and takes little time, for any key set and token.
 func FuzzVerify(f *testing.F) {
 	f.Add(`{"kty":"RSA","n":"tx3ptx3p","e":"AQAB"}`, "RS256", "AAAA")
 	f.Add(`{"kty":"EC","crv":"P-256","x":"AQ","y":"AQ"}`, "ES256", "AAAA")

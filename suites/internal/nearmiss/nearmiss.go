@@ -52,19 +52,19 @@ type Miss struct {
 	Value string
 }
 
-// Of are the near misses of a value, as far as they differ from it and from each other.
+// Of returns the near misses of a value, as far as they differ from it and from each other.
 func Of(good string, kinds ...Kind) []Miss { return apply(Ways(kinds...), good) }
 
-// OfURL are the near misses of an absolute URL or an origin.
+// OfURL returns the near misses of an absolute URL or an origin.
 func OfURL(good string, kinds ...Kind) []Miss { return apply(URLWays(kinds...), good) }
 
-// Ways are the ways to miss any value, of these kinds; without kinds, of all.
+// Ways returns the ways to miss any value, of these kinds; without kinds, of all.
 func Ways(kinds ...Kind) []Way { return only(ways, kinds) }
 
-// URLWays are the ways to miss a URL, of these kinds; without kinds, of all.
+// URLWays returns the ways to miss a URL, of these kinds; without kinds, of all.
 func URLWays(kinds ...Kind) []Way { return only(urlWays, kinds) }
 
-// Except are all kinds but these.
+// Except returns all kinds but these.
 func Except(kinds ...Kind) []Kind {
 	var out []Kind
 	for _, w := range slices.Concat(ways, urlWays) {

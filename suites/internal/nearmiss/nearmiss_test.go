@@ -11,7 +11,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/nearmiss"
 )
 
-// comparisons that servers were seen to use, each with a good value that shows its weakness.
+// comparisons are weak comparisons of real servers, each with a good value that shows the weakness.
 var comparisons = []struct {
 	name, good string
 	equal      func(good, v string) bool

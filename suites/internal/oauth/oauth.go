@@ -55,7 +55,7 @@ var Endpoints = []string{
 	"pushed_authorization_request_endpoint", "device_authorization_endpoint", "end_session_endpoint",
 }
 
-// Endpoint is the address that a member of the metadata names; empty where none is named, or where it is withheld.
+// Endpoint returns the address that a member of the metadata names; empty where none is named, or where it is withheld.
 func (s *Server) Endpoint(name string) string {
 	for _, d := range s.documents {
 		v := d.String(name)
@@ -72,10 +72,10 @@ func (s *Server) Endpoint(name string) string {
 	return ""
 }
 
-// Trusts reports that an endpoint may get secrets and tokens.
+// Trusts reports whether an endpoint may get secrets and tokens.
 func (s *Server) Trusts(endpoint string) bool { return s.trusted != nil && s.trusted(endpoint) }
 
-// PushesOnly reports that the server says that it accepts no authorization requests but pushed ones (RFC 9126 section 5).
+// PushesOnly reports whether the server says that it accepts no authorization requests but pushed ones (RFC 9126 section 5).
 func (s *Server) PushesOnly() bool {
 	required, _ := s.Metadata.Bool("require_pushed_authorization_requests")
 	return required
@@ -132,10 +132,10 @@ type Client struct {
 	Exchange   *reports.Exchange
 }
 
-// Public reports that the client has no secret.
+// Public reports whether the client has no secret.
 func (c *Client) Public() bool { return c.Method == None }
 
-// SignsIn reports that users can sign in with the client.
+// SignsIn reports whether users can sign in with the client.
 func (c *Client) SignsIn() bool { return !c.Machine && (c.RedirectURI != "" || !c.Introspects) }
 
 // Authenticate adds the client's identification to a token request, by its own method.
@@ -159,13 +159,13 @@ func (c *Client) Authenticate(f *Form) []reports.Field {
 // AssertionType is the client_assertion_type of a JWT (RFC 7523 section 2.2).
 const AssertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
-// Assertion are the claims of an ordinary client assertion (RFC 7523 section 3).
+// Assertion returns the claims of an ordinary client assertion (RFC 7523 section 3).
 func (c *Client) Assertion() mint.Claims {
 	now := time.Now().Unix()
 	return mint.Claims{"iss": c.ID, "sub": c.ID, "aud": c.Audience, "iat": now, "exp": now + 60, "jti": NewPKCE(22).Verifier}
 }
 
-// BasicAuth is the Authorization field of client_secret_basic (RFC 6749 section 2.3.1: both parts are
+// BasicAuth returns the Authorization field of client_secret_basic (RFC 6749 section 2.3.1: both parts are
 // form-encoded first).
 func BasicAuth(id, secret string) reports.Field {
 	v := url.QueryEscape(id) + ":" + url.QueryEscape(secret)
@@ -218,7 +218,7 @@ func (f Form) Encode() string {
 	return strings.Join(parts, "&")
 }
 
-// Request is the POST of a form.
+// Request returns the POST of a form.
 func Request(endpoint string, f Form, fields ...reports.Field) wire.Request {
 	header := []reports.Field{{Name: "Content-Type", Value: "application/x-www-form-urlencoded"}, {Name: "Accept", Value: "application/json"}}
 	return wire.Request{Method: "POST", URL: endpoint, Body: f.Encode(), Header: append(header, fields...)}
@@ -241,7 +241,7 @@ func NewPKCE(length int) PKCE {
 	return PairOf(seeded.Suites.Text(length)[:length])
 }
 
-// PairOf is the pair of a verifier.
+// PairOf returns the pair of a verifier.
 func PairOf(verifier string) PKCE {
 	sum := sha256.Sum256([]byte(verifier))
 	return PKCE{verifier, base64.RawURLEncoding.EncodeToString(sum[:])}
@@ -285,7 +285,7 @@ func ReadTokens(ex *reports.Exchange) *Tokens {
 	return t
 }
 
-// Object is the JSON object of an answer, or nil.
+// Object returns the JSON object of an answer, or nil.
 func Object(ex *reports.Exchange) *document.Object {
 	if ex == nil || ex.Response == nil {
 		return nil
@@ -297,7 +297,7 @@ func Object(ex *reports.Exchange) *document.Object {
 	return o
 }
 
-// ErrorCode is the OAuth error code of an answer, or empty.
+// ErrorCode returns the OAuth error code of an answer, or empty.
 func ErrorCode(ex *reports.Exchange) string { return Object(ex).String("error") }
 
 // Claims reads the header and claims of a compact JWS without verifying it; nil if it is none.
@@ -319,7 +319,7 @@ func Claims(token string) (header, claims *document.Object) {
 	return out[0], out[1]
 }
 
-// Payload is the text of the claims of a compact JWS, which is not verified; empty if it is none.
+// Payload returns the text of the claims of a compact JWS, which is not verified; empty if it is none.
 func Payload(token string) string {
 	if header, _ := Claims(token); header == nil {
 		return ""
@@ -328,7 +328,7 @@ func Payload(token string) string {
 	return string(b)
 }
 
-// Seconds is the member expires_in.
+// Seconds returns the member expires_in.
 func Seconds(o *document.Object) (float64, bool) {
 	v, _ := o.Get("expires_in")
 	if n, ok := v.(interface{ Float64() (float64, error) }); ok {
@@ -339,7 +339,7 @@ func Seconds(o *document.Object) (float64, bool) {
 	return f, ok
 }
 
-// Lifetime is the access token's, as the response tells it.
+// Lifetime returns the access token's, as the response tells it.
 func Lifetime(t *Tokens) (time.Duration, bool) {
 	seconds, ok := Seconds(t.Body)
 	return time.Duration(seconds * float64(time.Second)), ok && seconds > 0

@@ -44,7 +44,7 @@ func New(listen, zone string, public, private netip.Addr, port string) (*Server,
 	return s, nil
 }
 
-// Address is where queries are answered.
+// Address returns where queries are answered.
 func (s *Server) Address() string { return s.names.Address() }
 
 // Name makes a name that does not exist asked for, with the port at which the trap is.
@@ -56,21 +56,21 @@ func (s *Server) Name() string {
 	return name + ":" + s.port
 }
 
-// Asked is how often a name was asked for.
+// Asked returns how often a name was asked for.
 func (s *Server) Asked(name string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.asked[host(name)]
 }
 
-// Caught is how many connections came to the private address for a name, or without any.
+// Caught returns how many connections came to the private address for a name, or without any.
 func (s *Server) Caught(name string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.caught[host(name)] + s.caught[""]
 }
 
-// host is a name without its port.
+// host returns a name without its port.
 func host(name string) string {
 	bare, _, err := net.SplitHostPort(name)
 	if err != nil {
@@ -111,7 +111,7 @@ func (s *Server) caughtBy(conn net.Conn) {
 	}
 }
 
-// addresses are those of a name of the zone.
+// addresses returns those of a name of the zone.
 func (s *Server) addresses(name string, six bool) (addresses []netip.Addr, ours bool) {
 	ours = name == s.zone || strings.HasSuffix(name, "."+s.zone)
 	if !ours || six {

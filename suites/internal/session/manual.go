@@ -64,7 +64,7 @@ func (s *Session) ByHand(ctx context.Context, show func(address string)) (*oauth
 	}
 }
 
-// clientByHand is a client with which a person can sign in.
+// clientByHand returns a client with which a person can sign in.
 func (s *Session) clientByHand(ctx context.Context) (*oauth.Client, error) {
 	c, why := s.Client(ctx, Public)
 	if c == nil {
@@ -155,7 +155,7 @@ func (s *Session) ofAnother(answer url.Values) string {
 	return ""
 }
 
-// parameters are those of an answer, in the query or in a posted form.
+// parameters returns those of an answer, in the query or in a posted form.
 func parameters(r listener.Request) url.Values {
 	if r.Method == http.MethodPost {
 		v, _ := url.ParseQuery(r.Body) // of a broken form, what can be read

@@ -19,12 +19,12 @@ type Overlap struct {
 	EndsSessions bool
 }
 
-// InTurns reports that what signs in has to have the user to itself.
+// InTurns reports whether what signs in has to have the user to itself.
 func (s *Session) InTurns() bool {
 	return s.EndsSessions || s.EndsGrants && (s.EndsOthers || !s.registers())
 }
 
-// registers reports that every check can have clients of its own.
+// registers reports whether every check can have clients of its own.
 func (s *Session) registers() bool { return s.Register && s.Server.Registration != "" }
 
 type owner struct{}
@@ -34,7 +34,7 @@ func OwnedBy(ctx context.Context, check string) context.Context {
 	return context.WithValue(ctx, owner{}, check)
 }
 
-// OwnerOf is the check that OwnedBy has marked a context with; empty for none.
+// OwnerOf returns the check that OwnedBy has marked a context with; empty for none.
 func OwnerOf(ctx context.Context) string {
 	check, _ := ctx.Value(owner{}).(string)
 	return check
@@ -80,7 +80,7 @@ func (s *Session) learnSessions(ctx context.Context) {
 	s.EndsSessions = !s.signedIn(ctx, jar)
 }
 
-// signedIn reports that a browser is asked for no login.
+// signedIn reports whether a browser is asked for no login.
 func (s *Session) signedIn(ctx context.Context, jar *login.Jar) bool {
 	o := s.walk(ctx, jar, nil, login.Route{Decision: login.Leave, StopAtLogin: true})
 	return o.Stage == login.AtConsent || o.Stage == login.Answered
@@ -116,7 +116,7 @@ func (s *Session) refresh(ctx context.Context, t *oauth.Tokens) *oauth.Tokens {
 	return next
 }
 
-// Another is a further grant of the first user to the first flow's client; nil where that would end others, or fails.
+// Another returns a further grant of the first user to the first flow's client; nil where that would end others, or fails.
 func (s *Session) Another(ctx context.Context) *oauth.Tokens {
 	if s == nil || !s.Ready || s.EndsGrants || s.EndsSessions || s.identities[0].User == nil {
 		return nil

@@ -18,12 +18,12 @@ func (s *Session) CannotPush() string {
 	return s.Server.WhyWithheld(pushEndpoint)
 }
 
-// PushesAll reports that requests have to be pushed, and can be.
+// PushesAll reports whether requests have to be pushed, and can be.
 func (s *Session) PushesAll() bool {
 	return s.Server.PushesOnly() && s.Server.Endpoint(pushEndpoint) != ""
 }
 
-// Pushing is how a client pushes its authorization requests; nil where it need not. What is sent to the browser afterwards is
+// Pushing returns how a client pushes its authorization requests; nil where it need not. What is sent to the browser afterwards is
 // client_id and request_uri alone (RFC 9126 section 4).
 func (s *Session) Pushing(c *oauth.Client, send func(wire.Request) *reports.Exchange) func(start string) (string, *reports.Exchange) {
 	if !s.PushesAll() {
@@ -41,7 +41,7 @@ func (s *Session) Pushing(c *oauth.Client, send func(wire.Request) *reports.Exch
 	}
 }
 
-// pushed is the request that pushes the query of an authorization request as it is. The client authenticates as at the token
+// pushed returns the request that pushes the query of an authorization request as it is. The client authenticates as at the token
 // endpoint (RFC 9126 section 2.1).
 func (s *Session) pushed(c *oauth.Client, query string) wire.Request {
 	var own oauth.Form

@@ -118,7 +118,7 @@ type Identity struct {
 	spent    string // how the one try ended where it was not: the password is not typed again
 }
 
-// Proven reports that the user's password was accepted once, or that there is none to type.
+// Proven reports whether the user's password was accepted once, or that there is none to type.
 func (i *Identity) Proven() bool {
 	i.proving.Lock()
 	defer i.proving.Unlock()
@@ -193,7 +193,7 @@ func ending(o *login.Outcome) string {
 	return fmt.Sprintf("the login ended %s: %s", o.Stage, o.Why)
 }
 
-// Rejected is a paragraph on a login page that does not accept what the user gave; empty where none said so.
+// Rejected returns a paragraph on a login page that does not accept what the user gave; empty where none said so.
 func (s *Session) Rejected() string {
 	who := s.identities[0]
 	who.proving.Lock()
@@ -205,7 +205,7 @@ func (s *Session) Rejected() string {
 		"account is not locked. Check what you gave for this user, then run again.", s.Server.Issuer, who.rejected, who.User.Name)
 }
 
-// refused is why the user's password is not typed again; empty where it may be.
+// refused returns why the user's password is not typed again; empty where it may be.
 func (i *Identity) refused() string {
 	i.proving.Lock()
 	defer i.proving.Unlock()
@@ -269,10 +269,10 @@ func New(client *wire.Client, secrets *reports.Secrets, server oauth.Server, in 
 	return s
 }
 
-// UserCount is how many users can sign in.
+// UserCount returns how many users can sign in.
 func (s *Session) UserCount() int { return len(s.Input.Users) }
 
-// Sacrificial is a user whose account may be locked; nil without.
+// Sacrificial returns a user whose account may be locked; nil without.
 func (s *Session) Sacrificial() *login.User { return s.Input.Sacrificial }
 
 // NoLogin says why the n-th user signs in no more: nobody may, or the password was not accepted. Empty where they may.
@@ -283,7 +283,7 @@ func (s *Session) NoLogin(n int) string {
 	return s.Identity(n).refused()
 }
 
-// Identity is the n-th user, from 0.
+// Identity returns the n-th user, from 0.
 func (s *Session) Identity(n int) *Identity {
 	if n >= len(s.identities) {
 		return s.identities[0]
@@ -299,7 +299,7 @@ func (s *Session) send(ctx context.Context, req wire.Request) *reports.Exchange 
 	return ex
 }
 
-// Exchanges are those of the login.
+// Exchanges returns those of the login.
 func (s *Session) Exchanges() []*reports.Exchange {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -330,7 +330,7 @@ func (s *Session) Begin(ctx context.Context) {
 	s.seekRefresh(ctx)
 }
 
-// firstClient is the client of the first flow: a public one, or else a confidential one. Where there is none, it says why no public
+// firstClient returns the client of the first flow: a public one, or else a confidential one. Where there is none, it says why no public
 // one.
 func (s *Session) firstClient(ctx context.Context) (*oauth.Client, string) {
 	c, why := s.Client(ctx, Public)
@@ -387,7 +387,7 @@ func ForOffline(f *oauth.Form) {
 	f.Set("prompt", "consent")
 }
 
-// requestRefused reports that the server refused the first request or its code, rather than the user.
+// requestRefused reports whether the server refused the first request or its code, rather than the user.
 func (s *Session) requestRefused() bool {
 	return s.First != nil && (s.First.Stage == login.Answered || s.First.Stage == login.ErrorPage)
 }
@@ -437,7 +437,7 @@ func (s *Session) firstFlow(ctx context.Context, c *oauth.Client, pair oauth.PKC
 	return s.Carry(ctx, agent, oauth.AtQuery(s.Server.Authorization, f), login.Route{RedirectURI: c.RedirectURI}, true)
 }
 
-// whyNoCode is why a flow brought no code; empty if it did.
+// whyNoCode returns why a flow brought no code; empty if it did.
 func whyNoCode(o *login.Outcome) string {
 	switch {
 	case o.Stage != login.Answered:
@@ -451,7 +451,7 @@ func whyNoCode(o *login.Outcome) string {
 	return ""
 }
 
-// agent is the browser of a user who signs in for a client.
+// agent returns the browser of a user who signs in for a client.
 func (s *Session) agent(ctx context.Context, jar *login.Jar, u *login.User, c *oauth.Client) *login.Agent {
 	send := func(r wire.Request) *reports.Exchange { return s.send(ctx, r) }
 	return &login.Agent{Jar: jar, User: u, Secrets: s.secrets, Send: send, Push: s.Pushing(c, send)}
@@ -523,7 +523,7 @@ func (s *Session) Remember(t *oauth.Tokens) {
 	}
 }
 
-// RequestedScopes are the scopes of an ordinary request.
+// RequestedScopes returns the scopes of an ordinary request.
 func (s *Session) RequestedScopes() []string {
 	if len(s.Input.Scopes) > 0 {
 		return s.Input.Scopes
@@ -531,7 +531,7 @@ func (s *Session) RequestedScopes() []string {
 	return s.Pool
 }
 
-// Request is an ordinary authorization request.
+// Request returns an ordinary authorization request.
 func (s *Session) Request(c *oauth.Client, pair oauth.PKCE) oauth.Form {
 	var f oauth.Form
 	f.Set("response_type", "code")
@@ -549,7 +549,7 @@ func (s *Session) Request(c *oauth.Client, pair oauth.PKCE) oauth.Form {
 	return f
 }
 
-// Redemption is an ordinary token request for a code, without the client's identification.
+// Redemption returns an ordinary token request for a code, without the client's identification.
 func (s *Session) Redemption(c *oauth.Client, code string, pair oauth.PKCE) oauth.Form {
 	var f oauth.Form
 	f.Set("grant_type", "authorization_code")
@@ -572,7 +572,7 @@ const (
 	ConfidentialPost  = "confidential, client_secret_post"
 )
 
-// SecretMethod is how confidential clients authenticate: as the shared one does.
+// SecretMethod returns how confidential clients authenticate: as the shared one does.
 func (s *Session) SecretMethod(ctx context.Context) string {
 	if c, _ := s.Client(ctx, Confidential); c != nil {
 		return c.Method
@@ -580,7 +580,7 @@ func (s *Session) SecretMethod(ctx context.Context) string {
 	return s.listedSecretMethod()
 }
 
-// listedSecretMethod is client_secret_basic, unless the server lists client_secret_post only (RFC 8414 section 2).
+// listedSecretMethod returns client_secret_basic, unless the server lists client_secret_post only (RFC 8414 section 2).
 func (s *Session) listedSecretMethod() string {
 	methods, listed := s.Server.Metadata.Strings("token_endpoint_auth_methods_supported")
 	if listed && !slices.Contains(methods, oauth.Basic) && slices.Contains(methods, oauth.Post) {
@@ -589,7 +589,7 @@ func (s *Session) listedSecretMethod() string {
 	return oauth.Basic
 }
 
-// findConfidential is a client whose secret the server accepts in the way in which it is sent: by client_secret_basic, or by
+// findConfidential returns a client whose secret the server accepts in the way in which it is sent: by client_secret_basic, or by
 // client_secret_post where only that is listed, or works. The checks on either way have clients of their own.
 func (s *Session) findConfidential(ctx context.Context) (*oauth.Client, string) {
 	if s.listedSecretMethod() == oauth.Post {
@@ -605,7 +605,7 @@ func (s *Session) findConfidential(ctx context.Context) (*oauth.Client, string) 
 	return basic, why
 }
 
-// authenticates reports that a client's secret is accepted: the server complains of nothing but a made-up code.
+// authenticates reports whether a client's secret is accepted: the server complains of nothing but a made-up code.
 func (s *Session) authenticates(ctx context.Context, c *oauth.Client) bool {
 	pair := oauth.NewPKCE(43)
 	s.secrets.Add("code_verifier", pair.Verifier)
@@ -614,7 +614,7 @@ func (s *Session) authenticates(ctx context.Context, c *oauth.Client) bool {
 	return oauth.ErrorCode(s.send(ctx, oauth.Request(s.Server.Token, form, fields...))) == "invalid_grant"
 }
 
-// Metadata is what an ordinary client registers.
+// Metadata returns what an ordinary client registers.
 func (s *Session) Metadata(method string) map[string]any {
 	m := map[string]any{
 		"client_name": s.Name, "redirect_uris": []string{s.Callback},
@@ -630,7 +630,7 @@ func (s *Session) Metadata(method string) map[string]any {
 	return m
 }
 
-// metadataOf is what a shared client registers. The second one has a name of its own: a server may issue one identifier for two
+// metadataOf returns what a shared client registers. The second one has a name of its own: a server may issue one identifier for two
 // registrations that are the same (RFC 7591 section 3.2.1).
 func (s *Session) metadataOf(kind, method string) map[string]any {
 	m := s.Metadata(method)
@@ -640,10 +640,10 @@ func (s *Session) metadataOf(kind, method string) map[string]any {
 	return m
 }
 
-// RegistersScope reports that clients ask for scopes when they are registered, since they get none otherwise.
+// RegistersScope reports whether clients ask for scopes when they are registered, since they get none otherwise.
 func (s *Session) RegistersScope() bool { return s.ordinary.withScope }
 
-// Introspector is the resource server's client, which the owner of the target declared; nil where none is declared.
+// Introspector returns the resource server's client, which the owner of the target declared; nil where none is declared.
 func (s *Session) Introspector() *oauth.Client {
 	for i := range s.Input.Clients {
 		if s.Input.Clients[i].Introspects {
@@ -653,7 +653,7 @@ func (s *Session) Introspector() *oauth.Client {
 	return nil
 }
 
-// refused reports that the server refused a registration for what it holds.
+// refused reports whether the server refused a registration for what it holds.
 func refused(ex *reports.Exchange) bool {
 	status := expect.Status(ex)
 	return status >= 400 && status < 500 && status != http.StatusTooManyRequests
@@ -669,7 +669,7 @@ func (s *Session) learnType(ctx context.Context, first *oauth.Client) {
 	s.ordinary.withoutType = c == nil && refused(ex)
 }
 
-// Machines are the clients that act for themselves.
+// Machines returns the clients that act for themselves.
 func (s *Session) Machines() []*oauth.Client {
 	var out []*oauth.Client
 	for i := range s.Input.Clients {
@@ -718,7 +718,7 @@ func (s *Session) find(ctx context.Context, kind string) (*oauth.Client, string)
 	return s.register(ctx, kind, method)
 }
 
-// given is a client that the user gave, by its method; the second one that there is, or the first.
+// given returns a client that the user gave, by its method; the second one that there is, or the first.
 func (s *Session) given(method string, second bool) *oauth.Client {
 	for i := range s.Input.Clients {
 		switch c := &s.Input.Clients[i]; {
@@ -732,7 +732,7 @@ func (s *Session) given(method string, second bool) *oauth.Client {
 	return nil
 }
 
-// mayNotRegister is why no client is registered; empty if one may be.
+// mayNotRegister returns why no client is registered; empty if one may be.
 func (s *Session) mayNotRegister() string {
 	switch {
 	case s.Barred != "":
@@ -788,7 +788,7 @@ func (s *Session) NewClient(send func(wire.Request) *reports.Exchange, metadata 
 	return s.Registered(ex, metadata), ex
 }
 
-// Registration is the request that registers a client (RFC 7591 section 3.1).
+// Registration returns the request that registers a client (RFC 7591 section 3.1).
 func (s *Session) Registration(metadata map[string]any) wire.Request {
 	body, _ := json.Marshal(metadata) // plain values always marshal
 	return wire.Request{Method: "POST", URL: s.Server.Registration, Body: string(body), Header: []reports.Field{
@@ -820,7 +820,7 @@ func (s *Session) Registered(ex *reports.Exchange, metadata map[string]any) *oau
 	return c
 }
 
-// registeredClient is the client that an answer names, with what was asked for where the answer does not tell; nil for none.
+// registeredClient returns the client that an answer names, with what was asked for where the answer does not tell; nil for none.
 func registeredClient(ex *reports.Exchange, asked map[string]any) *oauth.Client {
 	o := oauth.Object(ex)
 	id := o.String("client_id")
@@ -841,7 +841,7 @@ func registeredClient(ex *reports.Exchange, asked map[string]any) *oauth.Client 
 	return c
 }
 
-// Manageable reports that a client can be managed by RFC 7592, at the server that issued it.
+// Manageable reports whether a client can be managed by RFC 7592, at the server that issued it.
 func (s *Session) Manageable(c *oauth.Client) (uri, token string, ok bool) {
 	uri, token = c.Registered.String("registration_client_uri"), c.Registered.String("registration_access_token")
 	u, err1 := document.ParseURL(uri)
@@ -856,7 +856,7 @@ func (s *Session) Forget(c *oauth.Client) {
 	s.made = slices.DeleteFunc(s.made, func(m *oauth.Client) bool { return m == c })
 }
 
-// Again is a session like this one with a login and clients of its own, as far as the server registers clients. Where nobody
+// Again returns a session like this one with a login and clients of its own, as far as the server registers clients. Where nobody
 // could sign in, or signs in again, it is this session.
 func (s *Session) Again(ctx context.Context) *Session {
 	if s == nil || !s.Ready {

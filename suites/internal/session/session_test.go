@@ -24,7 +24,7 @@ import (
 	"github.com/mcpauth/conformance/suites/target"
 )
 
-// registry registers clients, unless refuses says otherwise; typed tells of each request whether it had an application_type.
+// registry registers clients unless refuses refuses; typed records for each request whether it had an application_type.
 type registry struct {
 	mu      sync.Mutex
 	typed   []bool
@@ -56,11 +56,11 @@ func open(t *testing.T, g *registry) *session.Session {
 	t.Cleanup(client.Close)
 	s := session.New(client, &reports.Secrets{}, oauth.Server{Registration: server.URL},
 		session.Input{Register: true, Callback: "http://127.0.0.1:1/callback"})
-	s.Begin(t.Context()) // nobody can sign in here, which ends it after the registration
+	s.Begin(t.Context()) // it ends after the registration, because no user can sign in here
 	return s
 }
 
-// A server that refuses one registration is not treated as one that knows no application_type.
+// A server that refuses one registration is not treated as one that does not know application_type.
 func TestOneRefusedRegistrationChangesNoOther(t *testing.T) {
 	g := &registry{refuses: func(n int, _ bool) bool { return n == 2 }}
 	s := open(t, g)
@@ -70,7 +70,7 @@ func TestOneRefusedRegistrationChangesNoOther(t *testing.T) {
 	assert.Contains(t, s.Metadata(oauth.None), "application_type")
 }
 
-// A server that knows no application_type is learned by the first client.
+// The first client detects a server that does not know application_type.
 func TestServerWithoutApplicationType(t *testing.T) {
 	g := &registry{refuses: func(_ int, typed bool) bool { return typed }}
 	s := open(t, g)
@@ -80,7 +80,7 @@ func TestServerWithoutApplicationType(t *testing.T) {
 	assert.NotContains(t, s.Metadata(oauth.None), "application_type")
 }
 
-// approving is a browser in which each user approves each client.
+// approving is a browser that counts the logins that start before the first approval has ended.
 type approving struct {
 	begun, ended, early atomic.Int32
 }
@@ -90,7 +90,7 @@ func (a *approving) Authorize(_ context.Context, _ *login.Agent, start string, _
 		if a.begun.Add(1) > 1 && a.ended.Load() == 0 {
 			a.early.Add(1)
 		}
-		time.Sleep(20 * time.Millisecond) // without turns the others begin meanwhile
+		time.Sleep(20 * time.Millisecond) // without turns, the others start in this time
 		defer a.ended.Add(1)
 	}
 	return &login.Outcome{Stage: login.Answered, Params: url.Values{"code": {"a code"}}, Typed: true}
@@ -98,7 +98,7 @@ func (a *approving) Authorize(_ context.Context, _ *login.Agent, start string, _
 
 func (*approving) Close() {}
 
-// The first approval of a client by a user is over before another begins.
+// A user's first approval of a client ends before another login starts.
 func TestFirstApprovalRunsAlone(t *testing.T) {
 	browser := &approving{}
 	s := session.New(wire.New(wire.Options{Guard: wire.NewGuard("127.0.0.1", nil)}), &reports.Secrets{}, oauth.Server{},
@@ -129,7 +129,7 @@ func (f *failing) Authorize(context.Context, *login.Agent, string, login.Route) 
 
 func (*failing) Close() {}
 
-// A browser that fails once is tried again; the first login is not, because its page may be one that no driver can do.
+// A browser that fails once is tried again. The first login is not, because no driver may be able to handle its page.
 func TestBrowserThatFailsIsTriedAgain(t *testing.T) {
 	carry := func(browser *failing, first bool) login.Stage {
 		s := session.New(wire.New(wire.Options{Guard: wire.NewGuard("127.0.0.1", nil)}), &reports.Secrets{}, oauth.Server{},

@@ -43,7 +43,7 @@ func (t *taker) diagnose() string {
 	return sentences(asked(ex), "This does not look like an MCP endpoint.", t.elsewhere())
 }
 
-// describesItself reports that protected resource metadata names this very URL.
+// describesItself reports whether protected resource metadata names this very URL.
 func (s *Survey) describesItself() bool {
 	return slices.ContainsFunc(s.Resources, func(d Document) bool {
 		return d.Found() && sameURL(d.Object.String("resource"), s.Endpoint)
@@ -52,7 +52,7 @@ func (s *Survey) describesItself() bool {
 
 func sameURL(a, b string) bool { return strings.TrimSuffix(a, "/") == strings.TrimSuffix(b, "/") }
 
-// speaksMCP reports that an answer may come from an MCP endpoint: JSON-RPC, a stream, an accepted notification, a refusal of
+// speaksMCP reports whether an answer may come from an MCP endpoint: JSON-RPC, a stream, an accepted notification, a refusal of
 // the caller, a limit, or a complaint about the request.
 func speaksMCP(ex *reports.Exchange) bool {
 	if ex == nil || ex.Response == nil {
@@ -76,7 +76,7 @@ func speaksMCP(ex *reports.Exchange) bool {
 	return false
 }
 
-// onlyAGate reports that a 401 asks for nothing but credentials of HTTP itself.
+// onlyAGate reports whether a 401 asks for nothing but credentials of HTTP itself.
 func onlyAGate(ex *reports.Exchange) bool {
 	challenges := expect.Challenges(ex)
 	return len(challenges) > 0 && !slices.ContainsFunc(challenges, func(c document.Challenge) bool {
@@ -100,7 +100,7 @@ func asked(ex *reports.Exchange) string {
 var challengePages = []string{"cf-mitigated", "just a moment", "cf-chl", "x-amzn-waf-action", "awswafcookiedomainlist", "_incapsula_",
 	"akamai", "captcha", "ddos-guard"}
 
-// upgrade is where the endpoint redirects to, if that is itself by https in place of http; nil otherwise.
+// upgrade returns where the endpoint redirects to, if that is itself by https in place of http; nil otherwise.
 func upgrade(at *url.URL, ex *reports.Exchange) *url.URL {
 	to, err := at.Parse(expect.Header(ex, "Location"))
 	redirects := expect.Status(ex) >= 300 && expect.Status(ex) <= 399
@@ -167,7 +167,7 @@ func isChallengePage(ex *reports.Exchange) bool {
 	return slices.ContainsFunc(challengePages, func(mark string) bool { return strings.Contains(text, mark) })
 }
 
-// elsewhere is a hint at the right URL: that of metadata found, or one of the usual paths that answers as MCP does.
+// elsewhere returns a hint at the right URL: that of metadata found, or one of the usual paths that answers as MCP does.
 func (t *taker) elsewhere() string {
 	for i := range t.s.Resources {
 		named := ""
@@ -192,7 +192,7 @@ func (t *taker) elsewhere() string {
 	return "Check the path: /mcp, /sse and / do not answer as an MCP endpoint does either."
 }
 
-// TokenRejected is a paragraph on a token that no wire serves, though the server asks for one; empty where it is served.
+// TokenRejected returns a paragraph on a token that no wire serves, though the server asks for one; empty where it is served.
 func (s *Survey) TokenRejected(now time.Time) string {
 	if s.TokenRefused() == "" {
 		return ""

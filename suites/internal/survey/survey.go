@@ -83,10 +83,10 @@ type Document struct {
 	Err      error // why Object is nil
 }
 
-// Found reports that the document was served.
+// Found reports whether the document was served.
 func (d *Document) Found() bool { return d.Object != nil }
 
-// Answered is the URL that was answered by the document itself: another one than URL after a redirect.
+// Answered returns the URL that was answered by the document itself: another one than URL after a redirect.
 func (d *Document) Answered() string {
 	if d.Redirect != nil {
 		return d.Exchange.Request.URL
@@ -94,7 +94,7 @@ func (d *Document) Answered() string {
 	return d.URL
 }
 
-// Unreachable reports that the document's host gave no whole answer, or was not asked because its address is not
+// Unreachable reports whether the document's host gave no whole answer, or was not asked because its address is not
 // public.
 func (d *Document) Unreachable() bool { return d.Exchange != nil && d.Exchange.Error != "" }
 
@@ -116,7 +116,7 @@ func (s *Server) Unreachable() string {
 	return ""
 }
 
-// Metadata is the first document found, in MCP's order of discovery.
+// Metadata returns the first document found, in MCP's order of discovery.
 func (s *Server) Metadata() *Document {
 	return firstFound(s.Documents)
 }
@@ -162,12 +162,12 @@ func (s *Server) At(place string) *Document {
 	return nil
 }
 
-// Resource is the protected resource metadata a client would use: the first found.
+// Resource returns the protected resource metadata a client would use: the first found.
 func (s *Survey) Resource() *Document {
 	return firstFound(s.Resources)
 }
 
-// Exchanges are all exchanges of the survey.
+// Exchanges returns all exchanges of the survey.
 func (s *Survey) Exchanges() []*reports.Exchange { return s.exchanges }
 
 // Judged returns the revisions that checks judge, oldest first.
@@ -202,7 +202,7 @@ func (s *Survey) Newest(w mcp.Wire) (string, bool) {
 	return "", false
 }
 
-// Alive reports that some public document or authorized request was served, so that a refusal elsewhere
+// Alive reports whether some public document or authorized request was served, so that a refusal elsewhere
 // means something; the exchange shows it.
 func (s *Survey) Alive(w mcp.Wire) (*reports.Exchange, bool) {
 	if s.Token != "" {
@@ -269,7 +269,7 @@ func Take(ctx context.Context, client *wire.Client, in Input) (*Survey, error) {
 	return s, nil
 }
 
-// empty is a survey of which nothing is known yet.
+// empty returns a survey of which nothing is known yet.
 func empty(in Input, u *url.URL) *Survey {
 	return &Survey{
 		Input: in, URL: u, Anonymous: map[mcp.Wire]*reports.Exchange{}, WithToken: map[mcp.Wire]*reports.Exchange{},
@@ -333,7 +333,7 @@ func (t *taker) endpoint() {
 	t.both(func() { t.protection(mcp.Stateful, &mu) }, func() { t.protection(mcp.Stateless, &mu) })
 }
 
-// guesses are where the metadata of a target may be: that of the resource, and that of an authorization server at its origin.
+// guesses returns where the metadata of a target may be: that of the resource, and that of an authorization server at its origin.
 func guesses(u *url.URL) (resources []Document, server Document) {
 	origin := document.Origin(u)
 	root := origin + "/.well-known/oauth-protected-resource"
@@ -389,7 +389,7 @@ func (t *taker) protection(w mcp.Wire, mu *sync.Mutex) {
 	}
 }
 
-// opened is a call in the conversation that a handshake has begun. Many servers serve nothing before the client has ended
+// opened returns a call in the conversation that a handshake has begun. Many servers serve nothing before the client has ended
 // the handshake, and nobody in a session of somebody else.
 func (t *taker) opened(w mcp.Wire, probe mcp.Call, handshake *reports.Exchange, credentials ...reports.Field) mcp.Call {
 	if w == mcp.Stateless {
@@ -498,13 +498,13 @@ func (t *taker) mixed(w mcp.Wire, c mcp.Call, mu *sync.Mutex) {
 	}
 }
 
-// Served reports that an answer got past authorization: what was asked for, or, where the protected call
+// Served reports whether an answer got past authorization: what was asked for, or, where the protected call
 // names a tool that does not exist, the complaint about that.
 func (s *Survey) Served(w mcp.Wire, ex *reports.Exchange) bool {
 	return expect.Accepted(ex) || s.AsksForUnknownTool(w) && expect.UnknownTool(ex)
 }
 
-// AsksForUnknownTool reports that the protected request calls a tool that nobody has.
+// AsksForUnknownTool reports whether the protected request calls a tool that nobody has.
 func (s *Survey) AsksForUnknownTool(w mcp.Wire) bool { return s.Protected[w].RPC == "tools/call" }
 
 // Serves asks whether a token is served where anonymous callers are refused.
@@ -551,7 +551,7 @@ func (t *taker) resources() {
 	s.Resources = append(named, s.Resources...)
 }
 
-// named are the documents that the challenges name, once each, as far as they were fetched already.
+// named returns the documents that the challenges name, once each, as far as they were fetched already.
 func (s *Survey) named() (out []Document) {
 	for _, ex := range []*reports.Exchange{s.Refused[mcp.Stateful], s.Refused[mcp.Stateless], s.Bogus[mcp.Stateful], s.Bogus[mcp.Stateless]} {
 		for _, c := range expect.Challenges(ex) {
@@ -588,7 +588,7 @@ func (t *taker) fetch(d *Document) {
 	d.Object, d.Oddities, d.Err = ReadDocument(d.Exchange)
 }
 
-// redirectWithin is where a redirect within the origin of an address leads; empty if the answer is none.
+// redirectWithin returns where a redirect within the origin of an address leads; empty if the answer is none.
 func redirectWithin(address string, ex *reports.Exchange) string {
 	location := expect.Header(ex, "Location")
 	base, err := document.ParseURL(address)
@@ -673,7 +673,7 @@ func (t *taker) server(a *Server) {
 	}
 }
 
-// Places are the well-known locations of an issuer's metadata in MCP's order of discovery.
+// Places returns the well-known locations of an issuer's metadata in MCP's order of discovery.
 func Places(issuer *url.URL) [][2]string {
 	p := [][2]string{{"rfc8414", document.WellKnown(issuer, "oauth-authorization-server")}}
 	if strings.TrimSuffix(issuer.EscapedPath(), "/") == "" {
@@ -737,7 +737,7 @@ func (t *taker) statelessRevisions(found map[string]reports.RevisionStatus) {
 	}
 }
 
-// leavesOut reports that a discover result lists its versions, without this one.
+// leavesOut reports whether a discover result lists its versions, without this one.
 func leavesOut(result *document.Object, revision string) bool {
 	versions, ok := result.Strings("supportedVersions")
 	return ok && !slices.Contains(versions, revision)
@@ -772,7 +772,7 @@ func (t *taker) statefulRevisions(found map[string]reports.RevisionStatus) {
 	t.both(jobs...)
 }
 
-// offered is whether a revision is spoken, by the answer to the initialize that asked for it.
+// offered returns whether a revision is spoken, by the answer to the initialize that asked for it.
 func offered(answer *reports.Exchange, rev string) (status reports.RevisionStatus, told bool) {
 	switch version := mcp.Read(answer).Result.String("protocolVersion"); version {
 	case "":
@@ -784,7 +784,7 @@ func offered(answer *reports.Exchange, rev string) (status reports.RevisionStatu
 	}
 }
 
-// undecided is the status of a revision about which the target says nothing before it has a token. The
+// undecided returns the status of a revision about which the target says nothing before it has a token. The
 // stateful revisions with protected resource metadata are assumed: most servers speak them. The others
 // are judged only if the user names them, so that no server is accused by what it never claimed.
 func (t *taker) undecided(rev string) reports.RevisionStatus {
@@ -796,7 +796,7 @@ func (t *taker) undecided(rev string) reports.RevisionStatus {
 		Why: "the target asks for a token before it says; give one, or name the revisions with --revision"}
 }
 
-// LoopbackIssuer reports that an issuer is on this machine, by its form.
+// LoopbackIssuer reports whether an issuer is on this machine, by its form.
 func LoopbackIssuer(issuer string) bool {
 	u, err := document.ParseURL(issuer)
 	return err == nil && document.LoopbackHost(u.Hostname())

@@ -24,8 +24,8 @@ import (
 	"github.com/mcpauth/conformance/fixtures/seeded"
 )
 
-// shown is a TLS server that asks for a client certificate, of an authority that is not the client's. It keeps the names in those
-// that it is shown, "" for none.
+// shown is a TLS server that requests a client certificate of an authority that is not the client's. It records the names in the
+// certificates, "" for none.
 type shown struct {
 	*httptest.Server
 	mu    sync.Mutex
@@ -58,7 +58,7 @@ func askForCertificates(t *testing.T, roots *x509.CertPool) *shown {
 	return s
 }
 
-// last is the name in the certificate of the last connection. It forgets the others.
+// last returns the name in the certificate of the last connection, and clears the record.
 func (s *shown) last() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -80,7 +80,7 @@ func clientCertificate(t *testing.T, name string) *tls.Certificate {
 	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// Whatever way a request is sent, the target's own origin is shown the certificate, and no other one is.
+// The client sends its certificate to the target's origin and to no other, whichever way it sends a request.
 func TestClientCertificateStaysAtTheTarget(t *testing.T) {
 	roots := x509.NewCertPool()
 	mine, other := askForCertificates(t, roots), askForCertificates(t, roots)
@@ -135,7 +135,7 @@ func TestClientCertificateStaysAtTheTarget(t *testing.T) {
 	assert.Empty(t, mine.last(), "nobody has verified the server")
 }
 
-// A server that says nothing has not refused.
+// No answer is not a refusal.
 func TestOldTLSThatIsNotAnsweredIsNotRefused(t *testing.T) {
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -146,7 +146,7 @@ func TestOldTLSThatIsNotAnsweredIsNotRefused(t *testing.T) {
 	assert.ErrorIs(t, err, context.DeadlineExceeded)
 }
 
-// A server that demands a client certificate has agreed to a version before it does.
+// A server that requires a client certificate has already agreed to a TLS version.
 func TestOldTLSIsSeenWhereACertificateIsDemanded(t *testing.T) {
 	s := httptest.NewUnstartedServer(http.NotFoundHandler())
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)

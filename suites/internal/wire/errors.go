@@ -34,7 +34,7 @@ const ClosedWithin = "the server closed the connection before the end of its ans
 // errBrokenOff is the error of an answer whose header came, and not its end.
 var errBrokenOff = errors.New("broke off")
 
-// Ours reports that a request got no answer for a reason on this side. It says nothing of the target.
+// Ours reports whether a request got no answer for a reason on this side. It says nothing of the target.
 func Ours(failed string) bool {
 	return slices.Contains([]string{ErrBudget.Error(), ErrRoom.Error(), ErrPassive.Error(), Canceled}, failed) ||
 		strings.HasPrefix(failed, unsent) || strings.Contains(failed, notDialled)
@@ -43,7 +43,7 @@ func Ours(failed string) bool {
 // notDialled is in what is said of an address that mcpauth does not connect to.
 const notDialled = "not dialled"
 
-// neverDialled is the error of a URL that is none of HTTP.
+// neverDialled returns the error of a URL that is none of HTTP.
 func neverDialled(scheme string) error {
 	return fmt.Errorf("URLs with the scheme %q are not dialled", scheme)
 }
@@ -81,7 +81,7 @@ func plain(err error) string {
 	return malformed.ReplaceAllString(strings.TrimPrefix(err.Error(), "net/http: HTTP/1.x transport connection broken: "), "$1…")
 }
 
-// ownWords are those of errors that mcpauth makes.
+// ownWords returns those of errors that mcpauth makes.
 func ownWords(err error) string {
 	var refused *Refused
 	if errors.Is(err, ErrBudget) || errors.Is(err, ErrRoom) || errors.Is(err, errSilent) || errors.As(err, &refused) {
@@ -142,7 +142,7 @@ var unprocessed = []http2.ErrCode{http2.ErrCodeNo, http2.ErrCodeRefusedStream, h
 //lint:ignore SA1019 the error that the transport returns has no other name
 type goAway = http2.GoAwayError
 
-// asksForLess reports that a server refuses a stream of HTTP/2 since there are too many.
+// asksForLess reports whether a server refuses a stream of HTTP/2 since there are too many.
 func asksForLess(err error) bool {
 	var stream http2.StreamError
 	var leaves goAway
@@ -150,7 +150,7 @@ func asksForLess(err error) bool {
 		errors.As(err, &leaves) && leaves.ErrCode == http2.ErrCodeEnhanceYourCalm
 }
 
-// ofHTTP2 are the ways in which HTTP/2 ends a stream or a connection. What a server writes into GOAWAY is left out.
+// ofHTTP2 returns the ways in which HTTP/2 ends a stream or a connection. What a server writes into GOAWAY is left out.
 func ofHTTP2(err error) string {
 	var stream http2.StreamError
 	var leaves goAway
@@ -182,7 +182,7 @@ func ended(err error, code http2.ErrCode) string {
 	return Closed
 }
 
-// brokenOff are the errors of a connection that the server closes in order. net/http exports no name for the last one.
+// brokenOff returns the errors of a connection that the server closes in order. net/http exports no name for the last one.
 func brokenOff(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || strings.Contains(err.Error(), "server closed idle connection")
 }

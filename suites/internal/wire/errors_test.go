@@ -22,7 +22,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/wire"
 )
 
-// speaking is the address of a server that does one thing with each connection, once a request has begun to come.
+// speaking returns the address of a server that runs does on each connection, once a request begins to arrive.
 func speaking(t *testing.T, does func(c *net.TCPConn)) string {
 	t.Helper()
 	address, end, err := broken.Serve(func(c *net.TCPConn) {
@@ -34,7 +34,7 @@ func speaking(t *testing.T, does func(c *net.TCPConn)) string {
 	return "http://" + address
 }
 
-// saying writes a text, and closes the connection so that it arrives.
+// saying writes a text, and closes the connection so that the text arrives.
 func saying(text string) func(c *net.TCPConn) {
 	return func(c *net.TCPConn) {
 		_, _ = io.WriteString(c, text)
@@ -44,7 +44,7 @@ func saying(text string) func(c *net.TCPConn) {
 	}
 }
 
-// What goes wrong on the way has the same words whenever it goes wrong in the same way: verdicts look at them.
+// The same transport failure always has the same error text, because verdicts depend on it.
 func TestWhatGoesWrongHasOneName(t *testing.T) {
 	t.Parallel()
 	const head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
@@ -84,7 +84,7 @@ func TestWhatGoesWrongHasOneName(t *testing.T) {
 	}
 }
 
-// An empty body is not a compressed one that broke off.
+// An empty body is not a truncated compressed one.
 func TestEmptyBodyIsNotUnpacked(t *testing.T) {
 	t.Parallel()
 	u := serve(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -96,7 +96,7 @@ func TestEmptyBodyIsNotUnpacked(t *testing.T) {
 	assert.Equal(t, http.StatusUnauthorized, ex.Response.Status)
 }
 
-// An answer to bytes that the server does not read to the end is an answer.
+// An answer counts even if the server has not read the whole request.
 func TestAnswerBeforeTheEndOfTheRequest(t *testing.T) {
 	t.Parallel()
 	u := speaking(t, func(c *net.TCPConn) {
@@ -109,7 +109,7 @@ func TestAnswerBeforeTheEndOfTheRequest(t *testing.T) {
 	assert.Equal(t, 413, ex.Response.Status)
 }
 
-// A connection that mcpauth closes, since the run ends, was not closed by the server.
+// A connection that mcpauth closes at the end of a run was not closed by the server.
 func TestEndOfTheRunIsNoReset(t *testing.T) {
 	t.Parallel()
 	raw := wire.Request{Method: "GET", Raw: []byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n")}
@@ -137,7 +137,7 @@ func TestEndOfTheRunIsNoReset(t *testing.T) {
 	}
 }
 
-// The names are the same over HTTP/2.
+// The errors are the same over HTTP/2.
 func TestWhatGoesWrongOverHTTP2HasOneName(t *testing.T) {
 	t.Parallel()
 	reset := func(code http2.ErrCode) func(f *http2.Framer, stream uint32) {
@@ -168,7 +168,7 @@ func TestWhatGoesWrongOverHTTP2HasOneName(t *testing.T) {
 			s, _ := frames(t, func(f *http2.Framer, stream uint32) {
 				c.answer(f, stream)
 				if name[:6] == "GOAWAY" {
-					panic(http.ErrAbortHandler) // which closes the connection
+					panic(http.ErrAbortHandler) // it closes the connection
 				}
 			})
 			ex := trusting(s, wire.Limits{Request: 5 * time.Second}).Do(t.Context(), "X", wire.Request{Method: "POST", URL: s.URL, Body: "{}"})
@@ -179,12 +179,12 @@ func TestWhatGoesWrongOverHTTP2HasOneName(t *testing.T) {
 	}
 }
 
-// breakARule opens a window by nothing (RFC 9113 section 6.9).
+// breakARule sends a window update of zero (RFC 9113 section 6.9).
 func breakARule(f *http2.Framer, _ uint32) {
 	_ = f.WriteRawFrame(http2.FrameWindowUpdate, 0, 0, make([]byte, 4))
 }
 
-// withinBody answers with a header and a part of a body before the end.
+// withinBody sends a header and a part of a body before the end.
 func withinBody(end func(f *http2.Framer, stream uint32)) func(f *http2.Framer, stream uint32) {
 	return func(f *http2.Framer, stream uint32) {
 		var block fragment
@@ -203,7 +203,7 @@ func (b *fragment) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Troubles of this machine are told from those of the target.
+// Failures of this machine are distinguished from those of the target.
 func TestTroublesOfThisMachine(t *testing.T) {
 	t.Parallel()
 	dialing := func(e error) error {

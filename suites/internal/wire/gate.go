@@ -72,7 +72,7 @@ func (g *gate) leave() {
 	g.admit()
 }
 
-// hasPlace reports that one more request may be in flight. The caller holds the lock.
+// hasPlace reports whether one more request may be in flight. The caller holds the lock.
 func (g *gate) hasPlace() bool { return float64(g.inFlight+1) <= g.limit }
 
 // admit lets waiting requests in. The caller holds the lock.
@@ -106,14 +106,14 @@ func (g *gate) learn(sent time.Time, took time.Duration, strained bool) {
 // timesAsLong is how many times as long as its quickest answer a host may take for something ordinary.
 const timesAsLong = 5
 
-// atItsPace is how long something may take that usually ends within a time: longer at a host that is slow in everything.
+// atItsPace returns how long something may take that usually ends within a time: longer at a host that is slow in everything.
 func (g *gate) atItsPace(usually time.Duration) time.Duration {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return max(usually, timesAsLong*g.fastest)
 }
 
-// strains reports that an answer, or the lack of one, says that the target has too much to do.
+// strains reports whether an answer, or the lack of one, says that the target has too much to do.
 func strains(status int, err error) bool {
 	switch status {
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:

@@ -61,7 +61,7 @@ func TestGateGivesPlacesInOrder(t *testing.T) {
 	assert.Equal(t, 1, g.inFlight)
 }
 
-// A server that is too busy is asked for the fewest at a time.
+// A server that is too busy gets the minimum number of concurrent requests.
 func TestConcurrencyFollowsTheTarget(t *testing.T) {
 	var mu sync.Mutex
 	inFlight, most := 0, 0
@@ -92,7 +92,7 @@ func TestConcurrencyFollowsTheTarget(t *testing.T) {
 	assert.LessOrEqual(t, most, fewest)
 }
 
-// An open event stream holds no place.
+// An open event stream takes no slot.
 func TestStreamsHoldNoPlace(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/plain" {

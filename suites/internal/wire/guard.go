@@ -62,7 +62,7 @@ const (
 	Loopback
 )
 
-// ReachOf is the reach of an address.
+// ReachOf returns the reach of an address.
 func ReachOf(a netip.Addr) Reach {
 	switch a = embedded(a); {
 	case a.IsLoopback():
@@ -96,7 +96,7 @@ func (r *Refused) Error() string {
 		r.Addr, r.Host)
 }
 
-// exempt reports that the user allowed a name to mean any address.
+// exempt reports whether the user allowed a name to mean any address.
 func (g *Guard) exempt(host, port string) bool {
 	return slices.ContainsFunc(g.Allowed, func(a string) bool {
 		return strings.EqualFold(a, host) || strings.EqualFold(a, net.JoinHostPort(host, port))
@@ -163,7 +163,7 @@ func prefixes(all ...string) []netip.Prefix {
 	return out
 }
 
-// embedded is the IPv4 address inside an IPv6 one, in the forms that hosts and routers translate; other addresses as they are.
+// embedded returns the IPv4 address inside an IPv6 one, in the forms that hosts and routers translate; other addresses as they are.
 func embedded(a netip.Addr) netip.Addr {
 	a = a.Unmap().WithZone("")
 	if !a.Is6() || a.IsLoopback() || a.IsUnspecified() {
@@ -188,7 +188,7 @@ func (c *Client) dial(ctx context.Context, network, address string) (net.Conn, e
 	return c.dialFrom(ctx, network, address, nil)
 }
 
-// dialFrom is dial from a local address; any if nil.
+// dialFrom returns dial from a local address; any if nil.
 func (c *Client) dialFrom(ctx context.Context, network, address string, from *net.TCPAddr) (net.Conn, error) {
 	d := net.Dialer{Timeout: c.opt.Limits.Connect}
 	if from != nil {
@@ -252,7 +252,7 @@ func resolver(address string) *net.Resolver {
 	}}
 }
 
-// LookupTXT are the TXT records of a name, as the name server at an address knows them; the system's where that is empty.
+// LookupTXT returns the TXT records of a name, as the name server at an address knows them; the system's where that is empty.
 func LookupTXT(ctx context.Context, server, name string) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()

@@ -38,7 +38,7 @@ func (h *host) begin(ctx context.Context) (end func(), err error) {
 	return func() { shared(); own() }, nil
 }
 
-// beginShared is begin for the limits that clients share.
+// beginShared returns begin for the limits that clients share.
 func (h *host) beginShared(ctx context.Context) (end func(), err error) {
 	if h.shared == nil {
 		return func() {}, nil
@@ -54,7 +54,7 @@ func (h *host) beginShared(ctx context.Context) (end func(), err error) {
 	return end, nil
 }
 
-// wait is begin without a place among the requests in flight.
+// wait returns begin without a place among the requests in flight.
 func (h *host) wait(ctx context.Context) error {
 	err := h.load.wait(ctx)
 	if err != nil || h.shared == nil {
@@ -80,7 +80,7 @@ type hosts struct {
 	byAddr map[netip.Addr]*load // the least address of a name
 }
 
-// host is what is known of a host; addrs are its addresses, where it is met for the first time.
+// host returns what is known of a host; addrs are its addresses, where it is met for the first time.
 func (c *Client) host(name, port string, addrs []netip.Addr) *host {
 	key := strings.ToLower(net.JoinHostPort(name, port))
 	c.hosts.mu.Lock()
@@ -104,7 +104,7 @@ func (c *Client) host(name, port string, addrs []netip.Addr) *host {
 	return h
 }
 
-// reachOf is the reach of a name: that of its addresses if they agree, and public otherwise, since limits hold there.
+// reachOf returns the reach of a name: that of its addresses if they agree, and public otherwise, since limits hold there.
 func reachOf(addrs []netip.Addr) Reach {
 	if len(addrs) == 0 {
 		return Public
@@ -188,12 +188,12 @@ func (c *Client) at(ctx context.Context, u *url.URL) *host {
 	return c.host(name, port, addrs)
 }
 
-// Quickest is how long the quickest answer of the host of a URL took; 0 where there was none.
+// Quickest returns how long the quickest answer of the host of a URL took; 0 where there was none.
 func (c *Client) Quickest(ctx context.Context, u *url.URL) time.Duration {
 	return c.at(ctx, u).load.gate.atItsPace(0) / timesAsLong
 }
 
-// AtItsPace is how long something may take at the host of a URL that usually ends within a time: longer where even the quickest
+// AtItsPace returns how long something may take at the host of a URL that usually ends within a time: longer where even the quickest
 // answer takes long.
 func (c *Client) AtItsPace(ctx context.Context, u *url.URL, usually time.Duration) time.Duration {
 	return c.at(ctx, u).load.gate.atItsPace(usually)

@@ -17,7 +17,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/wire"
 )
 
-// frames is a server that answers each HTTP/2 request by frames of its own; asked counts the requests.
+// frames returns a server that answers each HTTP/2 request with the given frames; asked counts the requests.
 func frames(t *testing.T, answer func(f *http2.Framer, stream uint32)) (s *httptest.Server, asked *atomic.Int64) {
 	t.Helper()
 	asked = &atomic.Int64{}
@@ -43,14 +43,14 @@ func frames(t *testing.T, answer func(f *http2.Framer, stream uint32)) (s *httpt
 	return s, asked
 }
 
-// trusting is a client that trusts a server.
+// trusting returns a client that trusts a server.
 func trusting(s *httptest.Server, l wire.Limits) *wire.Client {
 	roots := x509.NewCertPool()
 	roots.AddCert(s.Certificate())
 	return wire.New(wire.Options{Guard: wire.NewGuard("127.0.0.1", nil), Limits: l, Roots: roots})
 }
 
-// A window beyond its limit made the standard library's client wait for itself, forever.
+// With a window beyond its limit, the standard library's client deadlocked.
 func TestARequestEndsWhateverTheFrames(t *testing.T) {
 	t.Parallel()
 	s, _ := frames(t, func(f *http2.Framer, stream uint32) {
@@ -69,7 +69,7 @@ func TestARequestEndsWhateverTheFrames(t *testing.T) {
 	}
 }
 
-// A server that asks to try again gets no more requests than others.
+// A server that asks for retries gets no more requests than others.
 func TestRepeatedRequestsCount(t *testing.T) {
 	t.Parallel()
 	s, asked := frames(t, func(f *http2.Framer, stream uint32) { _ = f.WriteRSTStream(stream, http2.ErrCodeRefusedStream) })

@@ -25,7 +25,7 @@ const (
 	names     = 64      // names that are kept where nobody judges any more
 )
 
-// room is how many bytes of the next body are kept.
+// room returns how many bytes of the next body are kept.
 func (c *Client) room() int64 {
 	switch kept := c.kept.Load(); {
 	case kept < plenty:
@@ -61,7 +61,7 @@ func (s *sharing) Read(p []byte) (int, error) {
 // end makes room for others.
 func (s *sharing) end() { s.client.reading.Add(-s.counted) }
 
-// weight is what an exchange takes beyond the ordinary, in bytes.
+// weight returns what an exchange takes beyond the ordinary, in bytes.
 func weight(ex *reports.Exchange) int64 {
 	n := len(ex.Request.URL) + len(ex.Request.Body) + len(ex.Error)
 	n += size(ex.Request.Header)
@@ -71,7 +71,7 @@ func weight(ex *reports.Exchange) int64 {
 	return int64(max(0, n-ordinary))
 }
 
-// once is the one copy of a short text that many exchanges have, such as a media type. It keeps nothing of the text around it.
+// once returns the one copy of a short text that many exchanges have, such as a media type. It keeps nothing of the text around it.
 func once(text string) string {
 	if len(text) > 256 {
 		return text
@@ -102,7 +102,7 @@ func (c *Client) Shorten(ex *reports.Exchange) {
 	c.kept.Add(weight(ex) - before)
 }
 
-// fewer are the first fields of each name. A last field says how many are left out.
+// fewer returns the first fields of each name. A last field says how many are left out.
 func fewer(all []reports.Field) []reports.Field {
 	if size(all) <= 2*fields {
 		return all
@@ -120,7 +120,7 @@ func fewer(all []reports.Field) []reports.Field {
 	return out
 }
 
-// keptFields are the header fields of an answer as they are kept: of very long ones the beginning.
+// keptFields returns the header fields of an answer as they are kept: of very long ones the beginning.
 func (c *Client) keptFields(all []reports.Field) []reports.Field {
 	scarce, n := c.kept.Load() >= plenty, 0
 	for i := range all {

@@ -13,10 +13,10 @@ const otherName = "mcp-cli"
 // madeUp are names and values with the name of this tool in which nobody looks for it again: what no server has or issues.
 var madeUp = regexp.MustCompile(`"name":"mcpauth"|mcpauth([_:/-](no[-_]such|not-a-token|no-code|made-up|wrong|bogus)|_unknown)`)
 
-// Neutral reports that requests do not name this tool as their client.
+// Neutral reports whether requests do not name this tool as their client.
 func (c *Client) Neutral() bool { return c.opt.Neutral }
 
-// Name is the name of the clients that a run registers.
+// Name returns the name of the clients that a run registers.
 func (c *Client) Name() string {
 	if c.opt.Neutral {
 		return "MCP client"
@@ -24,7 +24,7 @@ func (c *Client) Name() string {
 	return "mcpauth conformance"
 }
 
-// Introduced is a message of a check as it is sent: in a neutral run, under the name of another MCP client.
+// Introduced returns a message of a check as it is sent: in a neutral run, under the name of another MCP client.
 func (c *Client) Introduced(check, message string) string {
 	switch {
 	case !c.opt.Neutral:
@@ -35,7 +35,7 @@ func (c *Client) Introduced(check, message string) string {
 	return madeUp.ReplaceAllStringFunc(message, func(said string) string { return strings.Replace(said, "mcpauth", otherName, 1) })
 }
 
-// introduced is a request as it is sent. The target's address and a credential of the user may have the name, and keep it.
+// introduced returns a request as it is sent. The target's address and a credential of the user may have the name, and keep it.
 func (c *Client) introduced(check string, req Request) Request {
 	if !c.opt.Neutral {
 		return req

@@ -14,7 +14,7 @@ func TestANeutralRequestKeepsWhatIsTheUsers(t *testing.T) {
 	for _, row := range []struct{ check, text, sent string }{
 		{"RS-SCOPE-EMPTY", `"clientInfo":{"name":"mcpauth"}`, `"clientInfo":{"name":"mcp-cli"}`},
 		{"RS-SCOPE-EMPTY", `"name":"mcpauth_no_such_tool"`, `"name":"mcp-cli_no_such_tool"`},
-		{"RS-SCOPE-EMPTY", "scope=mcpauth:unknown", "scope=mcpauth:unknown"}, // which the answer is searched for
+		{"RS-SCOPE-EMPTY", "scope=mcpauth:unknown", "scope=mcpauth:unknown"}, // the check searches the answer for this value
 		{"RS-SCOPE-EMPTY", "client_id=mcpauth-of-the-user", "client_id=mcpauth-of-the-user"},
 		{"RS-CHALLENGE-EVERY-CLIENT", "session=mcpauth", "session=mcp-cli"},
 	} {

@@ -13,7 +13,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/wire"
 )
 
-// A passive client sends reads to everybody, a POST to the MCP endpoint alone, and counts nothing that it refuses.
+// A passive client sends reads to all hosts, and POST only to the MCP endpoint. It does not count the requests that it refuses.
 func TestPassiveClientOnlyReads(t *testing.T) {
 	var mu sync.Mutex
 	var got []string

@@ -105,7 +105,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// readable reports that a plain request would carry over the network what nobody should read on the way: a form, or a secret in
+// readable reports whether a plain request would carry over the network what nobody should read on the way: a form, or a secret in
 // its address or header.
 func (p *Proxy) readable(r *http.Request) bool {
 	if document.LoopbackHost(r.URL.Hostname()) {
@@ -126,7 +126,7 @@ func (p *Proxy) readable(r *http.Request) bool {
 	return false
 }
 
-// tells reports that a text holds a secret, as it is or in percent escapes.
+// tells reports whether a text holds a secret, as it is or in percent escapes.
 func (p *Proxy) tells(text string) bool {
 	secrets := p.client.opt.Secrets
 	if secrets == nil {
@@ -332,7 +332,7 @@ func (q *queue) add(c net.Conn) bool {
 	}
 }
 
-// Accept is that of net.Listener.
+// Accept returns that of net.Listener.
 func (q *queue) Accept() (net.Conn, error) {
 	select {
 	case c := <-q.conns:
@@ -342,10 +342,10 @@ func (q *queue) Accept() (net.Conn, error) {
 	}
 }
 
-// Close is that of net.Listener.
+// Close returns that of net.Listener.
 func (q *queue) Close() error { q.once.Do(func() { close(q.closed) }); return nil }
 
-// Addr is that of net.Listener.
+// Addr returns that of net.Listener.
 func (q *queue) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)} }
 
 // Number gives an exchange that went another way, through a browser, its place in the record.

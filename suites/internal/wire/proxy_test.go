@@ -18,7 +18,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 )
 
-// A browser behind the proxy reaches what the guard allows, and nothing else.
+// A browser behind the proxy reaches only what the guard allows.
 func TestProxyIsGuarded(t *testing.T) {
 	there := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "the target") }))
 	defer there.Close()
@@ -58,7 +58,7 @@ func TestProxyIsGuarded(t *testing.T) {
 	}
 }
 
-// A server that cannot be verified gets nothing, and one that can is reached by a certificate of the proxy's key.
+// The proxy sends nothing to a server that it cannot verify, and presents its own certificate for one that it can.
 func TestProxyVerifiesTheServer(t *testing.T) {
 	requests := 0
 	there := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -104,7 +104,7 @@ func TestProxyVerifiesTheServer(t *testing.T) {
 	}
 }
 
-// What could be read on the way is not sent.
+// The proxy sends no secret in clear.
 func TestProxySendsNoFormInClear(t *testing.T) {
 	secrets := &reports.Secrets{}
 	secrets.Add("password", "correct horse battery")
@@ -126,7 +126,7 @@ func TestProxySendsNoFormInClear(t *testing.T) {
 		{"GET", "http://10.0.0.1/?p=correct+horse+battery", "", 403},
 		{"GET", "http://10.0.0.1/", "correct horse battery", 403}, // by a script
 		{"GET", "http://10.0.0.1/", "a=b; p=correct%20horse%20battery", 403},
-		{"GET", "http://10.0.0.1/", "", 502}, // which the guard refuses
+		{"GET", "http://10.0.0.1/", "", 502}, // the guard refuses this
 		{"POST", "http://127.0.0.1:1/", "", 502},
 	} {
 		req, err := http.NewRequest(c.method, c.url, nil)
@@ -139,7 +139,7 @@ func TestProxySendsNoFormInClear(t *testing.T) {
 	}
 }
 
-// Requests of pages count like those of the suite: a page that sends many ends at the limit of the run.
+// Requests of pages count like those of the suite: a page that sends many stops at the limit of the run.
 func TestProxyCountsRequests(t *testing.T) {
 	var served atomic.Int32
 	there := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { served.Add(1) }))

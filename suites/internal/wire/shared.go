@@ -28,7 +28,7 @@ func NewShared(perHost int, perSecond, together float64) *Shared {
 	return s
 }
 
-// at is the load of a host that all clients share.
+// at returns the load of a host that all clients share.
 func (s *Shared) at(key string, reach Reach) *load {
 	s.mu.Lock()
 	defer s.mu.Unlock()

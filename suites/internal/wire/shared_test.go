@@ -15,7 +15,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/wire"
 )
 
-// Clients that share limits have no more requests in flight at a host, all together, than the limits say.
+// All clients that share limits together stay within the limit of concurrent requests to a host.
 func TestSharedLimitsHoldForAllClients(t *testing.T) {
 	var inFlight, most atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
@@ -45,7 +45,7 @@ func TestSharedLimitsHoldForAllClients(t *testing.T) {
 	assert.Positive(t, most.Load())
 }
 
-// A rate of all clients together spaces their requests, also at different hosts.
+// A shared rate spaces the requests of all clients, also to different hosts.
 func TestSharedRateHoldsForAllHosts(t *testing.T) {
 	shared := wire.NewShared(0, 0, 100)
 	began := time.Now()

@@ -13,7 +13,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 )
 
-// Whatever an event stream holds, reading it ends, keeps no more than a body may have, and takes memory in proportion to that.
+// Reading any event stream ends, stores no more than the limit of a body, and takes memory in proportion to that.
 func FuzzEventStream(f *testing.F) {
 	for _, s := range []string{"data: {}\n\n", "event: message\r\ndata: a\r\ndata: b\r\n\r\n", "data:\n\n", ": comment\n", "\n",
 		"data: x", "data\n"} {
@@ -24,7 +24,7 @@ func FuzzEventStream(f *testing.F) {
 		if part == "" || len(part) > 64<<10 {
 			t.Skip()
 		}
-		for _, n := range []int{1, 1 + 2<<20/len(part)} { // as it is, and beyond the bound
+		for _, n := range []int{1, 1 + 2<<20/len(part)} { // as it is, and beyond the limit
 			response, seen := &reports.Response{}, 0
 			costs.Bounded(t, min(n*len(part), 1<<20), 100, func() {
 				body := io.LimitReader(&endless{part: part}, int64(n*len(part)))
@@ -40,7 +40,7 @@ func FuzzEventStream(f *testing.F) {
 	})
 }
 
-// endless repeats a part forever.
+// endless repeats a text forever.
 type endless struct {
 	part string
 	rest strings.Reader
@@ -53,7 +53,7 @@ func (e *endless) Read(b []byte) (int, error) {
 	return e.rest.Read(b)
 }
 
-// Dozens of streams may come at once, each with one event that does not end: where all of them have taken their room, the next ends.
+// Many streams may arrive at once, each with an endless event: when they have used up the shared memory, the next one is cut off.
 func TestLongBodiesShareTheirRoom(t *testing.T) {
 	c := New(Options{Guard: NewGuard("127.0.0.1", nil)})
 	others := &sharing{Reader: io.LimitReader(&endless{part: "x"}, atOnce+1), client: c}

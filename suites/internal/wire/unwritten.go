@@ -18,7 +18,7 @@ type listened struct {
 	unwritten error
 }
 
-// listenedTo is dialFrom to a server that may answer before it has read the whole request.
+// listenedTo returns dialFrom to a server that may answer before it has read the whole request.
 func (c *Client) listenedTo(ctx context.Context, network, address string, from *net.TCPAddr) (net.Conn, error) {
 	conn, err := c.dialFrom(ctx, network, address, from)
 	if err != nil {
@@ -58,7 +58,7 @@ func (l *listened) Read(p []byte) (int, error) {
 // readAtOnce is what servers read of a request before they look at it, or more.
 const readAtOnce = 4 << 10
 
-// endsUnread reports that the error of an answer that ends with its connection is such an end: a connection that is closed before all
+// endsUnread reports whether the error of an answer that ends with its connection is such an end: a connection that is closed before all
 // of a long request has been read is reset (RFC 9112 section 9.6).
 func endsUnread(req Request, resp *http.Response, err error) bool {
 	size := len(req.URL) + len(req.Body) + len(req.Raw)

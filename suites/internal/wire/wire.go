@@ -177,7 +177,7 @@ func (c *Client) newTransport(change func(*http.Transport)) *http.Transport {
 	return t
 }
 
-// verifying is how TLS is spoken: with the versions of today, to a server whose certificate is verified.
+// verifying returns how TLS is spoken: with the versions of today, to a server whose certificate is verified.
 func (c *Client) verifying(name string, protocols ...string) *tls.Config {
 	return &tls.Config{RootCAs: c.opt.Roots, ServerName: name, MinVersion: tls.VersionTLS12, NextProtos: protocols}
 }
@@ -190,7 +190,7 @@ func showing(certificate *tls.Certificate, config *tls.Config) *tls.Config {
 	return config
 }
 
-// certificateAt is the client certificate that a URL's origin may see: the target's own only; nil for none.
+// certificateAt returns the client certificate that a URL's origin may see: the target's own only; nil for none.
 func (c *Client) certificateAt(u *url.URL) *tls.Certificate {
 	if !c.atTarget(u) {
 		return nil
@@ -204,7 +204,7 @@ func (c *Client) Close() {
 	c.gated.CloseIdleConnections()
 }
 
-// Sent is the number of requests sent so far.
+// Sent returns the number of requests sent so far.
 func (c *Client) Sent() int { return int(c.sent.Load()) }
 
 // Request is what to send, exactly.
@@ -303,7 +303,7 @@ func (c *Client) Do(ctx context.Context, check string, req Request) *reports.Exc
 // parting is how long an answer is waited for whose run has been ended.
 const parting = 5 * time.Second
 
-// recorded is a request body as it is kept: of a very long one only the beginning.
+// recorded returns a request body as it is kept: of a very long one only the beginning.
 func recorded(body string) string {
 	if len(body) <= long {
 		return body
@@ -563,7 +563,7 @@ func (c *Client) counting(ctx context.Context, u *url.URL, cancel context.Cancel
 	}})
 }
 
-// UserAgent is how requests of a check introduce themselves.
+// UserAgent returns how requests of a check introduce themselves.
 func (c *Client) UserAgent(check string) string {
 	return strings.ReplaceAll(c.opt.UserAgent, "{check}", check)
 }
@@ -578,7 +578,7 @@ func (c *Client) header(u *url.URL, check string, given []reports.Field) []repor
 	return append(append(out, c.gate(u)...), given...)
 }
 
-// gate is what opens the gate in front of the target, at its own origin only.
+// gate returns what opens the gate in front of the target, at its own origin only.
 func (c *Client) gate(u *url.URL) []reports.Field {
 	if !c.atTarget(u) {
 		return nil
@@ -586,7 +586,7 @@ func (c *Client) gate(u *url.URL) []reports.Field {
 	return c.opt.Header
 }
 
-// atTarget reports that a URL is of the target's own origin.
+// atTarget reports whether a URL is of the target's own origin.
 func (c *Client) atTarget(u *url.URL) bool { return document.Origin(u) == c.opt.HeaderOrigin }
 
 func (c *Client) read(req Request, resp *http.Response) (*reports.Response, error) {
@@ -802,7 +802,7 @@ func finalAnswer(r *bufio.Reader, method string) (*http.Response, error) {
 	return nil, errors.New("the server sends more interim answers (1xx) than mcpauth reads")
 }
 
-// LeafKey is the SHA-256 of the public key in the certificate that a server shows, in hex.
+// LeafKey returns the SHA-256 of the public key in the certificate that a server shows, in hex.
 func (c *Client) LeafKey(ctx context.Context, u *url.URL) (string, error) {
 	if err := c.spend(); err != nil {
 		return "", err

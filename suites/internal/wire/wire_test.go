@@ -88,7 +88,7 @@ func TestGuard(t *testing.T) {
 		{"mcp.example.com", "::ffff:0:127.0.0.2", false},
 		{"mcp.example.com", "::ffff:0:93.184.216.34", false},
 		{"mcp.example.com", "64:ff9b:1::7f00:1", false},
-		{"mcp.example.com", "64:ff9b::5db8:d822", true}, // of a public address
+		{"mcp.example.com", "64:ff9b::5db8:d822", true}, // a public address
 		{"mcp.example.com", "2002:5db8:d822::1", true},
 		{"mcp.example.com", "2001:0:5db8:d822::1", false}, // Teredo
 		{"mcp.example.com", "fec0::1", false},
@@ -109,7 +109,7 @@ func TestGuard(t *testing.T) {
 		{"mcp.example.com", "fe80::1%eth0", false},
 		{"mcp.example.com", "::ffff:127.0.0.1%eth0", false},
 		{"10.1.2.3", "169.254.169.254", false},
-		{"mcp.example.com", "168.63.129.16", false}, // services of clouds for their own machines
+		{"mcp.example.com", "168.63.129.16", false}, // for services of clouds to their own machines
 		{"mcp.example.com", "64:ff9b::a83f:8110", false},
 		{"100.64.1.2", "100.100.100.200", false},
 		{"fd00::2", "fd00:ec2::254", false},
@@ -124,7 +124,7 @@ func TestGuard(t *testing.T) {
 		cl := wire.New(wire.Options{Guard: g, Limits: wire.Limits{Connect: 50 * time.Millisecond, Request: 100 * time.Millisecond}})
 		ctx, cancel := context.WithCancel(context.Background())
 		if c.allowed {
-			cancel() // only the decision is tested: nothing outside is contacted
+			cancel() // only the decision is tested, without a connection
 		}
 		ex := cl.Do(ctx, "TEST", wire.Request{Method: "GET", URL: "http://other.example:1/"})
 		cancel()
@@ -136,7 +136,7 @@ func TestGuard(t *testing.T) {
 	}
 }
 
-// An IPv6 literal in a URL goes through the same guard.
+// The guard checks an IPv6 literal in a URL too.
 func TestIPv6LiteralIsGuarded(t *testing.T) {
 	c := wire.New(wire.Options{Guard: wire.NewGuard("mcp.example.com", nil)})
 	for _, u := range []string{"http://[::1]:1/", "http://[::ffff:127.0.0.1]:1/", "http://[fe80::1]:1/"} {
@@ -144,7 +144,7 @@ func TestIPv6LiteralIsGuarded(t *testing.T) {
 	}
 }
 
-// However a host is written, it is what it resolves to.
+// The guard decides by the resolved address, however a host is written.
 func TestOddHostsAreGuarded(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the server was reached") }))
 	defer s.Close()
@@ -158,7 +158,7 @@ func TestOddHostsAreGuarded(t *testing.T) {
 	}
 }
 
-// The name answers a public address first and loopback then: each dial decides again, on what it dials.
+// The name resolves to a public address first and then to loopback: the guard checks each dialled address.
 func TestRebindingNameIsDecidedOnEachAddress(t *testing.T) {
 	hits := &atomic.Int32{}
 	u, err := url.Parse(serve(t, func(http.ResponseWriter, *http.Request) { hits.Add(1) }))
@@ -172,7 +172,7 @@ func TestRebindingNameIsDecidedOnEachAddress(t *testing.T) {
 	assert.Zero(t, hits.Load())
 }
 
-// A name of this machine, to which forms are sent in clear, never means one on the internet.
+// A name of this machine, to which forms are sent in clear, never resolves to a public address.
 func TestNamesOfThisMachineStayHere(t *testing.T) {
 	for _, name := range []string{"localhost.", "as.localhost", "AS.LocalHost."} {
 		g := wire.NewGuard("mcp.example.com", nil)
@@ -198,7 +198,7 @@ func TestAllowedHostIsDialled(t *testing.T) {
 	}
 }
 
-// changing answers with one list of addresses after another, and then again and again with the last.
+// changing resolves to one list of addresses after another, and then always to the last.
 func changing(lists ...[]netip.Addr) func(context.Context, string) ([]netip.Addr, error) {
 	n := &atomic.Int64{}
 	return func(context.Context, string) ([]netip.Addr, error) {
@@ -206,7 +206,7 @@ func changing(lists ...[]netip.Addr) func(context.Context, string) ([]netip.Addr
 	}
 }
 
-// The target's name is not an exemption: it means the network that it meant at the start, for the whole run.
+// The target's name is not an exemption: it must stay in the network that it resolved to at the start, for the whole run.
 func TestTheTargetStaysInItsNetwork(t *testing.T) {
 	u, err := url.Parse(serve(t, func(http.ResponseWriter, *http.Request) {}))
 	require.NoError(t, err)
@@ -235,7 +235,7 @@ func TestTheTargetStaysInItsNetwork(t *testing.T) {
 	}
 }
 
-// A host beyond the own network has limits of its own, whatever the names under which it is known.
+// A host outside the user's network has its own limits, whichever name is used.
 func TestLimitsHoldForEachHost(t *testing.T) {
 	var mu sync.Mutex
 	var times []time.Time
@@ -261,7 +261,7 @@ func TestLimitsHoldForEachHost(t *testing.T) {
 	assert.Greater(t, last.Sub(first), 400*time.Millisecond, "ten requests, one each 50 ms")
 }
 
-// Beyond the own network fewer requests are in flight than the run has at once.
+// Outside the user's network, fewer concurrent requests are allowed than in the run as a whole.
 func TestConcurrencyHoldsBeyondTheOwnNetwork(t *testing.T) {
 	var open, most atomic.Int32
 	u, err := url.Parse(serve(t, func(http.ResponseWriter, *http.Request) {
@@ -269,7 +269,7 @@ func TestConcurrencyHoldsBeyondTheOwnNetwork(t *testing.T) {
 		defer open.Add(-1)
 		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
 		}
-		time.Sleep(20 * time.Millisecond) // for others to come
+		time.Sleep(20 * time.Millisecond) // so that others can arrive
 	}))
 	require.NoError(t, err)
 	g := wire.NewGuard("mcp.example.com", nil)
@@ -299,7 +299,7 @@ func TestProxyVariablesAreIgnored(t *testing.T) {
 	g.Resolve = func(context.Context, string) ([]netip.Addr, error) {
 		return []netip.Addr{netip.MustParseAddr("127.0.0.1")}, nil
 	}
-	ex := get(wire.New(wire.Options{Guard: g}), "http://mcp.example.com:"+u.Port()+"/") // Go asks no proxy for names of this machine
+	ex := get(wire.New(wire.Options{Guard: g}), "http://mcp.example.com:"+u.Port()+"/") // Go uses no proxy for names of this machine
 	assert.NotNil(t, ex.Response, ex.Error)
 	assert.Zero(t, hits.Load())
 }
@@ -350,7 +350,7 @@ func TestBodyIsBounded(t *testing.T) {
 	assert.True(t, ex.Response.Truncated)
 }
 
-// An error says nothing that a malformed answer held.
+// An error quotes nothing of a malformed answer.
 func TestMalformedAnswersTellNoSecret(t *testing.T) {
 	for answer, want := range map[string]string{
 		"HTTP/1.1 302 Found\r\nLocation: https://client.example/cb?k=\x00&code=canary-7Hq2xZ9vLm4K\r\n\r\n": `malformed MIME header line: ` +
@@ -373,7 +373,7 @@ func TestMalformedAnswersTellNoSecret(t *testing.T) {
 	}
 }
 
-// However much a target sends, a run keeps little: bodies as large as may be, headers too, and tokens of mcpauth in requests.
+// A run keeps little of what a target sends: large bodies, large headers, and mcpauth's tokens in requests.
 func TestWhatIsKeptIsBounded(t *testing.T) {
 	address := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		for i := range 3 {
@@ -405,7 +405,7 @@ func TestWhatIsKeptIsBounded(t *testing.T) {
 	assert.True(t, more.Response.Truncated)
 }
 
-// A run of ordinary exchanges is never short of room, nor is one whose pages are large, but are judged one after another.
+// A run keeps all ordinary exchanges, and large pages if they are judged one after another.
 func TestOrdinaryAnswersAreKeptWhole(t *testing.T) {
 	size := 3 << 10
 	address := serve(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -424,7 +424,7 @@ func TestOrdinaryAnswersAreKeptWhole(t *testing.T) {
 	}
 }
 
-// Many small header fields weigh more than their text, and make room when nobody judges them any more: of each name some are shown.
+// Many small header fields need more memory than their text. Once they are no longer judged, only some of each name are kept.
 func TestManyFieldsMakeRoom(t *testing.T) {
 	address := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		for i := range 300 {
@@ -537,7 +537,7 @@ func TestBudgetIsAHardStop(t *testing.T) {
 	assert.EqualValues(t, 4, hits.Load(), "what cleans up is sent anyway, and nothing else")
 }
 
-// A server that drops every second request of a connection makes the transport repeat it.
+// A server that drops every second request of a connection makes the transport retry.
 func TestRequestsRepeatedAtTheLimitAreNotSent(t *testing.T) {
 	for range 20 {
 		hits := &atomic.Int32{}
@@ -552,7 +552,7 @@ func TestRequestsRepeatedAtTheLimitAreNotSent(t *testing.T) {
 		c := client(wire.Limits{Requests: 2})
 		get(c, u)
 		assert.Equal(t, wire.ErrBudget.Error(), get(c, u).Error)
-		time.Sleep(5 * time.Millisecond) // for what arrives late
+		time.Sleep(5 * time.Millisecond) // so that late requests arrive
 		assert.EqualValues(t, 2, hits.Load())
 	}
 }
@@ -599,7 +599,7 @@ func TestRawBytesAreSentAsTheyAre(t *testing.T) {
 	assert.Equal(t, "2", ex.Response.Body)
 }
 
-// A request that is written as Node's fetch does has its fields in its order and letter case, and no mark of mcpauth.
+// A request in the style of Node's fetch has its fields in that order and letter case, and no mark of mcpauth.
 func TestFetchIsWrittenAsNodeDoes(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -670,7 +670,7 @@ func TestGateHeaderStaysAtTheTarget(t *testing.T) {
 	assert.Equal(t, "", seen.Load())
 }
 
-// A server that closes idle connections, as many do after seconds, must not look like one that crashes.
+// A server that closes idle connections after some seconds must not look like one that crashes.
 func TestClosedIdleConnectionIsNotACrash(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -681,7 +681,7 @@ func TestClosedIdleConnectionIsNotACrash(t *testing.T) {
 			if err != nil {
 				return
 			}
-			go func() { // answers one request on each connection, keeps it, and closes it when the next comes
+			go func() { // answers one request on each connection, and closes the connection when the next arrives
 				b := make([]byte, 4096)
 				_, _ = conn.Read(b)
 				_, _ = conn.Write([]byte("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))
@@ -734,7 +734,7 @@ func TestAsked(t *testing.T) {
 	assert.Equal(t, wire.Asked{Answered: 3, Unsure: 1}, c.Asked(s.URL+"/jwks"), "it is unknown who has seen a request that was not answered")
 }
 
-// What reads a connection and what writes it learn of a reset one after the other: either of them first.
+// The reader and the writer of a connection notice a reset one after the other, in either order.
 func TestResetWhileARequestIsSent(t *testing.T) {
 	t.Parallel()
 	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -756,8 +756,8 @@ func TestResetWhileARequestIsSent(t *testing.T) {
 	assert.Equal(t, map[string]int{wire.Reset: 300}, said)
 }
 
-// A server may answer before it has read the whole request, and close the connection. The answer counts, though the rest of the request
-// could not be written, also where the answer ends with the connection.
+// A server may answer before it has read the whole request, and close the connection. The answer counts although the rest of the request
+// could not be written, also if the answer ends with the connection.
 func TestAnAnswerToAPartOfARequestCounts(t *testing.T) {
 	t.Parallel()
 	for name, length := range map[string]string{"with a length": "Content-Length: 0\r\n", "without a length": ""} {

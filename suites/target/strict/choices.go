@@ -16,7 +16,7 @@ var named = map[string][]string{
 	},
 }
 
-// Choices are those of a tag enum.
+// Choices returns those of a tag enum.
 func Choices(tag string) []string {
 	if choices, ok := named[tag]; ok {
 		return choices

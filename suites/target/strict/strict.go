@@ -352,7 +352,7 @@ type Field struct {
 	Tag  reflect.StructTag
 }
 
-// Fields are the keys of a struct in a file.
+// Fields returns the keys of a struct in a file.
 func Fields(t reflect.Type) []Field {
 	var out []Field
 	for i := range t.NumField() {
@@ -380,7 +380,7 @@ func suggestion(known []Field, key string) string {
 	return "; known are " + strings.Join(names, ", ")
 }
 
-// Child is the value under a path of keys and indices, or the last node that is there.
+// Child returns the value under a path of keys and indices, or the last node that is there.
 func Child(n *yaml.Node, path ...any) *yaml.Node {
 	for _, step := range path {
 		switch step := step.(type) {

@@ -1,5 +1,5 @@
-// Package against is what tests of whole runs share: a reference that is started, the configuration that reaches it, and
-// what is expected of a run.
+// Package against has the shared parts of tests with whole runs: the start of a reference, its configuration, and the expectations of a
+// run.
 package against
 
 import (
@@ -25,13 +25,13 @@ import (
 	"github.com/mcpauth/conformance/suites/target"
 )
 
-// patience is how long a revocation may take at a reference, where it takes no time.
+// patience is how long a revocation may take at a reference, where it is immediate.
 const patience = 50 * time.Millisecond
 
-// keyWait is how long checks wait for a reference to fetch the key set again: within milliseconds, but for a busy machine.
+// keyWait is how long checks wait for a reference to fetch the key set again. That takes milliseconds, except on a busy machine.
 const keyWait = 10 * time.Second
 
-// What all references of a process ask: each of these keeps apart who asks.
+// Services that all references of a process share. Each of them distinguishes its callers.
 var (
 	documents = once(func() (*suites.Documents, error) { return suites.ServeDocuments("127.0.0.1:0", "") })
 	opaque    = once(func() (*suites.Introspection, error) { return suites.ServeIntrospection("127.0.0.1:0") })
@@ -49,7 +49,7 @@ func once[V any](serve func() (V, error)) func() V {
 	})
 }
 
-// serveRebinding answers for names whose address changes, where the machine has a second address on loopback.
+// serveRebinding starts a name server for names with changing addresses, if the machine has a second loopback address.
 func serveRebinding() (*suites.Rebinding, error) {
 	_, port, err := net.SplitHostPort(documents().Host())
 	if err != nil {
@@ -59,17 +59,17 @@ func serveRebinding() (*suites.Rebinding, error) {
 	return suites.ServeRebinding("127.0.0.1:0", "rebind.mcpauth.test", public, private, port)
 }
 
-// apis are what the tools of each reference call: what one run has them answer, another must not see.
+// apis are the APIs that the tools of each reference call; runs must not see each other's answers.
 var apis sync.Map // *reference.Reference -> *suites.API
 
-// Start starts a reference, which is closed when the test ends.
+// Start starts a reference, and closes it at the end of the test.
 func Start(t testing.TB, o reference.Options) *reference.Reference {
 	t.Helper()
 	if o.Behaviour.DocumentRoots == nil {
 		o.Behaviour.DocumentRoots = idp.DocumentRoots(documents().CA())
 	}
 	if o.Policy.Patience == 0 {
-		o.Policy.Patience = 3 * time.Second // our endpoints wait for a core too
+		o.Policy.Patience = 3 * time.Second // mcpauth's own endpoints compete for the processors too
 	}
 	api, err := suites.ServeAPI("127.0.0.1:0")
 	require.NoError(t, err)
@@ -84,7 +84,7 @@ func Start(t testing.TB, o reference.Options) *reference.Reference {
 	return r
 }
 
-// WithToken is the configuration of somebody who has a token and nothing else.
+// WithToken returns a configuration with a token and nothing else.
 func WithToken(r *reference.Reference) suites.Config {
 	no := false
 	cfg := suites.Config{Target: target.At(r.URL), RootCAs: r.Roots, ConnectTo: r.ConnectTo, Patience: patience, KeyWait: keyWait}
@@ -92,7 +92,7 @@ func WithToken(r *reference.Reference) suites.Config {
 	return cfg
 }
 
-// SigningIn is the configuration of somebody to whom everything at a reference is open.
+// SigningIn returns a configuration with everything that a reference offers.
 func SigningIn(r *reference.Reference) suites.Config {
 	cfg := suites.Config{Target: target.At(r.URL), RootCAs: r.Roots, ConnectTo: r.ConnectTo, Patience: patience, KeyWait: keyWait}
 	cfg.Rate, cfg.MaxRequests = 100_000, 20_000
@@ -100,9 +100,9 @@ func SigningIn(r *reference.Reference) suites.Config {
 	return Trusted(r, cfg)
 }
 
-// Trusted adds what the reference trusts and what it declares; who signs in, and how far a run goes, stays.
+// Trusted adds what the reference trusts and declares. It does not change users, or what a run may do.
 func Trusted(r *reference.Reference, cfg suites.Config) suites.Config {
-	if testing.Short() { // under the race detector the target is too slow for what is measured in time
+	if testing.Short() { // under the race detector the target is too slow for measurements of time
 		cfg.Skip = append(cfg.Skip, "RS-RATE-*", "RS-ABUSE-JWKS-AMPLIFICATION")
 	}
 	given := cfg.Target
@@ -115,7 +115,7 @@ func Trusted(r *reference.Reference, cfg suites.Config) suites.Config {
 	return cfg
 }
 
-// WithoutCost leaves out the checks that send much or wait.
+// WithoutCost leaves out the checks that send many requests or wait.
 func WithoutCost(cfg suites.Config) suites.Config {
 	cfg.Skip = slices.Clone(cfg.Skip)
 	for _, q := range requirements.All() {
@@ -126,7 +126,7 @@ func WithoutCost(cfg suites.Config) suites.Config {
 	return cfg
 }
 
-// Brief is WithoutCost, unless every whole run is done. The flaws and the run at the ideal reference try the rest in any case.
+// Brief returns WithoutCost, unless every whole run is done. The flaws and the run against the ideal reference always test the rest.
 func Brief(cfg suites.Config) suites.Config {
 	if whole.All() {
 		return cfg
@@ -134,7 +134,7 @@ func Brief(cfg suites.Config) suites.Config {
 	return WithoutCost(cfg)
 }
 
-// Evaluate runs the suite; a target that cannot be reached is an error here.
+// Evaluate runs the suite, and returns an error if it cannot reach the target.
 func Evaluate(t *testing.T, cfg suites.Config) (*reports.Run, error) {
 	t.Helper()
 	run, err := suites.Run(t.Context(), cfg)
@@ -144,7 +144,7 @@ func Evaluate(t *testing.T, cfg suites.Config) (*reports.Run, error) {
 	return run.Run(), err
 }
 
-// Run is Evaluate of a run that must not fail.
+// Run runs the suite, and fails the test if that is not possible.
 func Run(t *testing.T, cfg suites.Config) *reports.Run {
 	t.Helper()
 	run, err := Evaluate(t, cfg)
@@ -152,7 +152,7 @@ func Run(t *testing.T, cfg suites.Config) *reports.Run {
 	return run
 }
 
-// Clean fails the test unless every result is a PASS, or an abstention with its reason.
+// Clean fails the test unless every result is a PASS, or an allowed verdict with its reason.
 func Clean(t *testing.T, run *reports.Run, allowed ...reports.Verdict) {
 	t.Helper()
 	require.NotEmpty(t, run.Results)
@@ -169,7 +169,7 @@ func Clean(t *testing.T, run *reports.Run, allowed ...reports.Verdict) {
 	}
 }
 
-// Noticed are the requirements with findings.
+// Noticed returns the requirements with findings.
 func Noticed(run *reports.Run) map[string]reports.Result {
 	out := map[string]reports.Result{}
 	for _, r := range run.Results {

@@ -23,14 +23,14 @@ import (
 	"github.com/mcpauth/conformance/suites"
 )
 
-// NoSecret expects that no secret of a run is in any report, in any spelling, whole or in halves: whatever the server has
-// seen that counts. It must have seen these kinds.
+// NoSecret expects that no report contains a secret that the server has seen, in any encoding, whole or in halves. The server must have
+// seen secrets of these kinds.
 func NoSecret(t *testing.T, vary func(o *reference.Options), declare func(c *suites.Config), kinds ...string) {
 	t.Helper()
 	NoSecretIn(t, vary, declare, func(reports.Redacted) map[string]string { return nil }, kinds...)
 }
 
-// NoSecretIn is NoSecret for more texts that are made of the run, by their names.
+// NoSecretIn is NoSecret for more texts that are made from the run, by name.
 func NoSecretIn(t *testing.T, vary func(o *reference.Options), declare func(c *suites.Config),
 	more func(run reports.Redacted) map[string]string, kinds ...string) {
 	t.Helper()
@@ -40,7 +40,7 @@ func NoSecretIn(t *testing.T, vary func(o *reference.Options), declare func(c *s
 	o.Wrap = canaries.watch
 	r := Start(t, o)
 	cfg := SigningIn(r)
-	cfg.BrowserNoSandbox, cfg.KeepBasis, cfg.Identify = true, true, true // all that a certificate holds
+	cfg.BrowserNoSandbox, cfg.KeepBasis, cfg.Identify = true, true, true // everything that a certificate contains
 	declare(&cfg)
 	run, err := suites.Run(t.Context(), cfg)
 	require.NoError(t, err)
@@ -57,7 +57,7 @@ func NoSecretIn(t *testing.T, vary func(o *reference.Options), declare func(c *s
 	for _, kind := range kinds {
 		require.Greater(t, canaries.count(kind), 0, "no %s was seen", kind)
 	}
-	parts := map[string]string{} // spelling -> what it is of
+	parts := map[string]string{} // spelling -> kind
 	for secret, kind := range canaries.seen {
 		for _, s := range spellings(secret) {
 			parts[s] = kind
@@ -70,14 +70,14 @@ func NoSecretIn(t *testing.T, vary func(o *reference.Options), declare func(c *s
 			t.Errorf("%s holds %.14s… of a secret: %s", name, found, parts[found])
 		}
 	}
-	for _, c := range r.MCP.Static { // in capitals neither: near misses are made of them
+	for _, c := range r.MCP.Static { // not in upper case either: near misses are derived from it
 		assert.NotContains(t, strings.ToUpper(all["json"]), strings.ToUpper(c.Value)[4:24], c.Name)
 	}
 	assert.Zero(t, r.IDP.Clients(), "clients were not deleted")
 	assert.NotContains(t, all["console"], "not deleted", "every client was deleted, and a report says otherwise")
 }
 
-// Texts are all reports of a run, by their names.
+// Texts returns all reports of a run by name.
 func Texts(t *testing.T, run reports.Redacted) map[string]string {
 	t.Helper()
 	out, err := rendered.Texts(run)
@@ -85,18 +85,18 @@ func Texts(t *testing.T, run reports.Redacted) map[string]string {
 	return out
 }
 
-// spellings are those in which a secret may travel, and its halves. Of a JWT, header and claims are evidence, and worth
-// nothing without the signature.
+// spellings returns the encodings of a secret, and its halves. The header and claims of a JWT are evidence, and worthless without the
+// signature.
 func spellings(s string) []string {
 	if parts := strings.Split(s, "."); len(parts) == 3 && strings.HasPrefix(s, "eyJ") {
 		return append(spellings(parts[2]), s)
 	}
-	quoted, _ := json.Marshal(s) // a string
+	quoted, _ := json.Marshal(s) // a string always marshals
 	half := len(s) / 2
 	out := []string{s, url.QueryEscape(s), url.PathEscape(s), strings.Trim(string(quoted), `"`), hex.EncodeToString([]byte(s)),
 		strings.ToUpper(hex.EncodeToString([]byte(s)))}
 	for _, e := range []*base64.Encoding{base64.StdEncoding, base64.RawURLEncoding} {
-		for shift := range 3 { // it may begin anywhere within a group; what depends on its neighbours is left out
+		for shift := range 3 { // it may begin anywhere within a group; characters that depend on neighbours are cut off
 			spelled := strings.TrimRight(e.EncodeToString([]byte(strings.Repeat("\x00", shift)+s)), "=")
 			out = append(out, spelled[4:len(spelled)-2])
 		}
@@ -107,7 +107,7 @@ func spellings(s string) []string {
 	return out
 }
 
-// canaries collects what counts: what the server issues, and what it takes.
+// canaries collects the secrets that the server issues and accepts.
 type canaries struct {
 	mu   sync.Mutex
 	seen map[string]string // secret -> kind
@@ -135,15 +135,15 @@ func (c *canaries) count(kind string) (n int) {
 	return n
 }
 
-// watch looks at every request that is served, and at its answer.
+// watch records the secrets in every served request, and in its answer.
 func (c *canaries) watch(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		sent, _ := io.ReadAll(r.Body) // what can be read
+		sent, _ := io.ReadAll(r.Body) // a part is enough
 		r.Body = io.NopCloser(bytes.NewReader(sent))
 		tee := &tee{ResponseWriter: w, status: http.StatusOK}
 		h.ServeHTTP(tee, r)
 		if tee.status >= 400 {
-			return // what is refused may be shown
+			return // rejected values may be shown
 		}
 		c.asked(r, string(sent))
 		c.answered(tee)
@@ -155,7 +155,7 @@ func (c *canaries) asked(r *http.Request, body string) {
 		c.saw("bearer", strings.TrimSpace(token))
 	}
 	form, err := url.ParseQuery(body)
-	// which answer 200 whatever they get
+	// introspection answers 200 to anything
 	if err != nil || r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" || r.URL.Path == "/introspect" ||
 		r.URL.Path == "/revoke" {
 		return
@@ -185,7 +185,7 @@ func (c *canaries) answered(t *tee) {
 	}
 }
 
-// tee keeps a copy of an answer, up to a limit.
+// tee copies an answer, up to a limit.
 type tee struct {
 	http.ResponseWriter
 	status int
@@ -206,7 +206,7 @@ func (t *tee) Write(b []byte) (int, error) {
 
 func (t *tee) Unwrap() http.ResponseWriter { return t.ResponseWriter }
 
-// within are the parts that a text holds. One pass does for thousands of them.
+// within returns the parts that a text contains. One pass searches for thousands of them.
 func within(text string, parts []string) (found []string) {
 	const head = 6
 	byHead := map[string][]string{}

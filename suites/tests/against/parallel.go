@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// Main runs the tests of a package, eight at a time unless the user says otherwise: whole runs wait for limits and locks to
-// end more than they compute.
+// Main runs the tests of a package, eight at a time unless the user says otherwise: whole runs wait for limits and locks more than they
+// compute.
 func Main(m *testing.M) int { return AtOnce(m, 8) }
 
 // AtOnce is Main for another number of tests at a time.
@@ -19,8 +19,8 @@ func AtOnce(m *testing.M, most int) int {
 	chosen := false
 	flag.Visit(func(f *flag.Flag) { chosen = chosen || f.Name == "test.parallel" })
 	if !chosen {
-		// Through the value, so that the flag does not count as set: Ginkgo ends the process over one that is.
-		_ = flag.Lookup("test.parallel").Value.Set(strconv.Itoa(most)) // a number
+		// Set the value itself: Ginkgo aborts the process if the flag counts as set.
+		_ = flag.Lookup("test.parallel").Value.Set(strconv.Itoa(most)) // a number is always valid
 	}
 	return m.Run()
 }

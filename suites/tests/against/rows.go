@@ -14,7 +14,7 @@ var (
 	random = regexp.MustCompile(`[A-Za-z0-9_-]{20,}`)
 )
 
-// ofTheReference are names that only the reference has, and the words of a page that stand for them.
+// ofTheReference are names that only the reference has, with general words for them.
 var ofTheReference = []struct {
 	name *regexp.Regexp
 	word string
@@ -30,7 +30,7 @@ var ofTheReference = []struct {
 	{regexp.MustCompile(`\b(the tool|calls) report\b`), "$1 TOOL"},
 }
 
-// toolNames are the names of the reference's tools, but for an English word.
+// toolNames returns the names of the reference's tools, except one that is an English word.
 func toolNames() (out []string) {
 	for _, tool := range mcpserver.Tools {
 		if tool.Name != "report" {
@@ -40,7 +40,7 @@ func toolNames() (out []string) {
 	return out
 }
 
-// SteadyRow is a row without what differs from run to run, and from server to server.
+// SteadyRow removes from a row what differs between runs and between servers.
 func SteadyRow(row string) string {
 	row = port.ReplaceAllString(reports.OneLine(row, 1000), "${1}PORT")
 	for _, x := range ofTheReference {

@@ -8,7 +8,7 @@ import (
 	"github.com/mcpauth/conformance/suites/tests/against"
 )
 
-// What a browser sees, and pictures of it, hold no secret either: the checks on logins and pages bring it all up.
+// A run with a browser, and its pictures of pages, contain no secret: the checks on logins and pages use them all.
 func TestNoSecretInTheReportOfABrowser(t *testing.T) {
 	t.Parallel()
 	withBrowser(t)

@@ -29,13 +29,13 @@ import (
 	"github.com/mcpauth/conformance/suites/tests/against"
 )
 
-// A few checks that need a login, and the pages on its way.
+// Some checks that need a login, and the pages before it.
 var afterLogin = []string{"AS-PKCE-S256-ACCEPTED", "AS-TOKEN-SUCCESS-SHAPE", "AS-REFRESH-WORKS"}
 
 // secondFactor is the base32 secret of an authenticator.
 const secondFactor = "JBSWY3DPEHPK3PXP"
 
-// pages are the manners of login that users meet.
+// pages are the kinds of login pages that users meet.
 var pages = map[string]func(o *reference.Options){
 	"one page":  func(*reference.Options) {},
 	"two pages": func(o *reference.Options) { o.Behaviour.Pages = "two-pages" },
@@ -136,7 +136,7 @@ func TestLoginThatFailsSaysWhy(t *testing.T) {
 	}
 }
 
-// Endpoints on another origin than the issuer's get nothing, unless the user trusts them.
+// Endpoints on another origin than the issuer's get no request, unless the user trusts them.
 func TestEndpointsOfOtherOriginsAreWithheld(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -153,7 +153,7 @@ func TestEndpointsOfOtherOriginsAreWithheld(t *testing.T) {
 			elsewhere := ""
 			o := reference.Ideal()
 			o.Behaviour.Metadata = func(_ string, doc map[string]any) {
-				elsewhere = strings.Replace(doc[c.endpoint].(string), "127.0.0.1", "localhost", 1) // the same server by another origin
+				elsewhere = strings.Replace(doc[c.endpoint].(string), "127.0.0.1", "localhost", 1) // the same server under another origin
 				doc[c.endpoint] = elsewhere
 				doc["require_pushed_authorization_requests"] = name == "pushing"
 			}
@@ -177,8 +177,8 @@ func TestEndpointsOfOtherOriginsAreWithheld(t *testing.T) {
 	}
 }
 
-// Metadata count only from the places that follow from the issuer: what the MCP server's origin adds in a copy of them is not used. What
-// the issuer itself names is, and where it is on another origin, the notice says so.
+// Metadata counts only from the locations that follow from the issuer: an endpoint that only a copy at the MCP server's origin has is not
+// used. An endpoint that the issuer itself names is used, and if it has another origin, the notice says so.
 func TestACopyOfMetadataAddsNothing(t *testing.T) {
 	t.Parallel()
 	const added = "http://127.0.0.1:1/revoke"
@@ -219,7 +219,7 @@ func TestACopyOfMetadataAddsNothing(t *testing.T) {
 	}
 }
 
-// oddPages is a recipe for pages on which nothing says what it is for.
+// oddPages returns a recipe for pages that do not say what they are for.
 func oddPages() *suites.Recipe {
 	return &suites.Recipe{File: "odd.yaml", Pages: []suites.RecipePage{
 		{Match: "http://127.0.0.1:*/authorize", Text: "Sign in", Line: 3, Steps: []suites.Step{
@@ -274,7 +274,7 @@ func TestLoginByRecipe(t *testing.T) {
 			}
 			require.NotEmpty(t, run.Screenshots)
 			last := run.Screenshots[len(run.Screenshots)-1]
-			// no picture once it was typed
+			// no picture after the name is typed
 			shows := map[bool]string{true: "a page of the login", false: "where the login ended"}[name == "wrong password"]
 			if name == "a wrong one" { // the name was typed
 				shows = "a page of the login"
@@ -306,7 +306,7 @@ func TestTheBrowserLeavesNothingBehind(t *testing.T) {
 	}
 }
 
-// Where no refresh token was ever good, its refusal proves nothing: nothing that rests on one may pass.
+// If no refresh token was ever valid, its refusal proves nothing, and no check that rests on one may pass.
 func TestABrokenRefreshProvesNothing(t *testing.T) {
 	t.Parallel()
 	o := reference.Ideal()
@@ -324,18 +324,18 @@ func TestABrokenRefreshProvesNothing(t *testing.T) {
 	}
 }
 
-// byHand is the reference as a target at which a person signs in.
+// byHand returns the reference as a target where a person signs in.
 func byHand(r *reference.Reference) target.Target {
 	t := target.At(r.URL)
 	t.Driver = "manual"
 	return t
 }
 
-// A person signs in once; what takes more than one login is left out, and nothing is accused over that.
+// A person signs in once. Checks that need more logins are not tested, and none fails because of that.
 func TestLoginByHand(t *testing.T) {
 	t.Parallel()
 	o := reference.Ideal()
-	o.Behaviour.Lacks = []idp.Defence{idp.AuthenticateUser} // the person of this test has no hands
+	o.Behaviour.Lacks = []idp.Defence{idp.AuthenticateUser} // the person of this test types nothing
 	r := against.Start(t, o)
 	cfg := suites.Config{Target: byHand(r), Skip: []string{"AS-*"},
 		OnNotice: func(notice string) {
@@ -376,7 +376,7 @@ func TestLoginByHandSaysWhyItFailed(t *testing.T) {
 	assert.Contains(t, said[0], "end what listens there")
 }
 
-// answeredByHand gives an answer to a login by hand, as the browser of a person does, and returns the notices of the run.
+// answeredByHand answers a login by hand like the browser of a person, and returns the notices of the run.
 func answeredByHand(t *testing.T, r *reference.Reference, answer url.Values) (said []string) {
 	t.Helper()
 	cfg := suites.Config{Target: byHand(r), Only: []string{"RS-CHALLENGE-401-STATUS"},
@@ -399,7 +399,7 @@ func answeredByHand(t *testing.T, r *reference.Reference, answer url.Values) (sa
 	return said
 }
 
-// The answer to a login by hand counts only if it is of the authorization server that was asked: RFC 9207 section 2.4.
+// The answer to a login by hand counts only if it comes from the requested authorization server: RFC 9207 section 2.4.
 func TestLoginByHandComparesTheIssuer(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -430,7 +430,7 @@ func TestLoginByHandComparesTheIssuer(t *testing.T) {
 	}
 }
 
-// What a target has put into a notice neither acts on a terminal nor tells a secret, whoever prints it.
+// Text of a target in a notice cannot act on a terminal or disclose a secret, whoever prints it.
 func TestNoticesAreSafe(t *testing.T) {
 	t.Parallel()
 	for path, says := range map[string]string{
@@ -456,7 +456,7 @@ func TestNoticesAreSafe(t *testing.T) {
 	}
 }
 
-// The same holds for what the answer to a login by hand brings, which the notice quotes as it is.
+// The same holds for the answer to a login by hand, which the notice quotes.
 func TestNoticesThatQuoteAnAnswerAreSafe(t *testing.T) {
 	t.Parallel()
 	const attack = "\x1b[2J\u202e\u009b31m a-secret-credential"
@@ -469,11 +469,11 @@ func TestNoticesThatQuoteAnAnswerAreSafe(t *testing.T) {
 	}
 }
 
-// Where a target names several authorization servers, the user chooses the one to sign in at.
+// If a target names several authorization servers, the user chooses the one to sign in at.
 func TestSignInAtOneOfSeveral(t *testing.T) {
 	t.Parallel()
 	var r *reference.Reference
-	lent := false // the other server publishes the key in this one's place
+	lent := false // the other server publishes the key instead of this one
 	theirs, o := reference.Ideal(), reference.Ideal()
 	theirs.Behaviour.JWKS = func(d map[string]any) {
 		if lent {
@@ -500,7 +500,7 @@ func TestSignInAtOneOfSeveral(t *testing.T) {
 	cfg.Only = []string{"AS-TOKEN-*", "AS-PKCE-*", "AS-KEYS-*", "AS-META-*", "RS-TOKEN-VALID-ACCEPTED", "RS-TOKEN-FOREIGN-KEY"}
 	var notices []string
 	cfg.OnNotice = func(s string) {
-		if !strings.HasPrefix(s, "secrets of this run go to ") { // which every login elsewhere tells
+		if !strings.HasPrefix(s, "secrets of this run go to ") { // every login at another origin reports that
 			notices = append(notices, s)
 		}
 	}
@@ -516,7 +516,7 @@ func TestSignInAtOneOfSeveral(t *testing.T) {
 		}
 	}
 
-	// A token counts as signed by the keys of the server that issued it, not of another.
+	// A token counts as signed by the keys of its own issuer only.
 	lent = true
 	run, err = suites.Run(t.Context(), cfg)
 	require.NoError(t, err)

@@ -1,4 +1,4 @@
-// Package certify_test makes certificates of the reference server, and tries to have others accepted.
+// Package certify_test makes certificates for the reference server, and tries to forge others.
 package certify_test
 
 import (
@@ -45,7 +45,7 @@ url: https://example.com/mcp
 contact: security@example.com
 `
 
-// keys makes a pair; kind is ed25519 or P-256.
+// keys makes a key pair; kind is ed25519 or P-256.
 func keys(t testing.TB, kind string) (private, public bundle.Key) {
 	t.Helper()
 	var key any
@@ -109,13 +109,13 @@ func by(key bundle.Key) func(o *bundle.Options) {
 	return func(o *bundle.Options) { o.Key, o.Unsigned = &key, false }
 }
 
-// The reference is certified for each profile and revision, and each bundle verifies, signed by keys of both kinds.
+// The reference gets a certificate for each profile and revision, and each bundle verifies with keys of both kinds.
 func TestReferenceIsCertified(t *testing.T) {
 	for i, revision := range requirements.Revisions {
 		if revision != "2025-11-25" && !whole.All() {
 			continue
 		}
-		r := against.Start(t, reference.Ideal()) // a new one: the last run has tripped its limits
+		r := against.Start(t, reference.Ideal()) // a new one: the last run has reached its limits
 		run := examine(t, r, setOf(t, "server-with-bundled-as", revision))
 		private, public := keys(t, []string{"ed25519", "P-256"}[i%2])
 		judgesAlikeAtAnyTime(t, run.Run())
@@ -147,7 +147,7 @@ func TestReferenceIsCertified(t *testing.T) {
 	}
 }
 
-// certified is a bundle of the reference that verifies, with the key that signed it and the set.
+// certified is a valid bundle of the reference, with its signing key and the set.
 var certified = sync.OnceValue(func() *sample { return &sample{} })
 
 type sample struct {
@@ -155,7 +155,7 @@ type sample struct {
 	files           bundle.Files
 	private, public bundle.Key
 	run             reports.Redacted
-	text            []byte // the results, as they are written
+	text            []byte // the results as written
 	set             profiles.Set
 }
 
@@ -185,7 +185,7 @@ func reasons(v bundle.Verification) []bundle.Reason {
 	return out
 }
 
-// One byte anywhere is enough: a bit is flipped at the beginning, at the end, and at many places of each file.
+// A changed byte is enough: a bit is flipped at the beginning, at the end, and at many places of each file.
 func TestAChangedByteIsRefused(t *testing.T) {
 	t.Parallel()
 	s := aBundle(t)
@@ -206,7 +206,7 @@ func TestAChangedByteIsRefused(t *testing.T) {
 				require.False(t, v.OK, "%s, byte %d", name, at)
 				reason, special := want[name]
 				switch {
-				case name == bundle.StatementFile: // it may be no JSON any more, or speak of another manifest, or be unsigned
+				case name == bundle.StatementFile: // it may be invalid JSON, name another manifest, or be unsigned
 					continue
 				case !special:
 					reason = bundle.ChangedFile
@@ -288,7 +288,7 @@ func TestTime(t *testing.T) {
 	}
 }
 
-// forged is a bundle of a vendor who changes the results and signs anyway.
+// forged returns a bundle of a vendor who changes the results before signing.
 func forged(t *testing.T, s *sample, change func(run *reports.Run), more ...func(in *bundle.Input)) bundle.Files {
 	t.Helper()
 	run := resultsOf(t, s)
@@ -308,13 +308,13 @@ func resultOf(run *reports.Run, id string) *reports.Result {
 	return &run.Results[slices.IndexFunc(run.Results, func(r reports.Result) bool { return r.ID == id })]
 }
 
-// judgedBy is the first judgement of a result on an exchange that can be made again.
+// judgedBy returns the first judgement of a result on an exchange that can be repeated.
 func judgedBy(run *reports.Run, id string) *reports.BasisStep {
 	steps := resultOf(run, id).Basis.Steps
 	return &steps[slices.IndexFunc(steps, func(s reports.BasisStep) bool { return s.Matcher != nil && s.Exchange > 0 && s.Kind == "refusal" })]
 }
 
-// What a vendor could change before signing is found by judging again, or because the parts of the bundle disagree.
+// Changes that a vendor could make before signing are detected by judging again, or because the parts of the bundle disagree.
 func TestForgeriesAreRefused(t *testing.T) {
 	t.Parallel()
 	s := aBundle(t)
@@ -350,7 +350,7 @@ func TestForgeriesAreRefused(t *testing.T) {
 		}, nil, bundle.Contradicted, "holds no exchange"},
 		"a secret is left in": {func(run *reports.Run) {
 			run.Exchanges[3].Request.Body = "-----BEGIN PRIVATE" + " KEY-----\nMIIB\n-----END PRIVATE" + " KEY-----"
-		}, nil, "", ""}, // it is removed as the report is written: see the next one
+		}, nil, "", ""}, // it is removed when the report is written: see the next one
 		"a secret in PRODUCT.yaml": {func(*reports.Run) {}, func(in *bundle.Input) {
 			in.Product = append([]byte("# ghp_"+strings.Repeat("a1B2", 9)+"\n"), in.Product...)
 		}, bundle.HoldsSecret, "PRODUCT.yaml"},
@@ -382,8 +382,8 @@ func TestForgeriesAreRefused(t *testing.T) {
 	}
 }
 
-// A bundle that an older or newer build made verifies: its catalogue may be another, and matchers that this build does not
-// know leave their judgements attested.
+// A bundle of an older or newer build verifies: its catalogue may differ, and matchers that are unknown to this build leave their
+// judgements attested.
 func TestAnotherBuild(t *testing.T) {
 	t.Parallel()
 	s := aBundle(t)
@@ -400,7 +400,7 @@ func TestAnotherBuild(t *testing.T) {
 	assert.Equal(t, whole.Rejudged.Recomputed-1, v.Rejudged.Recomputed)
 }
 
-// Where the code of a judge is not what it was, a judgement that comes out otherwise is not proof of a forgery, and no certificate either.
+// If the code of a judge has changed, a judgement with another outcome is not proof of a forgery, and not a certificate either.
 func TestAnotherJudge(t *testing.T) {
 	t.Parallel()
 	s := aBundle(t)
@@ -433,7 +433,7 @@ func TestAnotherJudge(t *testing.T) {
 
 var contradicted, otherJudges = []bundle.Reason{bundle.Contradicted}, []bundle.Reason{bundle.OtherJudges}
 
-// anotherArea turns a judgement around that a matcher of the area tokenvalidation made.
+// anotherArea inverts a judgement of a matcher of the area tokenvalidation.
 func anotherArea(run *reports.Run) {
 	for i := range run.Results {
 		if b := run.Results[i].Basis; b != nil && run.Results[i].Verdict == reports.Pass {
@@ -449,7 +449,7 @@ func anotherArea(run *reports.Run) {
 	panic("no judgement of tokenvalidation")
 }
 
-// One flaw is enough, and what is missing is said in a sentence that begins with what to do.
+// One flaw prevents the certificate, and the sentence about what is missing begins with what to do.
 func TestFlawsAndGapsAreNotCertified(t *testing.T) {
 	t.Parallel()
 	set := setOf(t, "resource-server", "2025-11-25")
@@ -470,7 +470,7 @@ func TestFlawsAndGapsAreNotCertified(t *testing.T) {
 	assert.True(t, slices.ContainsFunc(blocks, func(b string) bool { return strings.Contains(b, " was not tested: add ") }), blocks)
 }
 
-// A server without a feature is certified, and its certificate says that it has none.
+// A server without a feature gets a certificate that says so.
 func TestACertificateSaysWhatDoesNotApply(t *testing.T) {
 	set := setOf(t, "resource-server", "2025-11-25")
 	o := reference.Ideal()
@@ -489,7 +489,7 @@ func TestACertificateSaysWhatDoesNotApply(t *testing.T) {
 	assert.NotContains(t, v.Certification.Product.Folder(), " ")
 }
 
-// The badge and the summary come of a verification with a signature only; the badge is grey once the certificate has expired.
+// The badge and the summary need a verification with a signature. The badge is grey once the certificate has expired.
 func TestBadgeAndSummary(t *testing.T) {
 	t.Parallel()
 	s := aBundle(t)
@@ -538,7 +538,7 @@ func TestBadgeAndSummary(t *testing.T) {
 	assert.Equal(t, []bundle.Reason{bundle.WrongSignature}, reasons(refused))
 }
 
-// What was tested is named, and control of it is shown by a nonce.
+// A certificate names what was tested, and a nonce proves control of it.
 func TestIdentityAndControl(t *testing.T) {
 	t.Parallel()
 	nonce := strings.Repeat("q7", 16)
@@ -576,14 +576,14 @@ func TestIdentityAndControl(t *testing.T) {
 	}
 }
 
-// A TXT record of the host shows control as well as a file does, and no other record.
+// Only the right TXT record of the host proves control, as well as a file does.
 func TestControlByARecord(t *testing.T) {
 	t.Parallel()
 	nonce := strings.Repeat("q7", 16)
 	for name, c := range map[string]struct {
 		host    string
 		records []string
-		says    string // empty: control is shown
+		says    string // empty: control is proven
 	}{
 		"the nonce":                    {"mcp.example.com", []string{nonce}, ""},
 		"beside others":                {"mcp.example.com", []string{"v=spf1 -all", nonce}, ""},
@@ -615,7 +615,7 @@ func TestControlByARecord(t *testing.T) {
 	}
 }
 
-// A bundle whose record shows control says so, and that nobody can look again; a record that shows none is refused.
+// A bundle whose record proves control says so, and that it cannot be checked again; a record that proves nothing is rejected.
 func TestRecordsInABundle(t *testing.T) {
 	t.Parallel()
 	s := aBundle(t)
@@ -646,7 +646,7 @@ func TestRecordsInABundle(t *testing.T) {
 	}
 }
 
-// Results are packed so that they are read again, and nothing but them.
+// The packed results can be read again, and contain nothing else.
 func TestResultsAreTheExcerpt(t *testing.T) {
 	t.Parallel()
 	s := aBundle(t)
@@ -675,7 +675,7 @@ func TestResultsAreTheExcerpt(t *testing.T) {
 	assert.Empty(t, run.Run().Screenshots)
 }
 
-// Nor is a key in the query of the target's URL, by which a bundle could be used.
+// A bundle does not contain a key from the query of the target's URL.
 func TestNoKeyOfTheQueryInABundle(t *testing.T) {
 	t.Parallel()
 	const key = "canary-9Kx2mQ7vTz4LpW8s"
@@ -698,7 +698,7 @@ func TestNoKeyOfTheQueryInABundle(t *testing.T) {
 	assert.Contains(t, unpacked(t, files)["the bundle's "+bundle.ResultsFile], "api_key=redacted-")
 }
 
-// saying has a server say a key of its URL back, in a header field.
+// saying makes a server repeat a key of its URL in a header field.
 func saying(key string) func(http.Handler) http.Handler {
 	return func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -711,7 +711,7 @@ func saying(key string) func(http.Handler) http.Handler {
 	}
 }
 
-// unpacked are the files of a bundle, by their names.
+// unpacked returns the files of a bundle by name.
 func unpacked(t *testing.T, files bundle.Files) map[string]string {
 	t.Helper()
 	out := map[string]string{}
@@ -727,7 +727,7 @@ func unpacked(t *testing.T, files bundle.Files) map[string]string {
 	return out
 }
 
-// No secret of a run is in any file of a bundle, in any spelling, whole or in halves: it is published.
+// No file of a bundle contains a secret of the run, in any encoding, whole or in halves: bundles are published.
 func TestNoSecretInABundle(t *testing.T) {
 	whole.Only(t)
 	t.Parallel()

@@ -11,7 +11,7 @@ import (
 	"github.com/mcpauth/conformance/suites"
 )
 
-// judgesAlikeAtAnyTime judges a run again years before and after it was made: what a clock says then decides nothing.
+// judgesAlikeAtAnyTime judges a run again, years before and after it was made: the current time must not matter.
 func judgesAlikeAtAnyTime(t *testing.T, run *reports.Run) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) { // its clock begins in the year 2000

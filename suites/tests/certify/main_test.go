@@ -7,5 +7,5 @@ import (
 	"github.com/mcpauth/conformance/suites/tests/against"
 )
 
-// Most tests here compute and wait for nothing; more at a time would only take the time of the runs that certify.
+// Most of these tests compute and do not wait; more at a time would only slow the runs that certify.
 func TestMain(m *testing.M) { os.Exit(against.AtOnce(m, 2)) }

@@ -15,7 +15,7 @@ import (
 	"github.com/mcpauth/conformance/suites"
 )
 
-// resultsOf are the results of a bundle, for the caller to change.
+// resultsOf returns the results of a bundle. The caller may change them.
 func resultsOf(t *testing.T, s *sample) *reports.Run {
 	t.Helper()
 	var run reports.Run
@@ -23,7 +23,7 @@ func resultsOf(t *testing.T, s *sample) *reports.Run {
 	return &run
 }
 
-// At least half of the MUSTs that pass are judged again, and each that is not says why.
+// At least half of the passed MUSTs are judged again, and each of the others says why not.
 func TestMostVerdictsAreJudgedAgain(t *testing.T) {
 	t.Parallel()
 	s := aBundle(t)
@@ -55,7 +55,7 @@ type forgery struct {
 	change   func(run *reports.Run)
 }
 
-// forgeries change each verdict that is judged again as a whole: the verdict alone, the outcome of a judgement, and what it judged.
+// forgeries change each verdict that is judged again as a whole: the verdict alone, the outcome of a judgement, and the judged value.
 func forgeries(run *reports.Run, whole []string) (out []forgery) {
 	for _, r := range run.Results {
 		if r.Verdict != reports.Pass || !slices.Contains(whole, r.ID) {
@@ -72,7 +72,7 @@ func forgeries(run *reports.Run, whole []string) (out []forgery) {
 			resultOf(run, id).Findings = append(resultOf(run, id).Findings, *steps[0].Finding)
 		}})
 		if i := slices.IndexFunc(r.Basis.Steps, func(s reports.BasisStep) bool {
-			return s.Kind == "refusal" && s.Exchange > 0 && !strings.Contains(s.Matcher.Name, ":") // else it may be about something else
+			return s.Kind == "refusal" && s.Exchange > 0 && !strings.Contains(s.Matcher.Name, ":") // others may be about something else
 		}); i >= 0 {
 			n := r.Basis.Steps[i].Exchange
 			out = append(out, forgery{id, "what is refused is served", func(run *reports.Run) {
@@ -86,7 +86,7 @@ func forgeries(run *reports.Run, whole []string) (out []forgery) {
 	return out
 }
 
-// alone is a run with one result of another, which may be changed.
+// alone returns a run with one result of another. The caller may change it.
 func alone(run *reports.Run, id string) *reports.Run {
 	out := *run
 	r := *resultOf(run, id)
@@ -96,7 +96,7 @@ func alone(run *reports.Run, id string) *reports.Run {
 	return &out
 }
 
-// Where a verdict is judged again, a vendor who changes it, or what it rests on, is refused though all digests and the signature fit.
+// A changed verdict that is judged again, or a change of its evidence, is rejected although all digests and the signature are valid.
 func TestNoJudgedVerdictCanBeChanged(t *testing.T) {
 	t.Parallel()
 	s := aBundle(t)
@@ -118,7 +118,7 @@ func TestNoJudgedVerdictCanBeChanged(t *testing.T) {
 	assert.Greater(t, served, 20)
 }
 
-// The same through the whole way: the bundle is made, signed and verified with each kind of change.
+// The same with complete bundles: each kind of change is made, signed and verified.
 func TestSignedForgeriesAreContradicted(t *testing.T) {
 	whole.Only(t) // TestForgeriesAreRefused has one of them
 	t.Parallel()
@@ -126,7 +126,7 @@ func TestSignedForgeriesAreContradicted(t *testing.T) {
 	all := forgeries(resultsOf(t, s), suites.JudgeAgain(resultsOf(t, s)).Whole)
 	kinds := map[string]bool{}
 	for _, f := range all {
-		if kinds[f.what] || f.what == "the verdict is another" { // which blocks before: see TestForgeriesAreRefused
+		if kinds[f.what] || f.what == "the verdict is another" { // this one is detected earlier: see TestForgeriesAreRefused
 			continue
 		}
 		kinds[f.what] = true

@@ -5,7 +5,7 @@ import (
 	"net/http"
 )
 
-// serving answers one path with a text, before the server behind it; empty: not at all.
+// serving serves a text at one path, in front of the server; empty: it changes nothing.
 func serving(path, text string) func(h http.Handler) http.Handler {
 	return func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -12,7 +12,7 @@ import (
 	"github.com/mcpauth/conformance/suites/tests/against"
 )
 
-// The largest bundle, which is that of a server with its own authorization server, is read and verified, with all judgements made again:
+// BenchmarkVerify reads and verifies the largest bundle, that of a server with its own authorization server, and repeats all judgements:
 // go test ./suites/tests/certify -run '^$' -bench Verify
 func BenchmarkVerify(b *testing.B) {
 	set := setOf(b, "server-with-bundled-as", "2025-11-25")

@@ -1,4 +1,4 @@
-// Package failing_test runs the suite against references that fail: for good from some request on, or for a moment.
+// Package failing_test runs the suite against references that fail: for good from some request on, or temporarily.
 package failing_test
 
 import (
@@ -21,7 +21,7 @@ import (
 	"github.com/mcpauth/conformance/suites/tests/against"
 )
 
-// ways are how a target fails.
+// ways are the ways in which a target fails.
 var ways = map[string]func(w http.ResponseWriter){
 	"closed": hangUp,
 	"reset": func(w http.ResponseWriter) {
@@ -42,7 +42,7 @@ func hangUp(w http.ResponseWriter) {
 	panic(http.ErrAbortHandler)
 }
 
-// failing is a reference of which the requests fail for which when holds. It counts them from 1.
+// failing returns a reference that fails the requests for which when is true. It counts them from 1.
 func failing(t *testing.T, how func(http.ResponseWriter), when func(n int64, r *http.Request) bool) (*reference.Reference, *atomic.Int64) {
 	t.Helper()
 	var n atomic.Int64
@@ -59,7 +59,7 @@ func failing(t *testing.T, how func(http.ResponseWriter), when func(n int64, r *
 	return against.Start(t, o), &n
 }
 
-// accused are the results with a finding.
+// accused returns the results with a finding.
 func accused(run *reports.Run) []string {
 	var out []string
 	for _, r := range run.Results {
@@ -70,8 +70,7 @@ func accused(run *reports.Run) []string {
 	return out
 }
 
-// A target that fails for good from some request on is accused of nothing, wherever that is. CI tries one request of
-// 173 in each way; a few are enough elsewhere.
+// No check fails at a target that fails for good from any request on. CI tests one request of 173 in each way; elsewhere a few are enough.
 func TestFailureFromSomeRequestOn(t *testing.T) {
 	t.Parallel()
 	from := []int64{3, 12, 30, 90, 400, 1500}
@@ -80,7 +79,7 @@ func TestFailureFromSomeRequestOn(t *testing.T) {
 	}
 	if os.Getenv("MCPAUTH_KILL") == "all" {
 		from = nil
-		for n := int64(1); n < 5000; n += 173 { // a prime, so that no rhythm of the run is hidden
+		for n := int64(1); n < 5000; n += 173 { // a prime, to avoid resonance with the run
 			from = append(from, n)
 		}
 	}
@@ -118,8 +117,7 @@ func TestFailureFromSomeRequestOn(t *testing.T) {
 	}
 }
 
-// A target that fails now and then is accused of nothing either, except where a requirement is about failures: its check may meet
-// one at the same row of both tries.
+// No check fails at a target that fails temporarily, except a check about failures, which may see one at the same row in both attempts.
 func TestFailureNowAndThen(t *testing.T) {
 	t.Parallel()
 	sampled := whole.Sample(t, "closed")
@@ -137,7 +135,7 @@ func TestFailureNowAndThen(t *testing.T) {
 	}
 }
 
-// What was seen once in two tries accuses nobody; what was seen twice is reported with both.
+// An observation in only one of two attempts is not a finding; one in both is, with both.
 func TestSecondLook(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -20,8 +20,8 @@ import (
 var together = []string{"alg-none", "any-origin", "query-token", "body-token", "any-scheme", "consent-never", "authorize-no-iss",
 	"error-without-token", "metadata-without-cors", "as-without-cors"}
 
-// BenchmarkSecondLook runs everything against a reference with ten flaws, by turns with a second look at what was found and
-// without. It reports the processor time of both, the target's included.
+// BenchmarkSecondLook runs everything against a reference with ten flaws, alternately with and without a second look at the findings. It
+// reports the processor time of both, including the target's.
 func BenchmarkSecondLook(b *testing.B) {
 	o := reference.Ideal()
 	all := flaws.All()
@@ -54,7 +54,7 @@ func BenchmarkSecondLook(b *testing.B) {
 	b.ReportMetric(float64(accusations), "findings")
 }
 
-// processorTime is what the process has used, in seconds.
+// processorTime returns the processor time of the process in seconds.
 func processorTime(b *testing.B) float64 {
 	b.Helper()
 	var u syscall.Rusage

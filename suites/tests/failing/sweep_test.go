@@ -36,16 +36,16 @@ import (
 	"github.com/mcpauth/conformance/suites/tests/against"
 )
 
-// way is how a request fails.
+// way is a way in which a request fails.
 type way struct {
 	name  string
 	fault faults.Fault
 }
 
-// silence is how long an answer is waited for that never comes. No verdict depends on it.
+// silence is how long the test waits for an answer that never comes. No verdict depends on it.
 const silence = 100 * time.Millisecond
 
-// overPlain are the ways in which a server without TLS fails, and those in which mcpauth does itself.
+// overPlain returns the failures of a server without TLS, and those of mcpauth itself.
 func overPlain(t *testing.T) []way {
 	say := func(text string) string {
 		return misbehaving(t, func(c net.Conn) {
@@ -65,7 +65,7 @@ func overPlain(t *testing.T) []way {
 	})
 	reset := misbehaving(t, func(c net.Conn) { _ = c.(*net.TCPConn).SetLinger(0) })
 	return []way{
-		{"refused", faults.Fault{Dial: "127.0.0.1:1"}}, // nobody listens there
+		{"refused", faults.Fault{Dial: "127.0.0.1:1"}}, // a closed port
 		{"closed", faults.Fault{Dial: misbehaving(t, hangingUp)}},
 		{"reset", faults.Fault{Dial: reset}},
 		{"broken off", faults.Fault{Dial: answer("200 OK\r\nContent-Length: 1000\r\n\r\n{\"jsonrpc\":")}},
@@ -83,10 +83,10 @@ func overPlain(t *testing.T) []way {
 	}
 }
 
-// overTLS are the ways in which a server fails that is spoken to by TLS and HTTP/2.
+// overTLS returns the failures of a server with TLS and HTTP/2.
 func overTLS(t *testing.T, own tls.Certificate) []way {
 	foreign := httptest.NewTLSServer(http.NotFoundHandler())
-	foreign.Config.ErrorLog = log.New(io.Discard, "", 0) // of handshakes that fail
+	foreign.Config.ErrorLog = log.New(io.Discard, "", 0) // handshakes fail
 	t.Cleanup(foreign.Close)
 	config := &tls.Config{Certificates: []tls.Certificate{own}, NextProtos: []string{"h2", "http/1.1"}, MinVersion: tls.VersionTLS12}
 	resetting := &http.Server{ReadHeaderTimeout: time.Minute, ErrorLog: log.New(io.Discard, "", 0),
@@ -119,7 +119,7 @@ func overTLS(t *testing.T, own tls.Certificate) []way {
 	}
 }
 
-// misbehaving is the address of a server that does one thing with each connection.
+// misbehaving returns the address of a server that runs does on each connection.
 func misbehaving(t *testing.T, does func(net.Conn)) string {
 	t.Helper()
 	address, end, err := broken.Serve(func(c *net.TCPConn) { does(c) })
@@ -128,17 +128,17 @@ func misbehaving(t *testing.T, does func(net.Conn)) string {
 	return address
 }
 
-// reading waits for a request.
+// reading reads a request.
 func reading(c net.Conn) (request string) {
 	buffer := make([]byte, 64<<10)
 	n, _ := c.Read(buffer)
 	return string(buffer[:n])
 }
 
-// head reports a request whose answer has no body that could fail: it gets none.
+// head reports whether the answer to a request must not have a body.
 func head(request string) bool { return strings.HasPrefix(request, "HEAD ") }
 
-// finish ends a connection so that what was written arrives: a connection that is closed with input unread is reset.
+// finish closes a connection so that the written text arrives: closing with unread input resets the connection.
 func finish(c net.Conn) {
 	_ = c.(*net.TCPConn).CloseWrite()
 	_ = c.SetReadDeadline(time.Now().Add(time.Second))
@@ -151,19 +151,19 @@ func hangingUp(c net.Conn) {
 	finish(c)
 }
 
-// sweep has the request with a number fail in each execution of each check.
+// sweep makes the n-th request fail in each execution of each check.
 type sweep struct {
 	ways    []way
-	calm    map[string]reports.Verdict // by execution, where nothing fails
-	number  int                        // of the request; 0 for none
-	turn    int                        // which way comes first
-	onwards bool                       // all that follow fail, too
+	calm    map[string]reports.Verdict // by execution, without a failure
+	number  int                        // of the failing request; 0: none
+	turn    int                        // the first way
+	onwards bool                       // all requests after it fail, too
 	mu      sync.Mutex
 	sent    map[string]int // by execution
 	struck  int
 }
 
-// way is in which way an execution is struck: each in its own.
+// way returns the way in which an execution fails; executions have different ones.
 func (s *sweep) way(execution string) *way {
 	return &s.ways[(int(whole.Number(execution)%1000)+s.number+s.turn)%len(s.ways)]
 }
@@ -171,7 +171,7 @@ func (s *sweep) way(execution string) *way {
 func (s *sweep) request(ctx context.Context, check string) *faults.Fault {
 	execution := session.OwnerOf(ctx)
 	if execution == "" {
-		return nil // the survey, or a login for all
+		return nil // the survey, or a shared login
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -183,7 +183,7 @@ func (s *sweep) request(ctx context.Context, check string) *faults.Fault {
 	return &s.way(execution).fault
 }
 
-// run runs the checks with the faults, and fails the test for each finding that has no other cause.
+// run runs the checks with the faults, and fails the test for each finding without another cause.
 func (s *sweep) run(t *testing.T, cfg suites.Config) {
 	t.Helper()
 	s.sent = map[string]int{}
@@ -207,7 +207,7 @@ func (s *sweep) run(t *testing.T, cfg suites.Config) {
 	}
 }
 
-// executionOf is the execution that a result comes from.
+// executionOf returns the execution of a result.
 func executionOf(r reports.Result) string {
 	if q, ok := requirements.Lookup(r.ID); ok && q.Judged == requirements.PerRevision {
 		return r.ID + r.Wire + r.Revisions[0]
@@ -215,7 +215,7 @@ func executionOf(r reports.Result) string {
 	return r.ID + r.Wire
 }
 
-// isAbout reports that each finding of a result is a failure that the requirement is about.
+// isAbout reports whether each finding of a result is a failure that its requirement is about.
 func isAbout(about *requirements.Requirement, run *reports.Run, r reports.Result) bool {
 	return len(r.Findings) > 0 && !slices.ContainsFunc(r.Findings, func(f reports.Finding) bool {
 		ex, _ := run.Exchange(f.Exchange)
@@ -223,7 +223,7 @@ func isAbout(about *requirements.Requirement, run *reports.Run, r reports.Result
 	})
 }
 
-// failureOf is the way in which an exchange failed; none of those that a requirement may be about where mcpauth failed itself.
+// failureOf returns the failure of an exchange; none if mcpauth itself failed.
 func failureOf(ex *reports.Exchange) requirements.Failure {
 	switch {
 	case ex == nil || wire.Ours(ex.Error) || strings.HasPrefix(ex.Error, "the browser failed"):
@@ -238,7 +238,7 @@ func failureOf(ex *reports.Exchange) requirements.Failure {
 	return ""
 }
 
-// withAtLeast are the checks of which an execution sent so many requests.
+// withAtLeast returns the checks with an execution that sent at least n requests.
 func withAtLeast(sent map[string]int, n int) []string {
 	ids := map[string]bool{}
 	for execution, its := range sent {
@@ -250,9 +250,9 @@ func withAtLeast(sent map[string]int, n int) []string {
 	return slices.Sorted(maps.Keys(ids))
 }
 
-// Whichever request of a check fails, and in whichever way, the target is accused of nothing, at the first look. MCPAUTH_SWEEP=TURN
-// goes through every request of every check, each in one way, and from there on in one way; the turn chooses the ways: n of
-// them try everything. MCPAUTH_SWEEP=TURN:FIRST-LAST does so for these numbers of requests. Else it is a sample.
+// No check fails because any one of its requests fails in any way, even without a second look. MCPAUTH_SWEEP=TURN goes through every
+// request of every check: it fails alone, and with all requests after it, in one way. The turn selects the ways; n turns test everything.
+// MCPAUTH_SWEEP=TURN:FIRST-LAST does so for these numbers of requests. The default is a sample.
 func TestEachRequestOfEachCheckFails(t *testing.T) {
 	sampled := whole.Sample(t, "plain")
 	for name, start := range map[string]func(t *testing.T) (suites.Config, []way){
@@ -296,7 +296,7 @@ func TestEachRequestOfEachCheckFails(t *testing.T) {
 	}
 }
 
-// A client that was not deleted, since the answer broke off, may go on.
+// A client whose deletion got a truncated answer may still exist.
 func TestAnAnswerThatBreaksOffIsNoSuccess(t *testing.T) {
 	cfg, ways := startPlain(t)
 	cfg.Only, cfg.Skip = []string{"AS-DCRM-DELETE"}, nil
@@ -307,7 +307,7 @@ func TestAnAnswerThatBreaksOffIsNoSuccess(t *testing.T) {
 	}
 }
 
-// chosenOf reads TURN or TURN:FIRST-LAST, of so many requests at most.
+// chosenOf parses TURN or TURN:FIRST-LAST, up to most requests.
 func chosenOf(t *testing.T, chosen string, most int) (turn int, numbers []int) {
 	t.Helper()
 	first, last := 1, most
@@ -324,7 +324,7 @@ func chosenOf(t *testing.T, chosen string, most int) (turn int, numbers []int) {
 	return turn, numbers
 }
 
-// calmVerdicts are the verdicts where no request fails.
+// calmVerdicts returns the verdicts without a failure.
 func calmVerdicts(t *testing.T, start func(t *testing.T) (suites.Config, []way)) map[string]reports.Verdict {
 	cfg, _ := start(t)
 	out := map[string]reports.Verdict{}
@@ -334,7 +334,7 @@ func calmVerdicts(t *testing.T, start func(t *testing.T) (suites.Config, []way))
 	return out
 }
 
-// noLongerApply are the checks that pass where nothing fails, and say here that the target does not have what they are about.
+// noLongerApply returns the checks that pass without failures, and that claim here that the target lacks the feature.
 func noLongerApply(run *reports.Run, calm map[string]reports.Verdict) (out []string) {
 	for _, r := range run.Results {
 		if r.Verdict == reports.NotApplicable && calm[executionOf(r)] == reports.Pass {
@@ -344,7 +344,7 @@ func noLongerApply(run *reports.Run, calm map[string]reports.Verdict) (out []str
 	return out
 }
 
-// requestsOf is how many requests each execution sends where none fails.
+// requestsOf returns the number of requests of each execution without a failure.
 func requestsOf(t *testing.T, start func(t *testing.T) (suites.Config, []way)) map[string]int {
 	cfg, ways := start(t)
 	s := &sweep{ways: ways}
@@ -357,18 +357,18 @@ func startPlain(t *testing.T) (suites.Config, []way) {
 	return against.SigningIn(against.Start(t, reference.Ideal())), overPlain(t)
 }
 
-// startSecure starts a reference that speaks HTTP/2 over TLS.
+// startSecure starts a reference with HTTP/2 over TLS.
 func startSecure(t *testing.T) (suites.Config, []way) {
 	o := reference.Ideal()
 	o.Host = "mcp.example.com"
-	o.Server = func(s *http.Server) { s.ErrorLog = log.New(io.Discard, "", 0) } // of handshakes that checks have fail
+	o.Server = func(s *http.Server) { s.ErrorLog = log.New(io.Discard, "", 0) } // some checks make handshakes fail
 	var own tls.Certificate
 	o.TLS = func(c *tls.Config) { own, c.NextProtos = c.Certificates[0], []string{"h2", "http/1.1"} }
 	r := against.Start(t, o)
 	return against.SigningIn(r), overTLS(t, own)
 }
 
-// A browser that fails is not evidence, whichever sign-in of a check it fails at.
+// A failing browser is not evidence, at any login of a check.
 func TestTheBrowserFails(t *testing.T) {
 	numbers := []int{1}
 	if whole.All() {
@@ -399,7 +399,7 @@ func TestTheBrowserFails(t *testing.T) {
 	}
 }
 
-// A request of the survey or of the login that fails is not evidence against the target in any check.
+// A failed request of the survey or of the login is not evidence against the target in any check.
 func TestEachRequestOfTheSurveyFails(t *testing.T) {
 	numbers := []int{9}
 	if whole.All() {
@@ -427,7 +427,7 @@ func TestEachRequestOfTheSurveyFails(t *testing.T) {
 	}
 }
 
-// brokenClock is one that cannot be moved at one of the times.
+// brokenClock is a clock that fails once.
 type brokenClock struct {
 	suites.Clock
 	at, moved atomic.Int64
@@ -440,7 +440,7 @@ func (c *brokenClock) Advance(d time.Duration) error {
 	return c.Clock.Advance(d)
 }
 
-// A clock of the target that cannot be moved, forth or back, is not evidence either.
+// A clock of the target that cannot be moved, forward or back, is not evidence.
 func TestTheClockFails(t *testing.T) {
 	var timed []string
 	for _, q := range requirements.All() {
@@ -467,7 +467,7 @@ func TestTheClockFails(t *testing.T) {
 	}
 }
 
-// Where the requests or the time of a run end early, the target is accused of nothing.
+// No check fails because the requests or the time of a run are used up.
 func TestTheLimitsOfARunEnd(t *testing.T) {
 	sampled := whole.Sample(t, "300 requests, 0s", "0 requests, 700ms")
 	for _, c := range []struct {

@@ -13,7 +13,7 @@ import (
 	"github.com/mcpauth/conformance/suites/tests/against"
 )
 
-// No secret of a run is in any report, in any spelling, whole or in halves: whatever the server has seen that counts.
+// No report contains a secret that the server has seen, in any encoding, whole or in halves.
 func TestNoSecretInTheReport(t *testing.T) {
 	t.Parallel()
 	sampled := whole.Sample(t, "JWTs")
@@ -21,7 +21,7 @@ func TestNoSecretInTheReport(t *testing.T) {
 		"JWTs":          func(*reference.Options) {},
 		"opaque tokens": func(o *reference.Options) { o.Behaviour.Opaque = "at_" },
 		"a proxy":       func(o *reference.Options) { o.Proxy = true },
-		// Codes are sent where they should not be.
+		// Codes go to a wrong address.
 		"a redirect URI by its beginning": flaw(t, "authorize-redirect-prefix"),
 		"any redirect URI":                flaw(t, "authorize-any-redirect"),
 		"any redirect URI of a document":  flaw(t, "cimd-any-redirect"),
@@ -36,7 +36,7 @@ func TestNoSecretInTheReport(t *testing.T) {
 	}
 }
 
-// flaw bends the reference as the flaw of a name does.
+// flaw changes the reference as the flaw with this name does.
 func flaw(t *testing.T, name string) func(o *reference.Options) {
 	t.Helper()
 	all := flaws.All()

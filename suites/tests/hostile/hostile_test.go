@@ -18,7 +18,7 @@ import (
 	"github.com/mcpauth/conformance/suites/tests/against"
 )
 
-// blunt servers treat every request alike.
+// blunt servers answer every request in the same way.
 var blunt = map[string]http.HandlerFunc{
 	"refuses everything": func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="x"`)
@@ -36,7 +36,7 @@ var blunt = map[string]http.HandlerFunc{
 	},
 }
 
-// Checks that expect a refusal, by the area they belong to.
+// expectsRefusal reports whether a check expects a refusal, by its area.
 func expectsRefusal(r reports.Result) bool {
 	if r.Area == "tokenvalidation" || r.Area == "session" {
 		return true
@@ -89,8 +89,8 @@ func TestAServerThatHangsIsUndecided(t *testing.T) {
 	assert.Equal(t, reports.ExitUndecided, run.Run().Outcome().Code)
 }
 
-// A target that asks for an hour of peace gets it: what is in flight ends, nothing more is sent to that endpoint, and no
-// check passes or fails by it.
+// A target that asks for an hour of pause gets it: requests in flight end, the endpoint gets no more, and no check passes or fails because
+// of it.
 func TestALongRetryAfterIsHonoured(t *testing.T) {
 	t.Parallel()
 	const most = 60

@@ -26,8 +26,8 @@ func puzzles(w http.ResponseWriter) {
 	_, _ = w.Write([]byte("<title>One moment</title><p>Please wait."))
 }
 
-// No answer, and a page that nobody understands, are evidence of nothing: no server is accused over them, and where a
-// refusal is due, no answer is none.
+// A missing answer and an unknown page are not evidence: no check fails because of them, and where a refusal is required, a missing answer
+// is not one.
 func TestTroubleIsNoRefusal(t *testing.T) {
 	t.Parallel()
 	stranger := func(first string, r *http.Request) bool { return r.URL.Query().Get("client_id") != first }

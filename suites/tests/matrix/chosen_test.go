@@ -16,7 +16,7 @@ import (
 	"github.com/mcpauth/conformance/fixtures/whole"
 )
 
-// chosen are the flaws that whole runs are tried with. MCPAUTH_KILL is
+// chosen returns the flaws for whole runs. MCPAUTH_KILL is
 //
 //	empty     a small sample, always the same; with MCPAUTH_WHOLE=all a larger one
 //	all       every flaw
@@ -54,13 +54,13 @@ func (r *row) concerns(words []string) bool {
 	})
 }
 
-// sample is one flaw of n, chosen by name, so that a new flaw moves no other. Those that need a window to be reached are left
-// to the whole: a busy machine is too slow for them, with all other checks beside.
+// sample returns one flaw of n, chosen by name, so that a new flaw changes no other choice. It omits flaws that show only within the window
+// of a limit: on a busy machine, all other checks make the run too slow for them.
 func sample(all []row, n uint32) []row {
 	return slices.DeleteFunc(slices.Clone(all), func(r row) bool { return r.timed() || whole.Number(r.Name)%n != 0 })
 }
 
-// share is the part 2/4 of all.
+// share returns one part of all flaws, such as 2/4.
 func share(t *testing.T, all []row, part string) []row {
 	t.Helper()
 	index, count, _ := strings.Cut(part, "/")
@@ -77,7 +77,7 @@ func share(t *testing.T, all []row, part string) []row {
 	return out
 }
 
-// touched are the areas of checks whose files differ from the main branch.
+// touched returns the areas of checks whose files differ from the main branch.
 func touched(t *testing.T) []string {
 	t.Helper()
 	base, err := exec.Command("git", "merge-base", "HEAD", "origin/main").Output()

@@ -1,5 +1,5 @@
-// Package matrix_test runs the suite against references with one deliberate defect each: the checks that must notice it do,
-// and no other check accuses the target of it.
+// Package matrix_test runs the suite against references with one deliberate defect each. The checks that must notice it do, and no other
+// check fails.
 package matrix_test
 
 import (
@@ -22,14 +22,14 @@ import (
 	"github.com/mcpauth/conformance/suites/tests/against"
 )
 
-// row is a flaw with what it takes to see it.
+// row is a flaw with the configuration that shows it.
 type row struct {
 	flaws.Flaw
 	configure func(*reference.Reference) suites.Config
-	login     bool // it is a flaw of the authorization server, and seen after a login
+	login     bool // a flaw of the authorization server that needs a login
 }
 
-// rows are all flaws.
+// rows returns all flaws.
 func rows() []row {
 	var out []row
 	for _, f := range flaws.BeforeLogin() {
@@ -44,13 +44,13 @@ func rows() []row {
 	return out
 }
 
-// longestFirst has the flaws whose checks wait begin first, so that others run meanwhile.
+// longestFirst starts the flaws whose checks wait first, so that others run in the meantime.
 func longestFirst(all []row) []row {
 	slices.SortStableFunc(all, func(a, b row) int { return b.waits() - a.waits() })
 	return all
 }
 
-// waits is how many of the checks that must notice a flaw wait for something to end.
+// waits returns the number of waiting checks that must notice a flaw.
 func (r *row) waits() (n int) {
 	for _, id := range r.Noticed {
 		if q, ok := requirements.Lookup(id); ok && q.Cost == requirements.Waiting {
@@ -79,7 +79,7 @@ func (r *row) start(t *testing.T) suites.Config {
 	return cfg
 }
 
-// reachable reports that the machine has an address beyond loopback.
+// reachable reports whether the machine has an address besides loopback.
 func reachable() bool {
 	addresses, err := net.InterfaceAddrs()
 	return err == nil && slices.ContainsFunc(addresses, func(a net.Addr) bool {
@@ -88,16 +88,15 @@ func reachable() bool {
 	})
 }
 
-// timed reports that a flaw shows only where requests come faster than a limit's window ends, for which a target under
-// the race detector is too slow.
+// timed reports whether a flaw shows only if requests are faster than the window of a limit. Under the race detector the target is too slow
+// for that.
 func (r *row) timed() bool {
 	return slices.ContainsFunc(r.Noticed, func(id string) bool {
 		return strings.HasPrefix(id, "RS-RATE-") || id == "RS-ABUSE-JWKS-AMPLIFICATION"
 	})
 }
 
-// Each flaw is noticed by every check that must notice it, in a run of these checks alone. Where nobody names the test, a sixth of the
-// flaws is tried.
+// Every check that must notice a flaw does, in a run of these checks alone. Unless -run names the test, it tests a sixth of the flaws.
 func TestEveryFlawIsNoticed(t *testing.T) {
 	t.Parallel()
 	tried := rows()
@@ -141,7 +140,7 @@ func (r *row) expectNoticed(t *testing.T, run *reports.Run) {
 	}
 }
 
-// In a whole run, no other check accuses the target than those that may notice the flaw. MCPAUTH_KILL chooses the flaws.
+// In a whole run, only checks that may notice the flaw fail. MCPAUTH_KILL selects the flaws.
 func TestNobodyElseIsAccused(t *testing.T) {
 	t.Parallel()
 	for _, r := range chosen(t, rows()) {
@@ -165,14 +164,13 @@ func (r *row) mayNotice(id string) bool {
 	return slices.Contains(r.Noticed, id) || slices.ContainsFunc(r.Also, func(p string) bool { ok, _ := path.Match(p, id); return ok })
 }
 
-// aloneOnly reports that the bad tokens of any other check would bring the flaw about, or that it breaks the refresh tokens of
-// others.
+// aloneOnly reports whether the bad tokens of any other check would trigger the flaw, or whether it breaks the refresh tokens of others.
 func (r *row) aloneOnly() bool {
 	return strings.HasPrefix(r.Name, "address-block") || r.Name == "flood-locks" || r.Name == "refresh-for-another-client"
 }
 
-// spared are the checks that a whole run leaves out: those that cost much, but for the areas and the checks that the flaw
-// names, and those on the MCP server where only the authorization server has the flaw.
+// spared returns the checks that a whole run leaves out: those with a cost, except for the areas and checks that the flaw names, and those
+// on the MCP server if only the authorization server has the flaw.
 func (r *row) spared() []string {
 	var out []string
 	areas := map[string]bool{}

@@ -18,7 +18,7 @@ var behindPushes = []string{
 	"pkce-optional", "pkce-plain", "scope-unobtainable",
 }
 
-// A flaw of a server that requires pushed requests (RFC 9126 section 5) is noticed like any other.
+// The checks notice these flaws at a server that requires pushed requests (RFC 9126 section 5), too.
 func TestFlawsAreNoticedBehindPushedRequests(t *testing.T) {
 	t.Parallel()
 	only := slices.IndexFunc(quirks.Servers, func(q quirks.Quirk) bool { return q.Name == "pushed-only" })

@@ -16,10 +16,10 @@ import (
 	"github.com/mcpauth/conformance/suites/tests/against"
 )
 
-// withoutFlaw names the rows that no flaw turns yet. It only gets shorter: a new row comes with its flaw.
+// withoutFlaw lists the rows that no flaw turns yet. It only gets shorter: a new row comes with its flaw.
 var withoutFlaw = filepath.Join("testdata", "rows-without-flaw.txt")
 
-// unturnable are rows that no flaw can turn, and why.
+// unturnable are the rows that no flaw can turn, with the reason.
 var unturnable = map[string]string{
 	"AS-AUTHZ-STATE-EXACT\t43 characters":                                     everyLogin,
 	"AS-PKCE-VERIFIER-BOUNDS\ta verifier with 43 characters":                  everyLogin,
@@ -53,7 +53,7 @@ const (
 	metadataOfOAuth = "http://127.0.0.1:PORT/.well-known/oauth-authorization-server"
 )
 
-// named collects the rows that findings name while the flaws run.
+// named collects the rows that findings name during the tests of flaws.
 type named struct {
 	mu    sync.Mutex
 	rows  map[string]map[string]bool // requirement -> row
@@ -61,7 +61,7 @@ type named struct {
 	runs  int
 }
 
-// atFlaws are those of TestEveryFlawIsNoticed.
+// atFlaws are the rows of TestEveryFlawIsNoticed.
 var atFlaws = newNamed()
 
 func newNamed() *named {
@@ -87,7 +87,7 @@ func (n *named) add(run *reports.Run) {
 	}
 }
 
-// has reports that a finding names a row, or something in it.
+// has reports whether a finding names a row, or a part of it.
 func (n *named) has(id, row string) bool {
 	for about := range n.rows[id] {
 		if about == row || strings.HasPrefix(about, row+", ") {
@@ -97,7 +97,8 @@ func (n *named) has(id, row string) bool {
 	return false
 }
 
-// rowsOf are those of the catalogue, which the reference shows; of what applies to proxies alone, those that were tried at the flaws.
+// rowsOf returns the rows of the catalogue, which the reference shows; for a check that only applies to proxies, those reported at the
+// flaws.
 func (n *named) rowsOf(r requirements.Requirement) []string {
 	if r.Area == "proxy" {
 		return slices.Sorted(slices.Values(n.tried[r.ID]))
@@ -105,8 +106,8 @@ func (n *named) rowsOf(r requirements.Requirement) []string {
 	return requirements.Rows(r.ID)
 }
 
-// expectEachRow expects that each row of each check is named in a finding at one of the flaws, but for those that the file lists. Where
-// -run or the machine left a flaw out, it expects nothing, and says so.
+// expectEachRow expects that a finding at one of the flaws names each row of each check, except the rows in the file. If -run or the
+// machine left out a flaw, it expects nothing, and says so.
 func (n *named) expectEachRow(t *testing.T) {
 	t.Helper()
 	if all := len(rows()); n.runs != all {

@@ -15,15 +15,15 @@ import (
 	"github.com/mcpauth/conformance/suites/tests/against"
 )
 
-// setup is what somebody declares who declares little.
+// setup is the configuration of a user who declares little.
 type setup struct {
 	name   string
-	bend   func(o *reference.Options) // the server besides
+	bend   func(o *reference.Options) // further changes of the server
 	reduce func(cfg suites.Config) suites.Config
 }
 
-// scant has no issuer, no clock, no second resource, no upstream, no tools and no credentials: a URL, and a way in. The last set-up
-// has all but what checks compare with.
+// scant has no issuer, clock, second resource, upstream, tools or credentials: only a URL, and a login or a token. The last set-up lacks
+// only the values that checks compare with.
 var scant = []setup{
 	{"a login", nil, onlyLogin},
 	{"a login, default scopes", func(o *reference.Options) { o.Behaviour.DefaultScopes = []string{"notes:read"} }, onlyLogin},
@@ -39,7 +39,7 @@ var scant = []setup{
 	}},
 }
 
-// onlyLogin keeps the address and the first user.
+// onlyLogin keeps the URL and the first user.
 func onlyLogin(cfg suites.Config) suites.Config {
 	bare := target.Target{Limits: cfg.Limits}
 	bare.URL, bare.Users = cfg.URL, cfg.Users[:min(1, len(cfg.Users))]
@@ -47,7 +47,7 @@ func onlyLogin(cfg suites.Config) suites.Config {
 	return suites.Config{Target: bare, RootCAs: cfg.RootCAs, ConnectTo: cfg.ConnectTo, Patience: cfg.Patience}
 }
 
-// start starts a reference, with a flaw or without, and makes the configuration of the set-up.
+// start starts a reference, with or without a flaw, and makes the configuration of the set-up.
 func (s setup) start(t *testing.T, bend func(o *reference.Options)) suites.Config {
 	t.Helper()
 	o := reference.Ideal()
@@ -63,8 +63,7 @@ func (s setup) start(t *testing.T, bend func(o *reference.Options)) suites.Confi
 	return s.reduce(cfg)
 }
 
-// What passes at a right server that declares little is claimed of it: at a server with a flaw, the check that must notice the
-// flaw claims it no more.
+// A check that passes at a right server with few declarations must not pass at a server with a flaw that it must notice.
 func TestNothingIsClaimedOfAFlawWithLittleDeclared(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
@@ -108,7 +107,7 @@ func TestNothingIsClaimedOfAFlawWithLittleDeclared(t *testing.T) {
 	}
 }
 
-// An excuse is for a flaw that exists.
+// Each excuse names an existing flaw.
 func TestExcusesAreOfFlaws(t *testing.T) {
 	names := map[string]bool{}
 	for _, r := range rows() {
@@ -119,7 +118,7 @@ func TestExcusesAreOfFlaws(t *testing.T) {
 	}
 }
 
-// passes reports that a check passes, wherever it applies.
+// passes reports whether a check passes everywhere it applies.
 func passes(run *reports.Run, id string) bool {
 	passed := false
 	for _, res := range run.Results {
@@ -131,7 +130,7 @@ func passes(run *reports.Run, id string) bool {
 	return passed
 }
 
-// beyond are flaws in a part of what a check looks at, for which more has to be declared: the rest passes without it.
+// beyond are flaws in a part of a check that needs more declarations: the rest passes without them.
 var beyond = map[string]string{
 	"authorize-error-as-json-redirect":                           "a client",
 	"authorize-quotes-state-of-a-signed-in-user":                 "a login",
@@ -175,7 +174,7 @@ var beyond = map[string]string{
 	"token-limit-unsaid":                                         "a trusted issuer, for a longer token than the user's",
 }
 
-// Whoever declares a login or a token means the target to be protected: that it serves everybody is a failure, whatever it publishes.
+// A declared login or token means that the target is protected: serving everybody is then a failure, whatever it publishes.
 func TestAnOpenServerIsNoticedWithLittleDeclared(t *testing.T) {
 	t.Parallel()
 	const id = "RS-CHALLENGE-401-STATUS"

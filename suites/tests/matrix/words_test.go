@@ -10,10 +10,10 @@ import (
 	"github.com/mcpauth/conformance/reports"
 )
 
-// ofTheProject are words that mean something to its authors only.
+// ofTheProject are words that only the authors understand.
 var ofTheProject = regexp.MustCompile(`\b(variant \d+|control|ours|us|wire|row \d+|in silence)\b`)
 
-// unclear are signs of a finding that only its authors understand: what has no name, what Go writes, words of this project.
+// unclear are signs of a finding that only the authors understand: missing names, Go syntax, words of this project.
 var unclear = map[string]*regexp.Regexp{
 	"begins with a word that refers to nothing": regexp.MustCompile(`^(it|they|there is none|there is one|one is|the same one)\b`),
 	"shows an empty value instead of saying so": regexp.MustCompile(`‹›|: $|\berror ""`),
@@ -22,17 +22,17 @@ var unclear = map[string]*regexp.Regexp{
 	"has a plural after one":                    regexp.MustCompile(`(^|[^\d.])1 (requests|connections|keys)\b`),
 }
 
-// quoted is what the target or a check chose, which may be anything.
+// quoted is text of the target or of a check, which may be anything.
 var quoted = regexp.MustCompile(`‹[^›]+›|"(?:[^"\\]|\\.)+"`)
 
 var letterOrDigit = regexp.MustCompile(`[\pL\d]`)
 
-// mistakesInFinding says what a maintainer of the target would not understand in a finding: what was sent, what should have come
-// and what came, each in words.
+// mistakesInFinding lists what a maintainer of the target would not understand in a finding, which says what was sent, what was expected
+// and what came.
 func mistakesInFinding(f reports.Finding) (out []string) {
 	for name, text := range map[string]string{"what was sent": f.About, "what should have come": f.Expected, "what came": f.Observed} {
 		if text == "" {
-			if name != "what was sent" { // the title of the requirement says it where there is one request only
+			if name != "what was sent" { // the title of the requirement says it if there is only one request
 				out = append(out, name+" is missing")
 			}
 			continue
@@ -55,7 +55,7 @@ func mistakesInFinding(f reports.Finding) (out []string) {
 	return out
 }
 
-// mistakesInReason are the words of this project in the reason of a verdict.
+// mistakesInReason returns words of this project in the reason of a verdict.
 func mistakesInReason(reason string) []string {
 	return ofTheProject.FindAllString(quoted.ReplaceAllString(reason, "‹x›"), -1)
 }

@@ -13,8 +13,9 @@ import (
 	"github.com/mcpauth/conformance/suites/tests/against"
 )
 
-// Two runs in a row against a target that fetches a key set once in 30 seconds, as common libraries do by default, with the default
-// waits. It takes more than a minute: go test ./suites/tests/quirks -run '^$' -bench KeyCooldown -benchtime 1x
+// BenchmarkKeyCooldown runs the suite twice in a row against a target that fetches a key set once in 30 seconds, as common libraries do by
+// default, with the default waits. It takes more than a minute:
+// go test ./suites/tests/quirks -run '^$' -bench KeyCooldown -benchtime 1x
 func BenchmarkKeyCooldown(b *testing.B) {
 	for _, name := range []string{"key-cooldown", "key-cooldown-after-failures"} {
 		i := slices.IndexFunc(quirks.All, func(q quirks.Quirk) bool { return q.Name == name })
@@ -33,7 +34,7 @@ func twice(b *testing.B, q quirks.Quirk) {
 	for _, which := range []string{"first", "second"} {
 		cfg := against.Trusted(r, suites.Config{Target: target.At(r.URL)})
 		cfg.Rate, cfg.MaxRequests = 100_000, 20_000
-		cfg.FakeIDP = &target.FakeIDP{Issuer: r.IDP.Issuer, Listen: "127.0.0.1:0", Audience: cfg.URL} // whose keys nobody judges
+		cfg.FakeIDP = &target.FakeIDP{Issuer: r.IDP.Issuer, Listen: "127.0.0.1:0", Audience: cfg.URL} // its keys are not judged
 		began := time.Now()
 		run, err := suites.Run(b.Context(), cfg)
 		if err != nil {

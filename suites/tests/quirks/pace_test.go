@@ -14,7 +14,7 @@ import (
 	"github.com/mcpauth/conformance/suites/tests/against"
 )
 
-// perUser serves so many requests with credentials, whatever the token, and then none for a pause, however fast they came.
+// perUser serves a number of requests with credentials, whatever the token, and then refuses all for a pause.
 func perUser(most int, pause time.Duration) func(http.Handler) http.Handler {
 	return func(h http.Handler) http.Handler {
 		var mu sync.Mutex

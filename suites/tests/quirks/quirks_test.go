@@ -1,4 +1,4 @@
-// Package quirks_test runs the suite against references that are right in another way than the ideal one.
+// Package quirks_test runs the suite against right servers that differ from the ideal reference.
 package quirks_test
 
 import (
@@ -17,11 +17,11 @@ import (
 	"github.com/mcpauth/conformance/suites/tests/against"
 )
 
-// known are the checks that accuse a quirk, by its name, each with the reason. An entry that is no longer needed fails the test:
-// the table shrinks until it is empty.
+// known are the checks that wrongly fail at a quirk, each with the reason. An entry that is not needed fails the test: the table shrinks
+// until it is empty.
 var known = map[string]map[string]string{}
 
-// advised are the checks that warn of a quirk on purpose, by its name: the clause allows it, and clients differ in how they take it.
+// advised are the checks that warn of a quirk on purpose: the clause allows it, and clients differ in how they handle it.
 var advised = map[string]map[string]string{
 	"utf-8-realm": {
 		"RS-CHALLENGE-GRAMMAR": "clients decode obs-text in a quoted string differently (RFC 9110 section 5.5)",
@@ -50,20 +50,20 @@ var advised = map[string]map[string]string{
 	},
 }
 
-// passed are the checks that have to pass, by the quirk that once kept them from it.
+// passed are the checks that must pass, by the quirk that once prevented it.
 var passed = map[string][]string{
 	"cancelled-call-unanswered": {"RS-SESSION-REQUEST-ID-ISOLATION"},
 	"late-header":               {"RS-SESSION-STREAM-NEEDS-TOKEN"},
 	"one-stream":                {"RS-SESSION-STREAM-NEEDS-TOKEN", "RS-SESSION-BOUND-TO-USER", "RS-SESSION-EVENT-ISOLATION"},
 }
 
-// limitWindow is how long a limit lasts in this test: longer than a check waits without a word to others.
+// limitWindow is the window of a limit in this test: longer than a check waits without leaving its turn.
 const limitWindow = 4 * time.Second
 
-// keyPause is how long a key set is kept in this test: longer than revocations take, shorter than checks wait.
+// keyPause is how long a key set is cached in this test: longer than revocations take, and shorter than checks wait.
 const keyPause = 1500 * time.Millisecond
 
-// In a whole run with a login, no check accuses a quirk.
+// In a whole run with a login, no check fails at a quirk.
 func TestQuirksAreNotAccused(t *testing.T) {
 	t.Parallel()
 	sampled := whole.Sample(t, "refresh-overlap", "hidden-tools")
@@ -75,7 +75,7 @@ func TestQuirksAreNotAccused(t *testing.T) {
 				t.Skip("the race detector makes the target too slow for what is measured in time")
 			}
 			o := reference.Ideal()
-			o.Behaviour.LockTime = 300 * time.Millisecond // seen on a slow machine too, and over before patience is
+			o.Behaviour.LockTime = 300 * time.Millisecond // long enough for a slow machine, and shorter than patience
 			q.Bend(&o)
 			if q.Name == "limit-per-token" {
 				o.Wrap = quirks.Limited(quirks.RequestsPerMinute, limitWindow)
@@ -89,7 +89,7 @@ func TestQuirksAreNotAccused(t *testing.T) {
 	}
 }
 
-// In a run of all checks on the authorization server, no check accuses a quirk of one.
+// In a run of all checks on the authorization server, no check fails at a quirk of one.
 func TestQuirksOfAuthorizationServersAreNotAccused(t *testing.T) {
 	t.Parallel()
 	sampled := whole.Sample(t, "documents-only")
@@ -102,14 +102,14 @@ func TestQuirksOfAuthorizationServersAreNotAccused(t *testing.T) {
 	}
 }
 
-// runOnServer is a run of the checks on the authorization server.
+// runOnServer returns a run of the checks on the authorization server.
 func runOnServer(t *testing.T, bend func(o *reference.Options)) *reports.Run {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("the race detector makes the target too slow for what is measured in time")
 	}
 	o := reference.Ideal()
-	o.Behaviour.LockTime = 300 * time.Millisecond // seen on a slow machine too, and over before patience is
+	o.Behaviour.LockTime = 300 * time.Millisecond // long enough for a slow machine, and shorter than patience
 	bend(&o)
 	cfg := against.SigningIn(against.Start(t, o))
 	intrusive := true
@@ -118,7 +118,7 @@ func runOnServer(t *testing.T, bend func(o *reference.Options)) *reports.Run {
 	return against.Run(t, against.Brief(cfg))
 }
 
-// expect compares the accusations of a run with the known ones.
+// expect compares the failed checks of a run with the known ones.
 func expect(t *testing.T, quirk string, run *reports.Run) {
 	t.Helper()
 	accused := map[string]bool{}
@@ -153,7 +153,7 @@ func expect(t *testing.T, quirk string, run *reports.Run) {
 	}
 }
 
-// mostUndecided is how many MUSTs a quirk may leave undecided.
+// mostUndecided is the maximum number of undecided MUSTs for a quirk.
 const mostUndecided = 5
 
 func undecidedMusts(run *reports.Run) int {

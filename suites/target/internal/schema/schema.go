@@ -19,7 +19,7 @@ import (
 	"github.com/mcpauth/conformance/suites/target/strict"
 )
 
-// Of is the schema of a target file, with the comments of the package's source, in a folder, as descriptions. It fails
+// Of returns the schema of a target file, with the comments of the package's source, in a folder, as descriptions. It fails
 // where a field has no comment.
 func Of(folder string) ([]byte, error) {
 	comments, err := comments(folder)
@@ -68,7 +68,7 @@ func (g *generator) object(t reflect.Type) map[string]any {
 	return s
 }
 
-// describe is the comment of a field, or of its type where that is a section.
+// describe returns the comment of a field, or of its type where that is a section.
 func (g *generator) describe(f strict.Field) string {
 	text := g.comments[f.In.Name()+"."+f.Name]
 	if text == "" && f.Type.Kind() == reflect.Struct {
@@ -144,7 +144,7 @@ func bounded(s map[string]any, tag reflect.StructTag) map[string]any {
 	return s
 }
 
-// comments are those of the types of a package and of their fields.
+// comments returns those of the types of a package and of their fields.
 func comments(folder string) (map[string]string, error) {
 	out := map[string]string{}
 	paths, err := filepath.Glob(filepath.Join(folder, "*.go"))
@@ -185,7 +185,7 @@ func ofType(out map[string]string, d *ast.GenDecl, s *ast.TypeSpec) {
 	}
 }
 
-// plain is a comment without the name that Go begins it with, and without the full stop.
+// plain returns a comment without the name that Go begins it with, and without the full stop.
 func plain(text, name string) string {
 	text = strings.Join(strings.Fields(text), " ")
 	for _, verb := range []string{" is ", " are ", " says that ", " says "} {
