@@ -232,7 +232,7 @@ func (s *ProfileStanding) count(res *Result) {
 	case slices.Contains(s.Set.Musts, res.ID):
 		s.countMust(res)
 	case slices.Contains(s.Set.Shoulds, res.ID):
-		if res.unaccepted() == Warn && !slices.Contains(s.ShouldsWarned, res.ID) {
+		if v := res.unaccepted(); (v == Warn || v == Fail) && !slices.Contains(s.ShouldsWarned, res.ID) { // the catalogue may say MUST by now
 			s.ShouldsWarned = append(s.ShouldsWarned, res.ID)
 		}
 	case res.Level == "MUST" && (s.Set.Profile == res.Role || s.Set.Profile == "server-with-bundled-as"):

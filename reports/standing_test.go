@@ -82,6 +82,10 @@ func TestAProfileIsMetOnlyAsAWhole(t *testing.T) {
 	newer := standing(judged(append(all, Result{ID: "RS-SOMETHING-NEW", Level: "MUST", Role: "resource-server", Verdict: Fail})...))
 	assert.Equal(t, Met, newer.Standing)
 	assert.Equal(t, 1, newer.NotScored)
+	require.NotEmpty(t, set.Shoulds)
+	raised := standing(judged(append(all, Result{ID: set.Shoulds[0], Level: "MUST", Role: "resource-server", Verdict: Fail})...))
+	assert.Equal(t, Met, raised.Standing, "the set says SHOULD, whatever the catalogue has said since")
+	assert.Equal(t, set.Shoulds[:1], raised.ShouldsWarned)
 	hinge := slices.IndexFunc(all, func(r Result) bool { return r.ID == "RS-CHALLENGE-401-STATUS" })
 	all[hinge].Verdict = NotApplicable
 	assert.Empty(t, standing(judged(all...)).Profile, "an open server is not a protected resource server")

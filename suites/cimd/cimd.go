@@ -25,7 +25,7 @@ func fetched() {
 	Must("AS-CIMD-REDIRECT-LISTED", redirectsOnlyWhereListed)
 	Must("AS-CIMD-REJECT-BAD-URL", refusesForbiddenURLs)
 	Should("AS-CIMD-FETCH-FAILURE", refusesWhatCannotBeFetched)
-	Should("AS-CIMD-CACHE", fetchesAgain)
+	Must("AS-CIMD-CACHE", fetchesAgain)
 	Must("AS-CIMD-REJECT-SHARED-SECRET", usesNoPublishedSecret)
 	Must("AS-CIMD-KEY-AUTH-ENFORCED", demandsTheKeyOfTheDocument)
 }

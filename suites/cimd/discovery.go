@@ -23,7 +23,7 @@ func refusesForeignIDs(t *T) {
 		{"its own address by http", identified(func(own string) any { return "http" + strings.TrimPrefix(own, "https") })},
 		{"a letter percent-encoded", identified(func(own string) any { return strings.Replace(own, "client.json", "%63lient.json", 1) })},
 		{"a list with its own address", identified(func(own string) any { return []string{own} })},
-		{"null as client_id", identified(func(string) any { return nil })},
+		{"no client_id", identified(func(string) any { return nil })},
 	}, refuseOnceFetched())
 }
 

@@ -66,7 +66,11 @@ func fetchesFromNoSpecialAddress(t *T) {
 		r.reached = l.Connections() - before
 		return r
 	}}
-	Refuses(t, good, specialHosts(t, l), expect.Refusing("no connection to a special-use address", func(r *request) string {
+	hosts := specialHosts(t, l)
+	if len(hosts) == 0 {
+		t.NotTested("no special-use address of this machine leads to a listener of mcpauth")
+	}
+	Refuses(t, good, hosts, expect.Refusing("no connection to a special-use address", func(r *request) string {
 		if r.reached > 0 { // what is accepted unread is a finding of AS-CIMD-FETCH-FAILURE
 			return fmt.Sprintf("%s for the client_id %s: %s", reports.Count(r.reached, "connection"), r.Client.ID, r.Describe())
 		}

@@ -20,6 +20,7 @@ func announcesWhatWorks(t *T) {
 	metadata := t.AS.Server().Metadata
 	t.Expect(metadata).To(haveBooleanFlag)
 	r := tried(t)
+	t.AS.MustReachDecision(r.Grant)
 	if claimed, _ := metadata.Bool(flag); !claimed {
 		t.Expect(r).Ideally(expect.Refusing("support to be claimed where documents work", func(r *request) string {
 			if accepted(r.Grant) {
@@ -29,7 +30,6 @@ func announcesWhatWorks(t *T) {
 		}))
 		return
 	}
-	t.AS.MustReachDecision(r.Grant)
 	if r.page.Hits() == 0 && !accepted(r.Grant) {
 		t.Inconclusive("%s", unfetched(r))
 	}

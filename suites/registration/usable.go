@@ -65,7 +65,7 @@ func whatHelps(t *T, c *oauth.Client, refused *reports.Exchange) string {
 		return ""
 	}
 	if again := t.AS.TokenRequest(c, withMadeUpCode(c), With("client_id", c.ID)); oauth.ErrorCode(again) == "invalid_grant" {
-		return "; with client_id in the body besides, it is accepted"
+		return "; with client_id in the body too, it is accepted"
 	}
 	return ""
 }
@@ -88,13 +88,19 @@ func knowsClientsAtOnce(t *T) {
 		}
 		pages = append(pages, try{g.Exchange, problem})
 		ex := t.AS.TokenRequest(c, withMadeUpCode(c))
+		if why := expect.NoAnswer(ex); why != "" {
+			t.Leave("the token endpoint", why)
+			continue
+		}
 		if problem = ""; oauth.ErrorCode(ex) == "invalid_client" {
 			problem = "error invalid_client"
 		}
 		answers = append(answers, try{ex, problem})
 	}
 	t.Expect(pages, "the authorization endpoint").SeenIn(worst(pages)).To(alwaysKnow)
-	t.Expect(answers, "the token endpoint").SeenIn(worst(answers)).To(alwaysKnow)
+	if len(answers) > 0 {
+		t.Expect(answers, "the token endpoint").SeenIn(worst(answers)).To(alwaysKnow)
+	}
 }
 
 // worst is the attempt that failed, or the last.

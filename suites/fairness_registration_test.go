@@ -1,0 +1,49 @@
+package suites_test
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/mcpauth/conformance/fakes/idp"
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites"
+)
+
+// hidesDocuments serves clients by their documents, and does not say so.
+func hidesDocuments(b *idp.Behaviour) {
+	b.Metadata = func(_ string, d map[string]any) { delete(d, "client_id_metadata_document_supported") }
+}
+
+func withoutUsers(c *suites.Config) { c.Users = nil }
+
+// refusingInventedCodes answers a token request with a code that was never issued by a bare HTTP status.
+func refusingInventedCodes(status int) func(b *idp.Behaviour) {
+	return func(b *idp.Behaviour) {
+		b.Wrap = func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				body, _ := io.ReadAll(r.Body)
+				r.Body = io.NopCloser(bytes.NewReader(body))
+				if strings.HasSuffix(r.URL.Path, "/token") && strings.Contains(string(body), "code=mcpauth-made-up") {
+					w.WriteHeader(status)
+					return
+				}
+				next.ServeHTTP(w, r)
+			})
+		}
+	}
+}
+
+// Servers that register clients in another way than the reference, or of whose clients less can be seen.
+func TestFairnessOfRegistrations(t *testing.T) {
+	t.Parallel()
+	expectFairness(t, map[string]fairness{
+		"an invented code is answered with a bare 401, before and after other registrations": {
+			behaving(refusingInventedCodes(http.StatusUnauthorized)), nil, "AS-DCR-NO-CLIENT-CHOSEN-IDS", reports.Pass},
+		"a token endpoint that fails at an invented code does not show that it knows the client": {
+			behaving(refusingInventedCodes(http.StatusInternalServerError)), nil, "AS-DCR-CLIENT-USABLE", reports.Inconclusive},
+		"documents that nobody sees without a login": {behaving(hidesDocuments), withoutUsers, "AS-CIMD-FLAG-TRUTHFUL", reports.NotTested},
+	})
+}
