@@ -51,7 +51,8 @@ func TestFairnessAtTheAuthorizationEndpoint(t *testing.T) {
 		"every token has one audience, and the first request for another fails": {behaving(troubled), nil, "AS-RES-UNKNOWN-TARGET", reports.Warn},
 		"an error without a client is a crash": {lacking(idp.RequireClient), nil,
 			"AS-AUTHZ-ERROR-STATUS", reports.Inconclusive},
-		"an unknown response type ends at a page": {behaving(keepsTypeErrors), nil, "AS-AUTHZ-STATE-ON-ERROR", reports.Pass},
+		"an unknown client sees the links by which users sign in": {behaving(withLinks), nil, "AS-AUTHZ-ERROR-STATUS", reports.Inconclusive},
+		"an unknown response type ends at a page":                 {behaving(keepsTypeErrors), nil, "AS-AUTHZ-STATE-ON-ERROR", reports.Pass},
 		"errors about the response type are in the fragment": {behaving(func(b *idp.Behaviour) { b.FragmentErrors = true }), nil,
 			"AS-AUTHZ-STATE-ON-ERROR",
 			reports.Pass},
@@ -69,6 +70,19 @@ func keepsTypeErrors(b *idp.Behaviour) {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if kind := r.URL.Query().Get("response_type"); strings.HasSuffix(r.URL.Path, "/authorize") && kind != "code" {
 				http.Error(w, "This application asks for what this server does not know.", http.StatusBadRequest)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// withLinks shows, before the request is looked at, a page whose links lead to other providers.
+func withLinks(b *idp.Behaviour) {
+	b.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, "/authorize") && strings.HasPrefix(r.URL.Query().Get("client_id"), "mcpauth-unknown-") {
+				_, _ = w.Write([]byte(`<title>Example</title><a href="/with/one">Continue with One</a> <a href="/with/two">Continue with Two</a>`))
 				return
 			}
 			next.ServeHTTP(w, r)

@@ -326,7 +326,7 @@ var redirectURIs = slices.Concat(
 		{"the path in another letter case", "http://127.0.0.1:53111/CALLBACK"},
 		{"a parameter more", "http://127.0.0.1:53111/callback?x=1"},
 		{"a NUL byte at the end", "http://127.0.0.1:53111/callback\x00"},
-		{"localhost in place of 127.0.0.1", "http://localhost:53111/callback"},
+		{"localhost instead of 127.0.0.1", "http://localhost:53111/callback"},
 		{"another port of a host that is not loopback", "https://client.example:8443/cb"},
 	}),
 	[]Flaw{

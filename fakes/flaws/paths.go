@@ -164,6 +164,8 @@ var pathsOfPages = []Flaw{
 	},
 	policyOf("csp-of-everything", "The content security policy allows every script.", "default-src 'none'",
 		"default-src * 'unsafe-inline' 'unsafe-eval'", "AS-AUTHZ-CSP"),
+	policyOf("csp-of-https", "The content security policy allows scripts of every https origin.", "default-src 'none'",
+		"default-src 'self' https:", "AS-AUTHZ-CSP"),
 	{
 		Name: "authorize-referrer-unsafe", Says: "Referrer-Policy is unsafe-url.", Noticed: []string{"AS-AUTHZ-NO-STORE"},
 		Bend: pageHeaders(func(h http.Header) { h.Set("Referrer-Policy", "unsafe-url") }), Also: []string{"AS-AUTHZ-*"},

@@ -199,7 +199,7 @@ func variesNothingButTheLoopbackPort(t *T) {
 	different := nearmiss.Except(nearmiss.Port, nearmiss.Equivalent, nearmiss.Space)
 	Refuses(t, atClient(t, c), requesting(nearmiss.OfURL(registered, different...)), expect.NotRedirect())
 	localhost := t.AS.Authorize(As(c), With("redirect_uri", "http://localhost:53111/callback"))
-	t.Expect(localhost, "localhost in place of 127.0.0.1").Ideally(getNoCode)
+	t.Expect(localhost, "localhost instead of 127.0.0.1").Ideally(getNoCode)
 	if web, _ := t.AS.Register(map[string]any{"redirect_uris": []string{"https://client.example/cb"}}); web != nil {
 		Refuses(t, atClient(t, web), Cases[Edit]{
 			{"another port of a host that is not loopback", With("redirect_uri", "https://client.example:8443/cb")},

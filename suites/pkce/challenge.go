@@ -82,14 +82,15 @@ func stripped() Cases[Edit] {
 
 // A code without a challenge that cannot be redeemed is a warning: the honest client learns too late.
 func requiresChallenge(t *T) {
-	Refuses(t, t.AS.CodeFlow(), EachEdited(stripped(), AtToken(Without("code_verifier"))), expect.IssueNothing("invalid_request"))
-	requiresPostedChallenge(t)
+	public := As(t.AS.PublicClient())
+	Refuses(t, t.AS.CodeFlow(public), EachEdited(stripped(), AtToken(Without("code_verifier"))), expect.IssueNothing("invalid_request"))
+	requiresPostedChallenge(t, public)
 }
 
 // POST is optional at the authorization endpoint (OAuth 2.1 section 3.1). A server that answers it with a code demands the challenge
 // there too.
-func requiresPostedChallenge(t *T) {
-	posted := t.AS.CodeFlow(Posted())
+func requiresPostedChallenge(t *T, public Edit) {
+	posted := t.AS.CodeFlow(Posted(), public)
 	if f := posted.Send().(*Flow); f.Code() == "" || f.Answer == nil {
 		return
 	}

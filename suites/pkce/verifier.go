@@ -15,7 +15,7 @@ func requiresVerifier(t *T) {
 	Refuses(t, t.AS.Redemption(), Cases[Edit]{
 		{"no code_verifier", Without("code_verifier")},
 		{"an empty code_verifier", With("code_verifier", "")},
-		{"code_verifier[] in place of code_verifier", Edits(Without("code_verifier"), With("code_verifier[]", oauth.NewPKCE(43).Verifier))},
+		{"code_verifier[] instead of code_verifier", Edits(Without("code_verifier"), With("code_verifier[]", oauth.NewPKCE(43).Verifier))},
 	}, refused)
 	atOtherClients(t, Cases[Edit]{{"no code_verifier", Without("code_verifier")}})
 }
