@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"crypto"
-	"crypto/ecdsa"
 	"crypto/hmac"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -610,7 +609,7 @@ func (s *Server) signed(parts []string, alg, kid string, jwk map[string]any) boo
 		y, _ := jwk["y"].(string)
 		return verifyES256(x, y, sum[:], sig)
 	case alg == "ES256" && s.KeyEC != nil && (kid == "ec-1" || kid == "" || !p.has(KnowKid)):
-		return len(sig) == 64 && ecdsa.Verify(s.KeyEC, sum[:], new(big.Int).SetBytes(sig[:32]), new(big.Int).SetBytes(sig[32:]))
+		return s.valid.verifies(s.KeyEC, sum[:], sig)
 	case alg == "RS256" && s.Key != nil && (kid == "rsa-1" || kid == "" || !p.has(KnowKid)):
 		return rsa.VerifyPKCS1v15(s.Key, crypto.SHA256, sum[:], sig) == nil
 	}

@@ -59,6 +59,7 @@ type Server struct {
 	endpoint *url.URL
 	stop     chan struct{}
 
+	valid  signatures
 	ahead  atomic.Int64 // of the clock, in nanoseconds
 	asking sync.Mutex   // held during a request for verification: a flaw
 	keyMu  sync.Mutex
