@@ -1,6 +1,7 @@
 package idp
 
 import (
+	"crypto/tls"
 	"slices"
 	"strings"
 	"sync"
@@ -15,7 +16,8 @@ type state struct {
 	transactions   map[string]*transaction
 	legs           map[string]*transaction // by the state of the upstream request
 	documents      map[string]cachedDocument
-	sessions       map[string]string // login session -> user
+	tickets        tls.ClientSessionCache // of the servers of documents
+	sessions       map[string]string      // login session -> user
 	approved       map[string][]string
 	asked          map[string]bool // by user, client and redirect URI
 	codes          map[string]*code
