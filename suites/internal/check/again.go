@@ -13,21 +13,21 @@ import (
 
 // Again is the outcome of judging a result again from its basis.
 type Again struct {
-	Steps      int // that the verdict rests on
-	Recomputed int // of them computed again from exchanges and recorded facts
-	// Why says why a step was not computed again: the first of them.
+	Steps      int // on which the verdict rests
+	Recomputed int // of them, computed again from exchanges and recorded facts
+	// Why is the reason why a step was not computed again: that of the first one.
 	Why string
-	// Own are the exchanges that the check itself sent, and Looked those of them that a recomputed step judges.
+	// Own counts the exchanges that the check itself sent, and Looked those of them that a recomputed step judges.
 	Own, Looked int
-	// Contradiction says why the verdict does not follow; empty where it does.
+	// Contradiction is the reason why the verdict does not follow; empty if it does.
 	Contradiction string
 }
 
 // Lookup finds an exchange of a report.
 type Lookup func(number int) (*reports.Exchange, bool)
 
-// JudgeAgain judges a result again, by the functions that judged it first, from what its basis holds. What the code of a check
-// saw by itself is taken as recorded.
+// JudgeAgain judges a result again from the content of its basis, with the functions that judged it first. It trusts the records of what
+// only the code of a check has seen.
 func JudgeAgain(r *reports.Result, find Lookup) Again {
 	if r.Verdict == reports.NotApplicable {
 		if why := observationHolds(r.Observation, find); why != "" {
@@ -55,7 +55,7 @@ func JudgeAgain(r *reports.Result, find Lookup) Again {
 	return j.out
 }
 
-// countExchanges counts those that the check itself sent.
+// countExchanges counts the exchanges that the check itself sent.
 func (j *rejudge) countExchanges(r *reports.Result) {
 	for _, n := range r.Evidence {
 		if ex, ok := j.find(n); ok && ex.Check == r.ID {
@@ -85,7 +85,7 @@ func (j *rejudge) contradict(i int, s *reports.BasisStep, format string, args ..
 	}
 }
 
-// take judges one step again, and lets it have its effect.
+// take judges one step again, and applies its effect.
 func (j *rejudge) take(i int, s *reports.BasisStep) {
 	done := j.out.Recomputed
 	switch {
@@ -112,7 +112,7 @@ func (j *rejudge) take(i int, s *reports.BasisStep) {
 	}
 }
 
-// notAgain says why a step is attested.
+// notAgain returns the reason why a step is attested.
 func notAgain(s *reports.BasisStep) string {
 	switch {
 	case s.Attested != "":
@@ -127,7 +127,7 @@ func notAgain(s *reports.BasisStep) string {
 	return "this build does not know " + s.Matcher.Name
 }
 
-// all returns the exchanges with these numbers, as far as the report holds them.
+// all returns the exchanges with these numbers that the report contains.
 func (j *rejudge) all(numbers []int) (out []*reports.Exchange) {
 	for _, n := range numbers {
 		if ex, ok := j.find(n); ok {
@@ -146,7 +146,7 @@ func (j *rejudge) judge(i int, s *reports.BasisStep) {
 	m, err := madeAgain(s.Matcher, find)
 	cited := j.all(seen)
 	if missing := expect.MissingError(0); err != nil && !errors.As(err, &missing) {
-		return // of a later build: it stays as attested
+		return // made by a later build: it stays attested
 	}
 	var actual any
 	if err == nil {
@@ -189,7 +189,7 @@ func (j *rejudge) judge(i int, s *reports.BasisStep) {
 	}
 }
 
-// madeAgain makes a matcher again. Its constructor may rely on what no report holds.
+// madeAgain makes a matcher again. Its constructor may need something that no report contains.
 func madeAgain(c *reports.Call, find expect.Lookup) (m expect.Matcher, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -199,7 +199,7 @@ func madeAgain(c *reports.Call, find expect.Lookup) (m expect.Matcher, err error
 	return expect.Again(c, find)
 }
 
-// judgedAgain judges recorded facts, which may lack what a judge relies on.
+// judgedAgain judges recorded facts. They may lack something that a judge needs.
 func judgedAgain(m expect.Matcher, actual any) (out expect.Judgement, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -225,12 +225,12 @@ func (j *rejudge) findingOf(judgement expect.Judgement, outcome reports.StepOutc
 		return nil
 	}
 	if failed := failure(ex); failed != "" && !j.isAbout(failed) {
-		return nil // which leaves it undecided
+		return nil // this leaves it undecided
 	}
 	return f
 }
 
-// conclude says why the verdict does not follow from the steps; empty where it does.
+// conclude returns the reason why the verdict does not follow from the steps; empty if it does.
 func (j *rejudge) conclude(r *reports.Result) string {
 	var ended *stop
 	if r.Basis.Ended != "" {
@@ -249,7 +249,7 @@ func (j *rejudge) conclude(r *reports.Result) string {
 	return ""
 }
 
-// hidden reports whether something is removed from what a step judged.
+// hidden reports whether redaction removed a part of what a step judged.
 func (j *rejudge) hidden(s *reports.BasisStep) bool {
 	texts := []string{reports.TextOf(s.Subject), reports.TextOf(s.Matcher)}
 	for _, n := range exchangesOf(s) {
@@ -282,7 +282,7 @@ func exchangesOf(s *reports.BasisStep) []int {
 	return out
 }
 
-// observationHolds says where the observation that shows that something does not apply is not what its exchange shows.
+// observationHolds checks that an exchange shows the observation why a requirement does not apply.
 func observationHolds(text string, find Lookup) string {
 	var n int
 	if _, err := fmt.Sscanf(text, "exchange %d:", &n); err != nil {
@@ -298,8 +298,8 @@ func observationHolds(text string, find Lookup) string {
 	return ""
 }
 
-// Attest marks the steps of a redacted result that come out otherwise than they did before its secrets were removed: they can
-// only be attested. The function must see the report as it will be written.
+// Attest marks the steps of a redacted result whose outcome differs from that before redaction: they can only be attested. The function
+// must see the report in its final form.
 func Attest(r *reports.Result, find Lookup) *reports.Basis {
 	if r.Basis == nil {
 		return nil
@@ -319,7 +319,7 @@ func Attest(r *reports.Result, find Lookup) *reports.Basis {
 		case alone.hidden(s):
 			s.Attested = "it saw what is removed from the report"
 		case holdsFacts(s):
-			s.Subject = nil // they are not all that was judged
+			s.Subject = nil // they are only a part of what was judged
 		}
 	}
 	return &out

@@ -10,17 +10,16 @@ import (
 	"github.com/mcpauth/conformance/suites/target"
 )
 
-// noAuthorization is the requirement that a server without authorization does not meet. All that follows from it is folded
-// into its verdict.
+// noAuthorization is the requirement that a server without authorization fails. Its verdict covers everything that follows from that.
 const noAuthorization = "RS-CHALLENGE-401-STATUS"
 
-// DeclaredPublic reports whether the owner of the target declares a JSON-RPC method to be for everybody.
+// DeclaredPublic reports whether the owner of the target declares a JSON-RPC method public.
 func (w *World) DeclaredPublic(method string) bool {
 	return slices.Contains(w.PublicMethods, method) || slices.Contains(w.PublicMethods, target.EveryMethod)
 }
 
-// Meant says why the target is meant to authorize its callers; empty where nothing suggests it: authorization is optional in
-// MCP.
+// Meant returns the evidence that the target is meant to authorize its callers; empty if there is none, because authorization is optional
+// in MCP.
 func (w *World) Meant() string {
 	switch s := w.Survey; {
 	case s.Resource() != nil:
@@ -29,27 +28,27 @@ func (w *World) Meant() string {
 		return "it names an authorization server"
 	case s.Token != "" || len(w.Credentials) > 0:
 		return "you gave a credential for it"
-	case w.Issuer != nil || len(w.Users) > 0 || len(w.Clients) > 0: // also where no authorization server is found to sign in at
+	case w.Issuer != nil || len(w.Users) > 0 || len(w.Clients) > 0: // also if no authorization server is found where they could sign in
 		return "you gave an issuer, a user or a client for it"
 	}
 	return ""
 }
 
-// undeclared returns the methods that anybody may use on a wire, though nobody declared that; without the handshake.
+// undeclared returns the methods, except the handshake, that work without authorization on a wire and are not declared public.
 func (w *World) undeclared(on mcp.Wire) []string {
 	return slices.DeleteFunc(slices.Clone(w.Survey.Public[on]), func(method string) bool {
 		return slices.Contains(handshake, method) || w.DeclaredPublic(method)
 	})
 }
 
-// onlyHandshake reports whether anybody may begin a conversation on a wire, which nobody declared, and that nothing in it is known to be
-// served or refused.
+// onlyHandshake reports whether an undeclared handshake works without authorization, and no other request on the wire is known to be served
+// or refused.
 func (w *World) onlyHandshake(on mcp.Wire) bool {
 	declared := w.DeclaredPublic
 	return len(w.undeclared(on)) == 0 && len(slices.DeleteFunc(slices.Clone(w.Survey.Public[on]), declared)) > 0
 }
 
-// Open says what anybody may do without authorization, though nobody declared that; empty where nothing. It names the tools.
+// Open describes what works without authorization and is not declared public, with the names of the tools; empty if nothing does.
 func (w *World) Open() string {
 	for _, on := range []mcp.Wire{mcp.Stateful, mcp.Stateless} {
 		if _, judged := w.Survey.Newest(on); judged && expect.Accepted(w.Survey.Refused[on]) && len(w.undeclared(on)) > 0 {
@@ -74,7 +73,7 @@ func (w *World) openTo(on mcp.Wire) string {
 	return "No authorization: anyone can " + can + " " + reports.Count(len(tools), "tool") + " (" + listed(tools) + ")"
 }
 
-// AnyoneCan makes what anybody can do the first sentence of every report, if the check fails. It names at most mostNames.
+// AnyoneCan makes this the first sentence of every report if the check fails. It names at most mostNames tools.
 func (t MCPServer) AnyoneCan(do string, names []string) {
 	if len(names) > 0 {
 		t.headline = "No authorization: anyone can " + do + " " + listed(names)
@@ -88,7 +87,7 @@ func listed(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-// ServesAnyone judges a target that serves what should be protected: it ends the check, unless that is a finding.
+// ServesAnyone judges a target that serves anonymous callers what should be protected: it ends the check, unless that is a finding.
 func (t MCPServer) ServesAnyone(ex *reports.Exchange) {
 	switch {
 	case t.onlyHandshake(t.wire()):
@@ -107,13 +106,13 @@ func (t MCPServer) ServesAnyone(ex *reports.Exchange) {
 	}))
 }
 
-// Unguarded ends a check that needs a refusal, where anonymous callers are served.
+// Unguarded ends a check that needs a refusal, if anonymous callers are served.
 func (t MCPServer) Unguarded(ex *reports.Exchange) {
 	s := t.unguarded(ex)
 	t.end(verdictOf("protected", s), "%s", s.why)
 }
 
-// unguarded says why there is nothing to look at while anonymous callers are served.
+// unguarded returns the reason why a check cannot judge a target that serves anonymous callers.
 func (t *T) unguarded(ex *reports.Exchange) *lack {
 	t.Cite(ex)
 	t.folded = true

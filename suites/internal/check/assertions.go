@@ -13,16 +13,16 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 )
 
-// GoodAssertion is what an attacker knows of good assertions: their header with its algorithm, their claims, which are new each time,
-// and the public key, if it is published.
+// GoodAssertion is what an attacker knows of good assertions: their header with the algorithm, their claims, which are new each time, and
+// the public key if it is published.
 type GoodAssertion struct {
 	Header mint.Header
 	Claims func() mint.Claims
 	Public map[string]any
 }
 
-// Forgeries returns assertions with good claims, whose signature is not that of the expected key. Addresses in their headers lead to
-// a listener, which nobody has a reason to ask.
+// Forgeries returns assertions with good claims and a signature by another key than the expected one. URLs in their headers lead to a
+// listener that the server has no reason to contact.
 func (g GoodAssertion) Forgeries(trap *listener.Listener) Cases[string] {
 	attacker := mint.NewAttacker()
 	alg, _ := g.Header["alg"].(string)
@@ -49,7 +49,7 @@ func (g GoodAssertion) Forgeries(trap *listener.Listener) Cases[string] {
 	return out
 }
 
-// BeLeftAlone expects that nobody has come to the listener that assertions name.
+// BeLeftAlone expects that the listener in the assertions got no request.
 var BeLeftAlone = expect.That("no request to an address that an assertion names", func(l *listener.Listener) string {
 	if l.Hits() == 0 {
 		return ""
@@ -57,7 +57,7 @@ var BeLeftAlone = expect.That("no request to an address that an assertion names"
 	return reports.Count(l.Hits(), "request") + " there"
 })
 
-// ChangedClaims returns claims with some changed; nil leaves one out.
+// ChangedClaims returns claims with changes; nil removes a claim.
 func ChangedClaims(c mint.Claims, changes map[string]any) mint.Claims {
 	for k, v := range changes {
 		if c[k] = v; v == nil {
@@ -72,7 +72,7 @@ func AssertionsOf(c *oauth.Client) GoodAssertion {
 	return GoodAssertion{mint.Header{"alg": c.Key.Algorithm(), "typ": "JWT", "kid": c.Key.ID}, c.Assertion, c.Key.JWK()}
 }
 
-// ForgedAssertions returns edits of a good token request, whatever its grant: another assertion, whose signature is not the client's.
+// ForgedAssertions returns edits of a good token request of any grant: another assertion, whose signature is not the client's.
 func (t AuthorizationServer) ForgedAssertions(c *oauth.Client, trap *listener.Listener) Cases[Edit] {
 	var out Cases[Edit]
 	for _, row := range AssertionsOf(c).Forgeries(trap) {
@@ -81,8 +81,8 @@ func (t AuthorizationServer) ForgedAssertions(c *oauth.Client, trap *listener.Li
 	return out
 }
 
-// WrongAssertions returns edits of a good token request, whatever its grant: no assertion, one that is not said to be one, and those with a
-// good signature and one claim that is wrong (RFC 7521 section 4.2, RFC 7523 section 3).
+// WrongAssertions returns edits of a good token request of any grant: no assertion, one without its type, and assertions with a good
+// signature and one wrong claim (RFC 7521 section 4.2, RFC 7523 section 3).
 func (t AuthorizationServer) WrongAssertions(c *oauth.Client) Cases[Edit] {
 	now := time.Now().Unix()
 	signed := func(changes map[string]any) Edit {
@@ -109,13 +109,13 @@ func (t AuthorizationServer) WrongAssertions(c *oauth.Client) Cases[Edit] {
 	return out
 }
 
-// resigned returns an assertion with the signature of another one of the same key.
+// resigned returns an assertion with the signature of another assertion by the same key.
 func resigned(c *oauth.Client) string {
 	one, other := c.Key.JWT(nil, c.Assertion()), c.Key.JWT(nil, c.Assertion())
 	return one[:strings.LastIndexByte(one, '.')] + other[strings.LastIndexByte(other, '.'):]
 }
 
-// AssertedBy names one client in the request, and authenticates by the assertion of another (RFC 7521 section 4.2: client_id "MUST
+// AssertedBy names one client in the request, and authenticates with the assertion of another (RFC 7521 section 4.2: client_id "MUST
 // identify the same client as is identified by the client assertion").
 func AssertedBy(named, signer *oauth.Client) Edit {
 	return Edits(Unidentified(), With("client_id", named.ID), With("client_assertion_type", oauth.AssertionType),

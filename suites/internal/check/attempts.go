@@ -13,7 +13,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 )
 
-// Edits returns several edits as one.
+// Edits combines several edits.
 func Edits(all ...Edit) Edit {
 	return func(d *draft) {
 		for _, e := range all {
@@ -22,14 +22,14 @@ func Edits(all ...Edit) Edit {
 	}
 }
 
-// AsWithSecret sends the request as a client with another secret than its own, in the way in which it sends its own.
+// AsWithSecret sends the request as a client with another secret, in the way in which it sends its own.
 func AsWithSecret(c *oauth.Client, secret string) Edit {
 	other := *c
 	other.Secret = secret
 	return As(&other)
 }
 
-// WrongSecrets returns the ways in which a confidential client fails to authenticate, where its secret is compared.
+// WrongSecrets returns the ways in which a confidential client fails to authenticate if its secret is compared.
 func (t AuthorizationServer) WrongSecrets(c *oauth.Client) Cases[Edit] {
 	body := func(secret string) Edit {
 		return Edits(Unidentified(), With("client_id", c.ID), With("client_secret", secret))
@@ -50,7 +50,7 @@ func (t AuthorizationServer) WrongSecrets(c *oauth.Client) Cases[Edit] {
 	return rows
 }
 
-// EachEdited returns a table with a further edit in every row.
+// EachEdited returns a table with an additional edit in every row.
 func EachEdited(rows Cases[Edit], further Edit) Cases[Edit] {
 	var out Cases[Edit]
 	for _, r := range rows {
@@ -62,7 +62,7 @@ func EachEdited(rows Cases[Edit], further Edit) Cases[Edit] {
 // AtToken edits the token request of a CodeFlow; other edits change its authorization request.
 func AtToken(edits ...Edit) Edit { return func(d *draft) { d.atToken = append(d.atToken, edits...) } }
 
-// Change changes the value that a parameter has in the good request. A row whose change makes no difference does not apply.
+// Change changes the value of a parameter in the good request. A row whose change makes no difference does not apply.
 func Change(name string, to func(value string) string) Edit {
 	return func(d *draft) {
 		d.changes = append(d.changes, func(f *oauth.Form) {
@@ -82,8 +82,8 @@ func Change(name string, to func(value string) string) Edit {
 var secretParameters = []string{"code", "code_verifier", "refresh_token", "client_secret", "client_assertion", "token", "assertion",
 	"subject_token"}
 
-// NearMisses returns edits that make a parameter nearly what it should be. What compares by prefix, suffix, length or letter
-// case accepts one of them. Kinds name further weaknesses to look for.
+// NearMisses returns edits that make a parameter nearly right. A server that compares by prefix, suffix, length or letter case accepts one
+// of them. Kinds name further weaknesses.
 func NearMisses(name string, kinds ...nearmiss.Kind) Cases[Edit] {
 	var out Cases[Edit]
 	for _, w := range nearmiss.Ways(append(kinds, nearmiss.Changed, nearmiss.Shorter, nearmiss.Longer, nearmiss.LetterCase)...) {
@@ -115,7 +115,7 @@ func (f *Flow) Evidence() *reports.Exchange {
 	return f.Exchange
 }
 
-// TokenResponse returns the answer of the token endpoint; nil where the client got no code.
+// TokenResponse returns the answer of the token endpoint; nil if the client got no code.
 func (f *Flow) TokenResponse() *reports.Exchange { return f.Answer }
 
 // AuthorizationRequest returns a good authorization request. Its result is a *Grant.
@@ -125,8 +125,8 @@ func (t AuthorizationServer) AuthorizationRequest(base ...Edit) Attempt[Edit] {
 	}}
 }
 
-// CodeFlow returns a good authorization request and, if the client gets a code, a good token request. Its result is a *Flow.
-// Edits change the authorization request; see AtToken.
+// CodeFlow returns a good authorization request and, if the client gets a code, a good token request. Its result is a *Flow. Edits change
+// the authorization request; see AtToken.
 func (t AuthorizationServer) CodeFlow(base ...Edit) Attempt[Edit] {
 	return Attempt[Edit]{Name: "an ordinary flow", Good: expect.Proceed(), Send: func(edits ...Edit) any {
 		all := slices.Concat(base, edits)
@@ -139,7 +139,7 @@ func (t AuthorizationServer) CodeFlow(base ...Edit) Attempt[Edit] {
 	}}
 }
 
-// Redemption returns a good token request with a code of its own. The base edits change the authorization request before it.
+// Redemption returns a good token request with a new code. The base edits change the authorization request before it.
 func (t AuthorizationServer) Redemption(base ...Edit) Attempt[Edit] {
 	return Attempt[Edit]{Name: "an ordinary token request", Good: expect.IssueTokens(), Send: func(edits ...Edit) any {
 		g := t.MustAuthorize(base...)
@@ -149,7 +149,7 @@ func (t AuthorizationServer) Redemption(base ...Edit) Attempt[Edit] {
 	}}
 }
 
-// RefreshGrant returns a good refresh request with a refresh token of its own. The base edits change the flow that brings it.
+// RefreshGrant returns a good refresh request with a new refresh token. The base edits change the flow that issues it.
 func (t AuthorizationServer) RefreshGrant(base ...Edit) Attempt[Edit] {
 	return Attempt[Edit]{Name: "an ordinary refresh", Good: expect.IssueTokens(), Send: func(edits ...Edit) any {
 		tokens := t.MustGetRefreshToken(base...)
@@ -167,14 +167,14 @@ func (t AuthorizationServer) Revocation(base ...Edit) Attempt[Edit] {
 	}}
 }
 
-// Introspection returns a good introspection request of a client for a token that is in force (RFC 7662 section 2.1).
+// Introspection returns a good introspection request of a client for a valid token (RFC 7662 section 2.1).
 func (t AuthorizationServer) Introspection(c *oauth.Client, token string) Attempt[Edit] {
 	return Attempt[Edit]{Name: "an ordinary introspection", Good: expect.BeActive(), Send: func(edits ...Edit) any {
 		return t.Introspect(c, token, edits...)
 	}}
 }
 
-// Registration returns a good registration (RFC 7591 section 3.1). An edit is a set of members to change; nil leaves one out.
+// Registration returns a good registration (RFC 7591 section 3.1). An edit is a set of members to change; nil removes one.
 func (t AuthorizationServer) Registration(base map[string]any) Attempt[map[string]any] {
 	return Attempt[map[string]any]{Name: "an ordinary registration", Good: expect.BeRegistered(), Send: func(edits ...map[string]any) any {
 		changes := map[string]any{}
@@ -189,7 +189,7 @@ func (t AuthorizationServer) Registration(base map[string]any) Attempt[map[strin
 // CallEdit changes a call before it is sent.
 type CallEdit func(mcp.Call) mcp.Call
 
-// Presenting uses another token in place of the good one.
+// Presenting replaces the good token.
 func Presenting(token string) CallEdit {
 	return func(c mcp.Call) mcp.Call {
 		isAuthorization := func(f reports.Field) bool { return strings.EqualFold(f.Name, "Authorization") }
@@ -198,10 +198,10 @@ func Presenting(token string) CallEdit {
 	}
 }
 
-// ProtectedCall returns the smallest protected request with the user's token.
+// ProtectedCall returns the minimal protected request with the user's token.
 func (t MCPServer) ProtectedCall() Attempt[CallEdit] { return t.CallWithToken(t.Token()) }
 
-// CallWithToken returns the smallest protected request with a token.
+// CallWithToken returns the minimal protected request with a token.
 func (t MCPServer) CallWithToken(token string) Attempt[CallEdit] {
 	return Attempt[CallEdit]{Name: "the protected request with the valid token", Good: expect.BeServed(), Send: func(edits ...CallEdit) any {
 		c := t.Call().With(mcp.Bearer(token))
@@ -215,12 +215,12 @@ func (t MCPServer) CallWithToken(token string) Attempt[CallEdit] {
 // TokenEdit changes an ordinary token before it is signed.
 type TokenEdit func(h mint.Header, c mint.Claims)
 
-// Claim sets a claim, and NoClaim leaves claims out.
+// Claim sets a claim.
 func Claim(name string, value any) TokenEdit {
 	return func(_ mint.Header, c mint.Claims) { c[name] = value }
 }
 
-// NoClaim leaves claims out.
+// NoClaim removes claims.
 func NoClaim(names ...string) TokenEdit {
 	return func(_ mint.Header, c mint.Claims) {
 		for _, n := range names {
@@ -229,7 +229,7 @@ func NoClaim(names ...string) TokenEdit {
 	}
 }
 
-// HeaderParameter sets a parameter of the header; nil leaves it out.
+// HeaderParameter sets a parameter of the header; nil removes it.
 func HeaderParameter(name string, value any) TokenEdit {
 	return func(h mint.Header, _ mint.Claims) {
 		if h[name] = value; value == nil {
@@ -238,7 +238,7 @@ func HeaderParameter(name string, value any) TokenEdit {
 	}
 }
 
-// TokenEdits returns several edits as one.
+// TokenEdits combines several edits.
 func TokenEdits(all ...TokenEdit) TokenEdit {
 	return func(h mint.Header, c mint.Claims) {
 		for _, e := range all {
@@ -247,7 +247,7 @@ func TokenEdits(all ...TokenEdit) TokenEdit {
 	}
 }
 
-// Scoped sets the claim that holds the scopes, which is not everybody's "scope"; nil leaves it out.
+// Scoped sets the claim for the scopes, which is not always "scope"; nil removes it.
 func (t Minter) Scoped(scopes any) TokenEdit {
 	name, v := t.scopeClaim(scopes)
 	if scopes == nil {
@@ -267,8 +267,8 @@ func (t Minter) Presented() Attempt[TokenEdit] {
 	}}
 }
 
-// OpaquePresented returns the protected request with an opaque token, about which the target asks the introspection endpoint run
-// by mcpauth. An edit is a set of members of the answer to change; nil leaves one out.
+// OpaquePresented returns the protected request with an opaque token, which the target introspects at the endpoint run by mcpauth. An edit
+// is a set of members of the response to change; nil removes one.
 func (t Minter) OpaquePresented() Attempt[map[string]any] {
 	return Attempt[map[string]any]{Name: "an ordinary opaque token", Good: expect.BeServed(), Send: func(edits ...map[string]any) any {
 		changes := map[string]any{}
@@ -279,8 +279,8 @@ func (t Minter) OpaquePresented() Attempt[map[string]any] {
 	}}
 }
 
-// TokenCall returns the protected request with a token: the user's, or a minted one. Where there is neither, its control is what the
-// survey saw served without one.
+// TokenCall returns the protected request with a token: the user's, or a minted one. Without either, its control is a request that the
+// survey saw served without a token.
 func (t MCPServer) TokenCall() Attempt[CallEdit] {
 	switch {
 	case t.HasToken():

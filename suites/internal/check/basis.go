@@ -8,23 +8,23 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/expect"
 )
 
-// basis is what a check has judged so far, step by step, where the run keeps it.
+// basis is what a check has judged so far, step by step, if the run keeps it.
 type basis struct {
 	steps   []reports.BasisStep
-	seen    []*reports.Exchange // what the steps judge, cited or not
-	judging bool                // a matcher is at work: what it brings is part of its own step
+	seen    []*reports.Exchange // the judged exchanges, cited or not
+	judging bool                // a matcher is running: exchanges that it adds are part of its own step
 	raw     *stop
-	spoilt  bool // what the check found does not follow from its steps alone
+	spoilt  bool // the findings do not follow from the steps alone
 }
 
-// step keeps what the code of a check saw by itself.
+// step records an observation that the code of a check made itself.
 func (t *T) step(s reports.BasisStep) {
 	if t.World != nil && t.KeepBasis && !t.judging {
 		t.steps = append(t.steps, s)
 	}
 }
 
-// judged runs the part of an expectation that follows its judgement, and keeps both as one step.
+// judged runs the part of an expectation that follows its judgement, and records both as one step.
 func (a Assertion) judged(m expect.Matcher, outcome reports.StepOutcome, ex *reports.Exchange, advice bool, follow func()) {
 	t := a.t
 	findings, left := len(t.findings), len(t.undecided)
@@ -67,7 +67,7 @@ func (t *T) uncited() []*reports.Exchange {
 	return out
 }
 
-// control notes that an exchange shows what the target serves, and returns it.
+// control records that an exchange shows a served request, and returns it.
 func (t *T) control(ex *reports.Exchange) *reports.Exchange {
 	if ex != nil {
 		t.controls = append(t.controls, ex)
@@ -75,10 +75,10 @@ func (t *T) control(ex *reports.Exchange) *reports.Exchange {
 	return ex
 }
 
-// controlledBy says that the target served what it should, as an exchange shows.
+// controlledBy records that an exchange shows that the target served what it should.
 func (t *T) controlledBy(ex *reports.Exchange, m expect.Matcher) { t.served("the control", ex, ex, m) }
 
-// served notes that a value, which an exchange shows, is what the target should serve.
+// served records that the target served a value as it should, as an exchange shows.
 func (t *T) served(about string, value any, ex *reports.Exchange, m expect.Matcher) {
 	t.controlled = true
 	t.control(ex)
@@ -103,8 +103,8 @@ func kindOf(m expect.Matcher) string {
 	return ""
 }
 
-// amountsTo returns what a judgement means in a check. inside says that the target refuses by tool results.
-// cited are the exchanges that the matcher compares with.
+// amountsTo returns the effect of a judgement in a check. inside says that the target refuses with tool results. cited are the exchanges
+// that the matcher compares with.
 func (t *T) amountsTo(j expect.Judgement, k expect.Kind, ex *reports.Exchange, inside bool, cited []*reports.Exchange) reports.StepOutcome {
 	switch {
 	case j.Met && cutShort(ex) && !t.isAbout(failure(ex)):
@@ -119,7 +119,7 @@ func (t *T) amountsTo(j expect.Judgement, k expect.Kind, ex *reports.Exchange, i
 	return reports.StepUnmet
 }
 
-// keptBasis returns the basis of a check that has ended.
+// keptBasis returns the basis of an ended check.
 func (t *T) keptBasis() *reports.Basis {
 	if !t.KeepBasis || t.spoilt {
 		return nil
@@ -131,7 +131,7 @@ func (t *T) keptBasis() *reports.Basis {
 	return b
 }
 
-// evidenceOf returns the failures that a requirement is about; none where this catalogue does not hold it.
+// evidenceOf returns the failures that a requirement is about; none if this catalogue does not contain it.
 func evidenceOf(id string) []requirements.Failure {
 	if r, ok := requirements.Lookup(id); ok {
 		return r.Evidence

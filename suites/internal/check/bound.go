@@ -24,13 +24,13 @@ import (
 type Bound struct {
 	Token string
 	Key   *mint.Key
-	Nonce string // that the target wants in proofs; empty where it wants none
+	Nonce string // that the target requires in proofs; empty if it requires none
 }
 
 // ProofEdit changes an ordinary DPoP proof before it is signed.
 type ProofEdit func(h mint.Header, c mint.Claims)
 
-// ProofKey returns a new key of an algorithm that a server lists; of ES256 where it lists none that we know.
+// ProofKey returns a new key for an algorithm in a server's list; for ES256 if it lists no known one.
 func ProofKey(algorithms []string) *mint.Key {
 	if !slices.Contains(algorithms, "ES256") && slices.Contains(algorithms, "RS256") {
 		return &mint.Key{Signer: mint.NewRSA()}
@@ -38,7 +38,7 @@ func ProofKey(algorithms []string) *mint.Key {
 	return mint.NewKey("")
 }
 
-// DPoPAlgorithms returns those that the target's metadata names for proofs; nil where it does not speak of DPoP.
+// DPoPAlgorithms returns the algorithms for proofs in the target's metadata; nil without DPoP.
 func (t MCPServer) DPoPAlgorithms() []string {
 	d := t.Survey.Resource()
 	if d == nil {
@@ -48,7 +48,7 @@ func (t MCPServer) DPoPAlgorithms() []string {
 	return out
 }
 
-// DPoPRequired reports whether the target takes no tokens but bound ones (RFC 9728 section 2).
+// DPoPRequired reports whether the target accepts only bound tokens (RFC 9728 section 2).
 func (t MCPServer) DPoPRequired() bool {
 	d := t.Survey.Resource()
 	if d == nil {
@@ -58,12 +58,12 @@ func (t MCPServer) DPoPRequired() bool {
 	return required
 }
 
-// CanBind reports whether a token bound to a key of mcpauth can be had: minted, or by a login at a server that binds.
+// CanBind reports whether a token bound to a key of mcpauth is available: minted, or from a login at a server that binds tokens.
 func (t Minter) CanBind() bool {
 	return t.Trusted() || t.Session != nil && t.Session.Ready && len(t.AS.DPoPAlgorithms()) > 0
 }
 
-// DPoPAlgorithms returns the algorithms of proofs that the authorization server names.
+// DPoPAlgorithms returns the algorithms for proofs in the authorization server's metadata.
 func (t AuthorizationServer) DPoPAlgorithms() []string {
 	if t.Session == nil {
 		return nil
@@ -72,7 +72,7 @@ func (t AuthorizationServer) DPoPAlgorithms() []string {
 	return out
 }
 
-// BoundToken returns a token of the first user that is bound to a new key.
+// BoundToken returns a token of the first user, bound to a new key.
 func (t Minter) BoundToken() *Bound {
 	if !t.CanBind() {
 		t.NotTested("it needs a token that is bound to a key of mcpauth: a login at an authorization server that offers DPoP, or a target " +
@@ -92,7 +92,7 @@ func (t Minter) BoundToken() *Bound {
 	return b
 }
 
-// Proof returns a DPoP proof of a key for a request, changed.
+// Proof returns a DPoP proof of a key for a request, with edits.
 func (t Minter) Proof(key *mint.Key, method, url, token, nonce string, edits ...ProofEdit) string {
 	h, c := key.ProofHeader(), mint.ProofClaims(method, url, token, Random(12))
 	if url == t.Survey.Endpoint {
@@ -107,7 +107,7 @@ func (t Minter) Proof(key *mint.Key, method, url, token, nonce string, edits ...
 	return key.Seal(h, c)
 }
 
-// Present uses a bound token under a scheme, with fields that carry proofs, or none.
+// Present sends a bound token under a scheme, with fields that contain proofs, or none.
 func (t Minter) Present(b *Bound, scheme string, proofs ...string) *reports.Exchange {
 	call := t.MCP.Call().With(mcp.Field("Authorization", scheme+" "+b.Token))
 	for _, p := range proofs {
@@ -116,8 +116,8 @@ func (t Minter) Present(b *Bound, scheme string, proofs ...string) *reports.Exch
 	return t.Send(call)
 }
 
-// PresentWithProof uses a bound token with an ordinary proof, changed. A nonce that the target asks for is a step of the
-// protocol: the request is sent again with it (RFC 9449 section 9).
+// PresentWithProof sends a bound token with an ordinary proof, with edits. If the target asks for a nonce, the request is sent again with
+// it, as the protocol says (RFC 9449 section 9).
 func (t Minter) PresentWithProof(b *Bound, edits ...ProofEdit) *reports.Exchange {
 	for again := false; ; again = true {
 		ex := t.Present(b, "DPoP", t.Proof(b.Key, "POST", t.Survey.Endpoint, b.Token, b.Nonce, edits...))
@@ -139,12 +139,12 @@ func WantsNonce(ex *reports.Exchange) bool {
 	return oauth.ErrorCode(ex) == "use_dpop_nonce"
 }
 
-// RedeemWithProof sends the token request of a grant with a proof, again where the server asks for a nonce.
+// RedeemWithProof sends the token request of a grant with a proof, and again if the server asks for a nonce.
 func (t AuthorizationServer) RedeemWithProof(g *Grant, key *mint.Key, edits ...ProofEdit) *reports.Exchange {
 	return t.proving(key, func(proof Edit) *reports.Exchange { return t.Redeem(g, proof) }, edits)
 }
 
-// RefreshWithProof returns Refresh with a proof.
+// RefreshWithProof is Refresh with a proof.
 func (t AuthorizationServer) RefreshWithProof(tokens *oauth.Tokens, key *mint.Key) *reports.Exchange {
 	return t.proving(key, func(proof Edit) *reports.Exchange { return t.Refresh(tokens, proof) }, nil)
 }
@@ -160,7 +160,7 @@ func (t *T) proving(key *mint.Key, send func(Edit) *reports.Exchange, edits []Pr
 	return ex
 }
 
-// Certificate returns a new client certificate that is its own authority (RFC 8705 section 2.2).
+// Certificate returns a new self-signed client certificate (RFC 8705 section 2.2).
 func Certificate() *tls.Certificate {
 	key := seeded.Suites.Key()
 	template := &x509.Certificate{
@@ -181,7 +181,7 @@ func CertificateThumbprint(c *tls.Certificate) string {
 	return mint.Base64(sum[:])
 }
 
-// MutualTLS reports whether the target takes tokens bound to certificates (RFC 9728 section 2).
+// MutualTLS reports whether the target accepts tokens that are bound to certificates (RFC 9728 section 2).
 func (t MCPServer) MutualTLS() bool {
 	d := t.Survey.Resource()
 	if d == nil {
@@ -191,15 +191,15 @@ func (t MCPServer) MutualTLS() bool {
 	return offered
 }
 
-// UseWithCertificate uses a token on a connection with a client certificate, or without one if nil.
+// UseWithCertificate sends a token on a connection with a client certificate; nil: without one.
 func (t MCPServer) UseWithCertificate(c *tls.Certificate, token string, fields ...reports.Field) *reports.Exchange {
 	r := t.Call().With(mcp.Bearer(token)).With(fields...).Request()
 	r.Certificate, r.Fresh = c, true
 	return t.Do(r)
 }
 
-// CertificateBoundToken returns a token that is bound to a certificate: minted, or from a server that binds to the one of the
-// connection (RFC 8705 section 3).
+// CertificateBoundToken returns a token that is bound to a certificate: minted, or from a server that binds tokens to the certificate of
+// the connection (RFC 8705 section 3).
 func (t Minter) CertificateBoundToken(c *tls.Certificate) string {
 	if t.Trusted() {
 		return t.Token(map[string]any{"cnf": map[string]any{"x5t#S256": CertificateThumbprint(c)}})
@@ -225,8 +225,8 @@ func (t Minter) CertificateBoundToken(c *tls.Certificate) string {
 	return tokens.Access
 }
 
-// mutualTLSEndpoint returns the token endpoint for who shows a certificate: the one that the metadata names for that, or the usual one
-// (RFC 8705 section 5).
+// mutualTLSEndpoint returns the token endpoint for clients with a certificate: the one in the metadata, or the usual one (RFC 8705 section
+// 5).
 func (t Minter) mutualTLSEndpoint(usual string) string {
 	at := usual
 	if alias := t.Session.Server.Metadata.Object("mtls_endpoint_aliases").String("token_endpoint"); alias != "" {
@@ -242,7 +242,7 @@ func (t Minter) mutualTLSEndpoint(usual string) string {
 	return at
 }
 
-// InPEM returns a certificate as text.
+// InPEM returns a certificate in PEM.
 func InPEM(c *tls.Certificate) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Certificate[0]}))
 }

@@ -1,5 +1,5 @@
-// Package check turns clauses into verdicts. A check is a function of a T, bound by id to exactly one
-// requirement of the catalogue; the same bodies run under Ginkgo, under testing.T, and under neither.
+// Package check turns clauses into verdicts. A check is a function of a T, registered for one requirement of the catalogue. The same
+// function runs under Ginkgo, under testing.T, and without either.
 package check
 
 import (
@@ -52,14 +52,13 @@ var collector struct {
 	mistakes []error
 }
 
-// Area is one package of checks: its name in the catalogue and the function that registers them.
+// Area is a package of checks: its name in the catalogue, and the function that registers them.
 type Area struct {
 	Name     string
 	Register func()
 }
 
-// Collect runs the areas' registrations and vets them against the catalogue. All mistakes are reported
-// at once, with file and line.
+// Collect registers the areas' checks, and compares them with the catalogue. It reports all mistakes at once, with file and line.
 func Collect(areas []Area) (*Registry, error) {
 	collector.Lock()
 	defer collector.Unlock()
@@ -84,20 +83,20 @@ func mistake(format string, args ...any) {
 	collector.mistakes = append(collector.mistakes, fmt.Errorf(format, args...))
 }
 
-// Describe groups checks by the section of the specification they come from.
+// Describe groups checks by the section of their specification.
 func Describe(section string, register func()) {
 	collector.section = append(collector.section, section)
 	register()
 	collector.section = collector.section[:len(collector.section)-1]
 }
 
-// Must registers the check of a MUST. The keyword is in the catalogue too: the two are compared.
+// Must registers the check of a MUST. The keyword is compared with the catalogue.
 func Must(id string, body func(*T)) { add(requirements.Must, id, body) }
 
 // Should registers the check of a SHOULD.
 func Should(id string, body func(*T)) { add(requirements.Should, id, body) }
 
-// May registers the check of a MAY: what holds where a target uses the option.
+// May registers the check of a MAY: what must hold if a target uses the option.
 func May(id string, body func(*T)) { add(requirements.May, id, body) }
 
 // Practice registers the check of a best current practice.
@@ -129,7 +128,7 @@ func add(level requirements.Level, id string, body func(*T)) {
 	reg.ByArea[collector.area] = append(reg.ByArea[collector.area], c)
 }
 
-// agree compares what a registration says of its requirement with the catalogue.
+// agree compares a registration with its requirement in the catalogue.
 func agree(at string, req *requirements.Requirement, level requirements.Level) {
 	switch {
 	case req.Level != level:

@@ -11,18 +11,18 @@ import (
 	"github.com/mcpauth/conformance/suites/target"
 )
 
-// Credential is a static credential of the target: a bearer token, or an API key in a header of its own.
+// Credential is a static credential of the target: a bearer token, or an API key in its own header field.
 type Credential struct{ target.Credential }
 
-// CredentialOf returns a bearer token that may call these tools; nil means all.
+// CredentialOf returns a bearer token that may call these tools; nil: all.
 func CredentialOf(name, token string, tools []string) Credential {
 	return Credential{target.Credential{Name: name, Value: token, Tools: tools}}
 }
 
-// refusable reports whether the target must not take it.
+// refusable reports whether the target must not accept the credential.
 func (c Credential) refusable() bool { return c.Withdrawn || c.Foreign }
 
-// Metered returns the credentials whose limit is known.
+// Metered returns the credentials with a known limit.
 func (t MCPServer) Metered() []Credential {
 	var out []Credential
 	for _, c := range t.Credentials {
@@ -33,10 +33,10 @@ func (t MCPServer) Metered() []Credential {
 	return out
 }
 
-// Field carries the credential.
+// Field returns the header field with the credential.
 func (c Credential) Field() reports.Field { return c.With(c.Value) }
 
-// With returns the field that carries another value in the credential's place.
+// With returns the header field with another value instead of the credential.
 func (c Credential) With(value string) reports.Field {
 	if c.Header == "" {
 		return mcp.Bearer(value)
@@ -79,7 +79,7 @@ func (t *T) credentials(wanted func(Credential) bool) []Credential {
 	return out
 }
 
-// ControlOf shows that the target serves a credential, so that refusing others means something.
+// ControlOf shows that the target accepts a credential, so that the refusal of others counts.
 func (t MCPServer) ControlOf(c Credential) {
 	ex := t.Send(t.CallFor(c).With(c.Field()))
 	if !t.Served(ex) {
@@ -88,7 +88,7 @@ func (t MCPServer) ControlOf(c Credential) {
 	t.controlledBy(ex, t.Serve())
 }
 
-// CallFor returns Call for the bearer of a credential: in a session of its own where Call needs one.
+// CallFor is Call for the bearer of a credential, in its own session if Call needs one.
 func (t MCPServer) CallFor(c Credential) mcp.Call {
 	call := t.Call()
 	if call.SessionID == "" {
@@ -101,7 +101,7 @@ func (t MCPServer) CallFor(c Credential) mcp.Call {
 	return call.InSession(own.SessionID)
 }
 
-// Bearers returns a static token, or else the user's access token: what a request with a bearer token carries.
+// Bearers returns the credentials for a request with a bearer token: a static token, or else the user's access token.
 func (t MCPServer) Bearers() []Credential {
 	if tokens := t.StaticTokens(); len(tokens) > 0 {
 		return tokens
@@ -112,7 +112,7 @@ func (t MCPServer) Bearers() []Credential {
 	return nil
 }
 
-// WhoAmI returns the declared tool that tells who its caller is.
+// WhoAmI returns the declared tool that identifies its caller.
 func (t MCPServer) WhoAmI() (Tool, bool) {
 	for _, tool := range t.Tools {
 		if tool.TellsCaller {
@@ -122,7 +122,7 @@ func (t MCPServer) WhoAmI() (Tool, bool) {
 	return Tool{}, false
 }
 
-// Text returns what a tool result says, its text blocks joined.
+// Text returns the text of a tool result, its text blocks joined.
 func Text(ex *reports.Exchange) string {
 	var out []string
 	for _, block := range mcp.Read(ex).Objects("content") {
@@ -131,14 +131,14 @@ func Text(ex *reports.Exchange) string {
 	return strings.Join(out, "\n")
 }
 
-// Words returns what a tool result consists of: a time or a number in it must not be treated as a caller.
+// Words returns the words of a tool result, for a comparison word by word: some may be times or numbers, which do not identify a caller.
 func Words(ex *reports.Exchange) []string {
 	return strings.FieldsFunc(Text(ex), func(c rune) bool {
 		return !unicode.IsLetter(c) && !unicode.IsDigit(c) && !strings.ContainsRune("@._-", c)
 	})
 }
 
-// Apart returns the words that are in both answers to one caller, and in none to the other.
+// Apart returns the words that are in both answers to one caller, and in no answer to the other.
 func Apart(one, other [2][]string) []string {
 	var out []string
 	for _, w := range one[0] {

@@ -28,14 +28,14 @@ func (c *Check) Labels() []string {
 // Order says how the specs of a tree may run.
 type Order bool
 
-// InParallel lets Ginkgo share the specs among its processes, but for those that must have the target to themselves.
+// InParallel lets Ginkgo distribute the specs over its processes, except those that must run alone at the target.
 const (
 	InParallel Order = true
 	OneByOne   Order = false
 )
 
-// Tree writes the registry into Ginkgo's tree: one container an area, one for each section, one It for
-// each check, which waits for the engine's verdict. It may be called for a preview and again for the run.
+// Tree adds the registry to Ginkgo's tree: one container for each area and section, and one It for each check, which waits for the engine's
+// verdict. It may be called for a preview, and again for the run.
 func (r *Registry) Tree(wait func(id string) []reports.Result, order Order) {
 	for _, area := range r.Areas {
 		checks := r.ByArea[area]
@@ -79,13 +79,12 @@ func (c *Check) it(wait func(id string) []reports.Result, order Order) {
 	ginkgo.It(c.Requirement.ID+" "+c.Requirement.Title, args...)
 }
 
-// ginkgoSafe keeps foreign text from Ginkgo's formatter and from the terminal.
+// ginkgoSafe makes untrusted text safe for Ginkgo's formatter and the terminal.
 func ginkgoSafe(s string) string {
 	return strings.NewReplacer("{{", "{ {", "}}", "} }").Replace(reports.Printable(s))
 }
 
-// Outcome folds a check's results into what a test framework knows: the reason to skip or to fail it.
-// A warning neither fails nor skips.
+// Outcome returns the result of a check for a test framework: the reason to skip or to fail it. A warning neither fails nor skips.
 func Outcome(results []reports.Result) (skip, fail string) {
 	passed := false
 	for _, r := range results {
@@ -115,7 +114,7 @@ func join(a, b string) string {
 	return a + "\n" + b
 }
 
-// Subtests reports the verdicts under testing.T: one subtest an area, one for each check.
+// Subtests reports the verdicts under testing.T: one subtest for each area, and in it one for each check.
 func (r *Registry) Subtests(t *testing.T, selected func(id string) bool, wait func(id string) []reports.Result) {
 	for _, area := range r.Areas {
 		t.Run(area, func(t *testing.T) {

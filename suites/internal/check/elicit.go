@@ -11,34 +11,34 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/wire"
 )
 
-// Elicitation is a request of the target for something from its user.
+// Elicitation is a request of the target to its user.
 type Elicitation struct {
 	Tool     Tool
 	Exchange *reports.Exchange
-	// URL is set in URL mode; Schema in form mode.
+	// URL is set in URL mode, and Schema in form mode.
 	URL, Message string
 	Schema       *document.Object
 }
 
-// FormAndURL are the capabilities of a client that can ask its user in both modes; FormOnly of one that cannot open URLs.
+// FormAndURL are the capabilities of a client that supports both modes of elicitation; FormOnly those of one that cannot open URLs.
 var (
 	FormAndURL = map[string]any{"elicitation": map[string]any{"form": map[string]any{}, "url": map[string]any{}}}
 	FormOnly   = map[string]any{"elicitation": map[string]any{}}
 )
 
-// Eliciting returns the declared tools that ask the user for something.
+// Eliciting returns the declared tools that elicit something from the user.
 func (t MCPServer) Eliciting() []Tool {
 	return slices.DeleteFunc(slices.Clone(t.Special), func(tool Tool) bool { return !tool.Elicits || tool.DeniedOnly })
 }
 
-// CapableSession opens a session of a client with capabilities; refused is the answer where it does not open.
+// CapableSession opens a session of a client with capabilities; refused is the answer if that fails.
 func (t MCPServer) CapableSession(capabilities map[string]any, credentials ...reports.Field) (call mcp.Call, refused *reports.Exchange) {
 	call, refused = t.session(capabilities, credentials)
 	call.Capabilities = capabilities
 	return call, refused
 }
 
-// CallCapably calls a tool as a client with capabilities, and returns the answer: a request to the client ends it.
+// CallCapably calls a tool as a client with capabilities, and returns the answer: it ends with a request to the client.
 func (t MCPServer) CallCapably(tool Tool, capabilities map[string]any, credentials ...reports.Field) *reports.Exchange {
 	call, refused := t.CapableSession(capabilities, credentials...)
 	if refused != nil {
@@ -47,7 +47,7 @@ func (t MCPServer) CallCapably(tool Tool, capabilities map[string]any, credentia
 	return t.CallInto(call.Method("tools/call", tool.Params()).With(credentials...))
 }
 
-// CallInto sends a call whose event stream is read until an answer, or a request to the client.
+// CallInto sends a call, and reads its event stream until an answer or a request to the client.
 func (t MCPServer) CallInto(call mcp.Call) *reports.Exchange {
 	r := call.Request()
 	answered := r.Until
@@ -57,8 +57,8 @@ func (t MCPServer) CallInto(call mcp.Call) *reports.Exchange {
 	return t.Do(r)
 }
 
-// Elicitations returns the requests for something from the user in an answer: in the stream (to MCP 2025-11-25), in the error
-// -32042 (2025-11-25), or among the inputRequests (2026-07-28).
+// Elicitations returns the elicitations in an answer: in the stream (up to MCP 2025-11-25), in the error -32042 (2025-11-25), or in
+// inputRequests (2026-07-28).
 func Elicitations(tool Tool, ex *reports.Exchange) []Elicitation {
 	var out []Elicitation
 	add := func(params *document.Object) {
@@ -87,7 +87,7 @@ func Elicitations(tool Tool, ex *reports.Exchange) []Elicitation {
 	return out
 }
 
-// Elicited returns what the declared tools ask a client for that can ask its user in both modes.
+// Elicited returns the elicitations of the declared tools for a client with these capabilities.
 func (t MCPServer) Elicited(token string, capabilities map[string]any) []Elicitation {
 	var out []Elicitation
 	for _, tool := range t.Eliciting() {
@@ -96,12 +96,12 @@ func (t MCPServer) Elicited(token string, capabilities map[string]any) []Elicita
 	return out
 }
 
-// Visit opens a URL in a new browser as a user, or as nobody, and goes as far as pages and forms lead.
+// Visit opens a URL in a new browser as a user, or as nobody, and follows the pages and forms as far as possible.
 func (t Pages) Visit(address string, user int) *login.Outcome {
 	agent := &login.Agent{Jar: login.NewJar(), Secrets: t.Secrets, Send: t.Do, Record: t.browsed}
 	if user >= 0 {
 		if !t.Session.Identity(user).Proven() {
-			t.AS.Authorize(By(user)) // in the ordinary way first: a page that refuses an account says nothing of its password
+			t.AS.Authorize(By(user)) // an ordinary request first: a page that refuses an account proves nothing about its password
 		}
 		agent.User = t.Session.Identity(user).User
 	}
@@ -118,13 +118,13 @@ func (t Pages) Browse(address string, jar *login.Jar) *login.Outcome {
 	return t.Click(wire.Request{Method: "GET", URL: address}, jar)
 }
 
-// Click sends a request in a browser with these cookies, as the first user, and goes on as far as pages lead; forms that
-// ask for a decision are left alone.
+// Click sends a request in a browser with these cookies, as the first user, and follows the pages as far as possible. It leaves forms that
+// ask for a decision.
 func (t Pages) Click(req wire.Request, jar *login.Jar) *login.Outcome {
 	return t.Continue(t.agent(jar), req, login.Route{RedirectURI: "mcpauth:none", Decision: login.Leave})
 }
 
-// Confirm returns Click, and says yes where a page asks; it stops before the browser leaves the origin of the request.
+// Confirm is Click, and approves if a page asks. It stops before the browser leaves the origin of the request.
 func (t Pages) Confirm(req wire.Request, jar *login.Jar) *login.Outcome {
 	from, err := document.ParseURL(req.URL)
 	if err != nil {

@@ -20,8 +20,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/survey"
 )
 
-// Engine runs checks at once, each on its own goroutine, and keeps every result in a slot that is
-// written once.
+// Engine runs checks concurrently, each on its own goroutine, and stores each result in a slot that is written once.
 type Engine struct {
 	Registry *Registry
 	World    *World
@@ -29,7 +28,7 @@ type Engine struct {
 	OnResult func(reports.Result)
 
 	slots map[string]*slot
-	ended atomic.Int64 // of the slots
+	ended atomic.Int64 // number of ended slots
 
 	doubting sync.Mutex
 	doubts   []*doubt
@@ -43,16 +42,16 @@ type slot struct {
 	exchanges []*reports.Exchange
 }
 
-// outcome is what one execution gave.
+// outcome is the result of one execution.
 type outcome struct {
 	results   []reports.Result
 	exchanges []*reports.Exchange
 }
 
-// OrdinaryTimeout is that of a check that does not wait for something to expire.
+// OrdinaryTimeout is the time limit of a check that does not wait for something to expire.
 const OrdinaryTimeout = time.Minute
 
-// Start begins the checks with the given ids.
+// Start starts the checks with the given ids.
 func (e *Engine) Start(ctx context.Context, ids []string) {
 	e.slots = map[string]*slot{}
 	if e.World.pulse == nil {
@@ -77,7 +76,7 @@ func (e *Engine) Start(ctx context.Context, ids []string) {
 	}()
 }
 
-// carryOut looks at what the survey brought, runs the checks, and looks a second time at what they found.
+// carryOut checks the survey, runs the checks, and tries their findings a second time.
 func (e *Engine) carryOut(ctx context.Context, s *schedule) {
 	e.World.lookAtSurvey(ctx)
 	if e.World.Seeded() {
@@ -88,13 +87,13 @@ func (e *Engine) carryOut(ctx context.Context, s *schedule) {
 	e.secondLook(ctx)
 }
 
-// schedule is which checks run when.
+// schedule says when each check runs.
 type schedule struct {
 	others, reading, signing, waiting, clocked, timed []*Check
 	alone                                             map[requirements.Alone][]*Check
 }
 
-// schedule makes the slots of all checks first: the map is read-only once the first check runs.
+// schedule makes the slots of all checks first: the map is read-only after the first check starts.
 func (e *Engine) schedule(ids []string) *schedule {
 	s := &schedule{alone: map[requirements.Alone][]*Check{}}
 	for _, id := range ids {
@@ -103,8 +102,8 @@ func (e *Engine) schedule(ids []string) *schedule {
 			s.add(c)
 		}
 	}
-	e.World.reorder(s.others) // those that run alone keep their order: what trips limits comes after what they would stop
-	// Where the target limits requests, what is asked first is what is decided: MUSTs before all else.
+	e.World.reorder(s.others) // checks that run alone keep their order: those that trip limits come after those that a limit would stop
+	// If the target limits requests, the first checks are the ones that are decided: MUSTs before all others.
 	slices.SortStableFunc(s.others, func(a, b *Check) int { return weight(a) - weight(b) })
 	if w := e.World; w.Session != nil && w.Session.InTurns() && !w.Seeded() {
 		s.signing, s.others = apart(s.others, signsIn)
@@ -116,7 +115,7 @@ func (e *Engine) schedule(ids []string) *schedule {
 	return s
 }
 
-// add puts a check among those that run as it does.
+// add adds a check to those that run in the same way.
 func (s *schedule) add(c *Check) {
 	needs := func(words ...string) bool {
 		return slices.ContainsFunc(c.Requirement.Needs, func(n string) bool { return slices.Contains(words, n) })
@@ -133,7 +132,7 @@ func (s *schedule) add(c *Check) {
 	}
 }
 
-// apart returns the checks of which something holds, and the others.
+// apart divides checks into those for which a condition holds, and the others.
 func apart(checks []*Check, holds func(*Check) bool) (these, others []*Check) {
 	for _, c := range checks {
 		if holds(c) {
@@ -145,7 +144,7 @@ func apart(checks []*Check, holds func(*Check) bool) (these, others []*Check) {
 	return these, others
 }
 
-// oneAfterAnother runs the checks so that with a seed every run is the same.
+// oneAfterAnother runs the checks in sequence, so that all runs with a seed are the same.
 func (e *Engine) oneAfterAnother(ctx context.Context, s *schedule) {
 	for _, c := range slices.Concat(s.others, s.alone[requirements.AtTheKeySet], s.alone[requirements.AtTheResourceServer],
 		s.alone[requirements.AtTheAuthorizationServer], s.alone[requirements.AfterAWait], s.alone[requirements.Everywhere],
@@ -154,8 +153,8 @@ func (e *Engine) oneAfterAnother(ctx context.Context, s *schedule) {
 	}
 }
 
-// overlapping runs checks beside one another. Those that must run alone follow when all others are done: first those that must be
-// alone at one of the two servers, one by one at each, then the rest one by one. What waits begins first, and lets others run.
+// overlapping runs checks concurrently. Those that must run alone follow when all others have ended: first those that must be alone at one
+// of the two servers, in sequence at each, then the rest in sequence. Checks that wait start first, and let others run meanwhile.
 func (e *Engine) overlapping(ctx context.Context, s *schedule) {
 	var together, waiting, rotating sync.WaitGroup
 	servers, waiters := newServers(), &waiters{}
@@ -168,13 +167,13 @@ func (e *Engine) overlapping(ctx context.Context, s *schedule) {
 	alone(requirements.AfterAWait, both)
 	both.take()
 	reading := e.beginEach(ctx, &sync.WaitGroup{}, s.reading)
-	rotating.Go(func() { // a key cache is waited for while others run
+	rotating.Go(func() { // others run during the wait for a key cache
 		reading.Wait()
 		alone(requirements.AtTheKeySet, keySet)
 	})
 	e.someAtOnce(ctx, s.others)
 	e.inTurn(ctx, s.signing)
-	rotating.Wait() // what follows leaves the target without keys, or counts how often it asks for them
+	rotating.Wait() // the following checks leave the target without keys, or count its requests for them
 	both.give()
 	together.Go(func() { alone(requirements.AtTheResourceServer, resource) })
 	together.Go(func() { alone(requirements.AtTheAuthorizationServer, authorization) })
@@ -182,7 +181,7 @@ func (e *Engine) overlapping(ctx context.Context, s *schedule) {
 	alone(requirements.Everywhere, both)
 	waiters.others.Wait()
 	waiting.Wait()
-	e.inTurn(ctx, s.timed) // when nobody else looks at the clock
+	e.inTurn(ctx, s.timed) // while no other check measures time
 	e.inTurn(ctx, s.alone[requirements.Last])
 	waiters.resume()
 }
@@ -193,7 +192,7 @@ func (e *Engine) inTurn(ctx context.Context, checks []*Check) {
 	}
 }
 
-// beginEach begins checks, for which the group waits.
+// beginEach starts checks, and adds them to the group.
 func (e *Engine) beginEach(ctx context.Context, group *sync.WaitGroup, checks []*Check) *sync.WaitGroup {
 	for _, c := range checks {
 		group.Go(func() { e.run(ctx, c) })
@@ -201,7 +200,7 @@ func (e *Engine) beginEach(ctx context.Context, group *sync.WaitGroup, checks []
 	return group
 }
 
-// someAtOnce runs checks beside one another, and no more than atOnce at a time.
+// someAtOnce runs checks concurrently, at most atOnce at a time.
 func (e *Engine) someAtOnce(ctx context.Context, checks []*Check) {
 	var together sync.WaitGroup
 	places := make(chan struct{}, atOnce)
@@ -215,7 +214,7 @@ func (e *Engine) someAtOnce(ctx context.Context, checks []*Check) {
 	together.Wait()
 }
 
-// signsIn reports whether a check lets a user sign in.
+// signsIn reports whether a check signs a user in.
 func signsIn(c *Check) bool {
 	return slices.ContainsFunc(c.Requirement.Needs, func(word string) bool { return needs[word].signsIn })
 }
@@ -223,10 +222,10 @@ func signsIn(c *Check) bool {
 // readsKeys reports whether a check judges the issuer's key set, which must be the ordinary one.
 func readsKeys(c *Check) bool { return c.Requirement.Area == "keys" }
 
-// waits reports whether a check mostly waits for the end of a limit's window: nobody waits for it in turn.
+// waits reports whether a check mostly waits for the end of a limit's window, so that others need not wait for it.
 func waits(c *Check) bool { return c.Requirement.Area == "ratelimit" && c.Requirement.Intrusive }
 
-// atOnce is how many checks are under way together; requests in flight are limited apart.
+// atOnce is the maximum number of concurrent checks; concurrent requests have their own limit.
 const atOnce = 64
 
 func weight(c *Check) int {
@@ -239,7 +238,7 @@ func weight(c *Check) int {
 	return 2
 }
 
-// Wait returns the results of a check that was started.
+// Wait returns the results of a started check.
 func (e *Engine) Wait(id string) []reports.Result {
 	s := e.slots[id]
 	if s == nil {
@@ -249,8 +248,7 @@ func (e *Engine) Wait(id string) []reports.Result {
 	return s.results
 }
 
-// Collect waits for all checks and returns their results, in the catalogue's order, with the exchanges
-// that they rest on.
+// Collect waits for all checks, and returns their results in the order of the catalogue, with the exchanges on which they rest.
 func (e *Engine) Collect() ([]reports.Result, []reports.Exchange) {
 	seen := map[int]*reports.Exchange{}
 	var results []reports.Result
@@ -273,13 +271,13 @@ func (e *Engine) Collect() ([]reports.Result, []reports.Exchange) {
 	return results, exchanges
 }
 
-// job is one execution of a body: for one wire, or one revision, or once.
+// job is one execution of a check: for one wire, or for one revision, or once.
 type job struct {
 	wire      mcp.Wire
-	revisions []string // judged by this execution, oldest first
+	revisions []string // that this execution judges, oldest first
 }
 
-// name returns one that no other execution has.
+// name returns a name that no other execution has.
 func (j job) name(r *requirements.Requirement) string {
 	if r.Judged == requirements.PerRevision {
 		return r.ID + string(j.wire) + j.revisions[0]
@@ -309,11 +307,10 @@ func (e *Engine) run(ctx context.Context, c *Check) {
 	e.perform(e.atOnce(ctx, c), jobs, perform)
 }
 
-// slow is how long the quickest answer takes of a target at which a run mostly waits.
+// slow is the minimum answer time of a target for which a run mostly waits.
 const slow = 200 * time.Millisecond
 
-// atOnce reports whether the jobs of a check need not wait for one another: where the same time passes on both wires, or where the
-// target is slow.
+// atOnce reports whether the jobs of a check may run concurrently: if both wires wait for the same time, or if the target is slow.
 func (e *Engine) atOnce(ctx context.Context, c *Check) bool {
 	switch {
 	case e.World.Seeded():
@@ -325,7 +322,7 @@ func (e *Engine) atOnce(ctx context.Context, c *Check) bool {
 	return c.Requirement.Alone == "" && !timed && e.World.Client.Quickest(ctx, e.World.Survey.URL) >= slow
 }
 
-// perform has the jobs of a check done one after another, or at once.
+// perform runs the jobs of a check in sequence, or concurrently.
 func (e *Engine) perform(atOnce bool, jobs []job, perform func(i int)) {
 	var together sync.WaitGroup
 	for i := range jobs {
@@ -338,7 +335,7 @@ func (e *Engine) perform(atOnce bool, jobs []job, perform func(i int)) {
 	together.Wait()
 }
 
-// leaveOut reports a check of which no execution is due.
+// leaveOut reports the result of a check without an execution.
 func (e *Engine) leaveOut(s *slot, r reports.Result) {
 	s.results = append(s.results, r)
 	e.report(r)
@@ -346,7 +343,7 @@ func (e *Engine) leaveOut(s *slot, r reports.Result) {
 	e.ended.Add(1)
 }
 
-// doubt has an execution tried a second time before its results are reported.
+// doubt schedules a second attempt before the results of an execution are reported.
 func (e *Engine) doubt(c *Check, j job, s *slot, o *outcome) {
 	e.doubting.Lock()
 	defer e.doubting.Unlock()
@@ -357,7 +354,7 @@ func (e *Engine) doubt(c *Check, j job, s *slot, o *outcome) {
 		}})
 }
 
-// settle reports the results of an execution, and closes the slot with its last one.
+// settle reports the results of an execution, and closes the slot with the last one.
 func (e *Engine) settle(s *slot, o *outcome) {
 	for _, r := range o.results {
 		e.report(r)
@@ -373,7 +370,7 @@ func (e *Engine) settle(s *slot, o *outcome) {
 	e.ended.Add(1)
 }
 
-// ownAuthorizationServer returns the issuer that mcpauth runs (fake_idp), if the target names no other one; else empty.
+// ownAuthorizationServer returns the issuer that mcpauth runs (fake_idp) if the target names no other one; else "".
 func (w *World) ownAuthorizationServer() string {
 	if w.FakeIDP == nil || len(w.Survey.Servers) == 0 {
 		return ""
@@ -391,7 +388,7 @@ func (e *Engine) report(r reports.Result) {
 	}
 }
 
-// jobs splits a requirement into executions; where none is due it returns the result that says why.
+// jobs splits a requirement into executions. If there is none, it returns the result that says why.
 func (e *Engine) jobs(r *requirements.Requirement) ([]job, *reports.Result) {
 	judged := e.World.Survey.Judged()
 	relevant := slices.DeleteFunc(slices.Clone(r.Revisions), func(rev string) bool { return !slices.Contains(judged, rev) })
@@ -420,7 +417,7 @@ func (e *Engine) jobs(r *requirements.Requirement) ([]job, *reports.Result) {
 	return out, nil
 }
 
-// ownServer returns the result of a requirement of an authorization server where mcpauth runs it.
+// ownServer returns the result of a requirement for an authorization server that mcpauth runs.
 func (e *Engine) ownServer(r *requirements.Requirement, revisions []string, own string) *reports.Result {
 	res := e.result(r, "", revisions, r.Level)
 	res.Verdict, res.Reason = reports.NotApplicable, "the authorization server is run by mcpauth (fake_idp), which judges nothing of its own"
@@ -428,7 +425,7 @@ func (e *Engine) ownServer(r *requirements.Requirement, revisions []string, own 
 	return &res
 }
 
-// notSpoken returns the result of a requirement of which the target speaks no revision, or is not known to.
+// notSpoken returns the result of a requirement whose revisions the target does not speak, as far as known.
 func (e *Engine) notSpoken(r *requirements.Requirement) *reports.Result {
 	res := e.result(r, "", r.Revisions, r.Level)
 	res.Verdict, res.Reason = reports.NotApplicable, "it is demanded at "+strings.Join(r.Revisions, ", ")+", which the target does not speak"
@@ -452,7 +449,7 @@ func (e *Engine) result(r *requirements.Requirement, w mcp.Wire, revisions []str
 	return res
 }
 
-// endSessions ends the sessions that the check has opened at the target, but for those that others use too.
+// endSessions ends the sessions that the check has opened at the target, except shared ones.
 func (t *T) endSessions() {
 	if t.Opened == nil || t.Stopped() != "" || t.ctx.Err() != nil {
 		return
@@ -467,7 +464,7 @@ func (t *T) endSessions() {
 		Endpoint: t.Survey.Endpoint, Of: func(number int) bool { return own[number] }})
 }
 
-// EndSessions ends what sessions of the run are left at the target.
+// EndSessions ends the remaining sessions of the run at the target.
 func (w *World) EndSessions(ctx context.Context) {
 	if w.Stopped() == "" {
 		w.Opened.End(ctx, mcp.Ending{Client: w.Client, Check: survey.Check, InTurn: w.Seeded(), Own: w.ownCredentials(),
@@ -475,7 +472,7 @@ func (w *World) EndSessions(ctx context.Context) {
 	}
 }
 
-// ownCredentials returns those that the user gave or signed in for.
+// ownCredentials returns the credentials that the user supplied or signed in for.
 func (w *World) ownCredentials() []reports.Field {
 	if w.Survey.Token != "" {
 		return []reports.Field{mcp.Bearer(w.Survey.Token)}
@@ -488,7 +485,7 @@ func (w *World) ownCredentials() []reports.Field {
 	return nil
 }
 
-// releaseClients deletes what the check has registered, but for what others look at too.
+// releaseClients deletes the clients that the check has registered, except shared ones.
 func (t *T) releaseClients() {
 	if t.Session == nil {
 		return
@@ -498,16 +495,15 @@ func (t *T) releaseClients() {
 	t.Session.Release(ctx, t.unshared())
 }
 
-// unshared returns the exchanges of the check that no other looks at.
+// unshared returns the exchanges that only this check uses.
 func (t *T) unshared() []*reports.Exchange {
 	return slices.DeleteFunc(t.own(), func(ex *reports.Exchange) bool { return slices.Contains(t.lent, ex) })
 }
 
-// releaseTime is how long a check waits for the end of its sessions, and of its clients; what is left follows at the end of the run.
+// releaseTime is how long a check waits for its sessions and clients to end; the rest follows at the end of the run.
 const releaseTime = 5 * time.Second
 
-// execute runs a body once and grades what it found, apart for each level that the judged revisions give
-// the requirement.
+// execute runs a check once and grades its findings, separately for each level that the judged revisions give the requirement.
 func (e *Engine) execute(ctx context.Context, c *Check, j job) ([]reports.Result, []*reports.Exchange) {
 	started := time.Now()
 	r := c.Requirement
@@ -531,7 +527,7 @@ func (e *Engine) execute(ctx context.Context, c *Check, j job) ([]reports.Result
 	return out, slices.Concat(t.transcript, t.uncited())
 }
 
-// carryOut runs a body, if its needs are met, and cleans up after it.
+// carryOut runs a check if its needs are met, and cleans up after it.
 func (t *T) carryOut(c *Check) *stop {
 	ended := t.guarded(func() *stop { return t.tryAll(c.Requirement) })
 	t.raw = ended
@@ -568,7 +564,7 @@ func (e *Engine) graded(t *T, r *requirements.Requirement, j job, ended *stop) (
 	return out
 }
 
-// fill adds to a result what its check found, and what shows it.
+// fill adds to a result the findings of its check, and their evidence.
 func (t *T) fill(res *reports.Result) {
 	res.Findings, res.Notes, res.Tried = t.findings, t.notes, t.tried
 	res.Basis = t.keptBasis()
@@ -588,10 +584,10 @@ func (t *T) fill(res *reports.Result) {
 	}
 }
 
-// answers is how many answers, one after another, a check may wait for beyond its ordinary time.
+// answers is the number of sequential answers for which a check may wait beyond its ordinary time.
 const answers = 60
 
-// time returns that of one check: longer at a target that is slow in everything.
+// time returns the time limit of a check: longer at a target that is slow in everything.
 func (e *Engine) time(ctx context.Context) time.Duration {
 	return e.Timeout + answers*e.World.Client.Quickest(ctx, e.World.Survey.URL)
 }
@@ -610,7 +606,7 @@ func (t *T) guarded(part func() *stop) (ended *stop) {
 	return part()
 }
 
-// perform runs the body, and then the control if the body relies on a refusal without one.
+// perform runs the check, and then the control if the check relies on a refusal without one.
 func (t *T) perform(body func(*T)) {
 	body(t)
 	if t.refusals > 0 && !t.controlled && !FoundAny(t) {

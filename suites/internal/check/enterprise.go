@@ -15,8 +15,7 @@ const (
 	TokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange"
 )
 
-// AssertionClaims returns those of an ordinary identity assertion of a client (ID-JAG, section 3), with some changed; nil
-// leaves one out.
+// AssertionClaims returns the claims of an ordinary identity assertion of a client (ID-JAG, section 3), with changes; nil removes a claim.
 func (t Minter) AssertionClaims(c *oauth.Client, changes map[string]any) mint.Claims {
 	now := time.Now().Unix()
 	out := mint.Claims{

@@ -13,12 +13,12 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/wire"
 )
 
-// evidence is what a check knows of the failures that it met.
+// evidence records the failures that a check has met.
 type evidence struct {
-	failures []requirements.Failure // that the requirement is about
+	failures []requirements.Failure // the failures that the requirement is about
 }
 
-// failure returns the way in which an exchange got no proper answer; empty if it got one.
+// failure returns the reason why an exchange has no proper answer; empty if it has one.
 func failure(ex *reports.Exchange) requirements.Failure {
 	switch status := expect.Status(ex); {
 	case ex == nil:
@@ -35,7 +35,7 @@ func failure(ex *reports.Exchange) requirements.Failure {
 	return ""
 }
 
-// cutShort reports an answer of which only a part has come: what is not in it may be in the rest.
+// cutShort reports whether only a part of an answer has come: the rest may contain what is missing.
 func cutShort(ex *reports.Exchange) bool { return ex != nil && ex.Response != nil && ex.Error != "" }
 
 // ours is a failure of mcpauth itself: of its limits, its time, or its browser. No requirement is about it.
@@ -45,7 +45,7 @@ func isOurs(failed string) bool {
 	return wire.Ours(failed) || failed == errLimited.Error() || strings.HasPrefix(failed, login.BrowserFailed)
 }
 
-// anyShowsNothing returns a failure among what a finding rests on that the requirement is not about; nil for none.
+// anyShowsNothing returns a failed exchange of a finding's evidence that the requirement is not about; nil if there is none.
 func (t *T) anyShowsNothing(exchanges []*reports.Exchange) *reports.Exchange {
 	for _, ex := range exchanges {
 		if f := failure(ex); f != "" && !t.isAbout(f) {
@@ -74,15 +74,16 @@ func notImplemented(ex *reports.Exchange) bool {
 	return expect.Status(ex) == http.StatusNotImplemented && ex.Error == ""
 }
 
-// isAbout reports whether the requirement is about a failure, which may be the evidence of a finding then.
+// isAbout reports whether the requirement is about a failure, which can then be evidence.
 func (t *T) isAbout(f requirements.Failure) bool { return f != "" && slices.Contains(t.failures, f) }
 
-// showsNothing says why a failure is the evidence of nothing.
+// showsNothing says why a failure is not evidence.
 func (t *T) showsNothing(ex *reports.Exchange, expected string) string {
 	return t.MCP.Because(ex, expect.Describe(ex)+", which shows nothing of what is expected: "+expected)
 }
 
-// Because returns why an exchange decides nothing. A server that fails at every bad token gets one reason, which reports show once.
+// Because returns the reason why an exchange decides nothing. A server that fails at every bad token gets one common reason, which reports
+// show once.
 func (t MCPServer) Because(ex *reports.Exchange, why string) string {
 	if garbage := t.Survey.Bogus[t.wire()]; failure(ex) == requirements.ServerError && failure(garbage) == requirements.ServerError &&
 		ex.Request.URL == garbage.Request.URL {

@@ -11,11 +11,11 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/survey"
 )
 
-// mostExisting bounds the tools that are called with credentials that must be refused.
+// mostExisting bounds the tools that are called with bad credentials.
 const mostExisting = 12
 
-// ExistingTools returns tools to call with credentials that must be refused: those that are declared, else those that the target
-// lists as read-only, where the user may attack it. The check ends where there is none.
+// ExistingTools returns tools to call with bad credentials: the declared ones, or else those that the target lists as read-only, if the
+// user permits attacks. The check ends if there is none.
 func (t MCPServer) ExistingTools() []Tool {
 	tools := slices.Clone(t.Tools)
 	if len(tools) == 0 {
@@ -29,7 +29,7 @@ func (t MCPServer) ExistingTools() []Tool {
 	return tools[:min(len(tools), mostExisting)]
 }
 
-// AnExistingTool returns the first existing tool that nobody may call without a token; none where there is none to try.
+// AnExistingTool returns the first existing tool that is not public, or none.
 func (t MCPServer) AnExistingTool() []Tool {
 	if t.DeclaredPublic("tools/call") {
 		return nil
@@ -41,11 +41,11 @@ func (t MCPServer) AnExistingTool() []Tool {
 	return tools[:min(len(tools), 1)]
 }
 
-// AMirroringTool returns a declared tool with a parameter that is repeated in a header field, and arguments with a value for it: undeclared
-// tools are not called with a token that is accepted. added says that the tool does without the parameter.
+// AMirroringTool returns a declared tool with a parameter that clients repeat in a header field, and arguments with a value for it.
+// Undeclared tools are not called with an accepted token. added says that the parameter is optional.
 func (t MCPServer) AMirroringTool() (tool Tool, m mcp.Mirror, added, ok bool) {
 	tools := slices.DeleteFunc(slices.Clone(t.Tools), func(x Tool) bool { return x.DeniedOnly })
-	slices.SortStableFunc(tools, func(a, b Tool) int { return len(a.Scope) - len(b.Scope) }) // what needs no scope first
+	slices.SortStableFunc(tools, func(a, b Tool) int { return len(a.Scope) - len(b.Scope) }) // tools without a scope first
 	for _, tool := range tools {
 		for _, m := range t.Survey.Mirrored[tool.Name] {
 			_, given := m.Value(tool.Arguments)
@@ -60,7 +60,7 @@ func (t MCPServer) AMirroringTool() (tool Tool, m mcp.Mirror, added, ok bool) {
 	return Tool{}, mcp.Mirror{}, false, false
 }
 
-// ReadOnlyTools returns the listed tools that say of themselves to change nothing, with arguments that fit their schemas.
+// ReadOnlyTools returns the listed tools that claim to be read-only, with arguments that fit their schemas.
 func (t MCPServer) ReadOnlyTools() []Tool {
 	if !t.Loopback() && !t.MayAttack {
 		return nil
@@ -79,10 +79,10 @@ func (t MCPServer) ReadOnlyTools() []Tool {
 	return out
 }
 
-// deepest bounds how deep a schema is followed.
+// deepest bounds the depth to which a schema is followed.
 const deepest = 5
 
-// sample returns a value that fits a JSON Schema, as far as its types, enumerations and bounds say.
+// sample returns a value that fits a JSON Schema, as far as its types, enumerations and bounds are concerned.
 func sample(schema *document.Object, depth int) any {
 	if v, ok := named(schema); ok {
 		return v
@@ -110,7 +110,7 @@ func sample(schema *document.Object, depth int) any {
 	return fields
 }
 
-// named returns a value that a schema names: the only one, one of several, an example, or the usual one.
+// named returns a value that a schema names: its constant, one of its enumeration, an example, or the default.
 func named(schema *document.Object) (any, bool) {
 	if v, ok := schema.Get("const"); ok {
 		return v, true
@@ -124,7 +124,7 @@ func named(schema *document.Object) (any, bool) {
 	return schema.Get("default")
 }
 
-// BadTokens returns bearer tokens that no server may accept: garbage, one that has expired, and one that somebody else signed.
+// BadTokens returns bearer tokens that no server may accept: garbage, an expired one, and one with another signer.
 func (t Minter) BadTokens() Cases[string] {
 	g, a := t.Genuine(), mint.NewAttacker()
 	expired, now := a.ES256(g.Header.With("alg", "ES256"), expiredClaims(g.Claims)), time.Now().Unix()

@@ -6,17 +6,17 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/mcp"
 )
 
-// The facets of a T: what a check can ask of each side. Each sees the whole check, so that one can use another.
+// The facets of a T: the actions of a check on each side. Each facet has the whole T, so that one can use another.
 type (
-	// AuthorizationServer sends what a client sends to the authorization server.
+	// AuthorizationServer sends the requests of a client to the authorization server.
 	AuthorizationServer struct{ *T }
-	// MCPServer sends what a client sends to the target itself: calls, sessions, streams.
+	// MCPServer sends the requests of a client to the target itself: calls, sessions, streams.
 	MCPServer struct{ *T }
-	// Minter makes tokens, proofs and assertions, of an issuer run by mcpauth that the target trusts.
+	// Minter makes tokens, proofs and assertions of an issuer that mcpauth runs and the target trusts.
 	Minter struct{ *T }
 	// Pages opens login, consent and other pages in a browser.
 	Pages struct{ *T }
-	// UpstreamSide is what lies behind the target: the APIs that its tools call, and where a proxy signs its users in.
+	// UpstreamSide is behind the target: the APIs that its tools call, and the upstream where the users of a proxy sign in.
 	UpstreamSide struct{ *T }
 	// Siblings are other resources of the same authorization server.
 	Siblings struct{ *T }

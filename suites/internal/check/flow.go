@@ -35,8 +35,8 @@ type draft struct {
 	atToken  []Edit // of the token request of a CodeFlow
 	client   *oauth.Client
 	user     int
-	who      *login.User // somebody who is none of the users; limits are not waited for
-	signedIn bool        // the cookies of the first login are sent
+	who      *login.User // an unknown user, who ignores limits
+	signedIn bool        // send the cookies of the first login
 	nobody   bool
 	pair     oauth.PKCE
 	route    login.Route
@@ -46,8 +46,8 @@ type draft struct {
 	identify bool
 	raw      string
 	judged   bool // the check judges a missing answer itself
-	posted   bool // the authorization request is a form
-	plain    bool // the authorization request is not pushed, whatever the server requires
+	posted   bool // send the authorization request as a form
+	plain    bool // do not push the authorization request, even if the server requires that
 }
 
 func change(f func(*oauth.Form)) Edit {
@@ -60,12 +60,12 @@ func With(name, value string) Edit { return change(func(f *oauth.Form) { f.Set(n
 // Also adds a second value of a parameter.
 func Also(name, value string) Edit { return change(func(f *oauth.Form) { f.Add(name, value) }) }
 
-// Before puts another value of a parameter in front of it.
+// Before adds a value of a parameter before the existing one.
 func Before(name, value string) Edit {
 	return change(func(f *oauth.Form) { *f = append(oauth.Form{{Name: name, Value: value}}, *f...) })
 }
 
-// Without leaves parameters out.
+// Without removes parameters.
 func Without(names ...string) Edit {
 	return change(func(f *oauth.Form) {
 		for _, n := range names {
@@ -74,7 +74,7 @@ func Without(names ...string) Edit {
 	})
 }
 
-// Instead leaves nothing of an ordinary request but these parameters.
+// Instead replaces all parameters of an ordinary request.
 func Instead(f oauth.Form) Edit {
 	return change(func(whole *oauth.Form) { *whole = slices.Clone(f) })
 }
@@ -95,13 +95,13 @@ func Stranger() Edit {
 // By signs in as the n-th user, from 0.
 func By(n int) Edit { return func(d *draft) { d.user = n } }
 
-// Pair uses a code verifier with its challenge in place of a new one.
+// Pair uses this code verifier and challenge instead of new ones.
 func Pair(p oauth.PKCE) Edit { return func(d *draft) { d.pair = p } }
 
-// SignedOut begins without the cookies of the first login.
+// SignedOut starts without the cookies of the first login.
 func SignedOut() Edit { return func(d *draft) { d.signedIn = false } }
 
-// Nobody begins without cookies, and signs nobody in.
+// Nobody starts without cookies, and signs nobody in.
 func Nobody() Edit { return func(d *draft) { d.signedIn, d.nobody = false, true } }
 
 // Denying denies on the consent page.
@@ -116,36 +116,36 @@ func StoppingAtLogin() Edit { return func(d *draft) { d.route.StopAtLogin = true
 // StoppingAtPassword stops at the page that asks for the password.
 func StoppingAtPassword() Edit { return func(d *draft) { d.route.StopAtPassword = true } }
 
-// InJar keeps the cookies in a jar of the check's own.
+// InJar keeps the cookies in a separate jar.
 func InJar(j *login.Jar) Edit { return func(d *draft) { d.jar = j } }
 
 // Posted sends the authorization request as a form.
 func Posted() Edit { return func(d *draft) { d.posted = true } }
 
-// Unpushed sends the authorization request to the browser as it is, also where the server wants requests pushed.
+// Unpushed sends the authorization request directly, even if the server requires pushed requests.
 func Unpushed() Edit { return func(d *draft) { d.plain = true } }
 
-// AnswersAt expects the answer at an address, whatever redirect_uri the request names.
+// AnswersAt expects the answer at an address, whatever redirect_uri the request has.
 func AnswersAt(uri string) Edit { return func(d *draft) { d.route.RedirectURI = uri } }
 
-// Submitting changes what is sent from a page.
+// Submitting changes the values that are sent from a page.
 func Submitting(f func(p *login.Page, form *login.Form, values *oauth.Form)) Edit {
 	return func(d *draft) { d.route.Submit = f }
 }
 
-// EvenUnanswered lets the check judge a request that gets no answer; otherwise that ends the check undecided.
+// EvenUnanswered lets the check judge a request without an answer, which otherwise ends the check undecided.
 func EvenUnanswered() Edit { return func(d *draft) { d.judged = true } }
 
-// Unidentified sends a token request without the client's identification.
+// Unidentified sends a token request without client identification.
 func Unidentified() Edit { return func(d *draft) { d.identify = false } }
 
 // Header adds a header field.
 func Header(f reports.Field) Edit { return func(d *draft) { d.header = append(d.header, f) } }
 
-// Raw appends bytes to the encoded parameters as they are.
+// Raw appends bytes to the encoded parameters.
 func Raw(s string) Edit { return func(d *draft) { d.raw += s } }
 
-// Grant is an authorization request with where it ended.
+// Grant is an authorization request and where it ended.
 type Grant struct {
 	*login.Outcome
 	Client      *oauth.Client
@@ -157,20 +157,20 @@ type Grant struct {
 	URL         string
 }
 
-// Code returns the authorization code, or empty.
+// Code returns the authorization code, or "".
 func (g *Grant) Code() string { return g.Params.Get("code") }
 
-// Error returns the error code that the client got, at its redirect URI or for a pushed request, or empty.
+// Error returns the error code that the client got, at its redirect URI or for a pushed request, or "".
 func (g *Grant) Error() string { return cmp.Or(g.Params.Get("error"), g.PushError) }
 
-// Answer returns the value of a parameter of the answer, however often it came, in the query, a form, or the fragment, where
-// the response type or the response mode puts it (OAuth 2.0 Multiple Response Type Encoding Practices section 2.1).
+// Answer returns all values of a parameter of the answer: in the query, a form, or the fragment, depending on the response type and the
+// response mode (OAuth 2.0 Multiple Response Type Encoding Practices section 2.1).
 func (g *Grant) Answer(name string) []string {
 	return slices.Concat(g.Params[name], g.InFragment[name])
 }
 
-// Redirected returns the address to which the browser was sent with an answer or an error, where it was requested or is an
-// attacker's; empty if it was sent to neither.
+// Redirected returns the address to which the browser was sent with an answer or an error, if it is the requested or an attacker's one;
+// else "".
 func (g *Grant) Redirected() string {
 	wanted, err := url.Parse(g.RedirectURI)
 	switch {
@@ -197,7 +197,7 @@ func (g *Grant) Describe() string {
 	return "the client gets an answer without code and without error"
 }
 
-// ended says at which page a request ended, and why.
+// ended says on which page a request ended, and why.
 func ended(at login.Stage, why string) string {
 	if why == "" {
 		return fmt.Sprintf("the request ended %s", at)
@@ -214,7 +214,7 @@ func (g *Grant) IssuesToken() bool { return len(g.Answer("access_token")) > 0 }
 // AsksUser reports whether the request ended at the consent page.
 func (g *Grant) AsksUser() bool { return g.Stage == login.AtConsent }
 
-// Undecided says why the server did not come to decide, and whether a login would help; empty if it did.
+// Undecided says why the server did not decide, and whether a login would help; empty if it did.
 func (g *Grant) Undecided() (why string, untried bool) {
 	if g.Barred {
 		return g.Why, true
@@ -231,7 +231,7 @@ func (g *Grant) Undecided() (why string, untried bool) {
 	return "", false
 }
 
-// Server returns the authorization server with which the checks' clients speak.
+// Server returns the authorization server that the checks use.
 func (t AuthorizationServer) Server() *oauth.Server {
 	if t.Session == nil {
 		t.NotApplicable("no authorization server metadata was found (AS-META-PUBLISHED)")
@@ -242,8 +242,8 @@ func (t AuthorizationServer) Server() *oauth.Server {
 	return &t.Session.Server
 }
 
-// Endpoint returns the address that a member of the server's metadata names; empty where none is named. It ends the check where
-// the endpoint is one that may get no secrets.
+// Endpoint returns the address in a member of the server's metadata; empty if it is missing. It ends the check if the endpoint must not get
+// secrets.
 func (t AuthorizationServer) Endpoint(name string) string {
 	s := t.Server()
 	if why := s.WhyWithheld(name); why != "" {
@@ -252,7 +252,7 @@ func (t AuthorizationServer) Endpoint(name string) string {
 	return s.Endpoint(name)
 }
 
-// sharedClient is one of the clients that checks share.
+// sharedClient returns one of the clients that checks share.
 func (t AuthorizationServer) sharedClient(kind string) *oauth.Client {
 	t.Server()
 	c, why := t.Session.Client(t.ctx, kind)
@@ -262,7 +262,7 @@ func (t AuthorizationServer) sharedClient(kind string) *oauth.Client {
 	return c
 }
 
-// PublicClient returns the public client that checks share; SecondClient another one, ConfidentialClient one with a secret.
+// PublicClient returns the shared public client; SecondClient another one; ConfidentialClient one with a secret.
 func (t AuthorizationServer) PublicClient() *oauth.Client { return t.sharedClient(session.Public) }
 func (t AuthorizationServer) SecondClient() *oauth.Client { return t.sharedClient(session.Second) }
 func (t AuthorizationServer) ConfidentialClient() *oauth.Client {
@@ -272,7 +272,7 @@ func (t AuthorizationServer) ConfidentialClient() *oauth.Client {
 // SecretMethod returns how clients with a secret authenticate here.
 func (t AuthorizationServer) SecretMethod() string { return t.Session.SecretMethod(t.ctx) }
 
-// AnyClient returns the shared public client, or the confidential one where there is no public.
+// AnyClient returns the shared public client, or the confidential one if there is no public client.
 func (t AuthorizationServer) AnyClient() *oauth.Client {
 	t.Server()
 	if c, _ := t.Session.Client(t.ctx, session.Public); c != nil {
@@ -281,7 +281,7 @@ func (t AuthorizationServer) AnyClient() *oauth.Client {
 	return t.sharedClient(session.Confidential)
 }
 
-// ClientMetadata returns that of an ordinary public client, under a name that tells which check it belongs to.
+// ClientMetadata returns the metadata of an ordinary public client, with the id of the check in its name.
 func (t AuthorizationServer) ClientMetadata() map[string]any {
 	m := t.Session.Metadata(oauth.None)
 	m["client_name"] = t.ClientName(" (" + t.id + ")")
@@ -291,11 +291,11 @@ func (t AuthorizationServer) ClientMetadata() map[string]any {
 	return m
 }
 
-// ClientName returns a name for a client that is registered.
+// ClientName returns a name for a client to register.
 func (t AuthorizationServer) ClientName(more string) string { return t.Client.Name() + more }
 
-// Register registers a client of this check's own, with members of its metadata changed (nil leaves one
-// out); nil if the server refuses, or has no registration endpoint.
+// Register registers a client for this check, with changes to its metadata (nil removes a member). The client is nil if the server refuses,
+// or has no registration endpoint.
 func (t AuthorizationServer) Register(changes map[string]any) (*oauth.Client, *reports.Exchange) {
 	if t.Server().Registration == "" {
 		return nil, nil
@@ -313,7 +313,7 @@ func (t AuthorizationServer) Register(changes map[string]any) (*oauth.Client, *r
 	return t.Session.NewClient(t.Do, m)
 }
 
-// MustRegister returns Register, and ends the check where the server refuses.
+// MustRegister is Register, and ends the check if the server refuses.
 func (t AuthorizationServer) MustRegister(changes map[string]any) *oauth.Client {
 	c, ex := t.Register(changes)
 	if c == nil {
@@ -333,19 +333,19 @@ func (t AuthorizationServer) draft(edits []Edit) *draft {
 	return d
 }
 
-// Authorize sends an authorization request of the shared public client and carries it through the pages. Where no answer
-// comes, because the browser or the network fails, the check ends undecided: that says nothing about the server.
+// Authorize sends an authorization request of the shared public client, and follows the pages. If no answer comes because the browser or
+// the network fails, the check ends undecided: that is not evidence about the server.
 func (t AuthorizationServer) Authorize(edits ...Edit) *Grant {
 	t.Server()
 	d := t.draft(edits)
 	g := t.authorize(d)
-	if d.who == nil && !d.judged { // the checks on limits of logins judge what comes
+	if d.who == nil && !d.judged { // the checks on login limits judge a missing answer
 		t.mustBeAnswered(g.Outcome)
 	}
 	return g
 }
 
-// mustBeAnswered ends the check where a request in a browser got no answer.
+// mustBeAnswered ends the check if a request in a browser got no answer.
 func (t *T) mustBeAnswered(o *login.Outcome) {
 	if t.ctx.Err() != nil {
 		t.timeIsOver()
@@ -355,7 +355,7 @@ func (t *T) mustBeAnswered(o *login.Outcome) {
 	}
 }
 
-// Continue sends a request in a browser and goes on as far as pages lead. Like Authorize, it needs an answer.
+// Continue sends a request in a browser, and follows the pages as far as possible. Like Authorize, it needs an answer.
 func (t Pages) Continue(agent *login.Agent, req wire.Request, r login.Route) *login.Outcome {
 	o := agent.Continue(req, r)
 	t.mustBeAnswered(o)
@@ -388,7 +388,7 @@ func (t AuthorizationServer) authorize(d *draft) *Grant {
 	return g
 }
 
-// agentOf returns the browser that a draft is sent by; giveBack returns what it has borrowed.
+// agentOf returns the browser for a draft; giveBack returns borrowed objects.
 func (t AuthorizationServer) agentOf(d *draft) (agent *login.Agent, giveBack func()) {
 	who := t.Session.Identity(d.user)
 	agent, giveBack = &login.Agent{Jar: d.jar, User: who.User, Secrets: t.Secrets, Send: t.Do}, func() {}
@@ -411,7 +411,7 @@ func (t AuthorizationServer) agentOf(d *draft) (agent *login.Agent, giveBack fun
 	return agent, giveBack
 }
 
-// adjust has the browser of a draft be that of another user, or of none, and send further fields.
+// adjust makes the browser of a draft that of another user, or of nobody, and adds header fields.
 func (t AuthorizationServer) adjust(agent *login.Agent, d *draft) {
 	switch {
 	case d.nobody:
@@ -425,20 +425,20 @@ func (t AuthorizationServer) adjust(agent *login.Agent, d *draft) {
 	}
 }
 
-// keepBrowsed adds what a browser did to the check's evidence.
+// keepBrowsed adds the requests of a browser to the check's evidence.
 func (t AuthorizationServer) keepBrowsed(g *Grant) {
 	t.browser.Lock()
 	t.transcript = append(t.transcript, t.inBrowser...)
 	t.inBrowser = nil
 	t.browser.Unlock()
-	if g.Exchange == nil || g.Stage == login.Failed { // what a browser that failed saw last is not an answer
+	if g.Exchange == nil || g.Stage == login.Failed { // the last request of a failed browser is not an answer
 		g.Exchange = &reports.Exchange{Number: t.World.Client.Number(), Check: t.id, Request: reports.Request{Method: "GET", URL: g.URL},
 			Error: g.Why}
 		t.transcript = append(t.transcript, g.Exchange)
 	}
 }
 
-// browsed keeps what a browser did for the check.
+// browsed records the requests of a browser for the check.
 func (t *T) browsed(ex *reports.Exchange) {
 	t.browser.Lock()
 	defer t.browser.Unlock()
@@ -455,7 +455,7 @@ func withField(send func(wire.Request) *reports.Exchange, f reports.Field) func(
 
 const loginFirst = "the authorization server shows its login page first; what it decides is seen only after a login (--username)"
 
-// MustReachDecision ends the check where the pages stopped the request before the server had to decide.
+// MustReachDecision ends the check if the pages stopped the request before the server had to decide.
 func (t AuthorizationServer) MustReachDecision(g *Grant) *Grant {
 	if g.Barred {
 		t.NotTested("%s", g.Why)
@@ -469,8 +469,8 @@ func (t AuthorizationServer) MustReachDecision(g *Grant) *Grant {
 	return g
 }
 
-// Stopped reports whether the server stopped a request before login, consent and code: by an error page, or by an answer without a code.
-// Where a page is not understood, the check ends undecided.
+// Stopped reports whether the server stopped a request before login, consent and code: with an error page, or with an answer without a
+// code. An unknown page ends the check undecided.
 func (t AuthorizationServer) Stopped(g *Grant) bool {
 	if g.Stage == login.Lost || g.Stage == login.Failed {
 		t.Inconclusive("%s", g.Describe())
@@ -478,12 +478,12 @@ func (t AuthorizationServer) Stopped(g *Grant) bool {
 	return g.Stage == login.ErrorPage || g.Stage == login.Answered && g.Code() == ""
 }
 
-// MustAuthorize returns Authorize with a code as its outcome; anything else leaves the check undecided.
+// MustAuthorize is Authorize that must yield a code; anything else ends the check undecided.
 func (t AuthorizationServer) MustAuthorize(edits ...Edit) *Grant {
 	t.Server()
 	g := t.authorize(t.draft(edits))
 	switch g.Stage {
-	case login.ErrorPage, login.Lost, login.Failed: // the first login may have been forgotten meanwhile
+	case login.ErrorPage, login.Lost, login.Failed: // the server may have forgotten the first login
 		g = t.Authorize(append(slices.Clone(edits), SignedOut())...)
 	}
 	t.MustReachDecision(g)
@@ -493,7 +493,7 @@ func (t AuthorizationServer) MustAuthorize(edits ...Edit) *Grant {
 	return g
 }
 
-// Push sends an ordinary authorization request, changed, to an endpoint beforehand (RFC 9126 section 2.1).
+// Push pushes an ordinary authorization request, with edits, to an endpoint (RFC 9126 section 2.1).
 func (t AuthorizationServer) Push(endpoint string, c *oauth.Client, pair oauth.PKCE, edits ...Edit) *reports.Exchange {
 	d := t.draft(edits)
 	if d.client == nil {
@@ -530,7 +530,7 @@ func (t AuthorizationServer) tokenRequest(d *draft, f oauth.Form) wire.Request {
 		c(&f)
 	}
 	for _, p := range f {
-		if (p.Name == "code_verifier" || p.Name == "client_secret") && len(p.Value) > tellsNothing { // a client's own is known before
+		if (p.Name == "code_verifier" || p.Name == "client_secret") && len(p.Value) > tellsNothing { // known already
 			t.Secrets.Add(p.Name, p.Value)
 		}
 	}
@@ -539,7 +539,7 @@ func (t AuthorizationServer) tokenRequest(d *draft, f oauth.Form) wire.Request {
 	return r
 }
 
-// TokenRequest sends a token request made of edits alone, identified as the given client.
+// TokenRequest sends a token request that consists of edits, identified as the given client.
 func (t AuthorizationServer) TokenRequest(c *oauth.Client, edits ...Edit) *reports.Exchange {
 	d := t.draft(edits)
 	if d.client == nil {
@@ -548,7 +548,7 @@ func (t AuthorizationServer) TokenRequest(c *oauth.Client, edits ...Edit) *repor
 	return t.Do(t.tokenRequest(d, nil))
 }
 
-// BuildTokenRequest returns TokenRequest, for the caller to send.
+// BuildTokenRequest returns the request of TokenRequest.
 func (t AuthorizationServer) BuildTokenRequest(c *oauth.Client, edits ...Edit) wire.Request {
 	d := t.draft(edits)
 	d.client = c
@@ -556,12 +556,12 @@ func (t AuthorizationServer) BuildTokenRequest(c *oauth.Client, edits ...Edit) w
 	return t.tokenRequest(d, nil)
 }
 
-// AuthorizeAs returns Authorize in a new browser of somebody who is none of the users, whatever the target's limits say.
+// AuthorizeAs is Authorize in a new browser of an unknown user, ignoring the target's limits.
 func (t AuthorizationServer) AuthorizeAs(u *login.User, edits ...Edit) *Grant {
 	return t.Authorize(append([]Edit{func(d *draft) { d.who, d.signedIn = u, false }}, edits...)...)
 }
 
-// Tokens reads a token response; the secrets in it are kept out of reports. Nil if there is none.
+// Tokens reads a token response, and keeps its secrets out of reports. Nil if it is not one.
 func (t AuthorizationServer) Tokens(ex *reports.Exchange, c *oauth.Client) *oauth.Tokens {
 	tokens := oauth.ReadTokens(ex)
 	if tokens != nil {
@@ -571,18 +571,18 @@ func (t AuthorizationServer) Tokens(ex *reports.Exchange, c *oauth.Client) *oaut
 	return tokens
 }
 
-// MustGetTokens completes an ordinary flow, changed at the authorization endpoint; a failure leaves the check undecided.
+// MustGetTokens completes an ordinary flow, with edits of the authorization request; a failure ends the check undecided.
 func (t AuthorizationServer) MustGetTokens(edits ...Edit) *oauth.Tokens {
 	g := t.MustAuthorize(edits...)
 	ex := t.Redeem(g)
-	if oauth.ErrorCode(ex) == "invalid_grant" { // another check may have ended what this browser was signed in for
+	if oauth.ErrorCode(ex) == "invalid_grant" { // another check may have ended this browser's login
 		g = t.MustAuthorize(append(slices.Clone(edits), SignedOut())...)
 		ex = t.Redeem(g)
 	}
 	return t.mustBeTokens(g, ex)
 }
 
-// MustRedeem redeems the code of a grant; a failure leaves the check undecided.
+// MustRedeem redeems the code of a grant; a failure ends the check undecided.
 func (t AuthorizationServer) MustRedeem(g *Grant) *oauth.Tokens {
 	return t.mustBeTokens(g, t.Redeem(g))
 }
@@ -599,16 +599,16 @@ func (t AuthorizationServer) mustBeTokens(g *Grant, ex *reports.Exchange) *oauth
 	return tokens
 }
 
-// SharedTokens returns the tokens of the run's first flow: enough for a check that only looks at them.
+// SharedTokens returns the tokens of the run's first flow, for checks that only inspect them.
 func (t AuthorizationServer) SharedTokens() *oauth.Tokens {
 	t.Cite(t.Session.Tokens.Exchange)
 	t.controlledBy(t.Session.Tokens.Exchange, expect.IssueTokens())
 	return t.Session.Tokens
 }
 
-// RefreshMustWork ends the check where an ordinary refresh fails: a refused refresh token proves nothing there, and
-// nobody has killed one that never worked. The first answer counts for all checks. A check that gets none, for a reason of its
-// own, leaves it to the others to find out. Where the shared client gets no refresh token, another one that the request names may.
+// RefreshMustWork ends the check if an ordinary refresh fails, because the refusal of a refresh token then proves nothing. The first answer
+// counts for all checks. If a check gets none for its own reason, another check tries. If the shared client gets no refresh token, a client
+// in the edits may.
 func (t AuthorizationServer) RefreshMustWork(edits ...Edit) {
 	why := t.unrefreshed.Load()
 	if why == nil {
@@ -627,7 +627,7 @@ func (t AuthorizationServer) RefreshMustWork(edits ...Edit) {
 
 const noRefreshToken = "an ordinary flow returned no refresh token"
 
-// whyUnrefreshed says why an ordinary refresh fails; empty where it works. It ends the check where no flow comes to its end.
+// whyUnrefreshed says why an ordinary refresh fails; empty if it works. It ends the check if no flow completes.
 func (t AuthorizationServer) whyUnrefreshed(edits ...Edit) string {
 	tokens := t.MustGetTokens(append(edits, t.ForRefresh())...)
 	if tokens.Refresh == "" {
@@ -639,7 +639,7 @@ func (t AuthorizationServer) whyUnrefreshed(edits ...Edit) string {
 	return ""
 }
 
-// MustGetRefreshToken returns Flow with a refresh token in the response, at a server where refreshing works.
+// MustGetRefreshToken is MustGetTokens with a refresh token in the response, at a server where refreshing works.
 func (t AuthorizationServer) MustGetRefreshToken(edits ...Edit) *oauth.Tokens {
 	t.RefreshMustWork(edits...)
 	tokens := t.MustGetTokens(append(slices.Clone(edits), t.ForRefresh())...)
@@ -649,7 +649,7 @@ func (t AuthorizationServer) MustGetRefreshToken(edits ...Edit) *oauth.Tokens {
 	return tokens
 }
 
-// ForRefresh asks for what a refresh token is issued for, where that takes more than an ordinary request.
+// ForRefresh adds what the server requires for a refresh token, if that is more than an ordinary request.
 func (t AuthorizationServer) ForRefresh() Edit {
 	if t.Session == nil || !t.Session.Offline {
 		return Unchanged
@@ -677,7 +677,7 @@ func (t AuthorizationServer) BuildRefresh(tokens *oauth.Tokens, edits ...Edit) w
 	return t.tokenRequest(d, f)
 }
 
-// MustRefresh refreshes, and ends the check where that fails.
+// MustRefresh refreshes, and ends the check if that fails.
 func (t AuthorizationServer) MustRefresh(tokens *oauth.Tokens, edits ...Edit) *oauth.Tokens {
 	ex := t.Refresh(tokens, edits...)
 	next := t.Tokens(ex, tokens.Client)
@@ -695,7 +695,7 @@ func (t AuthorizationServer) Revoke(tokens *oauth.Tokens, token string, edits ..
 	return t.tokenQuestion(t.Server().Revocation, tokens.Client, token, edits)
 }
 
-// Introspect asks about a token, as the given client.
+// Introspect introspects a token as the given client.
 func (t AuthorizationServer) Introspect(c *oauth.Client, token string, edits ...Edit) *reports.Exchange {
 	return t.tokenQuestion(t.Server().Introspection, c, token, edits)
 }
@@ -717,7 +717,7 @@ func (t MCPServer) Use(token string) *reports.Exchange {
 	return t.Send(t.Call().With(mcp.Bearer(token)))
 }
 
-// Now returns the time by the target's own clock, which the Date field of its answers tells. What an answer takes is not a difference.
+// Now returns the time of the target's clock, by the Date field of its answers. The duration of an answer does not count as a difference.
 func (t MCPServer) Now() time.Time {
 	ahead := Once(t.T, "how far the target's clock is ahead", func() time.Duration {
 		ex := t.Send(t.Call())
@@ -730,22 +730,22 @@ func (t MCPServer) Now() time.Time {
 	return time.Now().Add(ahead)
 }
 
-// Served reports whether an answer to the protected request got past authorization.
+// Served reports whether the protected request got past authorization.
 func (t MCPServer) Served(ex *reports.Exchange) bool { return t.Survey.Served(t.wire(), ex) }
 
-// Works reports whether a token is served at the MCP endpoint: where anybody is, no token does anything.
+// Works reports whether the MCP endpoint accepts a token; false if it serves everybody.
 func (t MCPServer) Works(tokens *oauth.Tokens) bool {
 	return !t.open(t.wire()) && t.Served(t.Use(tokens.Access))
 }
 
-// MustBeGuarded ends the check where the MCP endpoint serves anybody, so that nothing can be said about tokens there.
+// MustBeGuarded ends the check if the MCP endpoint serves everybody, because tokens then show nothing.
 func (t MCPServer) MustBeGuarded() {
 	if t.open(t.wire()) {
 		t.Unguarded(t.Survey.Refused[t.wire()])
 	}
 }
 
-// MustWork ends the check where a token does not work; why says what cannot be seen then.
+// MustWork ends the check if a token does not work; why says what cannot be tested then.
 func (t MCPServer) MustWork(tokens *oauth.Tokens, why string) {
 	t.MustBeGuarded()
 	if !t.Works(tokens) {
@@ -753,7 +753,7 @@ func (t MCPServer) MustWork(tokens *oauth.Tokens, why string) {
 	}
 }
 
-// UntilRefused waits for a token to be refused, as long as the user's patience lasts (Config.Patience).
+// UntilRefused waits for the refusal of a token, for the user's patience (Config.Patience).
 func (t MCPServer) UntilRefused(token string) (last *reports.Exchange, dead bool) {
 	deadline := time.Now().Add(t.Patience)
 	for wait := 50 * time.Millisecond; ; wait *= 2 {
@@ -776,17 +776,17 @@ func (t MCPServer) UntilRefused(token string) (last *reports.Exchange, dead bool
 	}
 }
 
-// citeFirstFlow lets the run's first flow be the control of a refusal.
+// citeFirstFlow makes the run's first flow the control of a refusal.
 func (t *T) citeFirstFlow(refused bool) {
 	if refused && t.Session != nil && t.Session.Ready {
 		t.controlledBy(t.Cite(t.Session.Tokens.Exchange), expect.IssueTokens())
 	}
 }
 
-// Decoded returns the value of a parameter of the answer, however often it came.
+// Decoded returns all values of a parameter of the answer.
 func (g *Grant) Decoded(name string) []string { return g.Params[name] }
 
-// Sorted goes through a table in the order of its names, so that runs agree.
+// Sorted iterates over a table in the order of its names, so that runs agree.
 func Sorted[V any](table map[string]V) iter.Seq2[string, V] {
 	return func(yield func(string, V) bool) {
 		for _, name := range slices.Sorted(maps.Keys(table)) {
@@ -797,8 +797,7 @@ func Sorted[V any](table map[string]V) iter.Seq2[string, V] {
 	}
 }
 
-// Subject returns the user that a token stands for: by its claims, the ID token, introspection, or userinfo; empty
-// where none of these tells.
+// Subject returns the user of a token: by its claims, the ID token, introspection, or userinfo; empty if none of these names one.
 func (t AuthorizationServer) Subject(tokens *oauth.Tokens) string {
 	if tokens == nil {
 		return ""
@@ -816,10 +815,10 @@ func (t AuthorizationServer) Subject(tokens *oauth.Tokens) string {
 	return t.Introspected(tokens).String("sub")
 }
 
-// Listen opens a listener that counts what the target fetches, until the check ends.
+// Listen opens a listener that counts requests of the target until the check ends.
 func Listen(t *T) *listener.Listener {
 	l, err := listener.OpenAt(seeded.Suites.Address())
-	for tries := 1; err != nil && tries < 5; tries++ { // with a seed, somebody may have the address
+	for tries := 1; err != nil && tries < 5; tries++ { // with a seed, another program may use the address
 		l, err = listener.OpenAt(seeded.Suites.Address())
 	}
 	if err != nil {
@@ -829,13 +828,13 @@ func Listen(t *T) *listener.Listener {
 	return l
 }
 
-// Unchanged leaves a request as it is.
+// Unchanged does not change the request.
 func Unchanged(*draft) {}
 
-// Context ends with the check.
+// Context returns a context that ends with the check.
 func (t *T) Context() context.Context { return t.ctx }
 
-// Clients returns the shared clients that there are: the public and the confidential one.
+// Clients returns the existing shared clients: the public and the confidential one.
 func (t AuthorizationServer) Clients() Cases[*oauth.Client] {
 	var out Cases[*oauth.Client]
 	for _, kind := range []string{session.Public, session.Confidential} {
@@ -846,7 +845,7 @@ func (t AuthorizationServer) Clients() Cases[*oauth.Client] {
 	return out
 }
 
-// KindsOfClients returns Clients, and that of a metadata document, where its requests bring codes.
+// KindsOfClients returns Clients, and the client of a metadata document if its requests yield codes.
 func (t AuthorizationServer) KindsOfClients() Cases[*oauth.Client] {
 	out := t.Clients()
 	if c := t.documentClient(); c != nil {
@@ -855,7 +854,7 @@ func (t AuthorizationServer) KindsOfClients() Cases[*oauth.Client] {
 	return out
 }
 
-// documentClient returns a client that a metadata document describes; nil where none is accepted as it is.
+// documentClient returns a client with a metadata document; nil if the server does not accept any.
 func (t AuthorizationServer) documentClient() *oauth.Client {
 	supported, _ := t.Server().Metadata.Bool("client_id_metadata_document_supported")
 	if !supported || t.Documents == nil {
@@ -873,16 +872,16 @@ func (t AuthorizationServer) documentClient() *oauth.Client {
 	return c
 }
 
-// PushedOnly reports whether the server says that it accepts no authorization requests but pushed ones (RFC 9126 section 5).
+// PushedOnly reports whether the server announces that it accepts only pushed authorization requests (RFC 9126 section 5).
 func (t AuthorizationServer) PushedOnly() bool { return t.Session != nil && t.Session.PushesAll() }
 
-// Confidential returns the shared confidential client; nil where there is none.
+// Confidential returns the shared confidential client, or nil.
 func (t AuthorizationServer) Confidential() *oauth.Client {
 	c, _ := t.Session.Client(t.ctx, session.Confidential)
 	return c
 }
 
-// RealScope returns the scope that a token has by its own claims, or by introspection of the client's own token.
+// RealScope returns the scope of a token by its own claims, or by the client's introspection of its own token.
 func (t AuthorizationServer) RealScope(tokens *oauth.Tokens) ([]string, bool) {
 	if tokens == nil {
 		return nil, false
@@ -903,8 +902,8 @@ func (t AuthorizationServer) RealScope(tokens *oauth.Tokens) ([]string, bool) {
 	return nil, false
 }
 
-// Last returns the exchange that came last.
+// Last returns the last exchange.
 func (t *T) Last() *reports.Exchange { return t.transcript[len(t.transcript)-1] }
 
-// Transcript returns what the check has sent so far.
+// Transcript returns the exchanges of the check so far.
 func (t *T) Transcript() []*reports.Exchange { return slices.Clone(t.transcript) }

@@ -16,12 +16,12 @@ import (
 type Genuine struct {
 	Header mint.Header
 	Claims mint.Claims
-	// Guessed says that no real token was there to copy from.
+	// Guessed says that there was no real token to copy from.
 	Guessed bool
 }
 
-// Genuine returns header and claims that a forged token should carry: those of the user's token if it is
-// a JWT, else what the metadata suggests. The signature of the user's token is never reused.
+// Genuine returns the header and claims for a forged token: those of the user's token if it is a JWT, or else values derived from the
+// metadata. The signature of the user's token is never reused.
 func (t Minter) Genuine() Genuine {
 	if parts := strings.Split(t.MCP.Token(), "."); len(parts) == 3 {
 		header, claims := mint.Header{}, mint.Claims{}
@@ -36,7 +36,7 @@ func (t Minter) Genuine() Genuine {
 	return t.guessed()
 }
 
-// guessed returns header and claims as the metadata suggests them.
+// guessed returns a header and claims derived from the metadata.
 func (t Minter) guessed() Genuine {
 	now := time.Now().Unix()
 	g := Genuine{Header: mint.Header{"alg": "RS256", "typ": "at+jwt"}, Guessed: true, Claims: mint.Claims{
@@ -66,8 +66,7 @@ func decode(segment string, into any) bool {
 	return err == nil && json.Unmarshal(b, into) == nil
 }
 
-// Surveyed returns the authorization server at which users sign in, as the survey has seen it; else the first that the target
-// names, and nil where it names none.
+// Surveyed returns the surveyed authorization server where users sign in, or else the first that the target names; nil if it names none.
 func (t AuthorizationServer) Surveyed() *survey.Server {
 	servers := t.Survey.Servers
 	for i := range servers {

@@ -7,15 +7,15 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 )
 
-// IDToken returns the ID token of a flow with the scope openid, or what came instead. The check does not apply where the
-// server does not offer or grant that scope.
+// IDToken returns the ID token of a flow with the scope openid, or the value that came instead. The check does not apply if the server
+// does not offer or grant that scope.
 func (t AuthorizationServer) IDToken(edits ...Edit) expect.JWT {
 	if !t.Lists("scopes_supported", "openid") {
 		t.NotApplicable("the scope openid is not supported")
 	}
 	scopes := Scope(append(slices.Clone(t.Session.RequestedScopes()), "openid")...)
 	tokens := t.MustGetTokens(append(edits, scopes)...)
-	if lacksOpenID(tokens) { // some servers grant with a resource indicator what belongs to that resource only
+	if lacksOpenID(tokens) { // with a resource indicator, some servers grant only the scopes of that resource
 		g := t.MustAuthorize(append(edits, scopes, Without("resource"))...)
 		if again := t.Tokens(t.Redeem(g, Without("resource")), g.Client); again != nil {
 			tokens = again

@@ -9,7 +9,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/introspector"
 )
 
-// Identifier returns the resource identifier that tokens for the target name: the published one, else its endpoint.
+// Identifier returns the resource identifier for tokens of the target: the published one, or else its endpoint.
 func (t MCPServer) Identifier() string {
 	if d := t.Survey.Resource(); d != nil && d.Object.String("resource") != "" {
 		return d.Object.String("resource")
@@ -17,8 +17,8 @@ func (t MCPServer) Identifier() string {
 	return t.Survey.Endpoint
 }
 
-// ActiveAnswer returns the introspection response for an ordinary token of the first user, with members changed; nil leaves one
-// out (RFC 7662 section 2.2).
+// ActiveAnswer returns the introspection response for an ordinary token of the first user, with changes; nil removes a member (RFC 7662
+// section 2.2).
 func (t Minter) ActiveAnswer(changes map[string]any) introspector.Answer {
 	now := t.MCP.Now().Unix()
 	members := map[string]any{
@@ -36,7 +36,7 @@ func (t Minter) ActiveAnswer(changes map[string]any) introspector.Answer {
 	return introspector.Answer{Body: string(b)}
 }
 
-// OpaqueToken makes an opaque token of which an answer is told.
+// OpaqueToken makes an opaque token with an introspection response.
 func (t Minter) OpaqueToken(a introspector.Answer) *introspector.Token {
 	token := t.Introspector.Token()
 	t.Secrets.Add("opaque_token", token.Value)
@@ -44,7 +44,7 @@ func (t Minter) OpaqueToken(a introspector.Answer) *introspector.Token {
 	return token
 }
 
-// OpaqueControl is the positive control beside opaque tokens: an ordinary one is served.
+// OpaqueControl is the control for opaque tokens: an ordinary one is accepted.
 func (t Minter) OpaqueControl() {
 	ex := t.MCP.Use(t.OpaqueToken(t.ActiveAnswer(nil)).Value)
 	if !t.MCP.Served(ex) {

@@ -5,8 +5,8 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 )
 
-// IntrospectionClient returns the client that asks about tokens: the declared one of the resource server, else the confidential
-// client, which can ask about its own.
+// IntrospectionClient returns the client that introspects tokens: the declared one of the resource server, or else the confidential client,
+// which can introspect its own tokens.
 func (t AuthorizationServer) IntrospectionClient() *oauth.Client {
 	t.Server()
 	if c := t.Session.Introspector(); c != nil {
@@ -15,8 +15,7 @@ func (t AuthorizationServer) IntrospectionClient() *oauth.Client {
 	return t.ConfidentialClient()
 }
 
-// Introspected returns what the introspection endpoint tells about a token in force; nil where it says nothing, or where no client
-// is there that could ask.
+// Introspected returns the introspection response for a valid token; nil if it says nothing, or if no client could ask.
 func (t AuthorizationServer) Introspected(tokens *oauth.Tokens) *document.Object {
 	if t.Server().Introspection == "" {
 		return nil
@@ -36,8 +35,8 @@ func (t AuthorizationServer) Introspected(tokens *oauth.Tokens) *document.Object
 	return nil
 }
 
-// IntrospectableTokens returns tokens in force of which the introspection endpoint tells a client. Where the server tells the
-// client nothing, the check ends undecided: whom a server considers entitled is its own decision (RFC 7662 section 2.2).
+// IntrospectableTokens returns valid tokens with a client that can introspect them. If the server tells the client nothing, the check ends
+// undecided: the server decides who is entitled (RFC 7662 section 2.2).
 func (t AuthorizationServer) IntrospectableTokens() (*oauth.Client, *oauth.Tokens) {
 	c := t.IntrospectionClient()
 	owner := c
@@ -49,8 +48,8 @@ func (t AuthorizationServer) IntrospectableTokens() (*oauth.Client, *oauth.Token
 	return c, tokens
 }
 
-// MustBeEntitled ends the check where the introspection endpoint tells a client nothing about a token in force, and nobody
-// declared that it may ask.
+// MustBeEntitled ends the check if the introspection endpoint tells a client nothing about a valid token, and the client is not declared as
+// entitled.
 func (t AuthorizationServer) MustBeEntitled(c *oauth.Client, tokens *oauth.Tokens) {
 	o := oauth.Object(t.Introspect(c, tokens.Access))
 	if oauth.ErrorCode(t.Last()) == "unsupported_token_type" {

@@ -13,14 +13,14 @@ import (
 	"github.com/mcpauth/conformance/suites/target"
 )
 
-// What the user declares, which the package target explains.
+// Declarations of the user; see the package target.
 type (
 	Issuer    = target.Issuer
 	KeyServer = target.KeyServer
 	Tool      = target.Tool
 )
 
-// HandleTools returns a declared tool that returns a handle, and one that takes it.
+// HandleTools returns a declared tool that returns a handle, and one that accepts it.
 func (t MCPServer) HandleTools() (makes, takes Tool, ok bool) {
 	for _, takes := range t.Special {
 		if i := slices.IndexFunc(t.Tools, func(other Tool) bool { return other.Name == takes.HandleFrom }); takes.HandleFrom != "" && i >= 0 {
@@ -30,7 +30,7 @@ func (t MCPServer) HandleTools() (makes, takes Tool, ok bool) {
 	return Tool{}, Tool{}, false
 }
 
-// EffectiveTool returns a declared tool with a scope whose effect another one shows.
+// EffectiveTool returns a declared tool with a scope, and the tool that shows its effect.
 func (t MCPServer) EffectiveTool() (tool, shows Tool, ok bool) {
 	for _, tool := range t.ScopedTools() {
 		if i := slices.IndexFunc(t.Tools, func(other Tool) bool { return other.Name == tool.Effect }); tool.Effect != "" && i >= 0 {
@@ -40,7 +40,7 @@ func (t MCPServer) EffectiveTool() (tool, shows Tool, ok bool) {
 	return Tool{}, Tool{}, false
 }
 
-// UnscopedEffect returns a declared tool that a token is enough for, and whose effect another one shows.
+// UnscopedEffect returns a declared tool that needs only a token, and the tool that shows its effect.
 func (t MCPServer) UnscopedEffect() (tool, shows Tool, ok bool) {
 	for _, tool := range t.Tools {
 		i := slices.IndexFunc(t.Tools, func(other Tool) bool { return other.Name == tool.Effect })
@@ -51,23 +51,22 @@ func (t MCPServer) UnscopedEffect() (tool, shows Tool, ok bool) {
 	return Tool{}, Tool{}, false
 }
 
-// Includes reports whether a scope, held, is enough where another is needed: it is that one, or one that was declared
-// to imply it.
+// Includes reports whether the held scope is enough where another is needed: it is the same, or declared to imply it.
 func (t MCPServer) Includes(held, needed string) bool {
 	return held == needed || slices.Contains(t.Implies[held], needed)
 }
 
-// Permits reports whether scopes, held, are enough for a tool.
+// Permits reports whether the held scopes are enough for a tool.
 func (t MCPServer) Permits(held []string, tool Tool) bool { return tool.Permitted(held, t.Includes) }
 
-// Without returns the scopes of a list that stand for none of some others.
+// Without returns the scopes of a list that imply none of the others.
 func (t MCPServer) Without(scopes, others []string) []string {
 	return slices.DeleteFunc(slices.Clone(scopes), func(held string) bool {
 		return slices.ContainsFunc(others, func(s string) bool { return t.Includes(held, s) })
 	})
 }
 
-// OrdinaryScopes returns those that an ordinary minted token has: enough for every tool that may be called.
+// OrdinaryScopes returns the scopes of an ordinary minted token: enough for every tool that may be called.
 func (t MCPServer) OrdinaryScopes() []string {
 	out := slices.Clone(t.Base)
 	for _, tool := range t.Tools {
@@ -83,7 +82,7 @@ func (t MCPServer) OrdinaryScopes() []string {
 	return out
 }
 
-// Union returns a list with what it lacks of another.
+// Union returns a list with the missing elements of another.
 func Union(list, more []string) []string {
 	out := slices.Clone(list)
 	for _, s := range more {
@@ -94,10 +93,10 @@ func Union(list, more []string) []string {
 	return out
 }
 
-// Header and MintClaims are those of an ordinary token that the target accepts.
+// Header returns the header of an ordinary token that the target accepts.
 func (t Minter) Header() mint.Header { return mint.Header(t.Issuer.Header()) }
 
-// Claims returns the claims of an ordinary token, with some changed; nil leaves one out.
+// Claims returns the claims of an ordinary token, with changes; nil removes a claim.
 func (t Minter) Claims(changes map[string]any) mint.Claims {
 	c := mint.Claims(t.Issuer.Claims("alice", t.MCP.OrdinaryScopes()))
 	for k, v := range changes {
@@ -111,7 +110,7 @@ func (t Minter) Claims(changes map[string]any) mint.Claims {
 	return c
 }
 
-// scopeClaim returns where the issuer puts scopes, which is not everybody's "scope", and a value in the form that it has there.
+// scopeClaim returns the claim where the issuer puts scopes, which is not always "scope", and the value in its form.
 func (t Minter) scopeClaim(value any) (string, any) {
 	const probe = "mcpauth-probe"
 	for name, v := range t.Issuer.Claims("alice", []string{probe}) {
@@ -134,15 +133,15 @@ func (t Minter) scopeClaim(value any) (string, any) {
 	return "scope", value
 }
 
-// Null is a claim whose value is null, where nil would leave it out.
+// Null is the value of a claim that is null; nil would remove the claim.
 var Null = mint.Raw("null")
 
-// Token signs a token with the trusted key: an ordinary one, with claims changed.
+// Token signs an ordinary token with the trusted key, with changed claims.
 func (t Minter) Token(changes map[string]any) string {
 	return t.Seal(mint.Input(t.Header(), t.Claims(changes)))
 }
 
-// TokenWith signs a token with the trusted key under a header of the check's own.
+// TokenWith signs a token with the trusted key and another header.
 func (t Minter) TokenWith(h mint.Header, changes map[string]any) string {
 	return t.Seal(mint.Input(h, t.Claims(changes)))
 }
@@ -158,7 +157,7 @@ func (t Minter) Seal(input string) string {
 	return input + "." + s
 }
 
-// Control is the positive control beside minted tokens: an ordinary one is served.
+// Control is the control for minted tokens: an ordinary one is accepted.
 func (t Minter) Control() {
 	ex := t.MCP.Use(t.Token(nil))
 	if !t.MCP.Served(ex) {
@@ -167,7 +166,7 @@ func (t Minter) Control() {
 	t.controlledBy(ex, t.MCP.Serve())
 }
 
-// Trusted reports whether there is an issuer run by mcpauth whose tokens the target accepts. It is tried once in a run.
+// Trusted reports whether the target accepts tokens of an issuer that mcpauth runs. A run tries it once.
 func (t Minter) Trusted() bool {
 	w := t.World
 	if w.Issuer == nil {
@@ -187,11 +186,11 @@ func (t Minter) Trusted() bool {
 	return w.distrusted == ""
 }
 
-// Distrusted says why tokens of the issuer given are of no use; empty where they are served, or nobody has tried. Ask when all
-// checks are done.
+// Distrusted says why the tokens of the given issuer are not usable; empty if they are accepted, or if no check has tried. Call it after
+// all checks.
 func (w *World) Distrusted() string { return w.distrusted }
 
-// SameScopes reports whether two lists hold the same scopes, in whatever order (RFC 6749 section 3.3).
+// SameScopes reports whether two lists have the same scopes, in any order (RFC 6749 section 3.3).
 func SameScopes(a, b []string) bool {
 	in := func(x, y []string) bool {
 		return !slices.ContainsFunc(x, func(v string) bool { return !slices.Contains(y, v) })
@@ -204,13 +203,13 @@ func (t MCPServer) ScopedTools() []Tool {
 	return slices.DeleteFunc(slices.Clone(t.Tools), func(tool Tool) bool { return len(tool.Scopes()) == 0 || tool.DeniedOnly })
 }
 
-// CallTool calls a tool with a token: in a session of that token's own where the wire has sessions. An answer that
-// comes earlier, to the opening of the session, is returned instead.
+// CallTool calls a tool with a token, in a session of that token if the wire has sessions. If the session does not open, it returns that
+// answer.
 func (t MCPServer) CallTool(token string, tool Tool) *reports.Exchange {
 	return t.CallToolAs(tool, mcp.Bearer(token))
 }
 
-// CallToolAs returns CallTool with any credentials.
+// CallToolAs is CallTool with any credentials.
 func (t MCPServer) CallToolAs(tool Tool, credentials ...reports.Field) *reports.Exchange {
 	call, refused := t.SessionAs(credentials...)
 	if refused != nil {
@@ -219,12 +218,12 @@ func (t MCPServer) CallToolAs(tool Tool, credentials ...reports.Field) *reports.
 	return t.Send(call.Method("tools/call", tool.Params()).With(credentials...))
 }
 
-// SessionOf opens a session with a token; refused is the answer where it does not open.
+// SessionOf opens a session with a token; refused is the answer if that fails.
 func (t MCPServer) SessionOf(token string) (call mcp.Call, refused *reports.Exchange) {
 	return t.SessionAs(mcp.Bearer(token))
 }
 
-// MustOpenSession returns a session with a token, ready for calls with that token; the check ends where none opens.
+// MustOpenSession returns a session for calls with a token; the check ends if none opens.
 func (t MCPServer) MustOpenSession(token string) mcp.Call {
 	call, refused := t.SessionOf(token)
 	if refused != nil {
@@ -233,7 +232,7 @@ func (t MCPServer) MustOpenSession(token string) mcp.Call {
 	return call.With(mcp.Bearer(token))
 }
 
-// ListedTools returns the tools that the target lists; the check ends where it refuses to.
+// ListedTools returns the tools in the target's list; the check ends if it refuses the list.
 func (t MCPServer) ListedTools(credentials ...reports.Field) []*document.Object {
 	ex := t.CallMethodAs("tools/list", credentials...)
 	if !expect.Accepted(ex) {
@@ -242,12 +241,12 @@ func (t MCPServer) ListedTools(credentials ...reports.Field) []*document.Object 
 	return mcp.Read(ex).Objects("tools")
 }
 
-// SessionAs returns SessionOf with any credentials.
+// SessionAs is SessionOf with any credentials.
 func (t MCPServer) SessionAs(credentials ...reports.Field) (call mcp.Call, refused *reports.Exchange) {
 	return t.session(nil, credentials)
 }
 
-// ListedAt returns what another endpoint lists to somebody with some credentials, in a session of its own.
+// ListedAt returns the list of another endpoint for these credentials, in a separate session.
 func (t MCPServer) ListedAt(endpoint string, credentials ...reports.Field) *reports.Exchange {
 	call, refused := t.sessionAt(endpoint, nil, credentials)
 	if refused != nil {
@@ -292,12 +291,12 @@ func (t MCPServer) statelessRevision() string {
 	return mcp.NewestStateless
 }
 
-// CallMethod calls a JSON-RPC method with a token, in a session where the wire has them.
+// CallMethod calls a JSON-RPC method with a token, in a session if the wire has them.
 func (t MCPServer) CallMethod(token, method string) *reports.Exchange {
 	return t.CallMethodAs(method, mcp.Bearer(token))
 }
 
-// CallMethodAs returns CallMethod with any credentials.
+// CallMethodAs is CallMethod with any credentials.
 func (t MCPServer) CallMethodAs(method string, credentials ...reports.Field) *reports.Exchange {
 	call, refused := t.SessionAs(credentials...)
 	if refused != nil {
@@ -306,7 +305,7 @@ func (t MCPServer) CallMethodAs(method string, credentials ...reports.Field) *re
 	return t.Send(call.Method(method, nil).With(credentials...))
 }
 
-// FirstToken returns a token of the first user: a new one where one can be had.
+// FirstToken returns a token of the first user: a new one if possible.
 func (t MCPServer) FirstToken() string {
 	switch {
 	case t.Mint.Trusted():

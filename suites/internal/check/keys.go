@@ -10,20 +10,20 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/wire"
 )
 
-// KeysAnswer is what a request for the key set is answered.
+// KeysAnswer is the answer to a request for the key set.
 type KeysAnswer struct {
 	Status          int
 	MediaType, Body string
-	Break           bool // the connection is closed
+	Break           bool // close the connection
 }
 
-// KeyServer returns the issuer, where its keys can be changed; nil where they cannot.
+// KeyServer returns the issuer if its keys can be changed, or nil.
 func (t Minter) KeyServer() KeyServer {
 	k, _ := t.Issuer.(KeyServer)
 	return k
 }
 
-// ServeKeys has every request for the key set answered so.
+// ServeKeys sets the answer to every request for the key set.
 func (t Minter) ServeKeys(a KeysAnswer) {
 	if a.MediaType == "" {
 		a.MediaType = "application/jwk-set+json"
@@ -40,7 +40,7 @@ func (t Minter) PublishKeys(more ...map[string]any) { t.StandbyKeys.publish(t.Ke
 // RestoreKeys publishes the ordinary set again.
 func (t Minter) RestoreKeys() { t.StandbyKeys.Publish(t.KeyServer()) }
 
-// NewKey makes a key of the kind with which ordinary tokens are signed.
+// NewKey makes a key of the kind that signs ordinary tokens.
 func (t Minter) NewKey(id string) *mint.Key {
 	algorithm, _ := t.Header()["alg"].(string)
 	if algorithm == "RS256" {
@@ -49,18 +49,18 @@ func (t Minter) NewKey(id string) *mint.Key {
 	return mint.NewKey(id)
 }
 
-// RSAKey makes an RSA key under a name of its own. All have the same material, since it takes long to make; it is not an attacker's.
+// RSAKey makes an RSA key with a new id. All have the same material, because generating it takes long; it is not an attacker's.
 func (t Minter) RSAKey(id string) *mint.Key { return &mint.Key{ID: id, Signer: mint.RSA()} }
 
-// SignedBy signs an ordinary token, with claims changed, by another key than the issuer's.
+// SignedBy signs an ordinary token, with changed claims, with another key than the issuer's.
 func (t Minter) SignedBy(key *mint.Key, changes map[string]any) string {
 	return t.Hide(key.JWT(mint.Header{"typ": t.Header()["typ"]}, t.Claims(changes)))
 }
 
-// leastTries are made whatever the time, since each may take long on a busy machine.
+// leastTries is the minimum number of tries, because each may take long on a busy machine.
 const leastTries = 10
 
-// Eventually waits until something holds, five times as long as the user's patience lasts; ex is the last exchange.
+// Eventually waits until a condition holds, up to five times the user's patience; ex is the last exchange.
 func (t *T) Eventually(holds func() bool) (ex *reports.Exchange, ok bool) {
 	t.SettleForSeed()
 	deadline := time.Now().Add(5 * t.Patience)
@@ -77,7 +77,7 @@ func (t *T) Eventually(holds func() bool) (ex *reports.Exchange, ok bool) {
 	}
 }
 
-// SharedClaims returns the claims of an ordinary token under the shared secret, with some changed; nil leaves one out.
+// SharedClaims returns the claims of an ordinary token under the shared secret, with changes; nil removes a claim.
 func (t Minter) SharedClaims(changes map[string]any) mint.Claims {
 	now := time.Now().Unix()
 	c := mint.Claims{
@@ -92,7 +92,7 @@ func (t Minter) SharedClaims(changes map[string]any) mint.Claims {
 	return c
 }
 
-// ownFetches returns how often mcpauth itself asked for the key set of the issuer.
+// ownFetches returns the number of mcpauth's own requests for the issuer's key set.
 func (t *T) ownFetches() wire.Asked {
 	issuer := t.Issuer.Claims("", nil)["iss"]
 	for s := t.Survey; s != nil; s = s.Earlier {
@@ -105,8 +105,8 @@ func (t *T) ownFetches() wire.Asked {
 	return wire.Asked{}
 }
 
-// MustFetchKeys ends the check where the target never asks for the key set: its keys are configured. Where the target fetches
-// rarely, the checks that have to see a fetch come first.
+// MustFetchKeys ends the check if the target never requests the key set: its keys are configured. At a target that fetches rarely, the
+// checks that must see a fetch come first.
 func (t Minter) MustFetchKeys() KeyServer {
 	t.Control()
 	keys := t.KeyServer()
@@ -121,8 +121,8 @@ func (t Minter) MustFetchKeys() KeyServer {
 	return keys
 }
 
-// hasFetched reports whether the target itself has asked for the key set. While a request of mcpauth is under way, nobody can tell whose
-// the last ones were.
+// hasFetched reports whether the target itself has requested the key set. While a request of mcpauth is in progress, the origin of the last
+// ones is unknown.
 func (t Minter) hasFetched() bool {
 	for end := time.Now().Add(t.Patience); ; t.Sleep(20 * time.Millisecond) {
 		own := t.ownFetches()
@@ -136,7 +136,7 @@ func (t Minter) hasFetched() bool {
 	}
 }
 
-// MustHaveFetched ends the check where the target has never asked for the key set so far.
+// MustHaveFetched ends the check if the target has not requested the key set so far.
 func (t Minter) MustHaveFetched() {
 	if !t.hasFetched() {
 		t.NotApplicable("the target has fetched no key set of mcpauth during the run, not even for an unknown kid: its keys are configured, " +
@@ -149,29 +149,28 @@ func (t Minter) PresentUnknownKey() *reports.Exchange {
 	return t.MCP.Use(t.SignedBy(t.NewKey("mcpauth-unknown-"+Random(6)), nil))
 }
 
-// keyCache is what the checks on key sets have learned of how long the target keeps one.
+// keyCache is what the checks on key sets know about the target's key cache.
 type keyCache struct {
 	mu    sync.Mutex
-	spent time.Duration // what the checks have waited so far, beyond the user's patience
-	pause time.Duration // the longest time until the target looked again
+	spent time.Duration // total wait of the checks so far, beyond the user's patience
+	pause time.Duration // the longest time until the target fetched again
 }
 
-// wait takes note of a wait for the target to look at the key set again.
+// wait records a wait for the target to fetch the key set again.
 func (k *keyCache) wait(d time.Duration) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.spent, k.pause = k.spent+d, max(k.pause, d)
 }
 
-// left returns how long the checks may wait yet, of a time for all of them, and whether that is enough to see the target look again.
+// left returns how long the checks may still wait, of a common limit, and whether that is enough to see a fetch.
 func (k *keyCache) left(most time.Duration) (left time.Duration, enough bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return most - k.spent, most-k.spent > k.pause
 }
 
-// MustHaveTime ends the check where so much was waited for the target to fetch a key set that what it has not fetched yet is no
-// finding.
+// MustHaveTime ends the check if the checks have already waited so long for a fetch that a missing one is not a finding.
 func (t Minter) MustHaveTime() {
 	if _, enough := t.keyCache.left(t.KeyWait); !enough {
 		t.Inconclusive("the target kept a key set for %v before it looked again, and the checks on key sets wait %v together: let them wait "+
@@ -179,8 +178,8 @@ func (t Minter) MustHaveTime() {
 	}
 }
 
-// UntilFetched waits until something holds for which the target has to fetch the key set again; ex is the last exchange.
-// Key caches wait between two fetches, commonly 30 s, which all checks respect.
+// UntilFetched waits until a condition holds that needs a new fetch of the key set by the target; ex is the last exchange. Key caches wait
+// between two fetches, commonly 30 s, which all checks respect.
 func (t Minter) UntilFetched(holds func() bool) (ex *reports.Exchange, ok bool) {
 	left, enough := t.keyCache.left(t.KeyWait)
 	if !enough {
@@ -189,12 +188,12 @@ func (t Minter) UntilFetched(holds func() bool) (ex *reports.Exchange, ok bool) 
 	return t.awaitFetch(left, holds)
 }
 
-// AwaitOrdinaryKeys waits until the genuine token is served, however often the checks have waited before.
+// AwaitOrdinaryKeys waits until the genuine token is accepted, however long the checks have waited before.
 func (t Minter) AwaitOrdinaryKeys() (ex *reports.Exchange, ok bool) {
 	return t.awaitFetch(t.KeyWait, func() bool { return t.MCP.Served(t.MCP.Use(t.Token(nil))) })
 }
 
-// awaitFetch counts the pauses between the tries alone: that the tries are slow says nothing of the key cache.
+// awaitFetch counts only the pauses between the tries: slow tries show nothing about the key cache.
 func (t Minter) awaitFetch(most time.Duration, holds func() bool) (ex *reports.Exchange, ok bool) {
 	t.SettleForSeed()
 	waited := time.Duration(0)

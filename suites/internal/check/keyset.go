@@ -7,11 +7,11 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/mint"
 )
 
-// Standby are keys that the issuer publishes beside its own from the beginning of the run, always the same ones. So a target that
-// fetches a key set rarely knows one that can be withdrawn, possibly from an earlier run.
+// Standby are keys that the issuer always publishes beside its own, from the beginning of the run. A target that rarely fetches a key set
+// then knows one that can be withdrawn, possibly from an earlier run.
 type Standby []*mint.Key
 
-// NewStandby returns the keys that stand by at an issuer run by mcpauth, whose key set nobody judges.
+// NewStandby returns the standby keys of an issuer that mcpauth runs, whose key set is not judged.
 func NewStandby(issuer KeyServer) Standby {
 	var out Standby
 	algorithm, _ := issuer.Header()["alg"].(string)
@@ -29,10 +29,10 @@ func NewStandby(issuer KeyServer) Standby {
 	return out
 }
 
-// Publish publishes the ordinary set with the keys that stand by.
+// Publish publishes the ordinary set with the standby keys.
 func (s Standby) Publish(keys KeyServer) { s.publish(keys, nil, nil) }
 
-// publish publishes the ordinary set with the keys that stand by, without one that is withdrawn, and with more keys.
+// publish publishes the ordinary set with the standby keys, without a withdrawn one, and with more keys.
 func (s Standby) publish(keys KeyServer, withdrawn *mint.Key, more []map[string]any) {
 	for _, k := range s {
 		if k != withdrawn {
@@ -53,23 +53,23 @@ func (s Standby) publish(keys KeyServer, withdrawn *mint.Key, more []map[string]
 	})
 }
 
-// KeyChange is a change of the issuer's key set that serves all checks on key sets.
+// KeyChange is a change of the issuer's key set that all checks on key sets share.
 type KeyChange struct {
-	Next   *mint.Key // ordinary in all but its name
+	Next   *mint.Key // ordinary except for its id
 	Marked MarkedKeys
-	// Withdrawn is a key that the target knew before, and that the set lacks; nil if it knew none.
+	// Withdrawn is a key that the target knew before and that the set lacks; nil if it knew none.
 	Withdrawn *mint.Key
-	// Fetched says whether the target has asked for the set, and Adopted whether it serves tokens by the next key.
+	// Fetched says whether the target has requested the set, and Adopted whether it accepts tokens signed with the next key.
 	Fetched, Adopted bool
 }
 
-// MarkedKeys are keys that are marked for one purpose each.
+// MarkedKeys are keys that are each marked for one purpose.
 type MarkedKeys struct {
 	Signing, Encryption, Operation *mint.Key
 	Secret                         []byte
 }
 
-// MarkedKeys makes keys that are marked for one purpose each. Their material differs: a verifier may try every key for signatures.
+// MarkedKeys makes keys that are each marked for one purpose. Their material differs: a verifier may try every key for signatures.
 func (t Minter) MarkedKeys() MarkedKeys {
 	return MarkedKeys{
 		t.RSAKey("mcpauth-rs256-" + Random(6)),
@@ -85,7 +85,7 @@ func (k MarkedKeys) JWKs() []map[string]any {
 	return []map[string]any{k.Signing.JWK(), forEncryption(k.Encryption), forOperation(k.Operation), secret}
 }
 
-// forEncryption marks a key by its use, and forOperation by its key_ops (RFC 7517 sections 4.2 and 4.3).
+// forEncryption marks a key with use, and forOperation with key_ops (RFC 7517 sections 4.2 and 4.3).
 func forEncryption(k *mint.Key) map[string]any {
 	jwk := k.JWK()
 	jwk["use"] = "enc"
@@ -100,14 +100,14 @@ func forOperation(k *mint.Key) map[string]any {
 	return jwk
 }
 
-// rarely is what is known of a target that keeps a key set for a while.
+// rarely describes a target that caches a key set for a while.
 type rarely struct {
-	knows   *mint.Key // of the keys that stand by
-	fetches int       // so far
+	knows   *mint.Key // the standby key that it knows
+	fetches int       // number of fetches so far
 }
 
-// fetchesRarely tries whether the target fetches the key set within the user's patience for one unknown kid, and for the next;
-// nil where it does. What is learned of other keys then costs no fetch.
+// fetchesRarely tests whether the target fetches the key set within the user's patience for one unknown kid, and for the next; nil if it
+// does. What other keys show then costs no fetch.
 func (t Minter) fetchesRarely() *rarely {
 	return Once(t.T, "how often key sets are fetched", func() *rarely {
 		for range 2 {
@@ -129,11 +129,11 @@ func (t Minter) fetchesRarely() *rarely {
 	})
 }
 
-// FetchesRarely reports whether the target keeps a key set for longer than the user's patience lasts.
+// FetchesRarely reports whether the target caches a key set for longer than the user's patience.
 func (t Minter) FetchesRarely() bool { return t.fetchesRarely() != nil }
 
-// RareChange returns the one change that a target sees which fetches a key set rarely: all checks on key sets look at it, when all
-// others are done. False for a target that fetches at once, where each check makes its own.
+// RareChange makes the only change that a target sees that rarely fetches a key set. All checks on key sets share it, after all others. It
+// returns false for a target that fetches at once, where each check makes its own change.
 func (t Minter) RareChange() (*KeyChange, bool) {
 	rare := t.fetchesRarely()
 	if rare == nil {
@@ -151,7 +151,7 @@ func (t Minter) changeOnce(rare *rarely) *KeyChange {
 	_, change.Adopted = t.UntilFetched(func() bool { return t.MCP.Served(t.MCP.Use(t.SignedBy(change.Next, nil))) })
 	change.Fetched = keys.KeyFetches() > before
 	if !change.Fetched && before > rare.fetches && t.hasFetched() {
-		t.MustHaveTime() // it does look again, but not so soon
+		t.MustHaveTime() // it fetches again, but later
 	}
 	return change
 }

@@ -16,7 +16,7 @@ func (t AuthorizationServer) ClientCredentials() bool {
 // Machine returns a client that acts for itself.
 func (t AuthorizationServer) Machine() *oauth.Client { return t.Session.Machines()[0] }
 
-// MachineWithKey returns one that authenticates by private_key_jwt; nil without.
+// MachineWithKey returns a client that authenticates with private_key_jwt, or nil.
 func (t AuthorizationServer) MachineWithKey() *oauth.Client {
 	if t.Session == nil {
 		return nil
@@ -32,7 +32,7 @@ func (t AuthorizationServer) MachineWithKey() *oauth.Client {
 // RequestForItself sends a client_credentials request (OAuth 2.1 section 4.2).
 func (t AuthorizationServer) RequestForItself(c *oauth.Client, edits ...Edit) *reports.Exchange {
 	ordinary := []Edit{With("grant_type", "client_credentials")}
-	if len(c.Scopes) > 0 { // what else it may have is not known
+	if len(c.Scopes) > 0 { // its other scopes are unknown
 		ordinary = append(ordinary, Scope(c.Scopes...))
 	}
 	if t.Session.SendResource {

@@ -10,28 +10,27 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/expect"
 )
 
-// need is how a word of the vocabulary is tried. The vocabulary says what the word means, and of which kind it is; a need that is
-// not met ends a check by that kind: a feature that is absent leaves it not applicable, what the user did not give or
-// allow leaves it not tested.
+// need is the test for a word of the vocabulary. The vocabulary gives the meaning and the kind of the word. An unmet need ends a check by
+// that kind: not applicable if a feature is absent, and not tested if the user did not supply or allow something.
 type need struct {
-	// give is what the user can add so that the need is met: a flag, or a part of the target file.
+	// give is what the user can add to meet the need: a flag, or a part of the target file.
 	give string
-	// signsIn says that a check with this need lets a user sign in.
+	// signsIn says that a check with this need signs a user in.
 	signsIn bool
-	// unless, if set, and true, makes the need met at once.
+	// unless, if set and true, makes the need met at once.
 	unless func(*T) bool
 	// after are the words that must be met first, and then those that must be met last.
 	after, then []string
-	// met tries the need itself; nil where after and then say it all.
+	// met tests the need itself; nil if after and then are enough.
 	met func(*T) *lack
 }
 
-// lack says why a need is not met.
+// lack is the reason why a need is not met.
 type lack struct {
 	why string
-	// undecided: it was given, and cannot be used.
+	// undecided: the user supplied it, and it does not work.
 	undecided bool
-	// kind is that of what is missing, where it is not the word's own.
+	// kind is the kind of what is missing, if it is not that of the word.
 	kind string
 }
 
@@ -41,12 +40,12 @@ func unusable(format string, args ...any) *lack {
 	return &lack{why: fmt.Sprintf(format, args...), undecided: true}
 }
 
-// withheld returns what the user did not allow, whatever the word is about.
+// withheld returns the lack of a permission.
 func withheld(format string, args ...any) *lack {
 	return &lack{why: fmt.Sprintf(format, args...), kind: requirements.Permission}
 }
 
-// has returns the need for which a condition is enough.
+// has returns the test of a condition.
 func has(condition func(*T) bool, why string) func(*T) *lack {
 	return func(t *T) *lack {
 		if condition(t) {
@@ -56,7 +55,7 @@ func has(condition func(*T) bool, why string) func(*T) *lack {
 	}
 }
 
-// unlessFailed returns has, where the survey's exchanges could show what it is about. One that failed shows no absence.
+// unlessFailed is has for a condition that exchanges of the survey show. A failed exchange does not show an absence.
 func unlessFailed(condition func(*T) bool, why string, shown func(*T) []*reports.Exchange) func(*T) *lack {
 	return func(t *T) *lack {
 		if condition(t) {
@@ -69,7 +68,7 @@ func unlessFailed(condition func(*T) bool, why string, shown func(*T) []*reports
 	}
 }
 
-// needs are the words of all sides.
+// needs are the tests for all words.
 var needs = func() map[string]need {
 	all := map[string]need{}
 	for _, side := range []map[string]need{needsOfTheTarget, needsOfTheServer, needsOfTheUser, needsOfTheTester} {
@@ -83,14 +82,14 @@ var needs = func() map[string]need {
 	return all
 }()
 
-// tryAll tries what the catalogue says a requirement needs, before the body runs.
+// tryAll tests the needs of a requirement in the catalogue, before the check runs.
 func (t *T) tryAll(r *requirements.Requirement) *stop {
 	if s := t.only(r); s != nil {
 		return s
 	}
 	words := r.Needs
 	if r.Intrusive {
-		words = append([]string{"intrusive"}, words...) // first: nothing else is tried where it is not allowed
+		words = append([]string{"intrusive"}, words...) // first, because nothing else is tried without permission
 	}
 	for _, word := range words {
 		if s := t.try(word); s != nil {
@@ -104,7 +103,7 @@ func (t *T) tryAll(r *requirements.Requirement) *stop {
 	return nil
 }
 
-// try tries one word; the verdict of a need that is not met follows from its kind.
+// try tests one word. The verdict of an unmet need follows from its kind.
 func (t *T) try(word string) *stop {
 	n := needs[word]
 	if n.unless != nil && n.unless(t) {
@@ -128,7 +127,7 @@ func (t *T) try(word string) *stop {
 	return nil
 }
 
-// lacking ends a check because a word is not met.
+// lacking ends a check with an unmet word.
 func (t *T) lacking(word string, l *lack) *stop {
 	if features, absent := t.declaredAbsent(word); features != "" && !l.undecided {
 		t.declared = features

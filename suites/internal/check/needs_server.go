@@ -11,7 +11,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/survey"
 )
 
-// needsOfTheServer are about the authorization server, and the clients that it knows.
+// needsOfTheServer are needs of the authorization server, and of its clients.
 var needsOfTheServer = map[string]need{
 	"issuer": {met: server(func(a *survey.Server) bool { return a.Err == nil },
 		"no authorization server entry is a URL that could be asked (RS-DISC-AS-ENTRIES)")},
@@ -43,7 +43,7 @@ var needsOfTheServer = map[string]need{
 		met: has(func(t *T) bool { return !t.seenLoginForm() },
 			"users sign in by an ordinary form, not by an ID token that a script hands over")},
 
-	// Any client will do for most checks.
+	// Most checks can use any client.
 	"client-public": {signsIn: true, give: "--register", after: codeFlow,
 		met: client(session.Public, session.Confidential)},
 	"client-public-2":                      {signsIn: true, give: "--register", after: codeFlow, met: client(session.Second)},
@@ -78,14 +78,14 @@ var needsOfTheServer = map[string]need{
 
 var codeFlow = []string{"code-flow"}
 
-// endpointOf returns the need of an endpoint that the metadata names.
+// endpointOf returns the need for an endpoint in the metadata.
 func endpointOf(member string, address func(*oauth.Server) string) need {
 	return need{signsIn: true, after: codeFlow, met: func(t *T) *lack {
 		return t.endpoint(member, address(&t.Session.Server), "the metadata names no "+member)
 	}}
 }
 
-// endpoint returns met by an address to which secrets may go.
+// endpoint is met by an address that may get secrets.
 func (t *T) endpoint(member, address, absent string) *lack {
 	if why := t.Session.Server.WhyWithheld(member); why != "" {
 		return withheld("%s", why)
@@ -107,7 +107,7 @@ func (t *T) hasCodeFlow() *lack {
 	return nil
 }
 
-// server returns met by one of the authorization servers that the target names.
+// server is met by one of the authorization servers that the target names.
 func server(condition func(*survey.Server) bool, why string) func(*T) *lack {
 	return func(t *T) *lack {
 		if len(t.Survey.Servers) == 0 {
@@ -131,7 +131,7 @@ func hasPath(a *survey.Server) bool {
 	return err == nil && strings.Trim(u.Path, "/") != ""
 }
 
-// client returns met by a client of one of these kinds.
+// client is met by a client of one of these kinds.
 func client(kinds ...string) func(*T) *lack {
 	return func(t *T) *lack {
 		why := ""
@@ -146,7 +146,7 @@ func client(kinds ...string) func(*T) *lack {
 	}
 }
 
-// mayIntrospect returns met by the resource server's client, or by one that can ask about its own tokens.
+// mayIntrospect is met by the resource server's client, or by one that can introspect its own tokens.
 func (t *T) mayIntrospect() *lack {
 	if t.Session.Introspector() != nil {
 		return nil
@@ -154,7 +154,7 @@ func (t *T) mayIntrospect() *lack {
 	return client(session.Confidential)(t)
 }
 
-// registered returns the clients that registered themselves.
+// registered returns the self-registered clients.
 func (t *T) registered() []*oauth.Client {
 	var out []*oauth.Client
 	for _, kind := range []string{session.Public, session.Confidential} {
@@ -180,7 +180,7 @@ func (t *T) canRegister() *lack {
 		return nil
 	}
 	_, why := t.Session.Client(t.ctx, session.Public)
-	return missing("no client could be registered: %s", why) // closed, absent or broken: the answer says which
+	return missing("no client could be registered: %s", why) // the answer says whether it is closed, absent or broken
 }
 
 func (t *T) canManage() bool {
@@ -195,11 +195,11 @@ func (t *T) seenLoginForm() bool {
 
 // signInPlace is where users sign in.
 type signInPlace struct {
-	elsewhere bool // at an authorization server beyond the target's
+	elsewhere bool // at another authorization server than the target's
 	known     bool
 }
 
-// signIn finds out once whether the authorization server sends users to another one to sign in.
+// signIn finds out once whether the authorization server redirects users to another one to sign in.
 func (t Pages) signIn() signInPlace {
 	return Once(t.T, "proxy", func() signInPlace {
 		if s := t.Session; s.Ready && s.First != nil {

@@ -16,10 +16,10 @@ const (
 	ofTools       = "tools in the target file"
 )
 
-// always returns met: a run that does not have it does not start, or the check says itself what it left out.
+// always is met: a run without it does not start, or the check says itself what it left out.
 func always(*T) *lack { return nil }
 
-// needsOfTheTarget are about the MCP server, and what it accepts.
+// needsOfTheTarget are needs of the MCP server, and of what it accepts.
 var needsOfTheTarget = map[string]need{
 	"mcp-endpoint":    {met: always},
 	"raw-socket":      {met: always},
@@ -87,7 +87,7 @@ func (t *T) spokenWires() []mcp.Wire {
 	return out
 }
 
-// judgedWires returns those of the revisions that are judged, the stateful one first.
+// judgedWires returns the wires of the judged revisions, the stateful one first.
 func (t *T) judgedWires() []mcp.Wire {
 	var out []mcp.Wire
 	for _, rev := range t.Survey.Judged() {
@@ -98,7 +98,7 @@ func (t *T) judgedWires() []mcp.Wire {
 	return out
 }
 
-// tokenWires returns those on which a token has to be served.
+// tokenWires returns the wires on which a token must be accepted.
 func (t *T) tokenWires() []mcp.Wire {
 	if t.Wire != "" {
 		return []mcp.Wire{t.Wire}
@@ -106,7 +106,7 @@ func (t *T) tokenWires() []mcp.Wire {
 	return t.spokenWires()
 }
 
-// isChallenged finds out whether anonymous requests are answered 401.
+// isChallenged finds out whether anonymous requests are answered with 401.
 func (t *T) isChallenged() *lack {
 	s, wires := t.Survey, []mcp.Wire{t.Wire}
 	if t.Wire == "" {

@@ -5,11 +5,11 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/expect"
 )
 
-// needsOfTheTester are what the tester allows, and which servers run by mcpauth the target was set up to trust or to call.
+// needsOfTheTester are the tester's permissions, and servers run by mcpauth that the target is configured to trust or to call.
 var needsOfTheTester = map[string]need{
 	"intrusive":    {give: allowIntrusive, met: (*T).mayBeIntrusive},
-	"time-in-part": {met: always},                     // what a check does without a clock is worth while
-	"clock":        {give: "--max-wait", met: always}, // what a check waits is short, or said to be too long
+	"time-in-part": {met: always},                     // the part of the check without a clock is useful alone
+	"clock":        {give: "--max-wait", met: always}, // the wait is short, or the result says that it is too long
 	"time": {give: "--max-wait", met: has(func(t *T) bool { return t.Clock != nil || t.MaxWait > 0 },
 		"it takes time for something to expire; let it wait with --max-wait")},
 	"second-address": {met: has(func(t *T) bool { return t.MCP.Loopback() },
@@ -42,7 +42,7 @@ var needsOfTheTester = map[string]need{
 
 const allowIntrusive = "--allow-intrusive"
 
-// mayBeIntrusive asks for the side that the check is about; every request asks again for its own host.
+// mayBeIntrusive asks for permission on the side that the check is about; every request asks again for its own host.
 func (t *T) mayBeIntrusive() *lack {
 	t.intrusive = true
 	r, _ := requirements.Lookup(t.id)
@@ -72,7 +72,7 @@ func (t *T) signsInUpstream() *lack {
 	return nil
 }
 
-// isAskedAboutTokens finds out once whether the target asks about opaque tokens at all.
+// isAskedAboutTokens finds out once whether the target introspects opaque tokens at all.
 func (t *T) isAskedAboutTokens() *lack {
 	if t.Introspector == nil {
 		return missing("it needs a target that asks mcpauth about opaque tokens (introspection in the target file)")

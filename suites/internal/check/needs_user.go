@@ -10,7 +10,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/session"
 )
 
-// needsOfTheUser are tokens, logins, static credentials, tools and objects.
+// needsOfTheUser are needs for tokens, logins, static credentials, tools and objects.
 var needsOfTheUser = map[string]need{
 	"token-given": {give: "--token-env", met: has(func(t *T) bool { return t.Survey.Token != "" },
 		"it needs a valid access token; give one with --token-env")},
@@ -99,27 +99,27 @@ var needsOfTheUser = map[string]need{
 		"it needs a resource of the first user that changes by a tool (objects in the target file, changed_by)")},
 }
 
-// chosenScopes is met where tokens with chosen scopes can be had.
+// chosenScopes is met if tokens with chosen scopes are available.
 var chosenScopes = need{
 	signsIn: true, give: "--username", unless: minted, then: []string{"login"}, met: has(func(t *T) bool { return t.Session != nil },
 		"it needs tokens with chosen scopes: a login (--username), or a target that trusts an issuer run by mcpauth"),
 }
 
-// minted reports whether tokens can be minted that the target accepts.
+// minted reports whether mcpauth can mint tokens that the target accepts.
 func minted(t *T) bool { return t.Mint.Trusted() }
 
-// credential returns the need of a static credential.
+// credential returns the need for a static credential.
 func credential(what string, condition func(*T) bool) need {
 	return need{give: ofCredentials, after: []string{"protected-wire"},
 		met: has(condition, "it needs "+what+" (credentials in the target file)")}
 }
 
-// tool returns the need of a declared tool.
+// tool returns the need for a declared tool.
 func tool(what string, condition func(*T) bool) need {
 	return need{give: ofTools, met: has(condition, "it needs "+what)}
 }
 
-// tokenIsServed finds out whether the target accepts the token given.
+// tokenIsServed finds out whether the target accepts the supplied token.
 func (t *T) tokenIsServed() *lack {
 	for _, w := range t.tokenWires() {
 		if ex := t.Survey.WithToken[w]; !t.Survey.Served(w, ex) {
@@ -161,7 +161,7 @@ func (t *T) hasSecondUser() *lack {
 	return t.mayLogIn(1)
 }
 
-// mayLogIn returns met where the n-th user may still sign in.
+// mayLogIn is met if the n-th user may still sign in.
 func (t *T) mayLogIn(n int) *lack {
 	if why := t.Session.NoLogin(n); why != "" {
 		return missing("%s", why)
@@ -176,7 +176,7 @@ func (t *T) hasTwoScopes() *lack {
 	return nil
 }
 
-// seesTokens reports whether the content of a token can be seen.
+// seesTokens reports whether the content of a token is visible.
 func (t *T) seesTokens() bool {
 	s := t.Session
 	if s.Ready {
@@ -190,8 +190,8 @@ func (t *T) seesTokens() bool {
 	return t.mayIntrospect() == nil
 }
 
-// ScopePool returns the scopes that an ordinary user may grant to the shared client: those the target speaks of and the client
-// can use, without those that mean something of their own to OpenID Connect.
+// ScopePool returns the scopes that an ordinary user may grant to the shared client: those that the target names and the client can use,
+// without those that OpenID Connect defines.
 func (t AuthorizationServer) ScopePool() []string {
 	pool := t.Session.Pool
 	if usable := t.registeredScopes(); len(usable) > 0 {
@@ -204,8 +204,8 @@ func (t AuthorizationServer) ScopePool() []string {
 	})
 }
 
-// registeredScopes returns those that the server has given the shared client (RFC 7591 section 2, scope); none where it says nothing,
-// or repeats what was asked for.
+// registeredScopes returns the scopes that the server has registered for the shared client (RFC 7591 section 2, scope); none if it says
+// nothing, or repeats the request.
 func (t AuthorizationServer) registeredScopes() []string {
 	c, _ := t.Session.Client(t.ctx, session.Public)
 	if c == nil || c.Registered == nil || t.Session.RegistersScope() {

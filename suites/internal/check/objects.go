@@ -10,15 +10,15 @@ import (
 	"github.com/mcpauth/conformance/suites/target"
 )
 
-// Object is something of the first user that is reached otherwise than by a tool: a resource, a prompt, or a completion.
+// Object is an object of the first user that is not reached by a tool: a resource, a prompt, or a completion.
 type Object struct{ target.Object }
 
-// Completion returns that of an argument of a prompt, which begins with a value.
+// Completion returns the completion of a prompt's argument with this beginning.
 func Completion(prompt, argument, value string) Object {
 	return Object{target.Object{Prompt: prompt, Argument: argument, Value: value}}
 }
 
-// Call asks for the object.
+// Call requests the object.
 func (o Object) Call(c mcp.Call) mcp.Call {
 	switch {
 	case o.Argument != "":
@@ -37,12 +37,12 @@ func (o Object) Call(c mcp.Call) mcp.Call {
 	return c.Method("resources/read", map[string]any{"uri": o.Resource})
 }
 
-// Shows reports whether an answer holds what only the first user may see.
+// Shows reports whether an answer contains what only the first user may see.
 func (o Object) Shows(ex *reports.Exchange) bool {
 	return expect.Accepted(ex) && strings.Contains(expect.Body(ex), o.Private)
 }
 
-// Changing returns a resource of the first user that changes by a declared tool.
+// Changing returns a resource of the first user, and the declared tool that changes it.
 func (t MCPServer) Changing() (Object, Tool, bool) {
 	for _, o := range t.Objects {
 		i := slices.IndexFunc(t.Tools, func(tool Tool) bool { return tool.Name == o.ChangedBy && !tool.DeniedOnly })

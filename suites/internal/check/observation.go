@@ -8,8 +8,8 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/expect"
 )
 
-// observation says what shows that a requirement does not apply: the last exchange that the check looked at, or what the survey
-// or the target file says of the word that is not met (empty where the body ended the check).
+// observation says what shows that a requirement does not apply: the last exchange of the check, or what the survey or the target file says
+// about the unmet word (empty if the check ended itself).
 func (t *T) observation(unmet string) string {
 	if t.declared != "" {
 		return "target.without in the target file names " + t.declared
@@ -29,11 +29,11 @@ func (t *T) observation(unmet string) string {
 	if _, part, ok := strings.Cut(needs[unmet].give, " in the target file"); ok && part == "" {
 		return "there is no " + strings.TrimSuffix(needs[unmet].give, " in the target file") + " in the target file"
 	}
-	// The body ended without an exchange: all that it can look at then is this.
+	// A check that ended without an exchange can only have looked at this.
 	return "it follows from the URL of the target, " + t.Survey.Endpoint + ", and from what is declared of it"
 }
 
-// look adds what the survey saw of a feature: the documents in which it would be.
+// look adds the documents of the survey in which a feature would be.
 func (t *T) look(unmet string) {
 	_, ofTheServer := needsOfTheServer[unmet]
 	ofTheServer = ofTheServer || unmet == "" && strings.HasPrefix(t.id, "AS-")
@@ -63,7 +63,7 @@ func observed(ex *reports.Exchange) string {
 	return fmt.Sprintf("exchange %d: %s %s is answered with %s", ex.Number, ex.Request.Method, ex.Request.URL, expect.Describe(ex))
 }
 
-// spoken says what is known of each revision.
+// spoken describes what is known about each revision.
 func spoken(statuses []reports.RevisionStatus) string {
 	var parts []string
 	for _, s := range statuses {

@@ -6,8 +6,7 @@ import (
 	"strings"
 )
 
-// reorder puts checks into the order that follows from the seed, if there is one: a target that knows the usual order gains
-// nothing.
+// reorder puts checks into the order of the seed, if there is one, so that a target cannot exploit the usual order.
 func (w *World) reorder(checks []*Check) {
 	if w.Order == "" {
 		return

@@ -15,20 +15,20 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/wire"
 )
 
-// pace is what the target has said about its limits. All checks follow it.
+// pace is what the target has said about its limits. All checks respect it.
 type pace struct {
 	mu     sync.Mutex
-	until  map[place]time.Time // before which the target wants no more requests
-	sent   int                 // by the run, when the last notice was given
-	said   time.Time           // up to which the user knows about the wait
+	until  map[place]time.Time // the time before which the target wants no more requests
+	sent   int                 // requests of the run at the last notice
+	said   time.Time           // the end of the wait that the user knows
 	served func() (done, all int)
 }
 
-// errLimited is the error of a request that is not sent, since the target has asked for a wait.
+// errLimited is the error of a request that is not sent because the target asked for a wait.
 var errLimited = errors.New("the target limits requests")
 
-// withinLimits sends a request when the target accepts one. Where it asks for a wait, and no other token of the user serves, the
-// check waits as the target asked.
+// withinLimits sends a request when the target accepts one. If the target asks for a wait, and no other token of the user works, the check
+// waits.
 func (t *T) withinLimits(req wire.Request) *reports.Exchange {
 	place := t.placeOf(req.URL, req.Header)
 	req.Turn = func() error { return t.mayPass(place) }
@@ -54,7 +54,7 @@ func (t *T) withinLimits(req wire.Request) *reports.Exchange {
 	}
 }
 
-// mayPass reports that a place is closed: others may have been told so meanwhile.
+// mayPass returns an error if a place is closed: another request may have been told so in the meantime.
 func (t *T) mayPass(at place) error {
 	if !t.opens(at).IsZero() {
 		return errLimited
@@ -62,8 +62,8 @@ func (t *T) mayPass(at place) error {
 	return nil
 }
 
-// orWithAnother sends a request whose answer asks for a long wait with another token of the user, if there is one. It returns the
-// last answer, and how long that asks to wait.
+// orWithAnother repeats a request whose answer asks for a long wait with another token of the user, if there is one. It returns the last
+// answer, and the wait that it asks for.
 func (t *T) orWithAnother(req wire.Request, ex *reports.Exchange) (last *reports.Exchange, wait time.Duration, told bool) {
 	if !retryable(ex) {
 		return ex, 0, false
@@ -86,11 +86,11 @@ func (t *T) orWithAnother(req wire.Request, ex *reports.Exchange) (last *reports
 }
 
 const (
-	shortWait = 2 * time.Second // a wait that nobody else has to know about
-	mostTries = 5               // of a request beyond a limit
+	shortWait = 2 * time.Second // a wait that other checks need not know
+	mostTries = 5               // for a request beyond a limit
 )
 
-// triesFor returns how often a request is sent. A limit is lifted again and again; a server that is not available is asked once more.
+// triesFor returns how often a request is sent. A limit is retried several times, and an unavailable server once.
 func triesFor(ex *reports.Exchange) int {
 	if expect.Status(ex) == http.StatusTooManyRequests {
 		return mostTries
@@ -98,10 +98,10 @@ func triesFor(ex *reports.Exchange) int {
 	return 2
 }
 
-// place is where a limit holds: at an endpoint for a credential, or for everybody.
+// place is the scope of a limit: an endpoint for one credential, or for all.
 type place struct{ endpoint, credential string }
 
-// everybody is a credential that no header field can hold.
+// everybody is a credential that no header field can have.
 const everybody = "\n"
 
 // placeOf returns the place of a request.
@@ -116,8 +116,8 @@ func (w *World) placeOf(address string, header []reports.Field) place {
 	return p
 }
 
-// close has nobody send to a place before a time. Where two credentials meet a limit, it is not that of a token: the endpoint is
-// closed to everybody until the first of the two is served again.
+// close blocks a place until a time. If two credentials meet a limit, it is not that of a token: the endpoint is closed for all until the
+// first of the two is served again.
 func (p *pace) close(at place, until time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -133,7 +133,7 @@ func (p *pace) close(at place, until time.Time) {
 	}
 }
 
-// extend closes a place until a time, unless it is closed for longer. The caller holds the lock.
+// extend closes a place until a time, unless it is already closed for longer. The caller holds the lock.
 func (p *pace) extend(at place, until time.Time) {
 	if until.After(p.until[at]) {
 		p.until[at] = until
@@ -161,7 +161,7 @@ func (p *pace) opens(at place) time.Time {
 	return time.Time{}
 }
 
-// awaitTurn waits until a place accepts requests again. It ends the check where the run ends before.
+// awaitTurn waits until a place accepts requests again. It ends the check if the run ends first.
 func (t *T) awaitTurn(at place) {
 	until := t.opens(at)
 	if until.IsZero() {
@@ -180,7 +180,7 @@ func (t *T) awaitTurn(at place) {
 	}
 }
 
-// AwaitLimit waits as long as an answer asks; so do all others who send to the same endpoint with the same credential.
+// AwaitLimit waits as long as an answer asks; so do all other requests to the same endpoint with the same credential.
 func (t MCPServer) AwaitLimit(limit *reports.Exchange) {
 	wait, told := retryAfter(limit)
 	if !told {
@@ -191,7 +191,7 @@ func (t MCPServer) AwaitLimit(limit *reports.Exchange) {
 	t.awaitTurn(at)
 }
 
-// sayPace tells the user once for each wait how long it takes, and about how long the run does.
+// sayPace tells the user once for each wait how long it takes, and how long the run takes approximately.
 func (t *T) sayPace(at place, until time.Time) {
 	p := &t.pulse.pace
 	p.mu.Lock()
@@ -221,8 +221,8 @@ func retryable(ex *reports.Exchange) bool {
 	return s == http.StatusTooManyRequests || s == http.StatusServiceUnavailable
 }
 
-// retryAfter returns how long the target asks to wait: by Retry-After (RFC 9110 section 10.2.3), or by the field that says when its
-// limit is lifted. Where told is false, it is a guess.
+// retryAfter returns how long the target asks to wait: by Retry-After (RFC 9110 section 10.2.3), or by the field with the reset of its
+// limit. If told is false, it is a guess.
 func retryAfter(ex *reports.Exchange) (wait time.Duration, told bool) {
 	v := strings.TrimSpace(expect.Header(ex, "Retry-After"))
 	if seconds, err := strconv.Atoi(v); err == nil && seconds >= 0 {
@@ -244,7 +244,7 @@ func retryAfter(ex *reports.Exchange) (wait time.Duration, told bool) {
 	return 100 * time.Millisecond, false
 }
 
-// untilRefilled reads the field RateLimit where nothing is left: an answer 429 with requests left is about something else.
+// untilRefilled reads the field RateLimit if no request is left: a 429 with requests left has another cause.
 func untilRefilled(field string) (wait time.Duration, ok bool) {
 	for _, parameter := range strings.Split(field, ";") {
 		name, value, _ := strings.Cut(strings.TrimSpace(parameter), "=")

@@ -12,7 +12,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/wire"
 )
 
-// SameSite reports whether every cookie the pages set stays away from the POST requests of other sites.
+// SameSite reports whether SameSite keeps every cookie of the pages out of POST requests of other sites.
 func (t Pages) SameSite() bool {
 	n := 0
 	for _, ex := range t.Transcript() {
@@ -26,7 +26,7 @@ func (t Pages) SameSite() bool {
 	return n > 0
 }
 
-// token returns the hidden field that looks like the form's own token; nil where it has none.
+// token returns the hidden field that looks like the form's CSRF token, or nil.
 func token(f *login.Form) *login.Input {
 	for i, in := range f.Inputs {
 		name := strings.ToLower(in.Name)
@@ -37,7 +37,7 @@ func token(f *login.Form) *login.Input {
 	return nil
 }
 
-// DropToken takes out the form's own token, and ReplaceToken puts another value instead; false where it has none.
+// DropToken removes the form's CSRF token, and ReplaceToken changes its value; false if it has none.
 func DropToken(f *login.Form, values *oauth.Form) bool {
 	in := token(f)
 	if in != nil {
@@ -54,7 +54,7 @@ func ReplaceToken(f *login.Form, values *oauth.Form, by string) bool {
 	return in != nil
 }
 
-// TokenOf returns the value of a form's own token; empty where it has none.
+// TokenOf returns the value of a form's CSRF token, or "".
 func TokenOf(f *login.Form) string {
 	if in := token(f); in != nil {
 		return in.Value
@@ -62,8 +62,7 @@ func TokenOf(f *login.Form) string {
 	return ""
 }
 
-// KeepsCookiesFrom reports whether a form holds no token of its own, and SameSite keeps the cookies from other sites that send it: that
-// is a protection, too.
+// KeepsCookiesFrom reports whether a form has no CSRF token and SameSite withholds the cookies from other sites, which protects it too.
 func (t Pages) KeepsCookiesFrom(f *login.Form) bool { return token(f) == nil && t.SameSite() }
 
 // Foreign makes a submission look like one from another site.
@@ -79,15 +78,15 @@ func Foreign(req wire.Request) wire.Request {
 	return req
 }
 
-// Mentions reports whether a text holds a scope, or one of its words.
+// Mentions reports whether a text contains a scope, or one of its words.
 func Mentions(text, scope string) bool {
 	words := strings.FieldsFunc(scope, func(r rune) bool { return r == ':' || r == '.' || r == '/' || r == '_' || r == '-' })
 	return strings.Contains(text, scope) || slices.ContainsFunc(words,
 		func(w string) bool { return strings.Contains(strings.ToLower(text), strings.ToLower(w)) })
 }
 
-// Asked returns an authorization request that comes to the consent page, if there is one. Where the user has approved the shared client
-// before, and is not asked again, it is the request of a new client, or one that wants to be asked.
+// Asked returns an authorization request that reaches the consent page, if there is one. If the user has approved the shared client before,
+// and is not asked again, it is the request of a new client, or one with prompt=consent.
 func (t Pages) Asked(edits ...Edit) *Grant {
 	g := t.AS.Authorize(edits...)
 	if !t.askedBefore(g) {
@@ -99,7 +98,7 @@ func (t Pages) Asked(edits ...Edit) *Grant {
 	return t.AS.Authorize(append(slices.Clone(edits), With("prompt", "consent"))...)
 }
 
-// askedBefore reports whether a request of the shared client brought a code without the consent page, which has been seen.
+// askedBefore reports whether a request of the shared client got a code without the consent page, although that exists.
 func (t Pages) askedBefore(g *Grant) bool {
 	return g.Code() != "" && !g.Consented && t.Session.Consented && g.Client.ID == t.AS.AnyClient().ID
 }
@@ -111,7 +110,7 @@ func (t Pages) anotherClient() (*oauth.Client, *reports.Exchange) {
 	return t.AS.Register(nil)
 }
 
-// NoConsent ends the check where a request came to no consent page: for the reason given where there is none.
+// NoConsent ends the check if a request did not reach a consent page, with the given reason if there is none.
 func (t Pages) NoConsent(g *Grant, absent string) {
 	if g.Code() != "" && !g.Consented && t.Session.Consented {
 		t.NotTested("the user has approved the client before, and is not asked again: another client is needed (--register)")
@@ -119,8 +118,8 @@ func (t Pages) NoConsent(g *Grant, absent string) {
 	t.NotApplicable("%s", absent)
 }
 
-// Approved returns an authorization request that the user approves on the consent page, if there is one; the check ends undecided
-// without a code.
+// Approved returns an authorization request that the user approves on the consent page, if there is one; the check ends undecided without a
+// code.
 func (t Pages) Approved(edits ...Edit) *Grant {
 	g := t.AS.MustReachDecision(t.Asked(edits...))
 	if g.Code() == "" {
@@ -129,8 +128,8 @@ func (t Pages) Approved(edits ...Edit) *Grant {
 	return g
 }
 
-// Consent returns the page that asks a user who has just signed in, with its form and what approving it sends; the check
-// does not apply, for the reason given, where there is none.
+// Consent returns the consent page of a user who has just signed in, with its form and the values that approve it. Without such a page, the
+// check does not apply, with the given reason.
 func (t Pages) Consent(absent string, edits ...Edit) (*Grant, *login.Page, *login.Form, oauth.Form) {
 	g := t.AS.MustReachDecision(t.Asked(append([]Edit{SignedOut(), Leaving()}, edits...)...))
 	if g.Stage != login.AtConsent {

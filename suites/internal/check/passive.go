@@ -10,10 +10,10 @@ import (
 
 const passive = "passive: this run reads documents and looks at the answer to a request without credentials, and does no more"
 
-// fromTheFirstAnswer are requirements above T0 that are judged from the answer to a request without credentials.
+// fromTheFirstAnswer are requirements above T0 that the answer to a request without credentials decides.
 var fromTheFirstAnswer = []string{"RS-CHALLENGE-401-STATUS"}
 
-// only says why a passive run leaves a requirement out; nil where it does not.
+// only says why a passive run leaves out a requirement; nil if it does not.
 func (w *World) only(r *requirements.Requirement) *stop {
 	if !w.Passive || !r.Intrusive && (r.Tier == requirements.T0 || slices.Contains(fromTheFirstAnswer, r.ID)) {
 		return nil
@@ -21,7 +21,7 @@ func (w *World) only(r *requirements.Requirement) *stop {
 	return &stop{reports.NotTested, passive}
 }
 
-// mayBeSent ends the check before it sends what the user does not allow.
+// mayBeSent ends the check before it sends a request that the user does not allow.
 func (t *T) mayBeSent(requests ...wire.Request) {
 	for _, req := range requests {
 		if !t.Client.MaySend(req) {

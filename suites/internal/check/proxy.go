@@ -10,7 +10,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/wire"
 )
 
-// UpstreamRequest is the request with which a proxy sends a browser on to its upstream, a third-party authorization server.
+// UpstreamRequest is the request with which a proxy redirects a browser to its upstream, a third-party authorization server.
 type UpstreamRequest struct {
 	*Grant
 	// Upstream is the address of that request, Query its parameters, and Callback the proxy's redirect URI in it.
@@ -18,8 +18,8 @@ type UpstreamRequest struct {
 	Query              url.Values
 }
 
-// IsRequest reports whether an address is an authorization request to another origin than the authorization server's own,
-// whose answer goes to the authorization server.
+// IsRequest reports whether an address is an authorization request to another origin than the authorization server's own, with an answer to
+// the authorization server.
 func (t UpstreamSide) IsRequest(address string) bool {
 	u, err := url.Parse(address)
 	if err != nil || u.Query().Get("client_id") == "" {
@@ -29,7 +29,7 @@ func (t UpstreamSide) IsRequest(address string) bool {
 	return err == nil && !t.ownOrigin(u) && t.ownOrigin(callback)
 }
 
-// ownOrigin reports whether a URL is at the origin of the authorization server or of one of its endpoints.
+// ownOrigin reports whether a URL has the origin of the authorization server or of one of its endpoints.
 func (t UpstreamSide) ownOrigin(u *url.URL) bool {
 	for _, own := range []string{t.AS.Server().Issuer, t.AS.Server().Authorization, t.AS.Server().Token} {
 		if o, err := document.ParseURL(own); err == nil && document.Origin(o) == document.Origin(u) {
@@ -39,10 +39,10 @@ func (t UpstreamSide) ownOrigin(u *url.URL) bool {
 	return false
 }
 
-// Until ends a request before the browser is sent to an address.
+// Until ends a request before the browser opens an address.
 func Until(stop func(address string) bool) Edit { return func(d *draft) { d.route.Until = stop } }
 
-// RequestOf returns the leg at which a request ended; nil where it ended elsewhere.
+// RequestOf returns the upstream request at which a request ended, or nil.
 func (t UpstreamSide) RequestOf(g *Grant) *UpstreamRequest {
 	if g.Stage != login.Elsewhere || !t.IsRequest(g.Location) {
 		return nil
@@ -51,7 +51,7 @@ func (t UpstreamSide) RequestOf(g *Grant) *UpstreamRequest {
 	return &UpstreamRequest{Grant: g, Upstream: g.Location, Query: u.Query(), Callback: u.Query().Get("redirect_uri")}
 }
 
-// MustReach approves a request on the proxy's own pages until the browser is sent upstream.
+// MustReach approves a request on the proxy's own pages until it redirects the browser to the upstream.
 func (t UpstreamSide) MustReach(edits ...Edit) *UpstreamRequest {
 	g := t.AS.Authorize(append([]Edit{SignedOut(), Until(t.IsRequest)}, edits...)...)
 	leg := t.RequestOf(t.AS.MustReachDecision(g))
@@ -61,8 +61,8 @@ func (t UpstreamSide) MustReach(edits ...Edit) *UpstreamRequest {
 	return leg
 }
 
-// SignIn signs the user in at the upstream, in a browser with these cookies, and returns the callback with
-// which that answers. The proxy does not get it yet.
+// SignIn signs the user in at the upstream, in a browser with these cookies, and returns the callback with the upstream's answer. The proxy
+// does not get it yet.
 func (t UpstreamSide) SignIn(l *UpstreamRequest, jar *login.Jar) string {
 	o := t.Session.Carry(t.ctx, t.Pages.agent(jar), l.Upstream, login.Route{RedirectURI: l.Callback}, false)
 	if o.Stage != login.Answered || o.Params.Get("code") == "" {
@@ -71,14 +71,14 @@ func (t UpstreamSide) SignIn(l *UpstreamRequest, jar *login.Jar) string {
 	return o.Location
 }
 
-// Return sends a callback to the proxy in a browser with these cookies, and goes on until the client is answered. The
-// decision is for a page that comes then.
+// Return sends a callback to the proxy in a browser with these cookies, and continues until the client gets an answer. The decision is for
+// a page after the callback.
 func (t UpstreamSide) Return(l *UpstreamRequest, callback string, jar *login.Jar, d login.Decision) *login.Outcome {
 	return t.Pages.Continue(t.Pages.agent(jar), wire.Request{Method: "GET", URL: callback},
 		login.Route{RedirectURI: l.RedirectURI, Decision: d})
 }
 
-// Submit sends a form in a browser with these cookies and goes on; it stops where the browser is sent upstream.
+// Submit sends a form in a browser with these cookies, and continues until the browser is redirected to the upstream.
 func (t UpstreamSide) Submit(l *Grant, req wire.Request, jar *login.Jar) (*login.Outcome, *UpstreamRequest) {
 	agent := &login.Agent{Jar: jar, Secrets: t.Secrets, Send: t.Do}
 	o := t.Pages.Continue(agent, req, login.Route{RedirectURI: l.RedirectURI, Decision: login.Leave, Until: t.IsRequest})
@@ -92,7 +92,7 @@ func (t Pages) agent(jar *login.Jar) *login.Agent {
 		Record: func(ex *reports.Exchange) { t.browsed(ex) }}
 }
 
-// SameCookies reports whether a jar's cookies are the same as another's, for an address.
+// SameCookies reports whether two jars have the same cookies for an address.
 func SameCookies(a, b *login.Jar, address string) bool {
 	u, err := url.Parse(address)
 	if err != nil {

@@ -17,16 +17,16 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/wire"
 )
 
-// pulse notices when the target no longer answers. The run ends then: nothing that follows would be the target's doing.
+// pulse detects that the target no longer answers. The run then ends, because later failures would not be the target's fault.
 type pulse struct {
 	mu sync.Mutex
-	// row counts the requests in a row without a proper answer, by origin, and first is the check that sent the first of them.
+	// row counts consecutive requests without a proper answer, by origin, and first is the check that sent the first of them.
 	row   map[string]int
 	first map[string]string
-	// asked is set while the plainest question is asked.
+	// asked is set while the probe is in progress.
 	asked   map[string]bool
 	stopped string
-	gone    chan struct{} // closed when the run is to end
+	gone    chan struct{} // closed when the run must end
 	pace
 }
 
@@ -34,7 +34,7 @@ func newPulse() *pulse {
 	return &pulse{row: map[string]int{}, first: map[string]string{}, asked: map[string]bool{}, gone: make(chan struct{})}
 }
 
-// inARow is how many requests fail in a row before the target is asked whether it is there.
+// inARow is the number of consecutive failures after which the target is probed.
 const inARow = 5
 
 // Stopped says that the target no longer answers; empty while it does.
@@ -44,7 +44,7 @@ func (w *World) Stopped() string {
 	return w.pulse.stopped
 }
 
-// sent takes note of how a request ended.
+// sent records how requests ended.
 func (w *World) sent(ctx context.Context, exchanges ...*reports.Exchange) {
 	for _, ex := range exchanges {
 		u, err := document.ParseURL(ex.Request.URL)
@@ -72,10 +72,10 @@ func (w *World) sent(ctx context.Context, exchanges ...*reports.Exchange) {
 	}
 }
 
-// ask puts the plainest question to an origin, and ends the run where it gets no proper answer.
+// ask sends the probe to an origin, and ends the run if there is no proper answer.
 func (w *World) ask(ctx context.Context, origin string) (answers bool) {
 	question, surveyed := w.plainest(origin)
-	answers = !surveyed // of an origin that the survey never reached nothing is known
+	answers = !surveyed // nothing is known about an origin that the survey never reached
 	for i := 0; i < len(pauses) && question != nil && !answers && ctx.Err() == nil; i++ {
 		select {
 		case <-time.After(pauses[i]):
@@ -99,7 +99,7 @@ func (w *World) ask(ctx context.Context, origin string) (answers bool) {
 	return answers
 }
 
-// stop ends the run. The first reason stays.
+// stop ends the run. The first reason counts.
 func (w *World) stop(why string) {
 	w.pulse.mu.Lock()
 	defer w.pulse.mu.Unlock()
@@ -109,13 +109,13 @@ func (w *World) stop(why string) {
 	}
 }
 
-// pauses are the times before the question is asked, and asked again: a restart takes a moment.
+// pauses are the waits before each probe: a restart takes a moment.
 var pauses = []time.Duration{0, 200 * time.Millisecond, 800 * time.Millisecond}
 
-// patienceForOne is how long an answer to the plainest question is waited for.
+// patienceForOne is how long to wait for the answer to a probe.
 const patienceForOne = 5 * time.Second
 
-// patienceFor returns patienceForOne, and longer at a host that is slow in everything.
+// patienceFor returns patienceForOne, or more for a host that is slow in everything.
 func (w *World) patienceFor(ctx context.Context, question *wire.Request) time.Duration {
 	u, err := document.ParseURL(question.URL)
 	if err != nil {
@@ -124,8 +124,8 @@ func (w *World) patienceFor(ctx context.Context, question *wire.Request) time.Du
 	return w.Client.AtItsPace(ctx, u, patienceForOne)
 }
 
-// plainest returns the first request of the survey that an origin answered properly; nil where it answered none. surveyed says
-// whether it answered at all.
+// plainest returns the probe: the first request of the survey that an origin answered properly; nil if there is none. surveyed says whether
+// it answered at all.
 func (w *World) plainest(origin string) (question *wire.Request, surveyed bool) {
 	var asked []*reports.Exchange
 	for _, which := range []mcp.Wire{mcp.Stateful, mcp.Stateless} {
@@ -138,7 +138,7 @@ func (w *World) plainest(origin string) (question *wire.Request, surveyed bool) 
 		if err != nil || document.Origin(u) != origin {
 			continue
 		}
-		surveyed = surveyed || ex.Response != nil // a host that was never reached is not one that went away
+		surveyed = surveyed || ex.Response != nil // a host that was never reached has not gone away
 		if failure(ex) != "" || wire.Get(ex.Request.Header, "Authorization") != "" {
 			continue
 		}
@@ -150,7 +150,7 @@ func (w *World) plainest(origin string) (question *wire.Request, surveyed bool) 
 	return nil, surveyed
 }
 
-// thousands writes a number as people read it.
+// thousands formats a number with separators.
 func thousands(n int) string {
 	s := fmt.Sprint(n)
 	for i := len(s) - 3; i > 0; i -= 3 {
@@ -159,7 +159,7 @@ func thousands(n int) string {
 	return s
 }
 
-// lookAtSurvey asks the target again where requests of the survey or of the first login failed: it may be gone already.
+// lookAtSurvey probes the target if requests of the survey or of the first login failed: it may be gone already.
 func (w *World) lookAtSurvey(ctx context.Context) {
 	asked := w.Survey.Exchanges()
 	if w.Session != nil {
@@ -186,8 +186,8 @@ func (w *World) lookAtSurvey(ctx context.Context) {
 	}
 }
 
-// ofATargetThatIsThere returns the end of a check: where a failure is its evidence, the target is asked whether it is there at
-// all, and where it is not, nothing was decided.
+// ofATargetThatIsThere returns the end of a check. If a failure is its evidence, it probes the target, and if that does not answer, nothing
+// was decided.
 func (t *T) ofATargetThatIsThere(ended *stop) *stop {
 	for _, f := range t.findings {
 		for _, ex := range t.transcript {

@@ -9,11 +9,11 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/survey"
 )
 
-// known is what judges ask a T about the target. It is all that a report keeps of a T: one that is recalled from it sends nothing.
+// known is what judges read from a T about the target, and all that a report keeps of a T. A recalled T sends nothing.
 type known struct {
 	ID, Revision, Endpoint string
 	Wire                   mcp.Wire
-	// AsksForUnknownTool and InTools are those of the survey on the wire.
+	// AsksForUnknownTool and InTools come from the survey of the wire.
 	AsksForUnknownTool, InTools bool
 }
 

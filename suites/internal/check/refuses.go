@@ -5,21 +5,21 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/expect"
 )
 
-// Attempt is a good request that can be sent again and again, each time with edits. It obtains again what it uses up, such
-// as a code or a token.
+// Attempt is a good request that can be sent repeatedly, each time with edits. Each time it gets new values of what it uses up, such as a
+// code or a token.
 type Attempt[E any] struct {
-	// Name says what it is: "an ordinary token request".
+	// Name describes it: "an ordinary token request".
 	Name string
-	// Send sends the request, edited, and returns what a matcher judges: an exchange, a grant, or a flow.
+	// Send sends the request with edits, and returns the value for a matcher: an exchange, a grant, or a flow.
 	Send func(edits ...E) any
-	// Good is what the request without edits must get.
+	// Good is the expectation for the request without edits.
 	Good expect.Matcher
 }
 
-// Refuses expects the target to refuse a good request for each of the edits. Its control is the same request, with the same client,
-// user, token, endpoint and shape, without the edit. It is sent when all rows have been, so that it shows too that they have not made
-// the target refuse everything; one control serves all rows, since nothing but the edit tells them from it. Where it fails, no refusal
-// counts; what was accepted is a finding anyway.
+// Refuses expects the target to refuse a good request for each of the edits. The control is the same request, with the same client, user,
+// token, endpoint and form, without the edit. It follows all rows, so that it also shows that they have not made the target refuse
+// everything. One control serves all rows, because only the edit distinguishes them. If it fails, no refusal counts; an accepted row is a
+// finding anyway.
 func Refuses[E any](t *T, good Attempt[E], rows Cases[E], m expect.Matcher) {
 	m, good.Good = t.asked(m), t.asked(good.Good)
 	answers := make([]any, len(rows))
@@ -66,7 +66,7 @@ func failing[E any](t *T, good Attempt[E]) (why string) {
 	return why
 }
 
-// judgeControl records a control that is good, and says of another one why it proves nothing.
+// judgeControl records a good control, and says why another one proves nothing.
 func judgeControl[E any](t *T, good Attempt[E], control any) (why string) {
 	j := good.Good.Judge(control)
 	switch {
@@ -82,7 +82,7 @@ func judgeControl[E any](t *T, good Attempt[E], control any) (why string) {
 	return "your server also refuses the same request without the defect: " + good.Name + " is answered with " + j.Observed
 }
 
-// asked returns a matcher that knows what the target serves.
+// asked gives a matcher access to what the target serves.
 func (t *T) asked(m expect.Matcher) expect.Matcher {
 	if asked, ok := m.(expect.Asked); ok {
 		return asked.Ask(t.Survey.AsksForUnknownTool(t.wire()))

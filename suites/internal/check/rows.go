@@ -10,7 +10,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/deadline"
 )
 
-// Cases is a table: the order of its rows is the order of the requests, and the name of a row prefixes what is found in it.
+// Cases is a table. The order of its rows is the order of the requests, and the name of a row is the prefix of its findings.
 type Cases[V any] []struct {
 	Name  string
 	Value V
@@ -24,7 +24,7 @@ func (c Cases[V]) And(name string, v V) Cases[V] {
 	}{name, v})
 }
 
-// Where returns the table with the rows whose values are chosen.
+// Where returns the table with only the chosen rows.
 func (c Cases[V]) Where(chosen func(v V) bool) Cases[V] {
 	var out Cases[V]
 	for _, r := range c {
@@ -35,20 +35,20 @@ func (c Cases[V]) Where(chosen func(v V) bool) Cases[V] {
 	return out
 }
 
-// Each judges every row of a table. A row that cannot be decided ends alone: it is reported beside the others.
+// Each judges every row of a table. An undecided row ends alone, and is reported with the others.
 func Each[V any](t *T, rows Cases[V], judge func(t *T, v V)) {
 	for _, r := range rows {
 		t.row(r.Name, func() { judge(t, r.Value) })
 	}
 }
 
-// undecided is a row, or a value in it, that decided nothing.
+// undecided is a row, or a value in it, without a decision.
 type undecided struct {
 	row, why string
 	verdict  reports.Verdict
 }
 
-// timeOfRow is what each row adds to the time of a check: a table of sixty rows on a slow machine is not a reason to leave any undecided.
+// timeOfRow is the time that each row adds to a check: a table of sixty rows must be decided on a slow machine, too.
 const timeOfRow = time.Second
 
 // row runs a part of the check under a name.
@@ -57,7 +57,7 @@ func (t *T) row(name string, part func()) {
 	outer := t.about("")
 	t.rows = append(t.rows, name)
 	full := t.about("")
-	t.tried = slices.DeleteFunc(t.tried, func(s string) bool { return s == outer }) // its own rows stand for it
+	t.tried = slices.DeleteFunc(t.tried, func(s string) bool { return s == outer }) // its inner rows replace it
 	if !slices.Contains(t.tried, full) {
 		t.tried = append(t.tried, full)
 	}
@@ -80,10 +80,10 @@ func (t *T) row(name string, part func()) {
 	part()
 }
 
-// RowOf returns the name of the row that is under way.
+// RowOf returns the name of the current row.
 func RowOf(t *T) string { return t.about("") }
 
-// about returns the name of the row that is under way, with what is said of a value in it.
+// about returns the name of the current row, with the name of a value in it.
 func (t *T) about(value string) string {
 	parts := slices.Clone(t.rows)
 	if value != "" {
@@ -92,23 +92,23 @@ func (t *T) about(value string) string {
 	return strings.Join(parts, ", ")
 }
 
-// Leave notes that a value decides nothing; the check goes on, and ends undecided unless something is found.
+// Leave records that a value decides nothing. The check continues, and ends undecided unless it finds something.
 func (t *T) Leave(about, why string) { t.leave(about, why, reports.Inconclusive) }
 
-// LeaveWithout is Leave where a need of the catalogue is not met: the check ends untested, unless something is found.
+// Like Leave, if a need of the catalogue is not met: the check ends not tested, unless it finds something.
 func LeaveWithout(t *T, need, about, why string) {
 	t.missing = needs[need].give
 	t.leave(about, why, reports.NotTested)
 }
 
-// leave notes that a value decides nothing; the check goes on.
+// leave records that a value decides nothing; the check continues.
 func (t *T) leave(about, why string, v reports.Verdict) {
 	t.undecided = append(t.undecided, undecided{t.about(about), why, v})
 	t.step(reports.BasisStep{Outcome: reports.BodyLeft, About: t.about(about), Why: why, Verdict: v})
 }
 
-// endOfRows returns the end of a check whose rows were not all decided; ended is its own end, or nil. Findings outweigh
-// undecided rows, which are then noted. What an undecided row may have shown is not absent.
+// endOfRows returns the end of a check with undecided rows; ended is its own end, or nil. Findings outweigh undecided rows, which are then
+// noted. An undecided row does not show an absence.
 func (t *T) endOfRows(ended *stop) *stop {
 	if len(t.undecided) == 0 {
 		return ended
@@ -138,7 +138,7 @@ func (t *T) left(v reports.Verdict) []undecided {
 	return slices.DeleteFunc(slices.Clone(t.undecided), func(u undecided) bool { return u.verdict != v })
 }
 
-// summary says which rows decided nothing, and why; rows with one reason are together, and a reason of all rows needs no row.
+// summary says which rows decided nothing, and why. It groups rows with one reason, and omits the rows if all have it.
 func (t *T) summary(rows []undecided) string {
 	if len(t.tried) <= 1 && len(rows) == 1 {
 		return strings.TrimPrefix(rows[0].row+": ", ": ") + rows[0].why
@@ -165,10 +165,10 @@ func (t *T) summary(rows []undecided) string {
 	return fmt.Sprintf("%d of %d rows undecided: %s", n, max(n, len(t.tried)), strings.Join(parts, ". "))
 }
 
-// isUnmet reports whether something was found that is more than advice.
+// isUnmet reports whether there is a finding that is more than advice.
 func (t *T) isUnmet() bool {
 	return slices.ContainsFunc(t.findings, func(f reports.Finding) bool { return !f.Advice })
 }
 
-// FoundAny reports whether the check has found something, if only advice.
+// FoundAny reports whether the check has any finding, including advice.
 func FoundAny(t *T) bool { return len(t.findings) > 0 }

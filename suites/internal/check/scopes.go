@@ -10,8 +10,8 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 )
 
-// TokenWithScopes returns a token of the first user with these scopes, and with those that every request needs by declaration:
-// minted, or by a login.
+// TokenWithScopes returns a token of the first user, minted or from a login, with these scopes and those that every request needs by
+// declaration.
 func (t MCPServer) TokenWithScopes(scopes ...string) string {
 	wanted := Union(t.Base, scopes)
 	token, held, why := t.TokenOf(wanted)
@@ -24,8 +24,8 @@ func (t MCPServer) TokenWithScopes(scopes ...string) string {
 	return token
 }
 
-// TokenWithout returns a token of the first user that holds none of some scopes, and as many others as can be had: where the
-// authorization server adds a default, another request is tried. What counts is what the token really holds.
+// TokenWithout returns a token of the first user with none of some scopes, and as many others as possible. If the authorization server adds
+// a default scope, it tries another request. The real scopes of the token count.
 func (t MCPServer) TokenWithout(lacking ...string) (token string, held []string) {
 	if t.Mint.Trusted() {
 		token, held, _ = t.TokenOf(t.Without(t.OrdinaryScopes(), lacking))
@@ -48,8 +48,8 @@ func (t MCPServer) TokenWithout(lacking ...string) (token string, held []string)
 	return "", nil
 }
 
-// requestsWithout returns lists of scopes to ask for, so that the token lacks some: all that tools need besides, what the target
-// publishes besides, each of these alone, openid, which no tool needs, and none.
+// requestsWithout returns lists of scopes to request, so that the token lacks some: all others that tools need, all others that the target
+// publishes, each of these alone, openid, which no tool needs, and none.
 func (t MCPServer) requestsWithout(lacking []string) (out [][]string) {
 	published := t.Session.Pool
 	if d := t.Survey.Resource(); d != nil {
@@ -77,7 +77,7 @@ func each(list []string) (out [][]string) {
 	return out
 }
 
-// TokenOf returns a token for which these scopes were requested, and what it holds; why says why there is none.
+// TokenOf returns a token for which these scopes were requested, and its scopes; why says why there is none.
 func (t MCPServer) TokenOf(scopes []string) (token string, held []string, why string) {
 	if t.Mint.Trusted() {
 		return t.Mint.Token(map[string]any{"scope": strings.Join(scopes, " ")}), scopes, ""
@@ -101,8 +101,8 @@ func (t MCPServer) TokenOf(scopes []string) (token string, held []string, why st
 	return tokens.Access, held, ""
 }
 
-// Held returns the scopes of a token: by its own claims, by introspection, or by the token response, where an absent scope means
-// that it is what was requested (RFC 6749 section 5.1). Where none of these tells, it is not known.
+// Held returns the scopes of a token: by its own claims, by introspection, or by the token response, where a missing scope means the
+// requested one (RFC 6749 section 5.1). Otherwise they are unknown.
 func (t AuthorizationServer) Held(tokens *oauth.Tokens, requested []string) (scopes []string, known bool) {
 	if scopes, known = t.RealScope(tokens); known {
 		return scopes, true
@@ -113,9 +113,9 @@ func (t AuthorizationServer) Held(tokens *oauth.Tokens, requested []string) (sco
 	return requested, len(requested) > 0
 }
 
-// Holds reports whether a token has a scope, and whether that can be seen: by its claims, by introspection, by a declared tool
-// that needs nothing but this scope and runs, or by the token response. Scopes that were requested are those that it has where
-// the response names none (RFC 6749 section 5.1).
+// Holds reports whether a token has a scope, and whether that is visible: in its claims, by introspection, by a declared tool that needs
+// only this scope and runs, or in the token response. If the response has no scope, the token has the requested scopes (RFC 6749 section
+// 5.1).
 func (t AuthorizationServer) Holds(tokens *oauth.Tokens, requested []string, scope string) (holds, seen bool) {
 	if held, known := t.RealScope(tokens); known {
 		return slices.Contains(held, scope), true
@@ -129,7 +129,7 @@ func (t AuthorizationServer) Holds(tokens *oauth.Tokens, requested []string, sco
 	return slices.Contains(held, scope), known
 }
 
-// missing returns the scopes of a list for which none is held.
+// missing returns the wanted scopes that no held one implies.
 func (t MCPServer) missing(held, wanted []string) []string {
 	return slices.DeleteFunc(slices.Clone(wanted), func(s string) bool {
 		return slices.ContainsFunc(held, func(h string) bool { return t.Includes(h, s) })
@@ -143,8 +143,8 @@ func words(scopes []string) string {
 	return strings.Join(scopes, " ")
 }
 
-// Allowed returns the answer to a call of a tool with the scopes that it needs by declaration, and used are those of the token. Where
-// the target asks for more in its challenge, what it asks for is added: it may be stricter than declared.
+// Allowed calls a tool with the scopes that it needs by declaration, and returns the answer and the scopes of the token. If the target's
+// challenge asks for more scopes, it adds them: the target may be stricter than declared.
 func (t MCPServer) Allowed(tool Tool) (ex *reports.Exchange, used []string) {
 	used = Union(t.Base, tool.Scopes())
 	ex = t.CallTool(t.TokenWithScopes(used...), tool)
@@ -162,13 +162,13 @@ func (t MCPServer) Allowed(tool Tool) (ex *reports.Exchange, used []string) {
 	return ex, used
 }
 
-// Challenged returns the scopes that the challenge of an answer names (RFC 6750 section 3).
+// Challenged returns the scopes in the challenge of an answer (RFC 6750 section 3).
 func Challenged(ex *reports.Exchange) []string {
 	scope, _ := expect.Param(ex, "scope")
 	return strings.Fields(scope)
 }
 
-// Unknown reports whether a call of a tool is answered as if there were no tool of that name, with these very credentials: a
+// Unknown reports whether a call of a tool gets the same answer as a call of a tool that does not exist, with the same credentials: a
 // server may hide what is forbidden (RFC 9110 section 15.5.4).
 func (t MCPServer) Unknown(ex *reports.Exchange, tool Tool, credentials ...reports.Field) bool {
 	if expect.Ran(ex) || expect.Status(ex) == 401 || expect.Status(ex) == 403 || expect.NoAnswer(ex) != "" {

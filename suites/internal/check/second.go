@@ -12,16 +12,16 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/mcp"
 )
 
-// doubt is an execution with findings that have to be seen again before they are reported.
+// doubt is an execution whose findings must be seen again before they are reported.
 type doubt struct {
 	check   *Check
 	job     job
 	results []reports.Result
-	settle  func(results []reports.Result, exchanges []*reports.Exchange) // takes the results that are final
+	settle  func(results []reports.Result, exchanges []*reports.Exchange) // accepts the final results
 }
 
-// doubtful reports whether a result has to be confirmed: every FAIL, and every WARN of a MUST or SHOULD, or where a failure may be
-// the evidence. A check that measures times or counts tries often enough by itself.
+// doubtful reports whether a result needs confirmation: every FAIL, every WARN of a MUST or SHOULD, and results with a failure as evidence.
+// A check that measures times or counts repeats often enough itself.
 func doubtful(r *requirements.Requirement, res reports.Result) bool {
 	if r.Statistical {
 		return false
@@ -31,13 +31,12 @@ func doubtful(r *requirements.Requirement, res reports.Result) bool {
 	return res.Verdict == reports.Fail || res.Verdict == reports.Warn && (binding || len(r.Evidence) > 0)
 }
 
-// secondLook tries what has findings again: one by one, with nobody else at the target, by clients, tokens and metadata of
-// its own.
+// secondLook repeats executions with findings one by one, without other checks at the target, and with new clients, tokens and metadata.
 func (e *Engine) secondLook(ctx context.Context) {
 	if len(e.doubts) == 0 {
 		return
 	}
-	// In the order of the catalogue, whoever was first, so that two runs agree; what upsets others last.
+	// In the order of the catalogue, so that two runs agree; checks that disturb others come last.
 	slices.SortStableFunc(e.doubts, func(a, b *doubt) int {
 		if n := last(a.check) - last(b.check); n != 0 {
 			return n
@@ -58,7 +57,8 @@ func (e *Engine) secondLook(ctx context.Context) {
 	}
 }
 
-// opened reports whether a target which refused anybody in the first look serves anybody in the second one, where it still has to.
+// opened reports whether a target that refused anonymous callers in the first look serves them in the second, where it must still refuse
+// them.
 func opened(first, second *World, wire mcp.Wire) bool {
 	wires := []mcp.Wire{wire}
 	if wire == "" {
@@ -70,8 +70,8 @@ func opened(first, second *World, wire mcp.Wire) bool {
 	})
 }
 
-// stillOpen keeps the failures of a first try where the second one could not be made, since the target lets everybody in by now: it
-// guards itself for a number of requests only.
+// stillOpen keeps the failures of a first attempt if the second was not possible because the target now serves everybody: it protects
+// itself only for a number of requests.
 func stillOpen(first, final []reports.Result) {
 	for i, r := range first {
 		if r.Verdict == reports.Fail && final[i].Verdict == reports.Inconclusive {
@@ -81,7 +81,7 @@ func stillOpen(first, final []reports.Result) {
 	}
 }
 
-// last returns 1 for a check that has to be alone, since it upsets others, and 2 for one that comes last.
+// last returns 1 for a check that must run alone because it disturbs others, and 2 for one that comes last.
 func last(c *Check) int {
 	switch c.Requirement.Alone {
 	case "":
@@ -92,7 +92,7 @@ func last(c *Check) int {
 	return 1
 }
 
-// confirm executes a doubtful check again and compares.
+// confirm executes a doubtful check again, and compares.
 func (e *Engine) confirm(ctx context.Context, d *doubt) ([]reports.Result, []*reports.Exchange) {
 	var second []reports.Result
 	var exchanges []*reports.Exchange
@@ -113,9 +113,8 @@ func (e *Engine) confirm(ctx context.Context, d *doubt) ([]reports.Result, []*re
 	return out, exchanges
 }
 
-// both returns what two tries of the same check show together: the findings that were seen twice. Those whose texts hold random
-// values cannot be told from others; they stay where both tries have some, unless failures are the evidence: a target that
-// fails now and then fails elsewhere each time.
+// both returns what two attempts of the same check show together: the findings of both. Findings with random values cannot be compared;
+// they stay if both attempts have some, unless failures are the evidence: a target that fails now and then fails elsewhere each time.
 func both(r *requirements.Requirement, first, second reports.Result) reports.Result {
 	out := first
 	switch common := seenTwice(first.Findings, second.Findings); {
@@ -128,16 +127,16 @@ func both(r *requirements.Requirement, first, second reports.Result) reports.Res
 	case len(common) > 0:
 		out.Findings = common
 		out.Verdict, out.Reason = grade(requirements.Level(first.Level), common, nil)
-	case first.Verdict == reports.Fail && second.Verdict == reports.Warn: // the graver finding was seen once
+	case first.Verdict == reports.Fail && second.Verdict == reports.Warn: // the worse finding was seen once
 		out = second
 	}
-	out.Basis = nil // two tries were judged together
+	out.Basis = nil // two attempts were judged together
 	out.Controls = slices.Concat(first.Controls, second.Controls)
 	out.Evidence, out.Duration = slices.Concat(first.Evidence, second.Evidence), first.Duration+second.Duration
 	return out
 }
 
-// seenTwice returns the findings of a first try that a second one has too.
+// seenTwice returns the findings of a first attempt that a second one has too.
 func seenTwice(first, second []reports.Finding) []reports.Finding {
 	return slices.DeleteFunc(slices.Clone(first), func(f reports.Finding) bool {
 		return !slices.ContainsFunc(second, func(g reports.Finding) bool {
@@ -146,10 +145,10 @@ func seenTwice(first, second []reports.Finding) []reports.Finding {
 	})
 }
 
-// madeUp are words that a try may have made up: identifiers, states and tokens, which hold digits or are long.
+// madeUp matches words that an attempt may have generated: identifiers, states and tokens, which have digits or are long.
 var madeUp = regexp.MustCompile(`[\w.~+/=-]*\d[\w.~+/=-]*|[\w.~+/=-]{16,}`)
 
-// withoutValues returns what a finding expects, whatever values its try has made up.
+// withoutValues returns the expectation of a finding without generated values.
 func withoutValues(expected string) string { return madeUp.ReplaceAllString(expected, "#") }
 
 // once returns a result whose findings were not seen again.
@@ -159,7 +158,7 @@ func once(r reports.Result, why string) reports.Result {
 	return r
 }
 
-// renewed returns the world as the second look sees it: nothing that the first look learned, and a survey and a login of its own.
+// renewed returns the world for the second look: with nothing that the first look learned, and with its own survey and login.
 func (w *World) renewed(ctx context.Context) *World {
 	again := *w
 	again.learned = &learned{}

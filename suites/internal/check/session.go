@@ -5,9 +5,8 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/mcp"
 )
 
-// OpenSession opens a session on the stateful wire, with the user's token if there is one, and returns a
-// call in it, without credentials. Its id is kept out of reports. The check is inconclusive if the server
-// refuses.
+// OpenSession opens a session on the stateful wire, with the user's token if there is one, and returns a call in it without credentials. It
+// keeps the session id out of reports. The check is inconclusive if the server refuses.
 func OpenSession(t *T) mcp.Call {
 	revision := t.Revision
 	if mcp.WireOf(revision) != mcp.Stateful {

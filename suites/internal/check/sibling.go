@@ -13,20 +13,20 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/wire"
 )
 
-// Sibling is another protected resource of the same authorization server, as the user declared it: an MCP endpoint, or any that
-// answers GET.
+// Sibling is another protected resource of the same authorization server, as the user has declared it: an MCP endpoint, or any resource
+// that answers GET.
 type Sibling struct {
 	Endpoint string
 	// Plain says that it is not an MCP endpoint: it answers GET with a token.
 	Plain bool
-	// Resource is its identifier: the published one, else its endpoint.
+	// Resource is its identifier: the published one, or else its endpoint.
 	Resource string
-	// Metadata is its protected resource metadata at the path-inserted location (RFC 9728 section 3.1); nil without.
+	// Metadata is its protected resource metadata at the path-inserted location (RFC 9728 section 3.1), or nil.
 	Metadata *document.Object
 	Fetched  *reports.Exchange
 }
 
-// Any looks at the other endpoint; it is looked at once in a run.
+// Any surveys the other endpoint, once in a run.
 func (t Siblings) Any() Sibling {
 	s := Once(t.T, "sibling", func() Sibling {
 		s := Sibling{Endpoint: t.OtherResource, Resource: t.OtherResource}
@@ -46,7 +46,7 @@ func (t Siblings) Any() Sibling {
 	return s
 }
 
-// Separate returns Sibling for checks on what a token is meant for; it ends those where both endpoints are one resource.
+// Separate is Any for checks on the audience of a token; it ends them if both endpoints are one resource.
 func (t Siblings) Separate() Sibling {
 	s := t.Any()
 	if s.Resource == t.MCP.Identifier() {
@@ -55,8 +55,7 @@ func (t Siblings) Separate() Sibling {
 	return s
 }
 
-// Use sends the protected request to the other endpoint, in a session there where it needs one. Without a
-// token it is anonymous.
+// Use sends the protected request to the other endpoint, in a session if it needs one. Without a token it is anonymous.
 func (t Siblings) Use(s Sibling, token string) *reports.Exchange {
 	if s.Plain {
 		req := wire.Request{Method: "GET", URL: s.Endpoint}
@@ -92,15 +91,15 @@ func (t Siblings) Served(s Sibling, ex *reports.Exchange) bool {
 	return t.MCP.Served(ex)
 }
 
-// MustBeGuarded ends the check unless the other endpoint refuses anonymous callers: what it serves would show nothing.
+// MustBeGuarded ends the check unless the other endpoint refuses anonymous callers: its answers would show nothing.
 func (t Siblings) MustBeGuarded(s Sibling) {
 	if ex := t.Use(s, ""); expect.Status(ex) != 401 {
 		t.Inconclusive("the other endpoint answers an anonymous request with %s, so what it serves shows nothing", expect.Describe(ex))
 	}
 }
 
-// TokensFor completes a flow for a resource, named at both endpoints; nil where it is refused. A refusal that does not name the
-// resource counts where an ordinary flow succeeds, and it comes again.
+// TokensFor completes a flow for a resource, which both requests name; nil if it is refused. A refusal that does not name the resource
+// counts only if it repeats and an ordinary flow succeeds.
 func (t AuthorizationServer) TokensFor(resource string, edits ...Edit) (*Grant, *oauth.Tokens) {
 	g, tokens, why := t.tokensFor(resource, edits)
 	if tokens != nil || why == "invalid_target" || why == "invalid_request" {
@@ -111,7 +110,7 @@ func (t AuthorizationServer) TokensFor(resource string, edits ...Edit) (*Grant, 
 	return g, tokens
 }
 
-// tokensFor tells the error code too, of whichever endpoint refuses.
+// tokensFor also returns the error code of the endpoint that refuses.
 func (t AuthorizationServer) tokensFor(resource string, edits []Edit) (g *Grant, tokens *oauth.Tokens, why string) {
 	g = t.MustReachDecision(t.Authorize(append([]Edit{With("resource", resource)}, edits...)...))
 	if g.Code() == "" {
@@ -121,11 +120,11 @@ func (t AuthorizationServer) tokensFor(resource string, edits []Edit) (g *Grant,
 	return g, t.Tokens(ex, g.Client), oauth.ErrorCode(ex)
 }
 
-// Audience returns what a token is meant for, by its claims or by introspection; seen is false where neither tells.
+// Audience returns the audience of a token, by its claims or by introspection; seen is false if neither names it.
 func (t AuthorizationServer) Audience(tokens *oauth.Tokens) (audience []string, seen bool) {
 	_, claims := oauth.Claims(tokens.Access)
 	isJWT := claims != nil
-	if !isJWT && t.Server().Introspection != "" && tokens.Client != nil { // a public client may ask about its own tokens
+	if !isJWT && t.Server().Introspection != "" && tokens.Client != nil { // a public client may introspect its own tokens
 		if ex := t.Introspect(tokens.Client, tokens.Access); expect.Status(ex) == 200 {
 			claims = oauth.Object(ex)
 		}
@@ -142,18 +141,18 @@ func (t AuthorizationServer) Audience(tokens *oauth.Tokens) (audience []string, 
 	return nil, isJWT // an introspection response need not name the audience (RFC 7662 section 2.2)
 }
 
-// TokenFor is a token that was requested for another resource than the target's, and what it is good for.
+// TokenFor is a token that was requested for another resource than the target, and its effect.
 type TokenFor struct {
 	Asked    string
-	Tokens   *oauth.Tokens // nil where none was issued
+	Tokens   *oauth.Tokens // nil if none was issued
 	Grant    *Grant
 	Audience []string
-	Seen     bool              // the audience can be seen
-	At       *reports.Exchange // how the target answers to it
+	Seen     bool              // the audience is visible
+	At       *reports.Exchange // the target's answer to it
 	Served   bool
 }
 
-// Present asks for a token for a resource that is not the target's, and presents it to the target.
+// Present requests a token for another resource, and sends it to the target.
 func (t AuthorizationServer) Present(resource string) TokenFor {
 	p := TokenFor{Asked: resource}
 	if p.Grant, p.Tokens = t.TokensFor(resource); p.Tokens == nil {
@@ -165,20 +164,20 @@ func (t AuthorizationServer) Present(resource string) TokenFor {
 	return p
 }
 
-// Ours reports whether the token is meant for the target, though it was requested for another resource: the authorization server
-// ignores what is requested.
+// Ours reports whether the token is meant for the target although it was requested for another resource: the authorization server ignores
+// the requested one.
 func (p TokenFor) Ours(identifier string) bool { return p.Seen && Names(p.Audience, identifier) }
 
-// Names reports whether an audience holds a resource, whatever the slash at its end.
+// Names reports whether an audience contains a resource, with or without a trailing slash.
 func Names(audience []string, resource string) bool {
 	return slices.ContainsFunc(audience, func(a string) bool { return strings.TrimSuffix(a, "/") == strings.TrimSuffix(resource, "/") })
 }
 
-// Attacker is a resource that nobody registered.
+// Attacker is a resource that is not registered.
 const Attacker = "https://attacker.example/mcp"
 
-// Apart ends a check of the authorization server where an ordinary token for this resource is served by the other
-// one too: there a token says nothing about what it was asked for.
+// Apart ends a check of the authorization server if the other resource accepts an ordinary token for this one: a token then says nothing
+// about the requested resource.
 func (t Siblings) Apart() Sibling {
 	s := t.Separate()
 	if !t.Session.SendResource {
@@ -195,8 +194,7 @@ func (t Siblings) Apart() Sibling {
 	return s
 }
 
-// Within expects a token request that asks for another resource than that of the grant to be refused, or to bring a
-// token that is not meant for it.
+// Within expects a token request for another resource than that of the grant to be refused, or to yield a token that is not meant for it.
 func (t Siblings) Within(s Sibling, ex *reports.Exchange, by *oauth.Client, about, asked string) {
 	tokens := t.AS.Tokens(ex, by)
 	if tokens == nil {

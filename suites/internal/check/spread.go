@@ -12,18 +12,18 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/wire"
 )
 
-// spread are further tokens of the user, for a target that limits what one token may ask: all checks together ask more than an
-// ordinary client.
+// spread has further tokens of the user, for a target that limits the requests of a token: all checks together send more than an ordinary
+// client.
 type spread struct {
 	turn    sync.Mutex
 	current string // empty: that of the survey
 	made    int
 }
 
-// mostTokens bounds how often the user signs in for another token.
+// mostTokens bounds the user's logins for further tokens.
 const mostTokens = 50
 
-// Token returns the user's access token: for one check always the same, unless that one meets a limit.
+// Token returns the user's access token: the same for one check, unless it meets a limit.
 func (t MCPServer) Token() string {
 	if t.token == "" {
 		t.spread.turn.Lock()
@@ -47,7 +47,7 @@ func (t MCPServer) OwnToken() (token string, ok bool) {
 	return t.Token(), false
 }
 
-// anotherToken returns one that has met no limit yet; empty where the user cannot sign in for it.
+// anotherToken returns a token that has not met a limit; empty if the user cannot sign in for one.
 func (w *World) anotherToken(ctx context.Context, used string) string {
 	w.spread.turn.Lock()
 	defer w.spread.turn.Unlock()
@@ -66,8 +66,8 @@ func (w *World) anotherToken(ctx context.Context, used string) string {
 	return another.Access
 }
 
-// withAnother returns a request with another token of the user in place of one that has met a limit; ok is false where it has none
-// of those, or there is no other.
+// withAnother replaces the token of a request that has met a limit with another one of the user; ok is false if it has none of those, or if
+// there is no other.
 func (t *T) withAnother(req wire.Request, limit *reports.Exchange) (wire.Request, bool) {
 	i := slices.IndexFunc(req.Header, func(f reports.Field) bool { return strings.EqualFold(f.Name, "Authorization") })
 	if i < 0 || expect.Status(limit) != 429 || t.Session == nil || t.MCP.T == nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/wire"
 )
 
-// Stream is an event stream that is read while the check does something else. It ends with the check at the latest.
+// Stream is an event stream that is read while the check continues. It ends with the check at the latest.
 type Stream struct {
 	t      *T
 	events chan string
@@ -21,7 +21,7 @@ type Stream struct {
 	ended  *reports.Exchange
 }
 
-// OpenStream sends a request whose answer is an event stream, and returns when its header has come.
+// OpenStream sends a request whose answer is an event stream, and returns when its header has arrived.
 func (t MCPServer) OpenStream(req wire.Request) *Stream {
 	s := &Stream{t: t.T, events: make(chan string, 64), stop: make(chan struct{}), done: make(chan *reports.Exchange, 1)}
 	opened := make(chan struct{})
@@ -30,7 +30,7 @@ func (t MCPServer) OpenStream(req wire.Request) *Stream {
 	req.Until = func(data string) bool {
 		select {
 		case s.events <- data:
-		default: // more than anybody waits for
+		default: // no check waits for more
 		}
 		return false
 	}
@@ -45,10 +45,10 @@ func (t MCPServer) OpenStream(req wire.Request) *Stream {
 	return s
 }
 
-// Conflicts reports that the target refused the stream since the session has another one.
+// Conflicts reports whether the target refused the stream because the session has another one.
 func (s *Stream) Conflicts() bool { return expect.Status(s.ended) == http.StatusConflict }
 
-// MayKeepSilent tells that a right server may leave the stream without a header until it has an event. That shows nothing amiss.
+// MayKeepSilent says that a right server may send no header before the first event, so that silence shows nothing.
 func (s *Stream) MayKeepSilent() *Stream {
 	s.t.calmStreams = append(s.t.calmStreams, s)
 	return s
@@ -73,7 +73,7 @@ func (s *Stream) Next(within time.Duration) (data string, ok bool) {
 	return "", false
 }
 
-// Waits for an event that holds a text.
+// Waits waits for an event that contains a text.
 func (s *Stream) Waits(text string, within time.Duration) bool {
 	for end := time.Now().Add(within); ; {
 		data, ok := s.Next(time.Until(end))
@@ -86,7 +86,7 @@ func (s *Stream) Waits(text string, within time.Duration) bool {
 	}
 }
 
-// Drain forgets the events that have come.
+// Drain discards the events so far.
 func (s *Stream) Drain() {
 	for {
 		select {
@@ -128,8 +128,8 @@ func EventIDs(ex *reports.Exchange) []string {
 	return out
 }
 
-// Meanwhile does something while requests are under way, and returns what they came to. Where that finds nothing, other checks go on
-// beside the wait for the rest.
+// Meanwhile runs a function during requests, and returns their exchanges. If the function finds nothing, other checks continue during the
+// wait for the rest.
 func (t *T) Meanwhile(requests []wire.Request, do func()) []*reports.Exchange {
 	out := make([]*reports.Exchange, len(requests))
 	var together sync.WaitGroup

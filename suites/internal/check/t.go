@@ -32,9 +32,9 @@ import (
 
 // World is what all checks of a run share.
 type World struct {
-	// Target is what the user declares. Its Tools, Objects and Credentials are below in the form that checks use.
+	// Target has the declarations of the user. Its Tools, Objects and Credentials follow below in the form for checks.
 	target.Target
-	// Tools may be called as they are; Special ones need a URL, a handle or a stronger login first.
+	// Tools may be called without preparation; Special ones need a URL, a handle or a stronger login first.
 	Tools, Special []Tool
 	Objects        []Object
 	Credentials    []Credential
@@ -44,73 +44,72 @@ type World struct {
 	Opened  *mcp.Opened
 	Survey  *survey.Survey
 	Secrets *reports.Secrets
-	// Intrusive says whether checks may strain the host of a URL or trip its limits; nil: nobody may.
+	// Intrusive says whether checks may load the host of a URL or trip its limits; nil: never.
 	Intrusive func(address string) bool
-	// Passive says that the run only looks: no registration, no login, no attack.
+	// Passive says that the run only reads: no registration, no login, no attack.
 	Passive bool
-	// MayAttack says that the user may attack the target, wherever it is.
+	// MayAttack says that the user permits attacks on the target, wherever it is.
 	MayAttack bool
-	// Session is what the checks share when they act as clients; nil where no authorization server can be
-	// spoken with.
+	// Session is shared by the checks that act as clients; nil if no authorization server is available.
 	Session *session.Session
-	// Again surveys the target and signs in again, for the second look at findings; nil where nothing can be obtained again.
+	// Again surveys the target and signs in again, for the second look at findings; nil if that is not possible.
 	Again func(ctx context.Context) (*survey.Survey, *session.Session)
 	*pulse
 	*learned
-	// Documents serves client ID metadata documents to the authorization server; nil where it cannot reach mcpauth.
+	// Documents serves client ID metadata documents to the authorization server; nil if that cannot reach mcpauth.
 	Documents *documents.Server
-	// KeyFetchesBefore is how often the issuer's key set had been asked for when the run began.
+	// KeyFetchesBefore is the number of requests for the issuer's key set before the run.
 	KeyFetchesBefore int
-	// StandbyKeys are published beside the issuer's own from the beginning of the run; none where the issuer is judged.
+	// StandbyKeys are published with the issuer's own from the beginning of the run; none if the issuer is judged.
 	StandbyKeys Standby
-	// Rebinding answers for names whose address changes; nil where the authorization server does not ask mcpauth.
+	// Rebinding resolves names with changing addresses; nil if the authorization server does not use mcpauth's name server.
 	Rebinding *rebind.Server
-	// API stands for the API of somebody else that the target calls; nil where it does not call mcpauth.
+	// API replaces the external API that the target calls; nil if the target does not call mcpauth.
 	API *listener.Listener
-	// Verifier answers the target's questions about opaque tokens in its own way.
+	// Verifier verifies opaque tokens for the target with a proprietary protocol.
 	Verifier *introspector.Server
-	// Introspector answers the target's questions about opaque tokens; nil where it does not ask mcpauth.
+	// Introspector introspects opaque tokens for the target; nil if the target does not use it.
 	Introspector *introspector.Server
-	// Say tells the user something about the run itself; nil where nobody listens.
+	// Say tells the user something about the run itself; nil if nobody listens.
 	Say func(notice string)
-	// MaxWait is how long a check may wait where the target's clock cannot be moved.
+	// MaxWait is how long a check may wait if the target's clock cannot be moved.
 	MaxWait time.Duration
-	// KeyWait is how long the checks on key sets together wait for the target to fetch the key set again.
+	// KeyWait is how long the checks on key sets together wait for a new fetch of the key set by the target.
 	KeyWait time.Duration
-	// Patience is how long a revocation or rotation may take to have its effect everywhere.
+	// Patience is how long a revocation or rotation may take to become effective everywhere.
 	Patience time.Duration
-	// Order, if set, is the seed of the order in which checks begin; by default it is that of the catalogue.
+	// Order, if set, is the seed for the order of the checks; by default it is that of the catalogue.
 	Order string
-	// KeepBasis lets results keep what they were judged from.
+	// KeepBasis makes results keep what they were judged from.
 	KeepBasis bool
-	// BeginPart begins the random values of a part of the run again; nil without a seed.
+	// BeginPart restarts the random values of a part of the run; nil without a seed.
 	BeginPart func(part string)
 }
 
-// learned is what checks have learned and others rely on.
+// learned is knowledge that checks share.
 type learned struct {
 	shared sync.Map // see Once
 	trust  sync.Once
-	// distrusted says why the issuer's tokens are of no use.
+	// distrusted says why the issuer's tokens are not usable.
 	distrusted string
 	keyCache   keyCache
 	spread     spread
-	// unrefreshed says why refresh tokens prove nothing here, once it is known; empty where an ordinary refresh works.
+	// unrefreshed says why refresh tokens prove nothing here, once that is known; empty if an ordinary refresh works.
 	unrefreshed atomic.Pointer[string]
 }
 
-// Begin makes a world ready for its first check.
+// Begin prepares a world for its first check.
 func (w *World) Begin() { w.pulse, w.learned = newPulse(), &learned{} }
 
-// Seeded reports whether the run has a seed. Then whatever can follow one by one does, since a target's own random values
-// would go to whoever comes first.
+// Seeded reports whether the run has a seed. Everything then runs in sequence if it can, because a target's own random values would
+// otherwise depend on the order of requests.
 func (w *World) Seeded() bool { return w.BeginPart != nil }
 
-// T is one check's world while its body runs: it sends, records and judges. A body may use it from one
-// goroutine, and not after it has returned.
+// T is the world of one check while it runs: it sends, records and judges. A check may use it from one goroutine, and not after it has
+// returned.
 type T struct {
 	*World
-	// Revision is the newest revision that the body judges, and Wire its wire.
+	// Revision is the newest judged revision, and Wire its wire.
 	Revision string
 	Wire     mcp.Wire
 
@@ -123,35 +122,35 @@ type T struct {
 
 	evidence
 	basis
-	token       string // the user's, as this check uses it
+	token       string // the user's token for this check
 	ctx         context.Context
 	run         context.Context // of which the check is a part
 	id          string
 	transcript  []*reports.Exchange
-	lent        []*reports.Exchange // that others look at too
-	calmStreams []*Stream           // that may keep silent
+	lent        []*reports.Exchange // exchanges that other checks use too
+	calmStreams []*Stream           // streams that may be silent
 	findings    []reports.Finding
 	notes       []string
 	refusals    int
 	controlled  bool
-	controls    []*reports.Exchange // that show what the target serves
+	controls    []*reports.Exchange // exchanges that show served requests
 	browser     sync.Mutex
 	inBrowser   []*reports.Exchange
 	sealed      bool
-	intrusive   bool // the check strains whatever it sends to
+	intrusive   bool // the check loads every host that it sends to
 	cleanups    []func()
-	rows        []string // the rows that are under way, the innermost last
-	rowBegan    int      // how long the transcript was when the innermost began
+	rows        []string // the current rows, the innermost last
+	rowBegan    int      // length of the transcript at the start of the innermost row
 	tried       []string // the rows so far, in order
 	undecided   []undecided
-	headline    string // what every report begins with, if the check fails
-	folded      bool   // the cause is judged by another check: nothing that the user could give would help
-	unmet       string // the need that is not met, for which the check did not run
-	declared    string // the features, as the target file names them, that the owner says the server does not have
-	missing     string // the option that would meet the need without which the check did not run
+	headline    string // the beginning of every report if the check fails
+	folded      bool   // another check judges the cause: the user can supply nothing that would help
+	unmet       string // the unmet need for which the check did not run
+	declared    string // the features, by their names in the target file, that the owner declares absent
+	missing     string // the option that would meet the unmet need
 }
 
-// stop ends a body early with a verdict other than PASS or FAIL.
+// stop ends a check early with a verdict other than PASS or FAIL.
 type stop struct {
 	verdict reports.Verdict
 	reason  string
@@ -161,16 +160,16 @@ func (t *T) end(v reports.Verdict, format string, args ...any) {
 	panic(stop{v, reports.AtMost(mostSaid, fmt.Sprintf(format, args...))})
 }
 
-// Inconclusive ends the check: it was tried and could not be decided.
+// Inconclusive ends the check: it ran without a decision.
 func (t *T) Inconclusive(format string, args ...any) { t.end(reports.Inconclusive, format, args...) }
 
 // NotApplicable ends the check: the feature is legitimately absent.
 func (t *T) NotApplicable(format string, args ...any) { t.end(reports.NotApplicable, format, args...) }
 
-// NotTested ends the check: what would decide it is out of reach of what the user gave.
+// NotTested ends the check: the user has not supplied what it needs.
 func (t *T) NotTested(format string, args ...any) { t.end(reports.NotTested, format, args...) }
 
-// NotTestedWithout is NotTested because a need of the catalogue is not met, which the headline then names.
+// NotTestedWithout is NotTested with an unmet need of the catalogue, which the headline then names.
 func (t *T) NotTestedWithout(need, format string, args ...any) {
 	if features, absent := t.declaredAbsent(need); features != "" {
 		t.declared = features
@@ -180,13 +179,13 @@ func (t *T) NotTestedWithout(need, format string, args ...any) {
 	t.NotTested(format, args...)
 }
 
-// Cleanup registers a function to run when the body has returned.
+// Cleanup registers a function to run after the check.
 func (t *T) Cleanup(f func()) { t.cleanups = append(t.cleanups, f) }
 
-// RawPost returns the protected call written byte by byte, with extra header lines, each ended by CR LF.
+// RawPost returns the protected call as raw bytes, with extra header lines, each ended by CR LF.
 func RawPost(t *T, lines string) wire.Request { return RawCall(t, t.MCP.Call(), lines) }
 
-// RawCall returns RawPost for any call.
+// RawCall is RawPost for any call.
 func RawCall(t *T, call mcp.Call, lines string) wire.Request {
 	req := call.Request()
 	path := t.Survey.URL.RequestURI()
@@ -199,7 +198,7 @@ func RawCall(t *T, call mcp.Call, lines string) wire.Request {
 	return wire.Request{Method: "POST", URL: t.Survey.Endpoint, Raw: []byte(b.String()), Until: req.Until}
 }
 
-// ChunkedCall returns a call whose length is not known before its end (RFC 9112 section 7.1).
+// ChunkedCall returns a call without a known length (RFC 9112 section 7.1).
 func ChunkedCall(t *T, c mcp.Call) wire.Request {
 	r := c.Request()
 	var b strings.Builder
@@ -211,7 +210,7 @@ func ChunkedCall(t *T, c mcp.Call) wire.Request {
 	return wire.Request{Method: "POST", URL: t.Survey.Endpoint, Raw: []byte(b.String()), Until: r.Until}
 }
 
-// mostSaid bounds a sentence of a result, in bytes, whatever it quotes.
+// mostSaid bounds a sentence of a result, in bytes, including quotes.
 const mostSaid = 8 << 10
 
 // Note adds a sentence to the result.
@@ -222,10 +221,10 @@ func (t *T) Note(format string, args ...any) {
 // Since reports whether the judged revision is at least the given one.
 func (t *T) Since(revision string) bool { return t.Revision >= revision }
 
-// MayStrain reports whether checks may strain the host of a URL or trip its limits.
+// MayStrain reports whether checks may load the host of a URL or trip its limits.
 func (t *T) MayStrain(address string) bool { return t.Intrusive != nil && t.Intrusive(address) }
 
-// strains ends an intrusive check before it sends to a host that it may not strain.
+// strains ends an intrusive check before it sends to a host that it must not load.
 func (t *T) strains(addresses ...string) {
 	for _, a := range addresses {
 		if l := t.forbidden(a); l != nil {
@@ -235,7 +234,7 @@ func (t *T) strains(addresses ...string) {
 	}
 }
 
-// forbidden says why an intrusive check may not send to an address; nil where it may.
+// forbidden says why an intrusive check may not send to an address; nil if it may.
 func (t *T) forbidden(address string) *lack {
 	if !t.intrusive || t.MayStrain(address) {
 		return nil
@@ -268,12 +267,12 @@ func (t *T) Do(req wire.Request) *reports.Exchange {
 	return ex
 }
 
-// changes reports whether a request may change something at the target (RFC 9110 section 9.2.1).
+// changes reports whether a request may change state at the target (RFC 9110 section 9.2.1).
 func changes(req wire.Request) bool {
 	return req.Raw == nil && !slices.Contains([]string{"GET", "HEAD", "OPTIONS"}, req.Method)
 }
 
-// timeIsOver ends the check when its own time is over, or that of the whole run.
+// timeIsOver ends the check when its time limit, or that of the run, is reached.
 func (t *T) timeIsOver() {
 	if t.run != nil && t.run.Err() != nil {
 		t.Inconclusive("the time for this run is over: raise it with --timeout")
@@ -281,19 +280,19 @@ func (t *T) timeIsOver() {
 	t.Inconclusive("the time for this check is over")
 }
 
-// mustBeThere ends the check where the target no longer answers.
+// mustBeThere ends the check if the target no longer answers.
 func (t *T) mustBeThere() {
 	if why := t.Stopped(); why != "" {
 		t.Inconclusive("%s", why)
 	}
 }
 
-// IgnoringLimits sends a request and records it, whatever the target's limits say: for the checks on those.
+// IgnoringLimits sends a request and records it, ignoring the target's limits: for the checks on limits.
 func (t *T) IgnoringLimits(req wire.Request) *reports.Exchange {
 	return t.AllIgnoringLimits([]wire.Request{req})[0]
 }
 
-// AllIgnoringLimits returns IgnoringLimits for many requests at once.
+// AllIgnoringLimits is IgnoringLimits for many concurrent requests.
 func (t *T) AllIgnoringLimits(requests []wire.Request) []*reports.Exchange {
 	t.mayBeSent(requests...)
 	out := make([]*reports.Exchange, len(requests))
@@ -311,7 +310,7 @@ func (t *T) AllIgnoringLimits(requests []wire.Request) []*reports.Exchange {
 	return out
 }
 
-// Sleep waits, unless the run ends before.
+// Sleep waits, unless the run ends first.
 func (t *T) Sleep(d time.Duration) {
 	select {
 	case <-time.After(d):
@@ -319,13 +318,13 @@ func (t *T) Sleep(d time.Duration) {
 	}
 }
 
-// idle is Sleep while other checks run: it is not the check's own time.
+// idle is Sleep while other checks run: it does not count as the check's own time.
 func (t *T) idle(d time.Duration) {
 	defer deadline.Pause(t.ctx)()
 	t.Sleep(d)
 }
 
-// AtItsPace returns how long something may take at the target that usually ends within a time: longer at one that is slow in everything.
+// AtItsPace returns the time limit for something that usually ends in time: longer at a target that is slow in everything.
 func AtItsPace(t *T, usually time.Duration) time.Duration {
 	if t.Client == nil {
 		return usually
@@ -333,7 +332,7 @@ func AtItsPace(t *T, usually time.Duration) time.Duration {
 	return t.Client.AtItsPace(t.ctx, t.Survey.URL, usually)
 }
 
-// Elapse lets time go by for the target: by its clock, which is set back when the check ends, or by waiting.
+// Elapse advances the target's time: by its clock, which is set back after the check, or by waiting.
 func (t *T) Elapse(d time.Duration) {
 	switch {
 	case t.Clock != nil:
@@ -348,8 +347,8 @@ func (t *T) Elapse(d time.Duration) {
 	}
 }
 
-// Once makes what several checks of a run look at. Where making it ends the check, it ends each of them. Only for who makes it
-// the time counts.
+// Once makes a value that several checks of a run share. If making it ends the check, it ends each of them. The time counts only for the
+// check that makes it.
 func Once[V any](t *T, key string, f func() V) V {
 	v, made := t.World.shared.LoadOrStore(key, sync.OnceValue(func() V {
 		began := len(t.transcript)
@@ -374,15 +373,14 @@ func (t *T) Send(c mcp.Call) *reports.Exchange { return t.Do(c.Request()) }
 // OldTLS reports whether the server at u agrees to TLS 1.1 or older.
 func (t MCPServer) OldTLS(u *url.URL) (bool, error) { return t.Client.OldTLS(t.ctx, u) }
 
-// SettleForSeed waits, with a seed, until a target on this machine has done what it does in time, so that the number of tries is
-// always the same.
+// SettleForSeed waits, with a seed, until a target on this machine has had time to finish, so that the number of tries is always the same.
 func (t *T) SettleForSeed() {
 	if t.Seeded() {
 		t.Sleep(calm)
 	}
 }
 
-// NextSecond waits, with a seed, until a second has just begun: tokens count in whole ones.
+// NextSecond waits, with a seed, until a second has just begun: tokens use whole seconds.
 func (t *T) NextSecond() {
 	if t.Seeded() {
 		t.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second + 5*time.Millisecond)))
@@ -391,7 +389,7 @@ func (t *T) NextSecond() {
 
 const calm = 250 * time.Millisecond
 
-// Variant is one of several requests that a check sends at once, because none depends on another.
+// Variant is one of several independent requests that a check sends concurrently.
 type Variant struct {
 	About   string
 	Request wire.Request
@@ -402,10 +400,10 @@ func Call(c mcp.Call, about string, args ...any) Variant {
 	return Variant{fmt.Sprintf(about, args...), c.Request()}
 }
 
-// All sends the variants at once, which saves time, and returns their exchanges in order.
+// All sends the variants concurrently, which saves time, and returns their exchanges in order.
 func (t *T) All(variants []Variant) []*reports.Exchange { return t.all(variants, !t.Seeded()) }
 
-// Race returns All for variants that have to meet at the target: one after another they would show nothing.
+// Race is All for variants that must arrive concurrently: in sequence they would show nothing.
 func (t *T) Race(variants []Variant) []*reports.Exchange {
 	variants = slices.Clone(variants)
 	for i := range variants {
@@ -439,7 +437,7 @@ func (t *T) all(variants []Variant, atOnce bool) []*reports.Exchange {
 	return out
 }
 
-// each calls f for the numbers below n, at once or one by one.
+// each calls f for the numbers below n, concurrently or in sequence.
 func (t *T) each(n int, atOnce bool, f func(i int)) {
 	var together sync.WaitGroup
 	for i := range n {
@@ -452,8 +450,7 @@ func (t *T) each(n int, atOnce bool, f func(i int)) {
 	together.Wait()
 }
 
-// settle puts exchanges that ran at once in order, where a seed asks for it: which of several equal requests came first
-// is seeded.
+// settle orders the exchanges of concurrent requests, if a seed demands it: the seed decides which of several equal requests came first.
 func (t *T) settle(exchanges []*reports.Exchange, equal bool) {
 	if !t.Seeded() {
 		return
@@ -489,7 +486,7 @@ func same(requests []wire.Request) bool {
 	})
 }
 
-// ExpectAll sends the variants at once and expects the same of each.
+// ExpectAll sends the variants concurrently, and expects the same of each.
 func (t *T) ExpectAll(variants []Variant, m types.GomegaMatcher) {
 	for i, ex := range t.All(variants) {
 		t.Expect(ex, "%s", variants[i].About).To(m)
@@ -505,7 +502,7 @@ func (t *T) Get(address string, fields ...reports.Field) *reports.Exchange {
 	return t.Do(wire.Request{Method: "GET", URL: address, Header: h})
 }
 
-// Cite adds an exchange of the survey, or one shared with other checks, to this check's evidence.
+// Cite adds an exchange of the survey, or one that checks share, to this check's evidence.
 func (t *T) Cite(ex *reports.Exchange) *reports.Exchange {
 	if ex == nil {
 		t.Inconclusive("the survey has no such exchange")
@@ -516,14 +513,14 @@ func (t *T) Cite(ex *reports.Exchange) *reports.Exchange {
 	return ex
 }
 
-// CiteIfAsked is Cite of what the survey may not have asked, because its address is none.
+// CiteIfAsked is Cite for an exchange that the survey may lack because the address is invalid.
 func CiteIfAsked(t *T, ex *reports.Exchange) {
 	if ex != nil {
 		t.Cite(ex)
 	}
 }
 
-// Call returns the smallest protected request on this wire, without credentials.
+// Call returns the minimal protected request on this wire, without credentials.
 func (t MCPServer) Call() mcp.Call {
 	w := t.wire()
 	c := t.Survey.Protected[w]
@@ -531,13 +528,13 @@ func (t MCPServer) Call() mcp.Call {
 	if c.Revision != t.Revision && mcp.WireOf(t.Revision) == w {
 		c.Revision = t.Revision
 		if c.RPC == "initialize" {
-			c = mcp.Initialize(c.Endpoint, t.Revision) // which has no parameters of tools
+			c = mcp.Initialize(c.Endpoint, t.Revision) // it has no parameters for tools
 		}
 	}
 	return c
 }
 
-// HasToken reports whether the user gave a token.
+// HasToken reports whether the user supplied a token.
 func (t MCPServer) HasToken() bool { return t.Survey.Token != "" }
 
 // BearerField returns the Authorization field of the user's valid token.
@@ -546,7 +543,7 @@ func (t MCPServer) BearerField() reports.Field { return mcp.Bearer(t.Token()) }
 // Anonymous returns the target's answer to the protected request without credentials.
 func (t MCPServer) Anonymous() *reports.Exchange { return t.Cite(t.Survey.Refused[t.wire()]) }
 
-// wire returns the judged wire, or the newest wire of the judged revisions where wires are not judged apart.
+// wire returns the judged wire, or the newest wire of the judged revisions if wires are not judged separately.
 func (t *T) wire() mcp.Wire {
 	if t.Wire != "" {
 		return t.Wire
@@ -557,22 +554,21 @@ func (t *T) wire() mcp.Wire {
 	return mcp.Stateless
 }
 
-// handshake are the messages that open and keep a session alive: where the handshake is public, these
-// may be too.
+// handshake are the messages that open a session and keep it alive: if the handshake is public, they may be public too.
 var handshake = []string{"initialize", "server/discover", "ping", "notifications/initialized"}
 
-// Public reports whether a JSON-RPC method is open to anonymous callers by the server's own design.
+// Public reports whether a JSON-RPC method is public by the server's design.
 func (t MCPServer) Public(method string) bool {
 	public := t.Survey.Public[t.wire()]
 	return slices.Contains(public, method) || len(public) > 0 && slices.Contains(handshake, method)
 }
 
-// PublicHandshake reports whether a method belongs to the handshake, and that the handshake is open to anonymous callers.
+// PublicHandshake reports whether a method belongs to the handshake and the handshake is public.
 func (t MCPServer) PublicHandshake(method string) bool {
 	return len(t.Survey.Public[t.wire()]) > 0 && slices.Contains(handshake, method)
 }
 
-// Handshake returns the method that opens the conversation on the judged wire.
+// Handshake returns the method that opens a conversation on the judged wire.
 func (t MCPServer) Handshake() string {
 	if t.wire() == mcp.Stateless {
 		return "server/discover"
@@ -580,8 +576,8 @@ func (t MCPServer) Handshake() string {
 	return "initialize"
 }
 
-// CallInSession returns a call for any method, in an ordinary session: that of the user's token, if there is one, so that nothing
-// but the credential is wrong with a request.
+// CallInSession returns a call for any method, in an ordinary session: that of the user's token, if there is one, so that only the
+// credential of a request is wrong.
 func (t MCPServer) CallInSession() mcp.Call {
 	if t.HasToken() {
 		if call, refused := t.SessionAs(t.BearerField()); refused == nil {
@@ -591,7 +587,7 @@ func (t MCPServer) CallInSession() mcp.Call {
 	return t.Call()
 }
 
-// CallOfAnybody returns a call for any method by somebody without a token: in a session that anybody may open, else as CallInSession.
+// CallOfAnybody returns a call for any method by an anonymous caller: in a session without a token if possible, else as CallInSession.
 func (t MCPServer) CallOfAnybody() mcp.Call {
 	if t.PublicHandshake(t.Handshake()) {
 		if call, refused := t.SessionAs(); refused == nil {
@@ -601,7 +597,7 @@ func (t MCPServer) CallOfAnybody() mcp.Call {
 	return t.CallInSession()
 }
 
-// ownCredentials returns those of the user: a token, else an API key, else none.
+// ownCredentials returns the user's credentials: a token, or else an API key, or else none.
 func (t MCPServer) ownCredentials() []reports.Field {
 	if t.HasToken() {
 		return []reports.Field{t.BearerField()}
@@ -612,13 +608,12 @@ func (t MCPServer) ownCredentials() []reports.Field {
 	return nil
 }
 
-// Bogus returns the target's answer to a bearer value that cannot be valid.
+// Bogus returns the target's answer to an invalid bearer token.
 func (t MCPServer) Bogus() *reports.Exchange {
 	return t.Cite(t.Survey.Bogus[t.wire()])
 }
 
-// Authorized returns the call with the user's token, if there is one: on a server that serves anonymous
-// callers there need not be.
+// Authorized adds the user's token to a call, if there is one: a server that serves anonymous callers may need none.
 func (t MCPServer) Authorized(c mcp.Call) mcp.Call {
 	if t.HasToken() {
 		return c.With(t.BearerField())
@@ -631,8 +626,8 @@ func (t MCPServer) Serve() expect.Matcher {
 	return expect.BeServedOrUnknown(t.Survey.AsksForUnknownTool(t.wire()))
 }
 
-// Hide keeps a value that is made from a secret out of reports, and returns it. One of two characters, such as a wildcard, tells
-// nothing of the secret, and is in every text.
+// Hide keeps a value made from a secret out of reports, and returns it. One or two characters, such as a wildcard, disclose nothing, and
+// are in every text.
 func (t *T) Hide(value string) string {
 	if len(value) > tellsNothing {
 		t.Secrets.Add("derived", value)
@@ -640,11 +635,10 @@ func (t *T) Hide(value string) string {
 	return value
 }
 
-// tellsNothing is up to which length a value that is made from a secret is none.
+// tellsNothing is the maximum length of a value made from a secret that discloses nothing.
 const tellsNothing = 2
 
-// NearMiss returns a secret with the character at an index changed. It is kept out of reports: from it the secret could be
-// guessed.
+// NearMiss returns a secret with the character at an index changed, and keeps it out of reports, because it discloses most of the secret.
 func (t *T) NearMiss(secret string, at int) string {
 	changed := "A"
 	if secret[at] == 'A' {
@@ -653,8 +647,8 @@ func (t *T) NearMiss(secret string, at int) string {
 	return t.Hide(secret[:at] + changed + secret[at+1:])
 }
 
-// HidePart hides what is made of a token, unless it is no more than the beginning of a JWT, without the signature: that is no
-// secret, and other tokens begin alike.
+// HidePart hides a value made from a token, unless it is only the beginning of a JWT without the signature: that is not secret, and other
+// tokens begin alike.
 func (t Minter) HidePart(part, token string) string {
 	if header, _ := oauth.Claims(token); header != nil && strings.HasPrefix(token, part) && strings.Count(part, ".") < 2 {
 		return part
@@ -662,8 +656,8 @@ func (t Minter) HidePart(part, token string) string {
 	return t.Hide(part)
 }
 
-// Control shows that the target serves what it should, so that a refusal means something. With a token
-// the authorized request is sent again; without one, what the survey saw served has to do.
+// Control shows that the target serves what it should, so that a refusal counts. With a token it sends the authorized request again;
+// without one it uses a request that the survey saw served.
 func (t MCPServer) Control() {
 	t.controlled = true
 	if t.HasToken() {
@@ -677,8 +671,8 @@ func (t MCPServer) Control() {
 	t.sharedControl()
 }
 
-// ServedOrControl sends a request that should be served. Where it is not, the control follows, and the request once more: a target
-// that fails now and then is not accused.
+// ServedOrControl sends a request that should be served. If it is not, the control follows, and the request again: a target that fails now
+// and then gets no finding.
 func (t MCPServer) ServedOrControl(req wire.Request, control func()) *reports.Exchange {
 	ex := t.Do(req)
 	if !t.Served(ex) {
@@ -690,7 +684,7 @@ func (t MCPServer) ServedOrControl(req wire.Request, control func()) *reports.Ex
 
 func (t *T) sharedControl() {
 	t.controlled = true
-	if keys := t.MCP.APIKeys(); !t.MCP.HasToken() && len(keys) > 0 { // the credential that the user gave
+	if keys := t.MCP.APIKeys(); !t.MCP.HasToken() && len(keys) > 0 { // the credential that the user supplied
 		ex := t.Send(t.MCP.Call().With(keys[0].Field()))
 		if !t.Survey.Served(t.wire(), ex) {
 			t.Inconclusive("this proves nothing: %s is answered with %s", keys[0].Name, expect.Describe(ex))
@@ -741,7 +735,7 @@ type Assertion struct {
 	seen   *reports.Exchange
 }
 
-// Expect begins an expectation; about says which variant is meant.
+// Expect starts an expectation; about identifies the variant.
 func (t *T) Expect(actual any, about ...any) Assertion {
 	a := Assertion{t: t, actual: actual}
 	if len(about) > 0 {
@@ -751,7 +745,7 @@ func (t *T) Expect(actual any, about ...any) Assertion {
 	return a
 }
 
-// SeenIn names the exchange that shows the value, where the value does not know it.
+// SeenIn names the exchange that shows the value, if the value does not know it.
 func (a Assertion) SeenIn(ex *reports.Exchange) Assertion {
 	a.seen = ex
 	return a
@@ -760,10 +754,10 @@ func (a Assertion) SeenIn(ex *reports.Exchange) Assertion {
 // To records a finding for each matcher that is not satisfied, and reports whether all were.
 func (a Assertion) To(matchers ...types.GomegaMatcher) bool { return a.judgeAll(matchers, false) }
 
-// Ideally returns To for what is risky but allowed: the finding is never more than a warning.
+// Ideally is To for behaviour that is risky but allowed: the finding is at most a warning.
 func (a Assertion) Ideally(matchers ...types.GomegaMatcher) bool { return a.judgeAll(matchers, true) }
 
-// AsControl ends the check undecided where the value is not what the target should serve: a refusal beside it would prove nothing.
+// AsControl ends the check undecided if the value is not what the target should serve: a refusal beside it would prove nothing.
 func (a Assertion) AsControl(m expect.Matcher) {
 	m = a.t.asked(m)
 	if m.Kind() != expect.Control {
@@ -841,7 +835,7 @@ func (a Assertion) exchange() *reports.Exchange {
 	return expect.ExchangeOf(a.actual)
 }
 
-// count keeps what a satisfied matcher says of the target: it refused, or it served what it should.
+// count records what a satisfied matcher shows: the target refused, or it served what it should.
 func (a Assertion) count(k expect.Kind) {
 	switch k {
 	case expect.Refusal:
@@ -851,7 +845,7 @@ func (a Assertion) count(k expect.Kind) {
 	}
 }
 
-// witnessed reports a value that a server run by mcpauth has seen: no failed answer of the target makes it up.
+// witnessed reports whether a server run by mcpauth has seen the value, so that it cannot come from a failed answer of the target.
 func witnessed(actual any) bool {
 	switch actual.(type) {
 	case *listener.Listener, []listener.Request:
@@ -860,7 +854,7 @@ func witnessed(actual any) bool {
 	return false
 }
 
-// record keeps a finding about a value in the row that is under way, unless what shows it is a failure.
+// record adds a finding about a value to the current row, unless its evidence is a failure.
 func (a Assertion) record(ex *reports.Exchange, expected, observed string, advice bool) {
 	t, about := a.t, a.about
 	if f := failure(ex); f != "" && !t.isAbout(f) {
@@ -884,8 +878,8 @@ func (a Assertion) record(ex *reports.Exchange, expected, observed string, advic
 	t.step(reports.BasisStep{Outcome: reports.BodyFound, About: f.About, Exchange: f.Exchange, Advice: advice, Finding: &f})
 }
 
-// basis returns what a value may come from beside the exchange that shows it: where none does, whatever the check sent; where the check
-// put it together from several answers, whatever the row sent.
+// basis returns the exchanges from which a value may come, besides the one that shows it: without one, all that the check sent; for a value
+// made of several answers, all that the row sent.
 func (a Assertion) basis(shows *reports.Exchange) []*reports.Exchange {
 	if shows == nil {
 		return a.t.own()
@@ -902,10 +896,10 @@ func (a Assertion) basis(shows *reports.Exchange) []*reports.Exchange {
 	return nil
 }
 
-// Basis is a value that knows all answers that it comes from: another request of the row that fails has no part in it.
+// Basis is a value that knows all its answers: other failed requests of the row do not affect it.
 type Basis interface{ Basis() []*reports.Exchange }
 
-// own returns the exchanges that the check itself brought about.
+// own returns the exchanges that the check itself caused.
 func (t *T) own() []*reports.Exchange {
 	return slices.DeleteFunc(slices.Clone(t.transcript), func(ex *reports.Exchange) bool { return ex.Check != t.id })
 }
@@ -922,13 +916,13 @@ func (t *T) leaveExchange(ex *reports.Exchange, about string, j expect.Judgement
 	t.leave(about, t.MCP.Because(ex, j.Undecided), verdict)
 }
 
-// RefusedInside reports whether a tool refused as all tools of the target do: by its result. That is the wrong
-// signal, which the checks on the challenge say; for all others it is a refusal.
+// RefusedInside reports whether a tool refused with a result, like all tools of the target. That is the wrong signal, which the checks on
+// the challenge report; all others count it as a refusal.
 func (t MCPServer) RefusedInside(ex *reports.Exchange) bool {
 	return t.Survey.InTools[t.wire()] && !strings.HasPrefix(t.id, "RS-CHALLENGE-") && ex != nil && expect.RefusedInside(ex)
 }
 
-// Resource returns the protected resource metadata a client would use.
+// Resource returns the protected resource metadata that a client would use.
 func (t MCPServer) Resource() *survey.Document {
 	d := t.Survey.Resource()
 	if d == nil {
@@ -938,7 +932,7 @@ func (t MCPServer) Resource() *survey.Document {
 	return d
 }
 
-// Resources returns all protected resource metadata documents found, one for each URL.
+// Resources returns all protected resource metadata documents of the survey, one for each URL.
 func (t MCPServer) Resources() []*survey.Document {
 	var out []*survey.Document
 	seen := map[string]bool{}
@@ -955,7 +949,7 @@ func (t MCPServer) Resources() []*survey.Document {
 	return out
 }
 
-// Each judges every authorization server that has metadata; about names it where there are several.
+// Each judges every authorization server that has metadata; about names it if there are several.
 func (t AuthorizationServer) Each(judge func(s *survey.Server, m *survey.Document)) {
 	n := 0
 	for i := range t.Survey.Servers {

@@ -11,7 +11,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/survey"
 )
 
-// servers says who has which server to itself.
+// servers records which check has which server to itself.
 type servers struct {
 	mu    sync.Mutex
 	freed *sync.Cond
@@ -24,7 +24,7 @@ func newServers() *servers {
 	return s
 }
 
-// at returns the turns at some of the servers.
+// at returns the turns at the named servers.
 func (s *servers) at(names ...string) turns { return turns{s, names} }
 
 // turns are held by the one check that has these servers to itself.
@@ -33,7 +33,7 @@ type turns struct {
 	names []string
 }
 
-// take waits until all of them are free. Who waits holds none of them meanwhile: others go on there.
+// take waits until all servers are free. A waiting check holds none of them, so that others continue.
 func (t turns) take() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -50,14 +50,14 @@ func (t turns) give() {
 	t.freed.Broadcast()
 }
 
-// waiters are the checks that have begun and may have given their turn away: until a time has passed, or until the others have ended.
+// waiters are started checks that may have given away their turn: until a time, or until the others have ended.
 type waiters struct {
-	others    sync.WaitGroup // all but those that wait for the others
+	others    sync.WaitGroup // all except those that wait for the others
 	mu        sync.Mutex
 	postponed []*hold // those that wait for the others, in order
 }
 
-// resume lets those that wait for the others go on, one by one.
+// resume lets the checks that wait for the others continue, one by one.
 func (w *waiters) resume() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -67,7 +67,7 @@ func (w *waiters) resume() {
 	}
 }
 
-// each has one check after another hold the turns. It returns when the last one has ended, or has given its turns away to wait.
+// each gives the turns to one check after another. It returns when the last one has ended, or has given its turns away to wait.
 func (t turns) each(checks []*Check, w *waiters, run func(*hold, *Check)) {
 	for _, c := range checks {
 		t.take()
@@ -86,7 +86,7 @@ func (t turns) each(checks []*Check, w *waiters, run func(*hold, *Check)) {
 	t.give()
 }
 
-// hold is what a check that holds turns knows of them.
+// hold is the state of a check that holds turns.
 type hold struct {
 	turns
 	waiters        *waiters
@@ -121,11 +121,11 @@ func (t *T) aside(part func()) {
 	part()
 }
 
-// WaitAside waits while all other checks run, also where this one must have a server to itself before and after.
+// WaitAside waits while all other checks run, even if this one needs a server to itself before and after.
 func WaitAside(t *T, d time.Duration) { t.aside(func() { t.idle(d) }) }
 
-// AsideIfAnswered runs a part that mostly waits for a server, which others may use meanwhile if it answers something else: a server
-// may do one thing at a time.
+// AsideIfAnswered runs a part that mostly waits for a server. Others may use the server meanwhile if it still answers: a server may handle
+// one request at a time.
 func AsideIfAnswered(t *T, address string, part func()) {
 	h, holds := t.hold()
 	if !holds {
@@ -153,7 +153,7 @@ func AsideIfAnswered(t *T, address string, part func()) {
 // underWay is how long a request takes to reach a server.
 const underWay = 50 * time.Millisecond
 
-// answersMeanwhile asks the origin of an address the plainest question, when what it waits for is under way.
+// answersMeanwhile sends the probe to the origin of an address while another request waits for its answer.
 func (w *World) answersMeanwhile(ctx context.Context, address string) bool {
 	u, err := document.ParseURL(address)
 	if err != nil {
@@ -171,7 +171,7 @@ func (w *World) answersMeanwhile(ctx context.Context, address string) bool {
 	return failure(w.Client.Do(ctx, survey.Check, *question)) == ""
 }
 
-// afterOthers waits until all other checks have ended, but for those that wait likewise: they follow in order.
+// afterOthers waits until all other checks have ended, except those that wait likewise: they follow in order.
 func (t *T) afterOthers() {
 	h, ok := t.hold()
 	if !ok || h.waits {
@@ -184,6 +184,6 @@ func (t *T) afterOthers() {
 		h.waiters.postponed = append(h.waiters.postponed, h)
 		h.waiters.mu.Unlock()
 		h.waiters.others.Done()
-		<-h.resumed // which comes when the run ends, too
+		<-h.resumed // it also comes when the run ends
 	})
 }

@@ -10,24 +10,25 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/mcp"
 )
 
-// Tools returns the declared tools that call an API of somebody else.
+// Tools returns the declared tools that call an external API.
 func (t UpstreamSide) Tools() []Tool {
 	return slices.DeleteFunc(slices.Clone(t.World.Tools), func(tool Tool) bool { return !tool.Upstream || tool.DeniedOnly })
 }
 
-// FetchingTools returns the declared tools that fetch a URL of their arguments.
+// FetchingTools returns the declared tools that fetch a URL in their arguments.
 func (t MCPServer) FetchingTools() []Tool {
 	return slices.DeleteFunc(slices.Clone(t.Special), func(tool Tool) bool { return !tool.Fetches() || tool.DeniedOnly })
 }
 
-// Reaching calls a tool and returns what arrived at a listener run by mcpauth meanwhile. Other checks may be under way.
+// Reaching calls a tool, and returns the requests that arrive at a listener run by mcpauth in the meantime. Other checks may run
+// concurrently.
 func (t UpstreamSide) Reaching(l *listener.Listener, call func() *reports.Exchange) (*reports.Exchange, []listener.Request) {
 	before := len(l.Seen())
 	ex := call()
 	return ex, l.Seen()[before:]
 }
 
-// ServeAPI makes the API run by mcpauth answer everything, and ends the check unless a tool's call reaches it.
+// ServeAPI makes the API run by mcpauth answer everything, and ends the check unless a call of the tool reaches it.
 func (t UpstreamSide) ServeAPI(tool Tool, token string) {
 	t.API.Answer(Plenty)
 	ex, seen := t.Reaching(t.API, func() *reports.Exchange { return t.MCP.CallTool(token, tool) })
@@ -43,14 +44,13 @@ var callAPI = expect.Family("callAPI", func(address string) expect.Matcher {
 	})
 })
 
-// Plenty returns the answer of an API that is content with everything.
+// Plenty returns the answer of an API that accepts everything.
 func Plenty(listener.Request) listener.Answer {
 	return listener.Answer{Status: 200, Header: map[string]string{"Content-Type": "application/json"},
 		Body: `{"login":"alice","id":1,"sub":"alice","email":"alice@users.example","active":true,"ok":true,"data":[]}`}
 }
 
-// Issued returns the tokens and codes that the upstream has issued, oldest first; they are kept out of reports. It needs an upstream run
-// by mcpauth.
+// Issued returns the tokens and codes that an upstream run by mcpauth has issued, oldest first, and keeps them out of reports.
 func (t UpstreamSide) Issued() []string {
 	issued := t.World.Upstream.Issued()
 	for _, v := range issued {

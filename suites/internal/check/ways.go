@@ -10,29 +10,28 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/wire"
 )
 
-// way is a request in which a token is used.
+// way is a kind of request with a token.
 type way struct {
 	name    string
 	request func(session mcp.Call) wire.Request
 }
 
-// wayPeek is how long a stream that opens is watched.
+// wayPeek is how long an open stream is watched.
 const wayPeek = 100 * time.Millisecond
 
-// RefusedInEveryWay sends a bad token in each request of a session in which tokens are used: servers verify it in one handler, and
-// only read it in another. The session is that of a good token for the same user. Where the request is served without any token, too,
-// other checks judge that.
+// RefusedInEveryWay sends a bad token in each kind of request of a session: some servers verify it in one handler, and only read it in
+// another. The session is that of a good token of the same user. If the request works without a token too, other checks judge that.
 func (t MCPServer) RefusedInEveryWay(kind, bad string) {
 	session, refused := t.SessionOf(t.FirstToken())
 	if refused != nil {
-		return // the rows before have said so
+		return // the earlier rows have reported it
 	}
 	ways := t.ways()
 	var variants []Variant
 	for _, w := range ways {
 		variants = append(variants, presented(w, session, kind, mcp.Bearer(bad)))
 	}
-	last := len(ways) - 1 // which may end the session
+	last := len(ways) - 1 // it may end the session
 	answers := append(t.All(variants[:last]), t.Do(variants[last].Request))
 	for i, ex := range answers {
 		if served(ex) && !served(t.anonymously(ways[i])) {
@@ -45,13 +44,13 @@ func presented(w way, session mcp.Call, kind string, credentials ...reports.Fiel
 	return Variant{About: kind + ", in " + w.name, Request: w.request(session.With(credentials...))}
 }
 
-// served reports whether a request got past the guard, whatever came of it then.
+// served reports whether a request got past the guard, whatever the result.
 func served(ex *reports.Exchange) bool {
 	s := expect.Status(ex)
 	return s >= 200 && s <= 299 && !expect.RefusedInside(ex)
 }
 
-// anonymously sends the request of a way without a token, in a session of its own.
+// anonymously sends the request of a way without a token, in its own session.
 func (t MCPServer) anonymously(w way) *reports.Exchange {
 	session, refused := t.SessionOf(t.FirstToken())
 	if refused != nil {
@@ -60,7 +59,7 @@ func (t MCPServer) anonymously(w way) *reports.Exchange {
 	return t.Do(w.request(session))
 }
 
-// usingMethods are JSON-RPC methods with parameters that name nothing which exists.
+// usingMethods are JSON-RPC methods whose parameters name nothing that exists.
 var usingMethods = []struct {
 	rpc    string
 	params map[string]any
@@ -81,7 +80,7 @@ var usingMethods = []struct {
 	{rpc: "subscriptions/listen"},
 }
 
-// ways returns all of them, the one that ends the session last.
+// ways returns all ways; the one that ends the session is last.
 func (t MCPServer) ways() []way {
 	var out []way
 	for _, m := range usingMethods {
@@ -108,7 +107,7 @@ func watched(c mcp.Call) wire.Request {
 	return r
 }
 
-// serves reports whether the judged wire has a method, and that it is not for everybody.
+// serves reports whether the judged wire has a method that is not public.
 func (t MCPServer) serves(rpc string) bool {
 	ofOneWire := map[string]mcp.Wire{"ping": mcp.Stateful, "tasks/list": mcp.Stateful, "notifications/mcpauth_unknown": mcp.Stateful,
 		"subscriptions/listen": mcp.Stateless}

@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// withoutFeature has, for each feature that target.without names, what it is in words, and the needs that nobody can meet without it.
+// withoutFeature describes each feature for target.without in words, with the needs that cannot be met without it.
 var withoutFeature = map[string]struct {
 	words string
 	needs []string
-	// seen, if set, reports that the target itself shows the feature, or that nobody could have seen it: the declaration counts for nothing.
+	// seen, if set, reports whether the target itself shows the feature, or nobody could have seen it: the declaration then does not count.
 	seen func(*T) bool
 }{
 	"api_keys":        {"API keys", []string{"api-key", "api-key-limited", "multi-auth"}, nil},
@@ -37,10 +37,10 @@ var eitherOf = map[string][]string{
 	"static-revoked":    {"api_keys", "static_tokens"},
 }
 
-// seesJWT reports whether the token in use is a JWT, or that none was seen, so that nobody can say that the server has none.
+// seesJWT reports whether the token in use is a JWT, or no token is known, so that the declaration cannot be checked.
 func (t *T) seesJWT() bool { return t.Survey.Token == "" || strings.Count(t.Survey.Token, ".") == 2 }
 
-// seesScopes reports whether the target publishes several scopes, which one scope for everything would not need.
+// seesScopes reports whether the target publishes several scopes, which a server with only one scope would not.
 func (t *T) seesScopes() bool {
 	d := t.Survey.Resource()
 	if d == nil {
@@ -50,8 +50,8 @@ func (t *T) seesScopes() bool {
 	return len(scopes) > 1
 }
 
-// declaredAbsent says, of a need that is not met, which features the owner says that the server does not have: as the target file names
-// them, and in words. Both are empty where the server may have one.
+// declaredAbsent returns the features that the owner declares absent and an unmet need requires: by their names in the target file, and in
+// words. Both are empty if the server may have one.
 func (t *T) declaredAbsent(word string) (features, words string) {
 	var names, absent []string
 	for f, feature := range Sorted(withoutFeature) {

@@ -1,4 +1,4 @@
-// Package deadline limits the time of a check. What the check waits for others, in a queue, can be left out of it.
+// Package deadline limits the time of a check. The time that it waits in a queue does not count.
 package deadline
 
 import (
@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// limited is a context whose time can stand still.
+// limited is a context whose time can be paused.
 type limited struct {
 	context.Context
 	cancel context.CancelFunc
 
 	mu      sync.Mutex
 	timer   *time.Timer
-	rest    time.Duration // when the time last began to run
+	rest    time.Duration // when the time last started to run
 	began   time.Time
 	pauses  int
 	expired bool
@@ -22,7 +22,7 @@ type limited struct {
 
 type key struct{}
 
-// With is like context.WithTimeout; Pause stops the time.
+// With is like context.WithTimeout with a time that Pause stops.
 func With(parent context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(parent)
 	l := &limited{Context: ctx, cancel: cancel, rest: d}
@@ -32,7 +32,7 @@ func With(parent context.Context, d time.Duration) (context.Context, context.Can
 	return l, l.stop
 }
 
-// Pause stops the time of a context until resume is called. Pauses may overlap; without a limit there is nothing to stop.
+// Pause stops the time of a context until resume is called. Pauses may overlap. Without a limit it does nothing.
 func Pause(ctx context.Context) (resume func()) {
 	l, ok := ctx.Value(key{}).(*limited)
 	if !ok {
@@ -46,7 +46,7 @@ func Pause(ctx context.Context) (resume func()) {
 	return sync.OnceFunc(l.resume)
 }
 
-// Extend gives a context more time; without a limit there is nothing to extend.
+// Extend gives a context more time. Without a limit it does nothing.
 func Extend(ctx context.Context, by time.Duration) {
 	l, ok := ctx.Value(key{}).(*limited)
 	if !ok {
@@ -71,7 +71,7 @@ func (l *limited) resume() {
 	}
 }
 
-// run lets the time go on. The caller holds the lock.
+// run restarts the time. The caller holds the lock.
 func (l *limited) run() {
 	l.began = time.Now()
 	l.timer = time.AfterFunc(max(l.rest, 0), l.expire)
@@ -93,7 +93,7 @@ func (l *limited) stop() {
 	l.cancel()
 }
 
-// Err tells a limit that was reached from a context that was cancelled.
+// Err distinguishes a reached limit from a cancelled context.
 func (l *limited) Err() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -103,7 +103,7 @@ func (l *limited) Err() error {
 	return l.Context.Err()
 }
 
-// Value finds the limit in contexts that are made from this one.
+// Value makes the limit available to derived contexts.
 func (l *limited) Value(k any) any {
 	if k == (key{}) {
 		return l

@@ -1,5 +1,4 @@
-// Package document holds strict readers of what a target says: challenges, JSON, URLs and JWTs. They
-// report what lenient readers hide.
+// Package document has strict parsers for the texts of a target: challenges, JSON, URLs and JWTs. They report what lenient parsers hide.
 package document
 
 import (
@@ -32,10 +31,9 @@ func (c *Challenge) Param(name string) (string, bool) {
 	return "", false
 }
 
-// ParseChallenges reads one WWW-Authenticate field value by the grammar of RFC 9110, section 11.6.1:
-// a list of challenges, each a scheme with a token68 or a list of parameters. Oddities are allowed by the
-// grammar for recipients but no sender should produce them. On an error the challenges read so far are
-// returned with it.
+// ParseChallenges parses one WWW-Authenticate field value by the grammar of RFC 9110, section 11.6.1: a list of challenges, each a scheme
+// with a token68 or a list of parameters. Oddities are what the grammar allows recipients to accept and senders should not produce. On an
+// error it returns the challenges before it, too.
 func ParseChallenges(field string) (challenges []Challenge, oddities []string, err error) {
 	p := &challengeParser{in: field}
 	if err = p.parse(); err == nil {
@@ -50,7 +48,7 @@ type challengeParser struct {
 	out []Challenge
 	odd []string
 
-	unquoted error // the first value that had to be quoted: what it is meant to be is plain, and clients read it
+	unquoted error // the first value without the required quotes: its meaning is clear, and clients read it
 }
 
 // control finds a character that no field value may contain (RFC 9110, section 5.5).
@@ -85,7 +83,7 @@ func (p *challengeParser) parse() error {
 	}
 }
 
-// challenge reads a scheme and what belongs to it, up to the comma before the next challenge.
+// challenge parses a scheme and its parameters, up to the comma before the next challenge.
 func (p *challengeParser) challenge() error {
 	start := p.pos
 	scheme := p.token()
@@ -108,7 +106,7 @@ func (p *challengeParser) challenge() error {
 	return p.parameters(c)
 }
 
-// afterBareScheme refuses "Bearer, realm=...": there the parameters have lost their scheme.
+// afterBareScheme rejects "Bearer, realm=...", where the comma separates the parameters from their scheme.
 func (p *challengeParser) afterBareScheme(c *Challenge) error {
 	if p.end() {
 		return nil
@@ -151,12 +149,12 @@ func (p *challengeParser) parameters(c *Challenge) error {
 			return nil
 		}
 		if !p.parameterFollows() {
-			return nil // the next challenge begins here
+			return nil // the next challenge starts here
 		}
 	}
 }
 
-// parameterFollows tells a further parameter from a new challenge by the "=" after the name.
+// parameterFollows distinguishes a parameter from a new challenge by the "=" after the name.
 func (p *challengeParser) parameterFollows() bool {
 	save := p.pos
 	defer func() { p.pos = save }()
@@ -207,7 +205,7 @@ func (p *challengeParser) parameter(c *Challenge) error {
 	return nil
 }
 
-// upTo reads what comes before any of the given characters.
+// upTo reads up to one of the given characters.
 func (p *challengeParser) upTo(end string) string {
 	start := p.pos
 	for !p.end() && !strings.ContainsRune(end, rune(p.peek())) {
@@ -245,7 +243,7 @@ func (p *challengeParser) quoted(name string) (string, error) {
 	return "", fmt.Errorf("position %d: the quoted value of %q never ends", start, name)
 }
 
-// token68 reads base64-like credentials; it takes nothing unless they end the challenge.
+// token68 reads base64-like credentials, if they end the challenge.
 func (p *challengeParser) token68() (string, bool) {
 	i := p.pos
 	for i < len(p.in) && (alphanumeric(p.in[i]) || strings.IndexByte("-._~+/", p.in[i]) >= 0) {
@@ -289,7 +287,7 @@ func (p *challengeParser) token() string {
 	return p.in[start:p.pos]
 }
 
-// space skips optional white space; it always reports true, for use in conditions.
+// space skips optional white space. It always returns true, for use in conditions.
 func (p *challengeParser) space() bool {
 	for !p.end() && (p.peek() == ' ' || p.peek() == '\t') {
 		p.pos++

@@ -77,7 +77,7 @@ func (o *Object) Object(name string) *Object {
 	return sub
 }
 
-// Names returns the names of the members, in their order.
+// Names returns the names of the members in order.
 func (o *Object) Names() []string {
 	if o == nil {
 		return nil
@@ -89,7 +89,7 @@ func (o *Object) Names() []string {
 	return out
 }
 
-// Duplicates returns the names that stand more than once in the object itself.
+// Duplicates returns the names that the object itself has more than once.
 func (o *Object) Duplicates() []string {
 	seen, twice := map[string]int{}, []string(nil)
 	for _, m := range o.Members {
@@ -100,7 +100,7 @@ func (o *Object) Duplicates() []string {
 	return twice
 }
 
-// JSON writes the object as it was sent, but for white space and the spelling of strings.
+// JSON writes the object as it was sent, except for white space and the spelling of strings.
 func (o *Object) JSON() string {
 	var b strings.Builder
 	writeJSON(&b, o)
@@ -137,8 +137,8 @@ func writeJSON(b *strings.Builder, v any) {
 	}
 }
 
-// ParseObject reads text as one JSON object (RFC 8259). Oddities are accepted by lenient readers only,
-// or make readers disagree: a byte order mark, duplicate members.
+// ParseObject parses a text as one JSON object (RFC 8259). Oddities are what only lenient parsers accept, or what parsers read differently:
+// a byte order mark, duplicate members.
 func ParseObject(text string) (o *Object, oddities []string, err error) {
 	if rest, ok := strings.CutPrefix(text, "\ufeff"); ok {
 		text, oddities = rest, append(oddities, "begins with a byte order mark")
@@ -157,13 +157,13 @@ func ParseObject(text string) (o *Object, oddities []string, err error) {
 	return o, oddities, nil
 }
 
-// longParses are the long texts that are being parsed: a decoder has up to two copies of its text.
+// longParses limits the concurrent parses of long texts: a decoder has up to two copies of its text.
 var longParses = make(chan struct{}, 2)
 
 // longJSON is the length of a long text, in bytes.
 const longJSON = 64 << 10
 
-// ParseValue reads text as one JSON value, within the limits.
+// ParseValue parses a text as one JSON value, within the limits.
 func ParseValue(text string) (any, error) {
 	if !utf8.ValidString(text) {
 		return nil, errors.New("not valid UTF-8")
@@ -273,5 +273,5 @@ func kind(v any) string {
 	return "an object"
 }
 
-// Kind says in words what kind of JSON value v is.
+// Kind names the JSON type of v in words.
 func Kind(v any) string { return kind(v) }

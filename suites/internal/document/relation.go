@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// How a resource identifier relates to the URL of an endpoint.
+// The relations of a resource identifier to the URL of an endpoint.
 const (
 	Same        = "the same"
 	NoURL       = "no absolute URL"
@@ -19,8 +19,8 @@ const (
 	OtherPath   = "another path"
 )
 
-// Relation says how a resource identifier relates to the URL that a client uses (RFC 9728, section 3.3: they have to be
-// identical). An empty path and "/" are the same.
+// Relation returns the relation of a resource identifier to the URL that a client uses (RFC 9728, section 3.3: they must be identical). An
+// empty path and "/" are the same.
 func Relation(endpoint, resource string) string {
 	mine, err := ParseURL(endpoint)
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Text returns a value of a document as JSON writes it.
+// Text returns a value of a document as JSON.
 func Text(v any) string {
 	switch v := v.(type) {
 	case nil:
@@ -27,7 +27,7 @@ func Text(v any) string {
 		var b strings.Builder
 		e := json.NewEncoder(&b)
 		e.SetEscapeHTML(false)
-		_ = e.Encode(v) // a string is always encoded
+		_ = e.Encode(v) // a string always marshals
 		return strings.TrimSuffix(b.String(), "\n")
 	}
 	return fmt.Sprint(v)

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// ParseURL reads an absolute http or https URL by RFC 3986, without repairing anything.
+// ParseURL parses an absolute http or https URL by RFC 3986, without repairing anything.
 func ParseURL(s string) (*url.URL, error) {
 	if s == "" {
 		return nil, errors.New("empty")
@@ -35,7 +35,7 @@ func ParseURL(s string) (*url.URL, error) {
 	return u, nil
 }
 
-// withoutURL returns an error of url.Parse without the URL, and without what it reads as a port where that can be a part of a password.
+// withoutURL removes the URL from an error of url.Parse, and a port that may be a part of a password.
 func withoutURL(err error, address string) error {
 	var e *url.Error
 	if errors.As(err, &e) {
@@ -47,7 +47,7 @@ func withoutURL(err error, address string) error {
 	return err
 }
 
-// LoopbackHost reports whether a host name or literal is on this machine by its form alone.
+// LoopbackHost reports whether the form of a host name or literal says that it is on this machine.
 func LoopbackHost(host string) bool {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
@@ -57,7 +57,7 @@ func LoopbackHost(host string) bool {
 	return err == nil && a.Unmap().IsLoopback()
 }
 
-// PrivateHost reports whether a host cannot be reached from the public internet, by its form alone.
+// PrivateHost reports whether the form of a host says that the public internet cannot reach it.
 func PrivateHost(host string) bool {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	if LoopbackHost(host) {
@@ -70,7 +70,7 @@ func PrivateHost(host string) bool {
 	return !strings.Contains(host, ".") || strings.HasSuffix(host, ".local") || strings.HasSuffix(host, ".internal")
 }
 
-// Origin returns scheme and authority of u, with the default port left out.
+// Origin returns scheme and authority of u, without the default port.
 func Origin(u *url.URL) string {
 	host := strings.ToLower(u.Hostname())
 	if strings.Contains(host, ":") {
@@ -82,8 +82,8 @@ func Origin(u *url.URL) string {
 	return u.Scheme + "://" + host
 }
 
-// WellKnown inserts a well-known suffix between host and path (RFC 8615, RFC 9728 section 3.1, RFC 8414
-// section 3.1). A lone or trailing slash of the path is dropped and the query kept.
+// WellKnown inserts a well-known suffix between host and path (RFC 8615, RFC 9728 section 3.1, RFC 8414 section 3.1). It drops a lone or
+// trailing slash of the path, and keeps the query.
 func WellKnown(u *url.URL, suffix string) string {
 	out := Origin(u) + "/.well-known/" + suffix + strings.TrimSuffix(u.EscapedPath(), "/")
 	if u.RawQuery != "" {

@@ -14,7 +14,7 @@ import (
 	"github.com/mcpauth/conformance/fixtures/seeded"
 )
 
-// authority issues certificates for the names by which documents are asked for, and is the certificate of the ordinary one.
+// authority issues certificates for the names under which clients request documents; its own certificate is that for the ordinary name.
 type authority struct {
 	host   string
 	own    tls.Certificate
@@ -23,11 +23,11 @@ type authority struct {
 	others map[string]*tls.Certificate
 }
 
-// mostNames bounds the certificates that are kept: who asks may be hostile.
+// mostNames bounds the stored certificates: clients may be hostile.
 const mostNames = 1000
 
-// newAuthority makes an authority for a host, valid for a day. Its certificate holds for all addresses of this machine too: a client
-// that connects to one of them must not be kept from the document by the certificate.
+// newAuthority makes an authority for a host, valid for a day. Its certificate is also valid for all addresses of this machine, so that it
+// does not prevent a client from fetching a document there.
 func newAuthority(host string) (*authority, error) {
 	key := seeded.Suites.Key()
 	template := certificateFor(host)
@@ -61,7 +61,7 @@ func certificateFor(host string) *x509.Certificate {
 	return template
 }
 
-// certificate returns the one for the name that a client asks for.
+// certificate returns the certificate for the name in a ClientHello.
 func (a *authority) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	if hello.ServerName == "" || hello.ServerName == a.host {
 		return &a.own, nil

@@ -1,5 +1,4 @@
-// Package documents serves client ID metadata documents to an authorization server, good ones and hostile
-// ones, under a certificate authority of its own.
+// Package documents serves good and hostile client ID metadata documents to an authorization server, with its own certificate authority.
 package documents
 
 import (
@@ -23,7 +22,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/listener"
 )
 
-// Server serves documents at addresses of their own.
+// Server serves documents at generated addresses.
 type Server struct {
 	base   string
 	ca     []byte
@@ -34,7 +33,7 @@ type Server struct {
 	number int
 }
 
-// Page is what is at one address.
+// Page is the document at one address.
 type Page struct {
 	URL    string
 	mu     sync.Mutex
@@ -45,37 +44,37 @@ type Page struct {
 	sent   atomic.Int64
 }
 
-// Hits returns how often the page was fetched.
+// Hits returns the number of fetches of the page.
 func (p *Page) Hits() int { return int(p.hits.Load()) }
 
-// Sent returns how many bytes of body were taken by those who fetched it.
+// Sent returns the number of body bytes that clients have received.
 func (p *Page) Sent() int64 { return p.sent.Load() }
 
-// Open returns how many fetches are under way, and Whole how many have got their answer to its end.
+// Open returns the number of fetches in progress, and Whole the number that were completed.
 func (p *Page) Open() int  { return int(p.open.Load()) }
 func (p *Page) Whole() int { return int(p.whole.Load()) }
 
-// Answer is what a fetch gets.
+// Answer is the answer to a fetch.
 type Answer struct {
 	Status int // 200 if zero
 	Type   string
 	Body   string
 	// Location makes it a redirect, 302 unless there is a Status.
 	Location string
-	// Padding is inserted before the body's last byte so many times, 256 KiB each.
+	// Padding is the number of blocks of 256 KiB that are inserted before the last byte of the body.
 	Padding int
-	// Trickle sends a space every 100 ms so many times before the body.
+	// Trickle is the number of spaces that are sent before the body, one every 100 ms.
 	Trickle int
-	// Gzip compresses the body for those who accept that.
+	// Gzip compresses the body for clients that accept that.
 	Gzip bool
-	// Break breaks the connection off.
+	// Break closes the connection.
 	Break bool
 }
 
-// NotFound is the answer before there is another.
+// NotFound is the default answer.
 var NotFound = Answer{Status: http.StatusNotFound}
 
-// Serve changes what is there.
+// Serve changes the answer.
 func (p *Page) Serve(a Answer) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -130,7 +129,7 @@ func (a *Answer) write(w io.Writer) error {
 	return err
 }
 
-// trickle sends spaces, and reports whether all were taken.
+// trickle sends spaces, and reports whether all were sent.
 func trickle(w http.ResponseWriter, r *http.Request, times int) bool {
 	for range times {
 		if _, err := io.WriteString(w, " "); err != nil {
@@ -146,8 +145,8 @@ func trickle(w http.ResponseWriter, r *http.Request, times int) bool {
 	return true
 }
 
-// New listens on an address, which may have port 0. publicURL is how the authorization server reaches it, an
-// https URL without a path; empty means the address itself.
+// New listens on an address, which may have port 0. publicURL is the address for the authorization server, an https URL without a path;
+// empty: the listening address.
 func New(listen, publicURL string) (*Server, error) {
 	l, err := listener.Bind(listen)
 	if err != nil {
@@ -177,13 +176,13 @@ func (s *Server) serve(l net.Listener) {
 	go func() { _ = s.server.Serve(&either{l, config}) }()
 }
 
-// either accepts TLS and plain HTTP at one port, so that a document can be fetched by http too, which nobody may do.
+// either accepts TLS and plain HTTP on one port, so that a document is also available over http, where fetching it is forbidden.
 type either struct {
 	net.Listener
 	config *tls.Config
 }
 
-// Accept leaves it to the first byte which of the two a connection is.
+// Accept decides by the first byte whether a connection uses TLS.
 func (e *either) Accept() (net.Conn, error) {
 	c, err := e.Listener.Accept()
 	if err != nil {
@@ -192,7 +191,7 @@ func (e *either) Accept() (net.Conn, error) {
 	return &sniffed{Conn: c, config: e.config}, nil
 }
 
-// sniffed is a connection whose first byte was not read yet.
+// sniffed is a connection whose first byte has not been read yet.
 type sniffed struct {
 	net.Conn
 	config *tls.Config
@@ -227,7 +226,7 @@ func (s *sniffed) Write(b []byte) (int, error) {
 	return s.inner.Write(b)
 }
 
-// unread is a connection of which something is buffered.
+// unread is a connection with buffered bytes.
 type unread struct {
 	net.Conn
 	buffer *bufio.Reader
@@ -238,13 +237,13 @@ func (u *unread) Read(b []byte) (int, error) { return u.buffer.Read(b) }
 // CA returns the certificate authority to trust, in PEM.
 func (s *Server) CA() []byte { return s.ca }
 
-// Host returns host and port under which the documents stand.
+// Host returns the host and port of the documents.
 func (s *Server) Host() string { return strings.TrimPrefix(s.base, "https://") }
 
 // Close stops serving.
 func (s *Server) Close() { _ = s.server.Close() }
 
-// Put makes a page at a new address.
+// Put adds a page at a new address.
 func (s *Server) Put(a Answer) *Page {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -255,7 +254,7 @@ func (s *Server) Put(a Answer) *Page {
 	return p
 }
 
-// PutRoot makes a page at the address without a path.
+// PutRoot adds a page at the address without a path.
 func (s *Server) PutRoot(a Answer) *Page {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -266,7 +265,7 @@ func (s *Server) PutRoot(a Answer) *Page {
 
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
-	p := s.pages[path.Clean("/"+r.URL.Path)] // a document is found by dot segments and without a path too: those who fetch must not ask
+	p := s.pages[path.Clean("/"+r.URL.Path)] // dot segments and a missing path find a document too: clients must not use them
 	s.mu.Unlock()
 	if p == nil {
 		http.NotFound(w, r)
@@ -278,7 +277,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.write(&counting{ResponseWriter: w, page: p}, r)
 }
 
-// counting counts what was read of a body.
+// counting counts the bytes read from a body.
 type counting struct {
 	http.ResponseWriter
 	page *Page
@@ -292,7 +291,7 @@ func (c *counting) Write(b []byte) (int, error) {
 
 func (c *counting) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
-// Publish serves metadata about a client under an address of its own, which is the client's identifier.
+// Publish serves the metadata of a client at a new address, which is the client's identifier.
 func (s *Server) Publish(metadata map[string]any) string {
 	p := s.Put(NotFound)
 	metadata["client_id"] = p.URL

@@ -10,13 +10,13 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/listener"
 )
 
-// Everywhere is a further port at which the documents are served, on all addresses of this machine, to clients on it.
+// Everywhere is an additional port for the documents, on all addresses of this machine, for clients on it.
 type Everywhere struct {
 	listener net.Listener
 	opened   atomic.Int32
 }
 
-// ListenEverywhere listens at a port, or at any that is free for 0. Close it after use.
+// ListenEverywhere listens on a port; 0: any free port. Close it after use.
 func (s *Server) ListenEverywhere(port int) (*Everywhere, error) {
 	l, err := listener.Bind(fmt.Sprintf(":%d", port))
 	if err != nil {
@@ -27,9 +27,9 @@ func (s *Server) ListenEverywhere(port int) (*Everywhere, error) {
 	return e, nil
 }
 
-// Port returns where it listens.
+// Port returns the port.
 func (e *Everywhere) Port() string {
-	_, port, _ := net.SplitHostPort(e.listener.Addr().String()) // it is one
+	_, port, _ := net.SplitHostPort(e.listener.Addr().String()) // the address of a listener is valid
 	return port
 }
 
@@ -39,7 +39,7 @@ func (e *Everywhere) Connections() int { return int(e.opened.Load()) }
 // Close stops listening.
 func (e *Everywhere) Close() { _ = e.listener.Close() }
 
-// Reaches reports whether an address of this machine leads here. The connection that shows it is not counted.
+// Reaches reports whether an address of this machine leads here. Its own connection does not count.
 func (e *Everywhere) Reaches(ip string) bool {
 	before := e.Connections()
 	c, err := net.DialTimeout("tcp", net.JoinHostPort(ip, e.Port()), time.Second)
@@ -51,13 +51,13 @@ func (e *Everywhere) Reaches(ip string) bool {
 		time.Sleep(time.Millisecond)
 	}
 	if e.Connections() == before {
-		return false // somebody else listens there
+		return false // another program listens there
 	}
 	e.opened.Add(-1)
 	return true
 }
 
-// local accepts connections from this machine.
+// local accepts only connections from this machine.
 type local struct {
 	net.Listener
 	to *Everywhere
@@ -92,7 +92,7 @@ func own() []net.IP {
 	return out
 }
 
-// OwnPrivate returns an address of this machine in a private network (RFC 1918, RFC 4193); nil if there is none.
+// OwnPrivate returns an address of this machine in a private network (RFC 1918, RFC 4193), or nil.
 func OwnPrivate() net.IP {
 	for _, ip := range own() {
 		if ip.IsPrivate() {

@@ -2,7 +2,7 @@ package expect
 
 import "github.com/mcpauth/conformance/reports"
 
-// Advised returns a matcher of an exchange that warns where a further condition is not met: what is refused, but not ideally.
+// Advised returns a matcher that warns if an additional condition is not met: a refusal that is not ideal.
 func Advised(m Matcher, ideal string, met func(ex *reports.Exchange) bool) Matcher {
 	return &matcher{kind: m.Kind(), judge: func(actual any) Judgement {
 		j := m.Judge(actual)
@@ -13,7 +13,7 @@ func Advised(m Matcher, ideal string, met func(ex *reports.Exchange) bool) Match
 	}}
 }
 
-// AdvisedOf returns Advised for any value: observed is what is not ideal in it, or empty.
+// AdvisedOf is Advised for any value: observed returns what is not ideal, or "".
 func AdvisedOf[V any](m Matcher, ideal string, observed func(v V) string) Matcher {
 	return &matcher{kind: m.Kind(), judge: func(actual any) Judgement {
 		j := m.Judge(actual)

@@ -15,15 +15,14 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 )
 
-// remembered is a matcher that knows how it was made, so that a report can say it and somebody else can make it again.
+// remembered is a matcher that knows how it was made, so that a report can state it and another program can make it again.
 type remembered struct {
 	Matcher
 	call      *reports.Call
 	exchanges []*reports.Exchange // among its arguments
 }
 
-// named remembers a constructor and its arguments. A list is spread. Arguments that cannot be written down leave the matcher
-// without a name.
+// named records a constructor and its arguments. A list is spread. If an argument cannot be serialized, the matcher has no name.
 func named(m Matcher, name string, args ...any) Matcher {
 	call := &reports.Call{Name: name}
 	for _, a := range args { // of plain types: see Family for others
@@ -48,7 +47,7 @@ func remember(call *reports.Call, arg any) bool {
 	return ok
 }
 
-// CallOf says how a matcher was made; nil where that cannot be written down.
+// CallOf says how a matcher was made; nil if that cannot be serialized.
 func CallOf(m any) *reports.Call {
 	switch m := m.(type) {
 	case *remembered:
@@ -59,10 +58,10 @@ func CallOf(m any) *reports.Call {
 	return nil
 }
 
-// matchers are the constructors by their names, and values those of a Value.
+// matchers are the constructors by name, and values those of Value.
 var matchers, values = map[string]any{}, map[string]any{}
 
-func init() { // Either refers to the table that holds it
+func init() { // Either refers to the table that contains it
 	maps.Copy(matchers, map[string]any{
 		"Refuse": Refuse, "RefusePreferably": RefusePreferably, "RefuseAnyway": RefuseAnyway, "NotBypass": NotBypass, "Accept": Accept,
 		"RefuseOrNotImplemented": RefuseOrNotImplemented, "HaveStatus": HaveStatus, "HaveMediaType": HaveMediaType, "HaveHeader": HaveHeader,
@@ -84,8 +83,8 @@ func init() { // Either refers to the table that holds it
 	}
 }
 
-// Family names a constructor of matchers, so that what it makes can be made again: call it in the initialization of a package. Its
-// arguments are written down as facts; where one cannot be, the matcher has no name.
+// Family names a constructor of matchers, so that they can be made again: call it during the initialization of a package. The arguments are
+// serialized as facts; if one cannot be, the matcher has no name.
 func Family[F any](name string, constructor F) F {
 	name = initializing(1) + ": " + name
 	register(name, constructor)
@@ -109,17 +108,17 @@ func Family[F any](name string, constructor F) F {
 	}).Interface().(F)
 }
 
-// argument writes an argument of a constructor down.
+// argument serializes an argument of a constructor.
 func argument(a reflect.Value) (v reports.Value, exchanges []*reports.Exchange, ok bool) {
 	text, exchanges, ok := factsOf(a)
 	return reports.Value{Facts: &text}, exchanges, ok
 }
 
-// declared names a matcher that a variable of a package holds, by the package and what it expects.
+// declared names a matcher in a variable of a package, by the package and its expectation.
 func declared(m Matcher, expected string) Matcher {
 	of := initializing(2)
 	if of == "" || expected == "" {
-		return m // made while a check runs
+		return m // made during a check
 	}
 	name := of + ": " + expected
 	made := &remembered{Matcher: m, call: &reports.Call{Name: name}}
@@ -127,8 +126,8 @@ func declared(m Matcher, expected string) Matcher {
 	return made
 }
 
-// initializing returns the file of the package whose initialization calls; empty where a function calls. skip is how many callers are
-// in between.
+// initializing returns the file of the package whose initialization is running, or "" if a function calls. skip is the number of callers in
+// between.
 func initializing(skip int) string {
 	pc, _, _, _ := runtime.Caller(skip + 1)
 	frame, _ := runtime.CallersFrames([]uintptr{pc}).Next()
@@ -149,7 +148,7 @@ func register(name string, constructor any) {
 // Lookup finds an exchange of a report.
 type Lookup func(number int) (*reports.Exchange, bool)
 
-// Again makes a matcher again from what a report says of it.
+// Again makes a matcher again from its description in a report.
 func Again(c *reports.Call, find Lookup) (m Matcher, err error) {
 	out, err := again(c, matchers, find)
 	if err != nil {
@@ -212,7 +211,7 @@ func remake(f reflect.Value, c *reports.Call, find Lookup) (any, error) {
 	return f.Call(in)[0].Interface(), nil
 }
 
-// valueFor writes a plain value down; ok is false for values of other types.
+// valueFor serializes a plain value; ok is false for values of other types.
 func valueFor(v any) (*reports.Value, bool) {
 	out := &reports.Value{}
 	switch v := v.(type) {
@@ -252,7 +251,7 @@ func valueFor(v any) (*reports.Value, bool) {
 	return out, *out != reports.Value{}
 }
 
-// plain reads what valueFor has written.
+// plain reads the output of valueFor.
 func plain(v *reports.Value, find Lookup) (any, error) {
 	switch {
 	case v.Text != nil:
@@ -277,7 +276,7 @@ func plain(v *reports.Value, find Lookup) (any, error) {
 	return nil, nil
 }
 
-// SubjectOf writes down what a matcher judges, with the exchanges that it comes from; nil where that cannot be.
+// SubjectOf serializes the judged value, with the exchanges from which it comes; nil if that is not possible.
 func SubjectOf(m Matcher, actual any) (*reports.Subject, []*reports.Exchange) {
 	exchanges := ExchangesOf(actual)
 	if r, is := m.(*remembered); is {
@@ -293,7 +292,7 @@ func SubjectOf(m Matcher, actual any) (*reports.Subject, []*reports.Exchange) {
 	return subjectOf(actual), exchanges
 }
 
-// ComparedWith returns the exchanges among what a matcher was made from.
+// ComparedWith returns the exchanges among the arguments of a matcher.
 func ComparedWith(m Matcher) []*reports.Exchange {
 	if r, is := m.(*remembered); is {
 		return r.exchanges
@@ -303,7 +302,7 @@ func ComparedWith(m Matcher) []*reports.Exchange {
 
 var jwtType = reflect.TypeFor[JWT]()
 
-// judgedType returns the type of what a matcher judges, where it is one of its own; nil for what comes from an exchange.
+// judgedType returns the type that a matcher judges, if it is a separate one; nil for values from an exchange.
 func judgedType(m Matcher) reflect.Type {
 	switch m := m.(type) {
 	case *remembered:
@@ -330,7 +329,7 @@ func subjectOf(actual any) *reports.Subject {
 		return s
 	case Ending:
 		return &reports.Subject{Exchange: number(tokenResponse(v)), Ending: endingOf(v)}
-	case Evidence: // another kind of value that comes from an exchange: matchers look at that
+	case Evidence: // values from an exchange, at which matchers look
 		return &reports.Subject{Exchange: number(v.Evidence())}
 	}
 	if v, ok := valueFor(actual); ok && v.Call == nil {
@@ -339,7 +338,7 @@ func subjectOf(actual any) *reports.Subject {
 	return nil
 }
 
-// ExchangesOf returns the exchanges that a value comes from.
+// ExchangesOf returns the exchanges from which a value comes.
 func ExchangesOf(actual any) []*reports.Exchange {
 	all := []*reports.Exchange{ExchangeOf(actual)}
 	if e, ok := actual.(Ending); ok {
@@ -368,7 +367,7 @@ func endingOf(g Ending) *reports.Ending {
 	return e
 }
 
-// Recall returns what a matcher judged, from what a report says of it.
+// Recall returns the judged value of a matcher from its description in a report.
 func Recall(m Matcher, s *reports.Subject, exchange Lookup) (any, error) {
 	find := func(n int) (*reports.Exchange, error) {
 		if n == 0 {
@@ -398,7 +397,7 @@ func Recall(m Matcher, s *reports.Subject, exchange Lookup) (any, error) {
 		return plain(s.Value, exchange)
 	case s.JWT != nil:
 		j := JWT{From: ex, Client: s.JWT.Name}
-		j.Header, _, _ = document.ParseObject(s.JWT.Header) // nil where there was none
+		j.Header, _, _ = document.ParseObject(s.JWT.Header) // nil if there was none
 		j.Claims, _, _ = document.ParseObject(s.JWT.Claims)
 		return j, nil
 	case s.Ending != nil:
@@ -418,7 +417,7 @@ func Recall(m Matcher, s *reports.Subject, exchange Lookup) (any, error) {
 	return ex, nil
 }
 
-// recalled is the end of an authorization request, from a report.
+// recalled is the end of an authorization request from a report.
 type recalled struct {
 	is    reports.Ending
 	shows *reports.Exchange
@@ -432,7 +431,7 @@ func (r *recalled) AsksUser() bool              { return r.is.AsksUser }
 func (r *recalled) Undecided() (string, bool)   { return r.is.Undecided, r.is.LoginHelps }
 func (r *recalled) Redirected() string          { return r.is.Redirected }
 
-// Code is not the code, which no report holds.
+// Code returns a placeholder: a report does not contain the code.
 func (r *recalled) Code() string {
 	if r.is.Code {
 		return "‹code›"
@@ -440,7 +439,7 @@ func (r *recalled) Code() string {
 	return ""
 }
 
-// contradicts says how the redirect that shows the end differs from the recorded end; empty where it does not.
+// contradicts says how the redirect differs from the recorded end; empty if it does not.
 func (r *recalled) contradicts() string {
 	to := Header(r.shows, "Location")
 	_, answer, found := strings.Cut(to, "?")

@@ -8,8 +8,8 @@ import (
 	"github.com/mcpauth/conformance/reports"
 )
 
-// AllowPreflight expects the answer to a preflight after which a browser sends the request of a page of an origin (Fetch,
-// CORS-preflight fetch): an ok status, the origin, and what of the method and the header fields is not safelisted.
+// AllowPreflight expects a preflight answer that lets a browser send the request for a page of an origin (Fetch, CORS-preflight fetch): an
+// ok status, the origin, and the method and header fields that are not safelisted.
 func AllowPreflight(origin, method string, fields ...string) Matcher {
 	expected := "an answer that lets a page of " + origin + " send the request: HTTP 2xx, Access-Control-Allow-Origin with this origin or *"
 	if !safelisted(method) {
@@ -42,7 +42,7 @@ func preflightProblem(ex *reports.Exchange, origin, method string, fields []stri
 	return ""
 }
 
-// BeReadable expects an answer that a browser shows to a page of an origin (Fetch, CORS check, without credentials).
+// BeReadable expects an answer that a page of an origin may read (Fetch, CORS check, without credentials).
 func BeReadable(origin string) Matcher {
 	expected := "Access-Control-Allow-Origin with " + origin + " or *, so that a page of this origin can read the answer"
 	return named(&matcher{kind: Look, judge: func(actual any) Judgement {
@@ -52,11 +52,10 @@ func BeReadable(origin string) Matcher {
 	}}, "BeReadable", origin)
 }
 
-// safelisted reports whether no preflight has to allow a method (Fetch, CORS-safelisted method).
+// safelisted reports whether a method needs no permission by a preflight (Fetch, CORS-safelisted method).
 func safelisted(method string) bool { return slices.Contains([]string{"GET", "HEAD", "POST"}, method) }
 
-// allows reports whether a list has a member. A * stands for all but Authorization, which is never covered by it (Fetch, CORS non-wildcard
-// request-header name).
+// allows reports whether a list has a member. A * covers everything except Authorization (Fetch, CORS non-wildcard request-header name).
 func allows(ex *reports.Exchange, list, member string) bool {
 	for v := range strings.SplitSeq(strings.Join(HeaderValues(ex, list), ","), ",") {
 		v = strings.TrimSpace(v)
@@ -67,7 +66,7 @@ func allows(ex *reports.Exchange, list, member string) bool {
 	return false
 }
 
-// allowing returns the status of an answer and a field of it, or its absence.
+// allowing describes the status of an answer and one of its fields.
 func allowing(ex *reports.Exchange, field string) string {
 	if v := HeaderValues(ex, field); len(v) > 0 {
 		return fmt.Sprintf("HTTP %d with %s: %s", Status(ex), field, strings.Join(v, ", "))

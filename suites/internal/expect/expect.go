@@ -1,4 +1,4 @@
-// Package expect holds matchers that speak HTTP and OAuth. They are pure functions of an exchange.
+// Package expect has matchers for HTTP and OAuth. They are pure functions of an exchange.
 package expect
 
 import (
@@ -45,11 +45,11 @@ func MediaType(ex *reports.Exchange) string {
 	return strings.ToLower(strings.TrimSpace(t))
 }
 
-// Succeeded reports a status of success (RFC 9110 section 15.3), whatever the message says.
+// Succeeded reports whether the status is one of success (RFC 9110 section 15.3), whatever the message says.
 func Succeeded(ex *reports.Exchange) bool { return Status(ex) >= 200 && Status(ex) <= 299 }
 
-// Accepted reports whether the target did what only an authorized caller may ask for: a JSON-RPC result, an
-// opened stream, or 202 for a notification.
+// Accepted reports whether the target did what only an authorized caller may request: a JSON-RPC result, an open stream, or 202 for a
+// notification.
 func Accepted(ex *reports.Exchange) bool {
 	status := Status(ex)
 	if status < 200 || status > 299 {
@@ -69,8 +69,8 @@ func Accepted(ex *reports.Exchange) bool {
 	return status == 202
 }
 
-// Ran reports whether a tool did its work: a result that is not marked as an error. Many servers refuse a call by
-// such a mark, so that a marked result says nothing about whether the tool ran.
+// Ran reports whether a tool ran: it returned a result that is not marked as an error. Many servers refuse a call with such a mark, so that
+// a marked result says nothing about whether the tool ran.
 func Ran(ex *reports.Exchange) bool { return Accepted(ex) && !mcp.Read(ex).IsError }
 
 // Soft reports whether the refusal is only inside a JSON-RPC error of a successful HTTP answer.
@@ -78,8 +78,8 @@ func Soft(ex *reports.Exchange) bool {
 	return Succeeded(ex) && mcp.Read(ex).Error
 }
 
-// RefusedInside reports whether a successful HTTP answer holds an error, of JSON-RPC or of a tool, that is about
-// authorization by its words: a refusal by the wrong signal.
+// RefusedInside reports whether a successful HTTP answer contains an error, of JSON-RPC or of a tool, whose words are about authorization:
+// a refusal with the wrong signal.
 func RefusedInside(ex *reports.Exchange) bool {
 	if s := Status(ex); s < 200 || s > 299 {
 		return false
@@ -88,7 +88,7 @@ func RefusedInside(ex *reports.Exchange) bool {
 	return (a.Error || a.IsError) && aboutAuthorization(ex.Response.Body)
 }
 
-// aboutAuthorization reports whether an error is one of authentication or authorization, by its words.
+// aboutAuthorization reports whether the words of an error are about authentication or authorization.
 func aboutAuthorization(text string) bool {
 	text = strings.ToLower(text)
 	return slices.ContainsFunc([]string{"authenticat", "unauthori", "authoriz", "token", "credential", "permission", "access denied",
@@ -97,30 +97,30 @@ func aboutAuthorization(text string) bool {
 	})
 }
 
-// Confirmed reports a whole answer with HTTP 200: what was asked for is done.
+// Confirmed reports whether an exchange has a complete answer with HTTP 200.
 func Confirmed(ex *reports.Exchange) bool { return Status(ex) == 200 && ex.Error == "" }
 
-// Crashed reports a server error, a broken connection or a hang where an answer was due.
+// Crashed reports whether there was a server error, a broken connection or a timeout instead of an answer.
 func Crashed(ex *reports.Exchange) bool {
 	return ex.Response == nil || ex.Error != "" || ex.Response.Status >= 500
 }
 
-// CutOff reports whether the server reset the connection of a message that it had not read to the end, as one may do that refuses a
-// message for its size (RFC 9110 section 15.5.14). A process that ends does so after it has read the message.
+// CutOff reports whether the server reset the connection before it had read the whole message, as a server may that refuses a message for
+// its size (RFC 9110 section 15.5.14). A process that crashes does so after it has read the message.
 func CutOff(ex *reports.Exchange) bool { return ex.Response == nil && ex.Error == wire.Reset }
 
-// HungUp reports whether the server ended the connection in place of an answer, read to the end or not.
+// HungUp reports whether the server closed the connection without an answer, after reading the message or before.
 func HungUp(ex *reports.Exchange) bool {
 	return ex.Response == nil && (ex.Error == wire.Reset || ex.Error == wire.Closed)
 }
 
-// OpenedSilently reports whether a stream was neither refused nor begun: its connection stayed open.
+// OpenedSilently reports whether a stream was neither refused nor started: its connection stayed open.
 func OpenedSilently(ex *reports.Exchange) bool { return ex.Response == nil && ex.Error == wire.Silent }
 
-// Describe says in one line what was answered. Of what a target makes long it has the beginning: many verdicts may quote one answer.
+// Describe describes an answer in one line, with only the beginning of long texts: many verdicts may quote one answer.
 func Describe(ex *reports.Exchange) string { return reports.AtMost(mostQuoted, describe(ex)) }
 
-// mostQuoted bounds what a judgement says of an answer, in bytes.
+// mostQuoted bounds the description of an answer, in bytes.
 const mostQuoted = 4 << 10
 
 func describe(ex *reports.Exchange) string {
@@ -151,14 +151,14 @@ func describe(ex *reports.Exchange) string {
 	return out
 }
 
-// Refuse expects the request to be refused with one of the statuses, without a result or a session.
+// Refuse expects a refusal with one of the statuses, without a result or a session.
 func Refuse(statuses ...int) Matcher {
 	return named(onExchange("a refusal with HTTP "+list(statuses), Refusal, func(ex *reports.Exchange) bool {
 		return slices.Contains(statuses, Status(ex)) && mcp.Read(ex).Result == nil
 	}), "Refuse", statuses)
 }
 
-// RefusePreferably expects a refusal with a status; another of those that refuse is advice.
+// RefusePreferably expects a refusal with a status; one of the other statuses is advice.
 func RefusePreferably(status int, others ...int) Matcher {
 	refuse := Refuse(append([]int{status}, others...)...)
 	return named(&matcher{kind: Refusal, judge: func(actual any) Judgement {
@@ -177,24 +177,24 @@ func RefuseAnyway() Matcher {
 	}), "RefuseAnyway")
 }
 
-// NotBypass expects only that nothing protected comes back: no result, no stream, no server error.
+// NotBypass expects only that the answer contains nothing protected: no result, no stream, no server error.
 func NotBypass() Matcher {
 	return named(onExchange("no result, no stream and no server error", Refusal, func(ex *reports.Exchange) bool {
 		return !Accepted(ex) && !Crashed(ex)
 	}), "NotBypass")
 }
 
-// Accept expects the request to be served.
+// Accept expects that the request is served.
 func Accept() Matcher {
 	return named(onExchange("the request to be served", Control, Accepted), "Accept")
 }
 
-// ServedBy expects the request to be served, as served judges it.
+// ServedBy expects that the request is served, as the function judges it.
 func ServedBy(served func(ex *reports.Exchange) bool) Matcher {
 	return onExchange("the request to be served", Control, served)
 }
 
-// Challenges parses every WWW-Authenticate field as far as it goes.
+// Challenges returns the challenges of all WWW-Authenticate fields, as far as they can be parsed.
 func Challenges(ex *reports.Exchange) []document.Challenge {
 	var out []document.Challenge
 	for _, f := range HeaderValues(ex, "WWW-Authenticate") {
@@ -219,7 +219,7 @@ func Param(ex *reports.Exchange, name string) (string, bool) {
 	return "", false
 }
 
-// list writes statuses as people read them.
+// list writes statuses as text.
 func list(statuses []int) string {
 	var parts []string
 	for _, s := range statuses {
@@ -236,7 +236,7 @@ func RefuseOrNotImplemented() Matcher {
 	}), "RefuseOrNotImplemented")
 }
 
-// FramingForbidden reports whether a page cannot be framed by any site.
+// FramingForbidden reports whether no site can put a page into a frame.
 func FramingForbidden(ex *reports.Exchange) bool {
 	switch strings.ToUpper(strings.TrimSpace(Header(ex, "X-Frame-Options"))) {
 	case "DENY", "SAMEORIGIN":
@@ -250,7 +250,7 @@ func FramingForbidden(ex *reports.Exchange) bool {
 	return false
 }
 
-// anywhere reports whether a source of a content security policy allows every site: all hosts, or all of a scheme.
+// anywhere reports whether a source of a content security policy allows all hosts, or all of a scheme.
 func anywhere(source string) bool {
 	return source == "*" || strings.HasSuffix(source, ":") || strings.HasSuffix(source, "://*")
 }
@@ -265,7 +265,7 @@ func Directive(policy, name string) string {
 	return ""
 }
 
-// Body returns the body of an answer; empty without one.
+// Body returns the body of an answer, or "".
 func Body(ex *reports.Exchange) string {
 	if ex == nil || ex.Response == nil {
 		return ""
@@ -273,8 +273,8 @@ func Body(ex *reports.Exchange) string {
 	return ex.Response.Body
 }
 
-// RetryAfter returns how long a client is asked to wait, in seconds or until a date, from when it is told (RFC 9110 section
-// 10.2.3); ok is false where the field is neither.
+// RetryAfter returns how long the answer asks to wait, in seconds or until a date (RFC 9110 section 10.2.3); ok is false if the field is
+// neither.
 func RetryAfter(ex *reports.Exchange) (wait time.Duration, ok bool) {
 	field := strings.TrimSpace(Header(ex, "Retry-After"))
 	if seconds, err := strconv.Atoi(field); err == nil && seconds >= 0 {

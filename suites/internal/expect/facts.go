@@ -15,23 +15,23 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/document"
 )
 
-// Facts are what a judge is given, written down so that it can be given again: texts, numbers, lists and structs of them, with exchanges by
-// their numbers. What cannot be written down (a function, a connection) and what must not (a key, a cookie jar) is left out: a
-// judge that needs it does not come to the same judgement, and is attested.
+// Facts are the serialized input of a judge, so that it can judge again: texts, numbers, lists and structs of them, with exchanges by
+// number. They omit what cannot be serialized (a function, a connection) and what must not be (a key, a cookie jar): a judge that needs it
+// does not reach the same judgement, and is attested.
 
-// codec writes a type down in a way of its own.
+// codec serializes a type in a special way.
 type codec struct {
 	write func(w *factWriter, v any) (any, bool)
 	read  func(r *factReader, facts any) (any, error)
 }
 
-// mostFacts bounds what one judgement may write down, in bytes, and deepestFact how deep it nests.
+// mostFacts bounds the facts of one judgement, in bytes, and deepestFact their depth.
 const (
 	mostFacts   = 64 << 10
 	deepestFact = 16
 )
 
-func init() { // what is written as a call refers to the table that holds it
+func init() { // calls refer to the table that contains them
 	codecs[reflect.TypeFor[Value]()] = codec{
 		func(_ *factWriter, v any) (any, bool) { return writeCall(v.(Value).call) },
 		func(r *factReader, f any) (any, error) { return readCall(f, values, r.exchange) },
@@ -80,7 +80,7 @@ var codecs = map[reflect.Type]codec{
 	},
 }
 
-// Codec lets facts hold a type of which only a part is written down.
+// Codec lets facts have a type of which only a part is serialized.
 func Codec[V, F any](write func(v V) F, read func(facts F) V) {
 	codecs[reflect.TypeFor[V]()] = codec{
 		func(w *factWriter, v any) (any, bool) { return w.write(reflect.ValueOf(write(v.(V))), 1) },
@@ -94,13 +94,13 @@ func Codec[V, F any](write func(v V) F, read func(facts F) V) {
 	}
 }
 
-// plainTypes are the structs outside of the packages of checks that hold facts only. Others hold keys, cookies, connections, or what
-// changes while a run goes on: a field with one of them is left out.
+// plainTypes are the structs outside of the packages of checks that have only facts. Others have keys, cookies, connections, or state that
+// changes during a run: a field with one of them is omitted.
 var plainTypes = []string{"check.Grant", "login.Outcome", "login.Hop", "login.Page", "login.Form", "login.Input", "login.Link",
 	"oauth.Tokens", "oauth.Client", "oauth.PKCE", "survey.Document", "survey.Server", "document.Member",
 	"reports.Field", "listener.Request", "expect.JWT"}
 
-// isPlain reports whether a struct may be written down.
+// isPlain reports whether a struct may be serialized.
 func isPlain(t reflect.Type) bool {
 	const root = "/conformance/suites/"
 	_, inside, ours := strings.Cut(t.PkgPath(), root)
@@ -115,7 +115,7 @@ var (
 	errorType    = reflect.TypeFor[error]()
 )
 
-// factsOf writes a value down, with the exchanges that it holds; ok is false where that cannot be.
+// factsOf serializes a value, with its exchanges; ok is false if that is not possible.
 func factsOf(actual reflect.Value) (text string, exchanges []*reports.Exchange, ok bool) {
 	w := &factWriter{}
 	facts, ok := w.write(actual, 0)
@@ -171,7 +171,7 @@ func (w *factWriter) writeKind(v reflect.Value, depth int) (any, bool) {
 	return nil, false
 }
 
-// dynamic writes down a value whose type is not fixed: an error, or what JSON holds.
+// dynamic serializes a value without a fixed type: an error, or a JSON value.
 func (w *factWriter) dynamic(v reflect.Value, depth int) (any, bool) {
 	if err, is := v.Interface().(error); is && v.Type() == errorType {
 		return err.Error(), true
@@ -219,7 +219,7 @@ func (w *factWriter) entries(v reflect.Value, depth int) (any, bool) {
 	return out, true
 }
 
-// fields writes a struct down, without what cannot be.
+// fields serializes a struct, without fields that cannot be.
 func (w *factWriter) fields(v reflect.Value, depth int) any {
 	whole := reflect.New(v.Type()).Elem()
 	whole.Set(v)
@@ -239,14 +239,14 @@ func open(f reflect.Value) reflect.Value {
 	return reflect.NewAt(f.Type(), unsafe.Pointer(f.UnsafeAddr())).Elem()
 }
 
-// MissingError names an exchange that a report does not hold.
+// MissingError names an exchange that a report lacks.
 type MissingError int
 
 func (e MissingError) Error() string { return fmt.Sprintf("the report holds no exchange %d", int(e)) }
 
 var errFacts = errors.New("the recorded facts are not of the kind that is judged")
 
-// fromFacts returns the value that facts were written down from.
+// fromFacts returns the value that was serialized as facts.
 func fromFacts(text string, t reflect.Type, exchange Lookup) (v reflect.Value, err error) {
 	dec := json.NewDecoder(strings.NewReader(text))
 	dec.UseNumber()
@@ -307,7 +307,7 @@ func (r *factReader) readExchange(v reflect.Value, facts any) error {
 	return nil
 }
 
-// fill sets a value of a kind that facts hold as JSON does.
+// fill sets a value of a kind that facts represent like JSON.
 func (r *factReader) fill(v reflect.Value, facts any, depth int) error {
 	switch v.Kind() {
 	case reflect.Pointer:

@@ -24,7 +24,7 @@ func HaveMediaType(want string) Matcher {
 	}}, "HaveMediaType", want)
 }
 
-// HaveHeader expects a response header field with a value: a Value, or the text itself.
+// HaveHeader expects a response header field with a value: a Value, or a text.
 func HaveHeader(name string, want any) Matcher {
 	v := valueOf(want)
 	return named(&matcher{kind: Look, judge: func(actual any) Judgement {
@@ -38,7 +38,7 @@ func HaveHeader(name string, want any) Matcher {
 	}}, "HaveHeader", name, want)
 }
 
-// HaveChallenge expects a WWW-Authenticate field; with parameters, a Bearer challenge that has them all (RFC 6750 section 3).
+// HaveChallenge expects a WWW-Authenticate field; with parameters, a Bearer challenge that has all of them (RFC 6750 section 3).
 func HaveChallenge(params ...string) Matcher {
 	if len(params) == 0 {
 		return named(onExchange("a WWW-Authenticate field (RFC 9110 section 15.5.2)", Look, func(ex *reports.Exchange) bool {
@@ -68,22 +68,21 @@ type asked struct{ Matcher }
 
 func (*asked) Ask(unknownTool bool) Matcher { return BeServedOrUnknown(unknownTool) }
 
-// BeServedOrUnknown returns BeServed where the complaint that a tool does not exist counts too: the protected request asks for one
-// that nobody has.
+// BeServedOrUnknown is BeServed that also accepts the error for an unknown tool: the protected request calls a tool that does not exist.
 func BeServedOrUnknown(tool bool) Matcher {
 	return named(onExchange("the request to be served", Control, func(ex *reports.Exchange) bool {
 		return Accepted(ex) || tool && UnknownTool(ex)
 	}), "BeServedOrUnknown", tool)
 }
 
-// UnknownTool reports the complaint that a tool does not exist.
+// UnknownTool reports whether an answer is the error for an unknown tool.
 func UnknownTool(ex *reports.Exchange) bool {
 	code := mcp.Read(ex).Code
 	return Succeeded(ex) && !RefusedInside(ex) && (code == "-32602" || code == "-32601")
 }
 
-// BeRefused expects a protected request to be refused with an HTTP status. Another error code in the challenge than the
-// listed ones is a warning (RFC 6750 section 3.1).
+// BeRefused expects that a protected request is refused with an HTTP status. Another error code in the challenge is a warning (RFC 6750
+// section 3.1).
 func BeRefused(status int, codes ...string) Matcher {
 	expected := fmt.Sprintf("a refusal with HTTP %d", status)
 	return named(&matcher{kind: Refusal, judge: func(actual any) Judgement {
@@ -101,7 +100,7 @@ func BeRefused(status int, codes ...string) Matcher {
 	}}, "BeRefused", status, codes)
 }
 
-// HaveMember expects a member in a JSON object, or in an answer that is one: a Value, or the value itself.
+// HaveMember expects a member in a JSON object, or in an answer that is one: a Value, or a plain value.
 func HaveMember(name string, want any) Matcher {
 	v := valueOf(want)
 	return named(&matcher{kind: Look, judge: func(actual any) Judgement { return has(objectOf(actual), name, v) }}, "HaveMember", name, want)
@@ -116,7 +115,7 @@ func ForbidFraming() Matcher {
 	}}, "ForbidFraming")
 }
 
-// framing returns what a page says about who may frame it.
+// framing returns the header fields of a page about framing.
 func framing(ex *reports.Exchange) string {
 	for _, policy := range HeaderValues(ex, "Content-Security-Policy") {
 		if v := Directive(policy, "frame-ancestors"); v != "" {
@@ -144,7 +143,7 @@ func objectOf(actual any) *document.Object {
 	return o
 }
 
-// wanted says what a member or a field has to be.
+// wanted describes the expected value of a member or a field.
 func wanted(name string, want Value) string {
 	if want.what == "" {
 		return name + " to be present"

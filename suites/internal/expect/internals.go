@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// internals are marks of the inside of a server: stack traces of common languages, paths of installed packages, queries and private
-// keys. In JSON, the end of a line is written \n, and a quotation mark \".
+// internals match disclosed internals of a server: stack traces of common languages, paths of installed packages, queries and private keys.
+// In JSON, the end of a line is written
+// , and a quotation mark \".
 var internals = regexp.MustCompile(strings.Join([]string{
 	`Traceback \(most recent call last\)`, `File \\?"[^"\n]+", line \d+`, `site-packages/`, // Python
 	`goroutine \d+ \[`, `\bpanic: `, // Go
@@ -17,5 +18,5 @@ var internals = regexp.MustCompile(strings.Join([]string{
 	`BEGIN (?:RSA |EC )?PRIVATE KEY`,
 }, "|"))
 
-// Internals returns what a text shows of the inside of a server, if anything.
+// Internals returns the internals of a server in a text, or "".
 func Internals(text string) string { return strings.TrimSpace(internals.FindString(text)) }

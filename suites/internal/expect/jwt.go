@@ -10,20 +10,20 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/document"
 )
 
-// JWT is a token that can be read, with the exchange that brought it.
+// JWT is a readable token, with the exchange that contains it.
 type JWT struct {
 	Header, Claims *document.Object
 	From           *reports.Exchange
-	Client         string // for which it was issued
+	Client         string // the client that got it
 }
 
 // Evidence returns the exchange with the token.
 func (j JWT) Evidence() *reports.Exchange { return j.From }
 
-// HaveClaim expects a claim: a Value, or the value itself.
+// HaveClaim expects a claim: a Value, or a plain value.
 func HaveClaim(name string, want any) Matcher { return HaveMember(name, want) }
 
-// BeJWT expects a compact JWS that can be read (RFC 7519 section 7.2).
+// BeJWT expects a readable compact JWS (RFC 7519 section 7.2).
 func BeJWT() Matcher {
 	return named(&matcher{kind: Look, judge: func(actual any) Judgement {
 		j, _ := actual.(JWT)
@@ -49,7 +49,7 @@ func HaveAudience(want string) Matcher {
 	}}, "HaveAudience", want)
 }
 
-// Audience returns the aud claim, alone or as a list.
+// Audience returns the aud claim as a list.
 func Audience(claims *document.Object) []string {
 	if aud := claims.String("aud"); aud != "" {
 		return []string{aud}
@@ -72,7 +72,7 @@ func HaveType(typ string) Matcher {
 // ExpireLater expects exp to be in the future (RFC 7519 section 4.1.4).
 func ExpireLater() Matcher { return ExpireAfter(int(time.Now().Unix())) }
 
-// ExpireAfter returns ExpireLater at a time, in seconds since 1970.
+// ExpireAfter is ExpireLater for a time, in seconds since 1970.
 func ExpireAfter(now int) Matcher {
 	return named(&matcher{kind: Look, judge: func(actual any) Judgement {
 		v, _ := objectOf(actual).Get("exp")
@@ -82,7 +82,7 @@ func ExpireAfter(now int) Matcher {
 	}}, "ExpireAfter", now)
 }
 
-// Be expects a plain value: a Value, or the value itself.
+// Be expects a value: a Value, or a plain value.
 func Be(want any) Matcher {
 	v := valueOf(want)
 	return named(&matcher{kind: Look, judge: func(actual any) Judgement {
@@ -90,24 +90,24 @@ func Be(want any) Matcher {
 	}}, "Be", want)
 }
 
-// Value is what a claim, a member or a header field has to be.
+// Value is the expected value of a claim, a member or a header field.
 type Value struct {
 	what string
 	ok   func(v any) bool
-	call *reports.Call // nil where it cannot be written down
+	call *reports.Call // nil if it cannot be serialized
 }
 
-// NotEmpty is a text that is not empty.
+// NotEmpty is any text that is not empty.
 var NotEmpty = Value{"a text that is not empty", func(v any) bool { s, ok := v.(string); return ok && s != "" },
 	&reports.Call{Name: "NotEmpty"}}
 
-// Anything is a value that is there.
+// Anything is any existing value.
 var Anything = Value{"", func(any) bool { return true }, &reports.Call{Name: "Anything"}}
 
-// ValueThat returns a value of which a check says itself what it has to be.
+// ValueThat returns a value that a function of a check judges.
 func ValueThat(what string, ok func(v any) bool) Value { return Value{what, ok, nil} }
 
-// ANumber is a number.
+// ANumber is any number.
 var ANumber = Value{"a number", func(v any) bool { _, ok := Number(v); return ok }, &reports.Call{Name: "ANumber"}}
 
 // OneOf is one of these texts.
@@ -124,7 +124,7 @@ func texted(name string, texts ...string) *reports.Call {
 	return c
 }
 
-// Holding returns a text that holds another, whatever the case of its letters.
+// Holding returns a text that contains another, in any letter case.
 func Holding(part string) Value {
 	return Value{"a value with " + part, func(v any) bool {
 		s, ok := v.(string)
@@ -132,7 +132,7 @@ func Holding(part string) Value {
 	}, texted("Holding", part)}
 }
 
-// valueOf returns a Value, or the value itself.
+// valueOf returns a Value for a plain value.
 func valueOf(want any) Value {
 	if v, ok := want.(Value); ok {
 		return v

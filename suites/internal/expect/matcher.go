@@ -11,34 +11,34 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 )
 
-// Kind is what it means that a matcher is satisfied.
+// Kind is the meaning of a satisfied matcher.
 type Kind int
 
 const (
-	// Look says only that something looks as it should.
+	// Look means only that something is as expected.
 	Look Kind = iota
-	// Refusal says that the target refused something. It counts only beside a control.
+	// Refusal means that the target refused something. It counts only with a control.
 	Refusal
-	// Control says that the target served what it should, so that a refusal beside it means something.
+	// Control means that the target served what it should, so that a refusal counts.
 	Control
 )
 
-// Matcher is a Gomega matcher that says what it expects and sees, apart, and what it means to satisfy it.
+// Matcher is a Gomega matcher that states separately what it expects, what it observes, and what a match means.
 type Matcher interface {
 	types.GomegaMatcher
 	Judge(actual any) Judgement
 	Kind() Kind
 }
 
-// Judgement is what a matcher makes of a value.
+// Judgement is the judgement of a matcher about a value.
 type Judgement struct {
 	Met                bool
 	Expected, Observed string
-	// Undecided says why the value decides nothing: a server error is not a refusal, and no defect either.
+	// Undecided says why the value decides nothing: a server error is neither a refusal nor a defect.
 	Undecided string
-	// Untried says that the target was not even asked, because the user did not give something.
+	// Untried says that no request was sent because the user did not supply something.
 	Untried bool
-	// Advice is what is risky, or unusual, in a value that satisfies the matcher; nil if nothing is.
+	// Advice is what is risky or unusual in a value that matches; nil if nothing is.
 	Advice *Advice
 }
 
@@ -48,7 +48,7 @@ type Advice struct{ Expected, Observed string }
 // Evidence is a value that comes from an exchange.
 type Evidence interface{ Evidence() *reports.Exchange }
 
-// ExchangeOf returns the exchange that shows a value; nil if none does.
+// ExchangeOf returns the exchange that shows a value, or nil.
 func ExchangeOf(actual any) *reports.Exchange {
 	switch v := actual.(type) {
 	case *reports.Exchange:
@@ -63,7 +63,7 @@ func ExchangeOf(actual any) *reports.Exchange {
 	return nil
 }
 
-// Asked is a matcher that has to ask what the target serves: whether the complaint that a tool does not exist counts.
+// Asked is a matcher that must know what the target serves: whether the error for an unknown tool counts.
 type Asked interface {
 	Ask(unknownTool bool) Matcher
 }
@@ -71,13 +71,13 @@ type Asked interface {
 type matcher struct {
 	kind  Kind
 	judge func(actual any) Judgement
-	of    reflect.Type // of what is judged, where that is one type
+	of    reflect.Type // of the judged value, if it has one type
 }
 
 func (m *matcher) Kind() Kind                 { return m.kind }
 func (m *matcher) Judge(actual any) Judgement { return m.judge(actual).bounded() }
 
-// bounded returns a judgement whose texts are of a length to be read, whatever it quotes.
+// bounded limits the length of the texts of a judgement, which may quote long values.
 func (j Judgement) bounded() Judgement {
 	j.Expected, j.Observed, j.Undecided = reports.AtMost(mostQuoted, j.Expected), reports.AtMost(mostQuoted, j.Observed),
 		reports.AtMost(mostQuoted, j.Undecided)
@@ -104,7 +104,7 @@ func (m *matcher) NegatedFailureMessage(actual any) string {
 	return "expected anything but " + m.judge(actual).Expected
 }
 
-// onExchange makes a matcher of an exchange that is or is not as expected.
+// onExchange makes a matcher for an exchange.
 func onExchange(expected string, kind Kind, match func(ex *reports.Exchange) bool) Matcher {
 	return &matcher{kind: kind, judge: func(actual any) Judgement {
 		ex := ExchangeOf(actual)
@@ -115,7 +115,7 @@ func onExchange(expected string, kind Kind, match func(ex *reports.Exchange) boo
 	}}
 }
 
-// That makes a matcher of what a check looks at itself: problem is empty where all is well, and else what was observed.
+// That makes a matcher from a function of a check: it returns "" if the value is as expected, or else what was observed.
 func That[V any](expected string, problem func(v V) string) Matcher {
 	return declared(that(expected, problem), expected)
 }
@@ -131,7 +131,7 @@ func that[V any](expected string, problem func(v V) string) Matcher {
 	}, reflect.TypeFor[V]()}
 }
 
-// Refusing returns That for what must not come about: where the value is as expected, the target has refused.
+// Refusing is That for something that must not happen: if the value is as expected, the target has refused.
 func Refusing[V any](expected string, problem func(v V) string) Matcher {
 	m := that(expected, problem)
 	return declared(&matcher{Refusal, func(actual any) Judgement {
@@ -143,13 +143,12 @@ func Refusing[V any](expected string, problem func(v V) string) Matcher {
 	}, reflect.TypeFor[V]()}, expected)
 }
 
-// Serving returns That for what the target should serve: where the value is as expected, a refusal beside it means something.
+// Serving is That for something that the target should serve: if the value is as expected, a refusal counts.
 func Serving[V any](expected string, problem func(v V) string) Matcher {
 	return declared(&matcher{Control, that(expected, problem).Judge, reflect.TypeFor[V]()}, expected)
 }
 
-// Either returns satisfied by what satisfies one of two matchers. What it expects, and what it means to satisfy it, are those of
-// the second.
+// Either matches if one of two matchers does. Its expectation and its kind are those of the second.
 func Either(first, second Matcher) Matcher {
 	return named(&matcher{kind: second.Kind(), judge: func(actual any) Judgement {
 		if j := first.Judge(actual); j.Met {
@@ -159,8 +158,7 @@ func Either(first, second Matcher) Matcher {
 	}}, "Either", first, second)
 }
 
-// NoAnswer says why an answer is evidence of nothing: it never came, the target limits requests, or it failed. Empty if it
-// is an answer.
+// NoAnswer says why an exchange is not evidence: no answer came, the target limits requests, or it failed; empty for a usable answer.
 func NoAnswer(ex *reports.Exchange) string {
 	switch s := Status(ex); {
 	case s == 0:
@@ -173,8 +171,8 @@ func NoAnswer(ex *reports.Exchange) string {
 	return ""
 }
 
-// Show returns That for an exchange which was looked at for something that must not be in it: without an answer nothing was seen. A
-// server error is an answer, which may show as much as any other.
+// Show is That for an exchange that is searched for something forbidden: without an answer nothing was seen. A server error is an answer,
+// which may disclose as much as any other.
 func Show(expected string, problem func(ex *reports.Exchange) string) Matcher {
 	m := that(expected, problem)
 	return declared(&matcher{kind: Look, judge: func(actual any) Judgement {
@@ -185,7 +183,7 @@ func Show(expected string, problem func(ex *reports.Exchange) string) Matcher {
 	}}, expected)
 }
 
-// Unless returns a matcher whose satisfaction counts only where nothing speaks against it: doubt says what does, or is empty.
+// Unless returns a matcher whose match counts only without a doubt: the function returns the doubt, or "".
 func Unless[V any](m Matcher, doubt func(v V) string) Matcher {
 	of := judgedType(m)
 	if of == nil {
@@ -202,7 +200,7 @@ func Unless[V any](m Matcher, doubt func(v V) string) Matcher {
 	}, of}, inDoubt(m))
 }
 
-// inDoubt returns what the variable of a package is called that holds a matcher with a doubt; empty where the matcher has no name.
+// inDoubt returns the name of the package variable with such a matcher; empty if the matcher has no name.
 func inDoubt(m Matcher) string {
 	if c := CallOf(m); c != nil {
 		return c.Name + ", unless in doubt"

@@ -19,7 +19,7 @@ func ScopeToken(s string) bool {
 	return s != ""
 }
 
-// Omnibus reports whether a scope means everything, by its name.
+// Omnibus reports whether the name of a scope means everything.
 func Omnibus(scope string) bool {
 	s := strings.ToLower(scope)
 	switch s {
@@ -29,7 +29,7 @@ func Omnibus(scope string) bool {
 	return strings.HasSuffix(s, ":*") || strings.HasSuffix(s, ".*") || strings.HasSuffix(s, ".all")
 }
 
-// PrivateKeyMembers returns the names of the private and symmetric members with a value in any JWK of a JSON answer (RFC 7518 section 6).
+// PrivateKeyMembers returns the names of private and symmetric members with a value in any JWK of a JSON answer (RFC 7518 section 6).
 func PrivateKeyMembers(ex *reports.Exchange) []string {
 	var names []string
 	privateMembers(parsed(ex), func(name, _ string) { names = append(names, name) })
@@ -43,7 +43,7 @@ func PrivateKeyValues(ex *reports.Exchange) []string {
 	return values
 }
 
-// privateOf are the private members by kty. AKP has the keys of post-quantum algorithms.
+// privateOf are the private members by kty. AKP is for keys of post-quantum algorithms.
 var privateOf = map[string][]string{
 	"RSA": {"d", "p", "q", "dp", "dq", "qi", "oth"},
 	"EC":  {"d"},
@@ -52,7 +52,7 @@ var privateOf = map[string][]string{
 	"AKP": {"priv"},
 }
 
-// privateMembers looks for JWKs at any depth: what has a kty.
+// privateMembers finds JWKs at any depth: objects with a kty.
 func privateMembers(v any, found func(name, value string)) {
 	switch v := v.(type) {
 	case []any:
@@ -71,7 +71,7 @@ func privateMembers(v any, found func(name, value string)) {
 	}
 }
 
-// parsed returns a JSON object that an answer holds; nil if it is none.
+// parsed returns the JSON object in an answer, or nil.
 func parsed(ex *reports.Exchange) any {
 	if o, _, err := document.ParseObject(Body(ex)); err == nil {
 		return o

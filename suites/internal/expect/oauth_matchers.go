@@ -9,22 +9,22 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 )
 
-// Ending is where an authorization request ended.
+// Ending is the end of an authorization request.
 type Ending interface {
 	Evidence
-	// Code and Error are those that the client gets, or empty.
+	// Code and Error are the values that the client gets, or "".
 	Code() string
 	Error() string
 	Describe() string
-	// IssuesToken reports that the client gets an access token without a token request.
+	// IssuesToken reports whether the client gets an access token without a token request.
 	IssuesToken() bool
-	// AsksUser reports that the request ended at a consent page: the server has accepted it.
+	// AsksUser reports whether the request ended at a consent page: the server has accepted it.
 	AsksUser() bool
-	// Undecided says why the server did not come to decide, and whether a login would help; empty if it did.
+	// Undecided says why the server did not decide, and whether a login would help; empty if it did.
 	Undecided() (why string, login bool)
 }
 
-// Flow is an authorization request with the token request that followed, if one did.
+// Flow is an authorization request, with the token request after it if there was one.
 type Flow interface {
 	Ending
 	TokenResponse() *reports.Exchange
@@ -49,8 +49,7 @@ func tokenResponse(actual any) *reports.Exchange {
 	return ExchangeOf(actual)
 }
 
-// RefuseGrant expects a token request to be refused (OAuth 2.1 section 3.2.4). Another error code than the listed ones is
-// a warning.
+// RefuseGrant expects that a token request is refused (OAuth 2.1 section 3.2.4). Another error code is a warning.
 func RefuseGrant(codes ...string) Matcher {
 	return named(&matcher{kind: Refusal, judge: func(actual any) Judgement {
 		ex := tokenResponse(actual)
@@ -67,7 +66,7 @@ func RefuseGrant(codes ...string) Matcher {
 	}}, "RefuseGrant", codes)
 }
 
-// codeOfBody returns the advice on an error response (OAuth 2.1 section 3.2.4) whose code is not one of those listed.
+// codeOfBody returns the advice about an error response (OAuth 2.1 section 3.2.4) with another code than the listed ones.
 func codeOfBody(codes []string, ex *reports.Exchange) *Advice {
 	absent := "the response has no error member"
 	if _, has := oauth.Object(ex).Get("error"); has {
@@ -76,7 +75,7 @@ func codeOfBody(codes []string, ex *reports.Exchange) *Advice {
 	return otherCode(codes, ex, oauth.ErrorCode(ex), absent)
 }
 
-// otherCode returns the advice on a code of an answer that is not one of those listed; absent says that there is none.
+// otherCode returns the advice about a code that is not listed; absent describes a missing code.
 func otherCode(codes []string, ex *reports.Exchange, code, absent string) *Advice {
 	observed := fmt.Sprintf("HTTP %d with error %q", Status(ex), code)
 	if code == "" {
@@ -88,8 +87,8 @@ func otherCode(codes []string, ex *reports.Exchange, code, absent string) *Advic
 	return &Advice{"error " + strings.Join(codes, " or "), observed}
 }
 
-// EndWithoutCode expects an authorization request to end without a code (OAuth 2.1 section 4.1.2.1). Where the client gets
-// an error, another one than listed is a warning.
+// EndWithoutCode expects that an authorization request ends without a code (OAuth 2.1 section 4.1.2.1). Another error code for the client
+// is a warning.
 func EndWithoutCode(codes ...string) Matcher {
 	return named(&matcher{kind: Refusal, judge: func(actual any) Judgement {
 		g, ok := actual.(Ending)
@@ -122,7 +121,7 @@ func EndWithCode() Matcher {
 	}}, "EndWithCode")
 }
 
-// Proceed expects a flow to go on as far as it can: to tokens, to a code, or to a page at which the user signs in or consents.
+// Proceed expects that a flow continues as far as possible: to tokens, to a code, or to a login or consent page.
 func Proceed() Matcher {
 	return named(&matcher{kind: Control, judge: func(actual any) Judgement {
 		if flow, ok := actual.(Flow); ok && flow.TokenResponse() != nil {
@@ -137,8 +136,7 @@ func Proceed() Matcher {
 	}}, "Proceed")
 }
 
-// GiveNoTokens expects a flow to be refused at either endpoint: no code, with one of the listed errors, or a code that
-// cannot be redeemed.
+// GiveNoTokens expects that either endpoint refuses a flow: no code, with one of the listed errors, or a code that cannot be redeemed.
 func GiveNoTokens(codes ...string) Matcher {
 	return named(&matcher{kind: Refusal, judge: func(actual any) Judgement {
 		if flow, ok := actual.(Flow); ok && flow.TokenResponse() == nil {
@@ -148,7 +146,7 @@ func GiveNoTokens(codes ...string) Matcher {
 	}}, "GiveNoTokens", codes)
 }
 
-// IssueNothing returns GiveNoTokens where a code, even one that cannot be redeemed, is a warning.
+// IssueNothing is GiveNoTokens with a warning for a code, even if it cannot be redeemed.
 func IssueNothing(codes ...string) Matcher {
 	return named(&matcher{kind: Refusal, judge: func(actual any) Judgement {
 		j := GiveNoTokens(codes...).Judge(actual)
@@ -159,15 +157,15 @@ func IssueNothing(codes ...string) Matcher {
 	}}, "IssueNothing", codes)
 }
 
-// Redirecting is an authorization request that may have sent the browser away.
+// Redirecting is an authorization request that may have redirected the browser.
 type Redirecting interface {
 	Ending
-	// Redirected is the address of a client or an attacker to which the browser was sent, or empty.
+	// Redirected is the address of a client or an attacker to which the browser was redirected, or "".
 	Redirected() string
 }
 
-// NotRedirect expects an authorization request to end at the authorization server, without a question to the user, as a
-// client and a redirect URI that are not known to belong together must (OAuth 2.1 section 4.1.2.1).
+// NotRedirect expects that an authorization request ends at the authorization server, without a question to the user, as it must if the
+// client and the redirect URI are not known to belong together (OAuth 2.1 section 4.1.2.1).
 func NotRedirect() Matcher {
 	const expected = "an error page and no redirect, because client and redirect URI are not known to belong together"
 	return named(&matcher{kind: Refusal, judge: func(actual any) Judgement {
@@ -203,15 +201,14 @@ func NameError(codes ...string) Matcher {
 	}}, "NameError", codes)
 }
 
-// BeRegistered expects a registration to be confirmed (RFC 7591 section 3.2.1).
+// BeRegistered expects that a registration is confirmed (RFC 7591 section 3.2.1).
 func BeRegistered() Matcher {
 	return named(onExchange("HTTP 201 with a client_id", Control, func(ex *reports.Exchange) bool {
 		return (Status(ex) == 201 || Status(ex) == 200) && member(ex, "client_id") != ""
 	}), "BeRegistered")
 }
 
-// RefuseRegistration expects a registration to be refused (RFC 7591 section 3.2.2). Another error code than the listed
-// ones is a warning.
+// RefuseRegistration expects that a registration is refused (RFC 7591 section 3.2.2). Another error code is a warning.
 func RefuseRegistration(codes ...string) Matcher {
 	return named(&matcher{kind: Refusal, judge: func(actual any) Judgement {
 		ex := ExchangeOf(actual)
@@ -228,7 +225,7 @@ func RefuseRegistration(codes ...string) Matcher {
 	}}, "RefuseRegistration", codes)
 }
 
-// ConfirmRevocation expects a revocation to be confirmed (RFC 7009 section 2.2). 204 is a warning: the clause names 200.
+// ConfirmRevocation expects that a revocation is confirmed (RFC 7009 section 2.2). 204 is a warning: the clause names 200.
 func ConfirmRevocation() Matcher {
 	return named(&matcher{kind: Control, judge: func(actual any) Judgement {
 		ex := ExchangeOf(actual)
@@ -240,7 +237,7 @@ func ConfirmRevocation() Matcher {
 	}}, "ConfirmRevocation")
 }
 
-// BeActive expects an introspection response for a token that is in force (RFC 7662 section 2.2).
+// BeActive expects an introspection response for an active token (RFC 7662 section 2.2).
 func BeActive() Matcher {
 	return named(onExchange("active: true", Control, func(ex *reports.Exchange) bool {
 		active, _ := oauth.Object(ex).Bool("active")
@@ -248,7 +245,7 @@ func BeActive() Matcher {
 	}), "BeActive")
 }
 
-// BeInactive expects an introspection response that says no more than that a token is not in force (RFC 7662 section 2.2).
+// BeInactive expects an introspection response that says only that a token is not active (RFC 7662 section 2.2).
 func BeInactive() Matcher {
 	return named(&matcher{kind: Refusal, judge: func(actual any) Judgement {
 		ex := ExchangeOf(actual)

@@ -5,8 +5,8 @@ import (
 	"math"
 )
 
-// BeUnguessable expects a set of values that nobody can guess (RFC 6749 section 10.10). Random UUIDs, with 122 bits, are short
-// of the number but not guessable: a warning.
+// BeUnguessable expects a set of unguessable values (RFC 6749 section 10.10). Random UUIDs, with 122 bits, are a little too short, but
+// unguessable: a warning.
 func BeUnguessable(what string) Matcher {
 	return named(&matcher{kind: Look, judge: func(actual any) Judgement {
 		values, ok := actual.([]string)
@@ -25,9 +25,8 @@ func BeUnguessable(what string) Matcher {
 	}}, "BeUnguessable", what)
 }
 
-// Weakness says why a set of values could be guessed; empty if nothing speaks for it. It sees weakness, not
-// strength: the positions that vary, and the size of the alphabet in them. slight says that they are short of
-// the demanded number only.
+// Weakness says why a set of values may be guessable, or "". It detects weakness, not strength: it considers the positions that vary, and
+// the size of their alphabet. slight says that the values are only a little too short.
 func Weakness(values []string) (weakness string, slight bool) {
 	seen := map[string]bool{}
 	for _, v := range values {
@@ -42,8 +41,8 @@ func Weakness(values []string) (weakness string, slight bool) {
 	return "", false
 }
 
-// VaryingBits bounds from above how many bits differ from one value to the next: those of the alphabet, at each position at which they
-// are not all alike.
+// VaryingBits returns an upper bound of the bits that differ between values: those of the alphabet, at each position at which the values
+// are not all equal.
 func VaryingBits(values []string) int {
 	shortest := len(values[0])
 	for _, v := range values {
@@ -62,7 +61,7 @@ func VaryingBits(values []string) int {
 	return int(bits)
 }
 
-// alphabetOf returns the size of the smallest usual alphabet that holds all values.
+// alphabetOf returns the size of the smallest usual alphabet that contains all values.
 func alphabetOf(values []string) int {
 	digits, hex := true, true
 	for _, v := range values {

@@ -5,10 +5,10 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/mcp"
 )
 
-// Run expects a tool to do its work.
+// Run expects that a tool runs.
 func Run() Matcher { return named(onExchange("the tool to run", Control, Ran), "Run") }
 
-// NotRun expects a call to be refused before the tool runs, in whatever way.
+// NotRun expects that a call is refused before the tool runs, in any way.
 func NotRun() Matcher {
 	return named(&matcher{kind: Refusal, judge: func(actual any) Judgement {
 		ex := ExchangeOf(actual)
@@ -22,7 +22,7 @@ func NotRun() Matcher {
 	}}, "NotRun")
 }
 
-// BeForbidden expects a call to be refused for its scope, with HTTP 403 (OAuth 2.1 section 5.3.2).
+// BeForbidden expects that a call is refused for a missing scope, with HTTP 403 (OAuth 2.1 section 5.3.2).
 func BeForbidden() Matcher {
 	return named(&matcher{kind: Refusal, judge: func(actual any) Judgement {
 		j := NotRun().Judge(actual)
@@ -33,7 +33,7 @@ func BeForbidden() Matcher {
 	}}, "BeForbidden")
 }
 
-// NameInChallenge expects the error code of a challenge (RFC 6750 section 3.1).
+// NameInChallenge expects an error code in a challenge (RFC 6750 section 3.1).
 func NameInChallenge(code string) Matcher {
 	return named(&matcher{kind: Look, judge: func(actual any) Judgement {
 		ex := ExchangeOf(actual)
@@ -54,7 +54,7 @@ func HaveChallengeParam(name string) Matcher {
 	}), "HaveChallengeParam", name)
 }
 
-// HaveChallengeParamOf expects a parameter of a challenge to have a value.
+// HaveChallengeParamOf expects a parameter of a challenge with a value.
 func HaveChallengeParamOf(name, want string) Matcher {
 	return named(onExchange(name+" "+want+" in the challenge", Look, func(ex *reports.Exchange) bool {
 		got, _ := Param(ex, name)

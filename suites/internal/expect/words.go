@@ -9,7 +9,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 )
 
-// Span returns a duration as people say it: 365 days, 10 minutes, 1.5s.
+// Span returns a duration in words: 365 days, 10 minutes, 1.5s.
 func Span(d time.Duration) string {
 	for _, unit := range []struct {
 		of   time.Duration

@@ -1,4 +1,4 @@
-// Package faults has single requests and sign-ins of a run fail as networks, servers, browsers and limits do. Only tests set faults.
+// Package faults makes single requests and logins of a run fail like networks, servers, browsers and limits. Only tests set faults.
 package faults
 
 import (
@@ -6,23 +6,23 @@ import (
 	"time"
 )
 
-// Fault is how a request fails.
+// Fault is a failure of a request.
 type Fault struct {
-	// Dial is the address to connect to in place of the request's own.
+	// Dial is the address to connect to instead of the request's own.
 	Dial string
-	// Within, if set, is how long an answer is waited for.
+	// Within, if set, is how long to wait for an answer.
 	Within time.Duration
-	// Err, if set, is why the request is not sent at all.
+	// Err, if set, is the reason why the request is not sent.
 	Err error
 }
 
 // Plan says what fails in a run.
 type Plan struct {
-	// Request is asked about each request of a check; nil for one that does not fail.
+	// Request returns the fault of a request of a check; nil: none.
 	Request func(ctx context.Context, check string) *Fault
-	// Browser is asked each time a user signs in: why the browser fails, or nothing.
+	// Browser returns the reason why the browser fails at a login; empty: it does not.
 	Browser func(ctx context.Context) (why string)
-	// OneLook has findings reported as they were seen first, without a second look.
+	// OneLook reports findings without a second look.
 	OneLook bool
 }
 
@@ -38,7 +38,7 @@ func of(ctx context.Context) *Plan {
 	return &Plan{}
 }
 
-// OfRequest returns how the next request of a check fails; nil where it does not.
+// OfRequest returns the fault of the next request of a check, or nil.
 func OfRequest(ctx context.Context, check string) *Fault {
 	if p := of(ctx); p.Request != nil {
 		return p.Request(ctx, check)
@@ -46,7 +46,7 @@ func OfRequest(ctx context.Context, check string) *Fault {
 	return nil
 }
 
-// OfBrowser returns why the browser fails now; empty where it does not.
+// OfBrowser returns the reason why the browser fails now, or "".
 func OfBrowser(ctx context.Context) string {
 	if p := of(ctx); p.Browser != nil {
 		return p.Browser(ctx)
@@ -54,12 +54,12 @@ func OfBrowser(ctx context.Context) string {
 	return ""
 }
 
-// OneLook reports whether findings are not looked at a second time.
+// OneLook reports whether findings are reported without a second look.
 func OneLook(ctx context.Context) bool { return of(ctx).OneLook }
 
 type dialKey struct{}
 
-// Dialling has connections of a request go to another address.
+// Dialling makes a request connect to another address.
 func Dialling(ctx context.Context, address string) context.Context {
 	if address == "" {
 		return ctx
@@ -67,7 +67,7 @@ func Dialling(ctx context.Context, address string) context.Context {
 	return context.WithValue(ctx, dialKey{}, address)
 }
 
-// Address returns where a request connects to in place of its own address; ok is false for one that does not fail.
+// Address returns the address to connect to instead of the request's own; ok is false without a fault.
 func Address(ctx context.Context) (address string, ok bool) {
 	address, ok = ctx.Value(dialKey{}).(string)
 	return address, ok

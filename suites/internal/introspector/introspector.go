@@ -1,4 +1,4 @@
-// Package introspector answers a target's questions about tokens (RFC 7662) as a check wants them answered.
+// Package introspector answers a target's introspection requests (RFC 7662) as a check demands.
 package introspector
 
 import (
@@ -15,24 +15,24 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/listener"
 )
 
-// Server is an introspection endpoint. It knows the tokens that it made, and calls all others inactive.
+// Server is an introspection endpoint. It knows the tokens that it made; all others are inactive.
 type Server struct {
 	url    string
 	server *http.Server
 	mu     sync.Mutex
 	tokens map[string]*Token
-	// unknown is the answer about a token that nobody has said anything of.
+	// unknown is the answer for an unknown token.
 	unknown Answer
-	kept    atomic.Int64 // bytes of all questions
+	kept    atomic.Int64 // bytes of all requests
 }
 
-// Limits of a question, and of those that are kept: who asks may be hostile.
+// Limits of a request, and of the stored ones: clients may be hostile.
 const (
 	mostBody  = 128 << 10
 	mostBytes = 16 << 20
 )
 
-// Token is an opaque token, and what is answered about it.
+// Token is an opaque token with its answer.
 type Token struct {
 	Value  string
 	mu     sync.Mutex
@@ -40,24 +40,24 @@ type Token struct {
 	asked  []Question
 }
 
-// Answer is what the target is told.
+// Answer is the answer to the target.
 type Answer struct {
 	Status   int    // 200 if zero
 	Type     string // application/json if empty
 	Body     string
 	Location string
-	Break    bool // the connection is closed without an answer
-	// Delay is how long the answer is held back.
+	Break    bool // close the connection without an answer
+	// Delay delays the answer.
 	Delay time.Duration
 }
 
-// Question is how the target asked. Its header may hold the target's own secret: it goes into no report.
+// Question is a request of the target. Its header may contain the target's own secret, so it must not be in a report.
 type Question struct {
 	Method, Query, Body string
 	Header              http.Header
 }
 
-// size returns about how many bytes a question takes.
+// size returns the approximate size of a request in bytes.
 func (q *Question) size() int {
 	n := len(q.Query) + len(q.Body)
 	for name, values := range q.Header {
@@ -68,10 +68,10 @@ func (q *Question) size() int {
 	return n
 }
 
-// New listens. Close it after use.
+// New starts an introspection endpoint. Close it after use.
 func New(listen string) (*Server, error) { return NewAt(listen, "/introspect", Inactive) }
 
-// NewAt listens for questions at a path, and answers questions about unknown tokens with unknown.
+// NewAt starts an endpoint at a path, with an answer for unknown tokens.
 func NewAt(listen, path string, unknown Answer) (*Server, error) {
 	l, err := listener.Bind(listen)
 	if err != nil {
@@ -89,7 +89,7 @@ func (s *Server) URL() string { return s.url }
 // Close stops listening.
 func (s *Server) Close() { _ = s.server.Close() }
 
-// Token makes a token that is inactive until something else is said of it.
+// Token makes a token that is inactive until Say changes its answer.
 func (s *Server) Token() *Token {
 	t := &Token{Value: seeded.Suites.Text(24)}
 	t.Say(s.unknown)
@@ -99,7 +99,7 @@ func (s *Server) Token() *Token {
 	return t
 }
 
-// Inactive is the answer about what is not a valid token.
+// Inactive is the answer for an invalid token.
 var Inactive = Answer{Body: `{"active":false}`}
 
 // Say changes the answer.
@@ -109,7 +109,7 @@ func (t *Token) Say(a Answer) {
 	t.answer = a
 }
 
-// Asked returns how the target asked so far.
+// Asked returns the requests for the token so far.
 func (t *Token) Asked() []Question {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -117,7 +117,7 @@ func (t *Token) Asked() []Question {
 }
 
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, _ := io.ReadAll(io.LimitReader(r.Body, mostBody)) // what cannot be read names no token
+	body, _ := io.ReadAll(io.LimitReader(r.Body, mostBody)) // an incomplete body names no token
 	a := s.unknown
 	if t := s.about(r, string(body)); t != nil {
 		q := Question{Method: r.Method, Query: r.URL.RawQuery, Body: string(body), Header: r.Header.Clone()}
@@ -153,8 +153,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, a.Body)
 }
 
-// about finds the token that is asked about, wherever the target put it. A token with more before or after it is another
-// one.
+// about finds the token of a request, wherever the target put it. A token with other text before or after it is another token.
 func (s *Server) about(r *http.Request, body string) *Token {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -166,15 +165,15 @@ func (s *Server) about(r *http.Request, body string) *Token {
 	return nil
 }
 
-// values returns the strings of a question: those of its query, of its body as a form or as JSON, the body itself, and what
-// follows the scheme in Authorization.
+// values returns the strings of a request: those of its query, of its body as a form or as JSON, the body itself, and the value after the
+// scheme in Authorization.
 func values(r *http.Request, body string) []string {
 	out := []string{strings.TrimSpace(body)}
 	if _, credential, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok {
 		out = append(out, credential)
 	}
 	for _, text := range []string{r.URL.RawQuery, body} {
-		form, _ := url.ParseQuery(text) // what can be read of it
+		form, _ := url.ParseQuery(text) // as far as it can be parsed
 		for _, v := range form {
 			out = append(out, v...)
 		}

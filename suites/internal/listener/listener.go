@@ -1,4 +1,4 @@
-// Package listener records the requests that a token, a document or a call of mcpauth draws from the target.
+// Package listener records the requests that the target sends because of a token, a document or a call of mcpauth.
 package listener
 
 import (
@@ -14,7 +14,7 @@ import (
 	"golang.org/x/net/netutil"
 )
 
-// Listener answers 404 to everything unless it is told otherwise.
+// Listener answers everything with 404, unless Answer changes that.
 type Listener struct {
 	server *http.Server
 	addr   string
@@ -22,17 +22,17 @@ type Listener struct {
 	opened atomic.Int32
 	mu     sync.Mutex
 	seen   []Request
-	kept   int // bytes of them
+	kept   int // their bytes
 	answer func(Request) Answer
 }
 
-// Request is one that arrived. It may hold secrets of the target's own: it goes into no report.
+// Request is a received request. It may contain the target's own secrets, so it must not be in a report.
 type Request struct {
 	Method, URL, Body string
 	Header            http.Header
 }
 
-// size returns about how many bytes a request takes.
+// size returns the approximate size of a request in bytes.
 func (r *Request) size() int {
 	n := len(r.URL) + len(r.Body)
 	for name, values := range r.Header {
@@ -43,21 +43,21 @@ func (r *Request) size() int {
 	return n
 }
 
-// Answer is what the target is told.
+// Answer is the answer to the target.
 type Answer struct {
 	Status int
 	Header map[string]string
 	Body   string
 }
 
-// How many requests are kept, how many bytes of all of them, and of each body: who sends them may be hostile.
+// Limits of the stored requests, of all their bytes, and of each body: clients may be hostile.
 const (
 	mostKept  = 2000
 	mostBytes = 8 << 20
 	mostBody  = 16 << 10
 )
 
-// Limits of what a server run by mcpauth holds for those who connect.
+// Limits of a server run by mcpauth for its clients.
 const (
 	mostConnections = 200
 	mostHeader      = 64 << 10
@@ -70,7 +70,7 @@ func NewServer(h http.Handler) *http.Server {
 
 var quiet = log.New(io.Discard, "", 0)
 
-// Bind listens for strangers at an address: those beyond a number of connections wait.
+// Bind listens on an address for untrusted clients, with a limited number of connections; others wait.
 func Bind(address string) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
@@ -79,7 +79,7 @@ func Bind(address string) (net.Listener, error) {
 	return netutil.LimitListener(l, mostConnections), nil
 }
 
-// OpenAt begins to listen at an address.
+// OpenAt starts a listener on an address.
 func OpenAt(address string) (*Listener, error) {
 	l, err := Bind(address)
 	if err != nil {
@@ -98,7 +98,7 @@ func OpenAt(address string) (*Listener, error) {
 
 func (l *Listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	l.hits.Add(1)
-	body, _ := io.ReadAll(io.LimitReader(r.Body, mostBody)) // of a broken body, what came
+	body, _ := io.ReadAll(io.LimitReader(r.Body, mostBody)) // a part is enough
 	req := Request{Method: r.Method, URL: r.URL.String(), Body: string(body), Header: r.Header.Clone()}
 	size := req.size()
 	l.mu.Lock()
@@ -119,7 +119,7 @@ func (l *Listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, a.Body)
 }
 
-// Answer changes what is answered; nil is 404.
+// Answer changes the answer; nil: 404.
 func (l *Listener) Answer(f func(Request) Answer) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -145,5 +145,5 @@ func (l *Listener) Hits() int { return int(l.hits.Load()) }
 // Close stops listening.
 func (l *Listener) Close() { _ = l.server.Close() }
 
-// Connections returns the number of connections so far, whatever came over them.
+// Connections returns the number of connections so far, whatever they carried.
 func (l *Listener) Connections() int { return int(l.opened.Load()) }

@@ -28,20 +28,20 @@ import (
 	"github.com/mcpauth/conformance/suites/target"
 )
 
-// Browser signs users in with a real Chromium. One process serves a run; every login has a context of its own,
-// with no cookies of another. All its traffic goes through the guarded client's proxy.
+// Browser signs users in with a real Chromium. One process serves a run; every login has its own browser context, without cookies of
+// others. All its traffic goes through the guarded client's proxy.
 type Browser struct {
-	// Path of the browser; found by itself if empty.
+	// Path of the browser; if empty, it is searched.
 	Path string
-	// NoSandbox runs it without its sandbox.
+	// NoSandbox runs the browser without its sandbox.
 	NoSandbox bool
-	// Say is told what the user should know: that the sandbox is off.
+	// Say tells the user that the sandbox is off.
 	Say func(string)
 	// Client is the guarded client.
 	Client *wire.Client
-	// Recipe, if set, says what to do on pages that are not understood.
+	// Recipe, if set, says what to do on unknown pages.
 	Recipe *target.Recipe
-	// Picture, if set, is given pictures of login and consent pages, and of the page at which a login failed.
+	// Picture, if set, receives pictures of login and consent pages, and of the page where a login failed.
 	Picture func(reports.Screenshot)
 
 	launch   sync.Once
@@ -51,8 +51,8 @@ type Browser struct {
 	exited   chan struct{} // closed when the process has ended
 	profile  string
 	proxy    *wire.Proxy
-	secret   bool       // one was typed: no more pictures
-	turn     sync.Mutex // one login at a time: two cores are busy with one; it guards pictured
+	secret   bool       // a secret was typed: no more pictures
+	turn     sync.Mutex // one login at a time, because one keeps two cores busy; it guards pictured
 	pictured map[string]bool
 }
 
@@ -60,8 +60,7 @@ type Browser struct {
 var ErrNoBrowser = errors.New("no browser was found; install one (Debian: apt-get install chromium; macOS: brew install --cask " +
 	"chromium), or name it with MCPAUTH_BROWSER")
 
-// FindBrowser finds a Chromium: the one named, the one in MCPAUTH_BROWSER, or an installed one. Nothing is ever
-// downloaded.
+// FindBrowser finds a Chromium: the named one, the one in MCPAUTH_BROWSER, or an installed one. It never downloads anything.
 func FindBrowser(named string) (string, error) {
 	if named == "" {
 		named = os.Getenv("MCPAUTH_BROWSER")
@@ -121,8 +120,8 @@ func (b *Browser) open() error {
 	return b.run(path, noSandbox)
 }
 
-// run starts the process with a pipe in place of a debugging port, so that nobody else on the machine can
-// drive it and it ends with us.
+// run starts the process with a pipe instead of a debugging port, so that no other program on the machine can control it, and it ends with
+// this process.
 func (b *Browser) run(path string, noSandbox bool) error {
 	r1, w1, err := os.Pipe()
 	if err != nil {
@@ -151,17 +150,17 @@ func (b *Browser) run(path string, noSandbox bool) error {
 	return nil
 }
 
-// arguments returns those of the browser: everything goes through the proxy, and nowhere else.
+// arguments returns the command line: all traffic goes through the proxy.
 func (b *Browser) arguments(path string, noSandbox bool) []string {
 	l := launcher.New().Bin(path).Leakless(false).NoSandbox(noSandbox).UserDataDir(b.profile)
 	l.Delete(flags.RemoteDebuggingPort).Set("remote-debugging-pipe")
 	l.Delete("disable-site-isolation-trials")
-	l.Set("lang", "en-US").Set("accept-lang", "en-US,en") // pages are understood in English
+	l.Set("lang", "en-US").Set("accept-lang", "en-US,en") // pages are parsed in English
 	l.Set("disable-features", "AutofillServerCommunication,OptimizationHints,MediaRouter,Translate")
 	l.Set("proxy-server", "http://"+b.proxy.Addr).Set("proxy-bypass-list", "<-loopback>")
-	l.Set("ignore-certificate-errors-spki-list", b.proxy.PublicKeyHash) // the proxy verifies servers, and is known by its key
+	l.Set("ignore-certificate-errors-spki-list", b.proxy.PublicKeyHash) // the proxy verifies servers; the browser trusts it by its key
 	l.Set("force-webrtc-ip-handling-policy", "disable_non_proxied_udp").Set("webrtc-ip-handling-policy", "disable_non_proxied_udp")
-	l.Set("host-resolver-rules", "MAP * ~NOTFOUND , EXCLUDE 127.0.0.1") // names are looked up by the proxy
+	l.Set("host-resolver-rules", "MAP * ~NOTFOUND , EXCLUDE 127.0.0.1") // the proxy resolves names
 	return l.FormatArgs()
 }
 
@@ -179,7 +178,7 @@ func (b *Browser) connect(driver *rod.Browser) error {
 	}
 }
 
-// environment holds the variables that a browser needs: it shows pages of strangers, and the rest may hold secrets. Its home is its
+// environment has only the variables that a browser needs: it shows untrusted pages, and the others may contain secrets. Its home is its
 // profile.
 func environment(home string) []string {
 	out := []string{"HOME=" + home}
@@ -195,7 +194,7 @@ func environment(home string) []string {
 	return out
 }
 
-// pipe carries the DevTools protocol, whose messages end in NUL.
+// pipe transports the DevTools protocol, whose messages end with NUL.
 type pipe struct {
 	mu    sync.Mutex
 	w     *os.File
@@ -210,11 +209,11 @@ func (p *pipe) Send(message []byte) error {
 	return err
 }
 
-// longestMessage is the longest message that is read from a browser: pictures are smaller, and a page can have addresses and titles
-// of any size.
+// longestMessage is the longest message that is read from a browser: pictures are smaller, but addresses and titles of a page can have any
+// size.
 const longestMessage = 4 << 20
 
-// Read returns the next message that is not too long.
+// Read returns the next message within the limit.
 func (p *pipe) Read() ([]byte, error) {
 	var message []byte
 	for long := false; ; {
@@ -228,7 +227,7 @@ func (p *pipe) Read() ([]byte, error) {
 			message = append(message, part...)
 		}
 		switch {
-		case err != nil: // it goes on
+		case err != nil: // more follows
 		case long:
 			long = false
 		default:
@@ -259,18 +258,17 @@ func (b *Browser) Close() {
 	}
 }
 
-// patience with one login in the browser.
+// Time limits of a login in the browser.
 const (
 	wholeLogin = time.Minute
-	oneStep    = 8 * time.Second // for a page that is loaded
+	oneStep    = 8 * time.Second // for a loaded page
 	glance     = 12 * time.Millisecond
 )
 
-// BrowserFailed begins what is said where the browser itself fails, and not the server.
+// BrowserFailed begins the reason if the browser itself fails, not the server.
 const BrowserFailed = "the browser failed"
 
-// Authorize carries an authorization request through the pages in a context of its own, and leaves the cookies
-// in the agent's jar.
+// Authorize follows an authorization request through the pages in a new browser context, and leaves the cookies in the agent's jar.
 func (b *Browser) Authorize(ctx context.Context, agent *Agent, start string, r Route) *Outcome {
 	address, refused := agent.begin(start)
 	if refused != nil {
@@ -316,24 +314,24 @@ type drive struct {
 	answer  chan arrival
 	pages   map[proto.TargetTargetID]bool
 
-	mu        sync.Mutex // guards what the browser's events fill
+	mu        sync.Mutex // guards the fields that the browser's events set
 	exchanges []*reports.Exchange
 	hops      []Hop
 	trail     []string
 	over      bool
-	typed     int // how often the password was typed
+	typed     int // number of times the password was typed
 	named     int
 	coded     int
 	decided   int
 	passed    int
-	scopes    []string                        // that the request asks for
-	acted     map[proto.TargetTargetID]string // the state of each page on which we acted last
-	followed  map[*target.RecipePage]int      // how often
+	scopes    []string                        // the requested scopes
+	acted     map[proto.TargetTargetID]string // for each page, its state at the last action
+	followed  map[*target.RecipePage]int      // number of times
 	since     time.Time
-	first     map[string]time.Time // when an address was seen first
+	first     map[string]time.Time // when each address was first seen
 }
 
-// arrival is the answer of the authorization server at the client's redirect URI.
+// arrival is the authorization server's answer at the client's redirect URI.
 type arrival struct {
 	location string
 	form     url.Values
@@ -374,7 +372,7 @@ func (d *drive) carry(ctx context.Context, start string) {
 	}
 }
 
-// expected reports whether a navigation broke off because its redirect went where nobody listens: to the client.
+// expected reports whether a navigation failed because its redirect went to the client, where nothing listens.
 func (d *drive) expected(err error) bool {
 	return len(d.answer) > 0 || strings.Contains(err.Error(), "ERR_ABORTED")
 }
@@ -383,7 +381,7 @@ func (d *drive) end(s Stage, format string, args ...any) {
 	d.out.Stage, d.out.Why = s, fmt.Sprintf(format, args...)
 }
 
-// taken returns shown every plain request of the browser: the client's callback goes no further.
+// taken sees every plain request of the browser: the client's callback goes no further.
 func (d *drive) taken(r *http.Request) bool {
 	if _, ok := answers(d.route.RedirectURI, r.URL.String()); !ok {
 		return false
@@ -412,8 +410,8 @@ func (d *drive) arrived(a arrival) {
 	w.answered(a.location, rest)
 }
 
-// watch follows what a page loads: redirects and documents become evidence, and an answer to a redirect URI
-// that is not plain HTTP is seen here. Dialogs are closed: they would stop the page.
+// watch follows the requests of a page: it records redirects and documents as evidence, and notices an answer at a redirect URI that is not
+// plain HTTP. It closes dialogs, which would block the page.
 func (d *drive) watch(page *rod.Page) {
 	d.pages[page.TargetID] = true
 	wait := page.EachEvent(
@@ -443,7 +441,7 @@ func (d *drive) watch(page *rod.Page) {
 	go wait()
 }
 
-// record keeps one answer that the browser got, without its body.
+// record records an answer to the browser, without its body.
 func (d *drive) record(r *proto.NetworkResponse, to string) {
 	ex := &reports.Exchange{Number: d.Client.Number(), Check: "browser", Started: time.Now(),
 		Request: reports.Request{Method: "GET", URL: r.URL}, Response: &reports.Response{Status: r.Status, Proto: r.Protocol}}
@@ -471,33 +469,33 @@ func (d *drive) record(r *proto.NetworkResponse, to string) {
 	}
 }
 
-// way returns the trail of pages so far, for a sentence.
+// way returns the trail of pages so far, for an error message.
 func (d *drive) way() string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return strings.Join(d.trail, " → ")
 }
 
-// bare returns a URL without what may be secret in it.
+// bare removes the parts of a URL that may be secret.
 func bare(address string) string {
 	cut, _, _ := strings.Cut(address, "?")
 	return cut
 }
 
-// sight is what a person could see and use on a page.
+// sight is what a person can see and use on a page.
 type sight struct {
 	URL, Title, Text string
 	Loaded           bool
 	Fields           []seen
 }
 
-// seen is one thing on a page that can be used.
+// seen is a usable element of a page.
 type seen struct {
 	Mark                                             int
 	Form                                             int // -1: in none
 	Tag, Type, Name, Complete, Label, Value, Address string
 	Checked                                          bool
-	Action, Own                                      string // of the form, and of a button that has one of its own
+	Action, Own                                      string // of the form, and of a button with its own
 }
 
 // everywhere finds elements in shadow trees too.
@@ -505,8 +503,7 @@ const everywhere = `const everywhere = selector => { const out = []; const into 
 	for (const e of root.querySelectorAll('*')) if (e.shadowRoot) into(e.shadowRoot); }; into(document); return out; };
 	const marked = mark => everywhere('[data-mcpauth="' + mark + '"]')[0];`
 
-// glanceScript marks everything that can be used on a page and tells about it. A field for text that people cannot see is a trap, or
-// waits for its turn.
+// glanceScript marks and describes the usable elements of a page. A text field that people cannot see is a trap, or appears later.
 const glanceScript = `() => {
 	` + everywhere + `
 	let n = 0; const fields = [], forms = everywhere('form'), cut = s => String(s).slice(0, 16384);
@@ -550,7 +547,7 @@ const glanceScript = `() => {
 	});
 }`
 
-// look looks at every page that is open and does the next thing; true means that the login is over.
+// look looks at every open page and performs the next action; true means that the login is over.
 func (d *drive) look(ctx context.Context) bool {
 	pages, err := d.context.Timeout(oneStep).Pages()
 	if err != nil {
@@ -574,14 +571,14 @@ func (d *drive) look(ctx context.Context) bool {
 			d.since = time.Now() // the browser or the server is busy
 		}
 		if !ok || s.URL == "about:blank" || !s.Loaded && !d.seenFor(s.URL, loading) {
-			continue // its scripts may not be there yet
+			continue // its scripts may not have loaded yet
 		}
 		if over := d.act(ctx, page, s); over {
 			return true
 		}
 	}
 	if time.Since(d.since) > oneStep {
-		for _, page := range pages { // what is open tells why
+		for _, page := range pages { // the open pages show why
 			if s, ok := d.see(ctx, page); ok && s.URL != "about:blank" {
 				d.note(whole(ctx, page, s.page()))
 			}
@@ -592,13 +589,13 @@ func (d *drive) look(ctx context.Context) bool {
 	return false
 }
 
-// mostWindows are open at once in a login; some open a second one for an identity provider.
+// mostWindows is the maximum number of open windows in a login; some open a second one for an identity provider.
 const mostWindows = 8
 
-// loading is how long a page may load before it is acted on anyway.
+// loading is how long a page may load before an action.
 const loading = 3 * time.Second
 
-// seenFor reports whether an address was first seen so long ago.
+// seenFor reports whether an address was first seen at least that long ago.
 func (d *drive) seenFor(address string, long time.Duration) bool {
 	if d.first[address].IsZero() {
 		d.first[address] = time.Now()
@@ -617,7 +614,7 @@ func (d *drive) see(ctx context.Context, page *rod.Page) (*sight, bool) {
 	return &s, json.Unmarshal([]byte(result.Value.Str()), &s) == nil
 }
 
-// page turns what is seen into the forms that the plain walk understands too.
+// page turns the visible elements into the forms that the plain walk understands too.
 func (s *sight) page() *Page {
 	at, err := url.Parse(s.URL)
 	if err != nil {
@@ -651,7 +648,7 @@ func (s *sight) page() *Page {
 // state distinguishes states of a page.
 func (s *sight) state() string { return fmt.Sprint(s.URL, s.Text, len(s.Fields)) }
 
-// act does the next thing on a page. The same state is acted on once: what follows it is waited for.
+// act performs the next action on a page, once for each state of the page, and then waits for the effect.
 func (d *drive) act(ctx context.Context, page *rod.Page, s *sight) bool {
 	p := s.page()
 	state := s.state()
@@ -689,7 +686,7 @@ func (d *drive) act(ctx context.Context, page *rod.Page, s *sight) bool {
 	return d.unasked(p, s)
 }
 
-// between returns the button that passes what is asked between login and consent; false if nothing of the kind is.
+// between returns the button that skips a question between login and consent; false if there is no such question.
 func (d *drive) between(p *Page) (Input, bool) {
 	if d.agent.User != nil && !d.route.StopAtLogin {
 		if _, b, ok := p.Account(d.agent.User.Name); ok {
@@ -704,7 +701,7 @@ func (d *drive) between(p *Page) (Input, bool) {
 	return b, ok
 }
 
-// pass presses a button that decides nothing of the request.
+// pass presses a button that does not affect the request.
 func (d *drive) pass(ctx context.Context, page *rod.Page, p *Page, b Input) bool {
 	if d.passed++; d.passed > 5 {
 		d.end(Lost, "the page %q comes again and again: %s", p.Title, Shorten(p.Text))
@@ -714,10 +711,10 @@ func (d *drive) pass(ctx context.Context, page *rod.Page, p *Page, b Input) bool
 	return false
 }
 
-// settled is how long a page must stay the same before it is judged: scripts go on after a page is loaded.
+// settled is how long a page must stay unchanged before it is judged: scripts continue after a page has loaded.
 const settled = 1500 * time.Millisecond
 
-// unasked looks at a page that asks for nothing. It ends the login where the page tells of an error, and goes on telling.
+// unasked handles a page without a question. It ends the login if the page shows an error permanently.
 func (d *drive) unasked(p *Page, s *sight) bool {
 	if p.Text == "" {
 		return false
@@ -732,7 +729,7 @@ func (d *drive) unasked(p *Page, s *sight) bool {
 	return true
 }
 
-// statusOf returns the status with which a page was answered; 0 if that is not known.
+// statusOf returns the HTTP status of a page; 0 if it is unknown.
 func (d *drive) statusOf(address string) int {
 	bareAddress, _, _ := strings.Cut(address, "#")
 	d.mu.Lock()
@@ -745,10 +742,10 @@ func (d *drive) statusOf(address string) int {
 	return 0
 }
 
-// mostSource is how much of a page is taken from the browser, in characters: as much as an answer may have without one.
+// mostSource bounds the source of a page from the browser, in characters: as much as an answer without a browser may have.
 const mostSource = 1 << 20
 
-// whole returns the page as it is in the browser now, with where its forms go, which a glance does not tell.
+// whole returns the current page in the browser, with the destinations of its forms, which a glance does not show.
 func whole(ctx context.Context, page *rod.Page, seen *Page) *Page {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
@@ -774,7 +771,7 @@ func (d *drive) note(p *Page) {
 	d.mu.Unlock()
 }
 
-// opener returns a button that opens the login elsewhere.
+// opener returns a button that opens the login in another window.
 func (d *drive) opener(p *Page) (Input, bool) {
 	for i := range p.Forms {
 		if b, ok := p.Forms[i].button([]string{"sign", "login", "log"}); ok {
@@ -860,7 +857,7 @@ func (d *drive) decide(ctx context.Context, page *rod.Page, p *Page, f *Form, bu
 	return false
 }
 
-// fill types as a page's own script would see it.
+// fill types so that the page's own script notices it.
 func (d *drive) fill(ctx context.Context, page *rod.Page, mark int, value string) {
 	d.eval(ctx, page, `(mark, value) => {
 		`+everywhere+` const e = marked(mark); if (!e) return;
@@ -874,11 +871,11 @@ func (d *drive) click(ctx context.Context, page *rod.Page, mark int) {
 	d.eval(ctx, page, `(mark) => { `+everywhere+` const e = marked(mark); if (e) e.click(); }`, mark)
 }
 
-// eval runs a script as if the user had touched the page: popups open only then.
+// eval runs a script as if the user had touched the page, because popups open only then.
 func (d *drive) eval(ctx context.Context, page *rod.Page, script string, args ...any) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	// An error here means that the page went away under the script; the next look tells.
+	// An error here means that the page went away during the script; the next look notices that.
 	_, _ = page.Context(ctx).Evaluate(rod.Eval(script, args...).ByUser())
 }
 

@@ -16,21 +16,20 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/document"
 )
 
-// Jar keeps cookies like a browser, and can be copied, so that flows that run at once do not disturb each
-// other.
+// Jar stores cookies like a browser. It can be copied, so that concurrent flows do not disturb each other.
 type Jar struct {
 	mu  sync.Mutex
 	jar *cookiejar.Jar
-	log []set // as many as are kept, the oldest first
+	log []set // the stored cookies, oldest first
 }
 
-// Limits of a jar, as browsers have them: RFC 6265 section 6.1, and RFC 6265bis section 5.7 for the size.
+// Limits of a jar, like those of browsers: RFC 6265 section 6.1, and RFC 6265bis section 5.7 for the size.
 const (
 	mostCookies   = 180
 	longestCookie = 4 << 10 // name and value, in bytes
 )
 
-// set is a cookie with where it came from.
+// set is a cookie with its origin.
 type set struct {
 	from   *url.URL
 	cookie *http.Cookie
@@ -53,7 +52,7 @@ func (j *Jar) Copy() *Jar {
 	return out
 }
 
-// sameAs reports whether two cookies are kept in one place: RFC 6265 section 5.3, step 11.
+// sameAs reports whether one cookie replaces the other: RFC 6265 section 5.3, step 11.
 func (s set) sameAs(other set) bool {
 	return s.cookie.Name == other.cookie.Name && s.domain() == other.domain() && s.path() == other.path()
 }
@@ -62,7 +61,7 @@ func (s set) domain() string {
 	return strings.ToLower(strings.TrimPrefix(cmp.Or(s.cookie.Domain, s.from.Hostname()), "."))
 }
 
-// path returns that of the cookie, or the default one: RFC 6265 section 5.1.4.
+// path returns the path of the cookie, or the default one: RFC 6265 section 5.1.4.
 func (s set) path() string {
 	if strings.HasPrefix(s.cookie.Path, "/") {
 		return s.cookie.Path
@@ -71,7 +70,7 @@ func (s set) path() string {
 	return cmp.Or(strings.TrimSuffix(folder, "/"), "/")
 }
 
-// Set stores one cookie. It takes the place of the same one, or, where the jar is full, of the oldest.
+// Set stores a cookie. It replaces the same one, or the oldest one if the jar is full.
 func (j *Jar) Set(from *url.URL, c *http.Cookie) {
 	if len(c.Name)+len(c.Value) > longestCookie {
 		return
@@ -98,10 +97,10 @@ func (j *Jar) Set(from *url.URL, c *http.Cookie) {
 	j.jar.SetCookies(from, []*http.Cookie{c})
 }
 
-// Cookie is one that an answer sets.
+// Cookie is a cookie that an answer sets.
 type Cookie struct {
 	Name, Value, Domain string
-	SameSite            string // Lax, Strict or None; empty if it says nothing
+	SameSite            string // Lax, Strict or None; empty if missing
 	Secure, HTTPOnly    bool
 	Deleted             bool
 }
@@ -163,7 +162,7 @@ func (j *Jar) Names(u *url.URL) []string {
 	return out
 }
 
-// Value returns that of a cookie for a URL, or empty.
+// Value returns the value of a cookie for a URL, or "".
 func (j *Jar) Value(u *url.URL, name string) string {
 	for _, c := range j.Cookies(u) {
 		if c.Name == name {
@@ -173,14 +172,14 @@ func (j *Jar) Value(u *url.URL, name string) string {
 	return ""
 }
 
-// With returns a copy of the jar in which a cookie has another value.
+// With returns a copy of the jar with another value of a cookie.
 func (j *Jar) With(u *url.URL, name, value string) *Jar {
 	out := j.Copy()
 	out.Set(u, &http.Cookie{Name: name, Value: value, Path: "/"})
 	return out
 }
 
-// Without returns a copy of the jar that lacks a cookie.
+// Without returns a copy of the jar without a cookie.
 func (j *Jar) Without(u *url.URL, name string) *Jar {
 	out := j.Copy()
 	out.Set(u, &http.Cookie{Name: name, Path: "/", MaxAge: -1})

@@ -1,5 +1,5 @@
-// Package login carries authorization requests through the pages of an authorization server: with a real
-// browser, by plain HTML forms, or with the user's own browser.
+// Package login follows authorization requests through the pages of an authorization server: with a real browser, with plain HTML forms, or
+// with the user's own browser.
 package login
 
 import (
@@ -17,30 +17,30 @@ import (
 	"github.com/mcpauth/conformance/suites/target"
 )
 
-// User is somebody who can sign in.
+// User is a user who can sign in.
 type User struct {
 	Name, Password string
 	// OneTime is the base32 secret of an authenticator app, or empty.
 	OneTime string
 }
 
-// Stage is how far an authorization request came.
+// Stage is where an authorization request ended.
 type Stage string
 
 // The stages.
 const (
 	Answered    Stage = "answered"          // the client's redirect URI got an answer
-	Elsewhere   Stage = "redirected"        // the browser was sent to an address of the request that is not the redirect URI
-	AtLogin     Stage = "at the login page" // a login page, and nobody to sign in or told to stop
+	Elsewhere   Stage = "redirected"        // the browser was redirected to an address of the request that is not the redirect URI
+	AtLogin     Stage = "at the login page" // a login page, and no user to sign in, or an instruction to stop
 	AtConsent   Stage = "at the consent page"
 	ErrorPage   Stage = "at an error page"
-	NeedsScript Stage = "at a page that needs scripts" // only a browser can go on
+	NeedsScript Stage = "at a page that needs scripts" // only a browser can continue
 	Refused     Stage = "login refused"                // the login page came again
-	Lost        Stage = "lost"                         // a page that is not understood, or a loop
-	Failed      Stage = "without an answer"            // the browser failed, or nothing came in time: evidence of nothing
+	Lost        Stage = "lost"                         // an unknown page, or a loop
+	Failed      Stage = "without an answer"            // the browser failed, or there was a timeout: not evidence
 )
 
-// Decision is what the user says on the consent page.
+// Decision is the user's decision on the consent page.
 type Decision int
 
 // The decisions.
@@ -50,58 +50,57 @@ const (
 	Leave // stop there
 )
 
-// Route says how to go.
+// Route says how far to go, and how to decide.
 type Route struct {
 	RedirectURI string
 	Decision    Decision
-	// StopAtLogin ends at the login page.
+	// StopAtLogin stops at the login page.
 	StopAtLogin bool
-	// StopAtPassword ends at the page that asks for the password, after that which asks for the name.
+	// StopAtPassword stops at the page that asks for the password, after the page that asks for the name.
 	StopAtPassword bool
-	// Until, if set, ends before the browser is sent to an address for which it holds.
+	// Until, if set, stops before the browser opens an address for which it returns true.
 	Until func(address string) bool
-	// Submit may change what is sent from a page before it is.
+	// Submit may change the values of a form before they are sent.
 	Submit func(p *Page, f *Form, values *oauth.Form)
 }
 
 // Hop is one redirect.
 type Hop struct {
 	Status   int
-	Method   string // of the request that was answered so
+	Method   string // of the redirected request
 	From, To string
-	Carried  bool // the request carried credentials or a decision
+	Carried  bool // the request had credentials or a decision
 }
 
-// Outcome is where an authorization request ended.
+// Outcome is the end of an authorization request.
 type Outcome struct {
 	Stage Stage
-	// Params are those of the answer to the client, and Location where it was sent.
+	// Params are the parameters of the answer to the client, and Location is its address.
 	Params   url.Values
 	Location string
-	// Posted says that the answer travelled in a form (form_post), Fragment that it did behind #.
+	// Posted says that the answer came in a form (form_post), and Fragment that it came after #.
 	Posted, Fragment bool
-	// InFragment are the parameters behind #.
+	// InFragment are the parameters after #.
 	InFragment    url.Values
 	Exchange      *reports.Exchange
-	Pages         []*Page // every page seen, the last one last
+	Pages         []*Page // all pages, in order
 	PageExchanges []*reports.Exchange
 	Hops          []Hop
-	// SignedIn and Consented say that the user did so on the way, and Typed that the password was typed.
+	// SignedIn and Consented say that the user did so, and Typed that the password was typed.
 	SignedIn, Consented, Typed bool
-	// PushError is the error with which the pushed authorization request was refused (RFC 9126 section 2.3); empty if it was not.
+	// PushError is the error of a refused pushed authorization request (RFC 9126 section 2.3); empty if there was none.
 	PushError string
-	// Barred says that the login page came and nobody may sign in there any more; Why says why.
+	// Barred says that the login page came and signing in is no longer allowed; Why says why.
 	Barred bool
 	Why    string
 }
 
-// Accepted reports whether the password was typed and the server went on: to a consent page, or to an answer that is not the
-// denial of access.
+// Accepted reports whether the password was typed and the server continued: to a consent page, or to an answer other than access_denied.
 func (o *Outcome) Accepted() bool {
 	return o.Typed && (o.Consented || o.Stage == AtConsent || o.Stage == Answered && o.Params.Get("error") != "access_denied")
 }
 
-// Page returns the last page seen, or nil.
+// Page returns the last page, or nil.
 func (o *Outcome) Page() *Page {
 	if len(o.Pages) == 0 {
 		return nil
@@ -109,28 +108,27 @@ func (o *Outcome) Page() *Page {
 	return o.Pages[len(o.Pages)-1]
 }
 
-// Agent is a browser without scripts, over the guarded client.
+// Agent is a browser without scripts that uses the guarded client.
 type Agent struct {
 	Jar     *Jar
-	User    *User // nil: nobody
+	User    *User // nil: nobody signs in
 	Send    func(wire.Request) *reports.Exchange
 	Secrets *reports.Secrets
-	// Recipe, if set, is followed in a browser: the agent stops at its pages.
+	// Recipe, if set, is for a browser: the agent stops at its pages.
 	Recipe *target.Recipe
-	// May says why nobody may sign in at the host of an address; empty where they may. Nil: anywhere.
+	// May says why signing in at the host of an address is not allowed; empty if it is. Nil: it is allowed everywhere.
 	May func(address string) string
-	// Record keeps an exchange that a browser had. May be nil.
+	// Record records an exchange of a browser. May be nil.
 	Record func(*reports.Exchange)
-	// Push, if set, sends the parameters of an authorization request beforehand (RFC 9126), and returns the address that the answer
-	// leaves for the browser; empty where there is none.
+	// Push, if set, pushes the parameters of an authorization request (RFC 9126), and returns the address for the browser, or "".
 	Push func(start string) (address string, ex *reports.Exchange)
 }
 
-// most pages and redirects of one request.
+// mostSteps bounds the pages and redirects of one request.
 const mostSteps = 20
 
-// careless says why no secret is typed into a form: it, or its page, would be sent in clear text, or to a host at which nobody may
-// sign in. Empty where it may be typed.
+// careless says why a form must not get a secret: it, or its page, is sent in clear text, or to a host where signing in is not allowed.
+// Empty if it may.
 func (a *Agent) careless(p *Page, f *Form) string {
 	addresses := []string{p.URL.String(), f.Action}
 	for _, b := range f.Buttons {
@@ -155,8 +153,7 @@ func (a *Agent) careless(p *Page, f *Form) string {
 	return ""
 }
 
-// Walk sends an authorization request and goes on until the client gets its answer or nothing more can be
-// done.
+// Walk sends an authorization request, and continues until the client gets its answer or nothing more is possible.
 func (a *Agent) Walk(start string, r Route) *Outcome {
 	address, refused := a.begin(start)
 	if refused != nil {
@@ -172,7 +169,7 @@ func (a *Agent) Walk(start string, r Route) *Outcome {
 	return w.end(Lost, "more than %d pages and redirects", mostSteps)
 }
 
-// Continue goes on from the sending of a form, changed as the caller wants.
+// Continue continues with the submission of a form, changed by the caller.
 func (a *Agent) Continue(req wire.Request, r Route) *Outcome {
 	w := &walk{Agent: a, route: r, out: &Outcome{}, req: req}
 	for range mostSteps {
@@ -188,17 +185,17 @@ type walk struct {
 	route   Route
 	out     *Outcome
 	req     wire.Request
-	carries bool // the request to send carries credentials or a decision
-	names   int  // how often the name, the password and the second factor were typed
+	carries bool // the next request has credentials or a decision
+	names   int  // number of times the name, the password and the second factor were typed
 	words   int
 	codes   int
 	decided int
 	passed  int
-	scopes  []string // that the request asks for
-	homes   []string // hosts of the redirect URIs that the request names: nobody listens there
+	scopes  []string // the requested scopes
+	homes   []string // hosts of the request's redirect URIs: nothing listens there
 }
 
-// scopesOf returns the scopes that an authorization request asks for.
+// scopesOf returns the scopes of an authorization request.
 func scopesOf(request string) []string {
 	u, err := url.Parse(request)
 	if err != nil {
@@ -215,7 +212,7 @@ func (w *walk) end(s Stage, format string, args ...any) *Outcome {
 	return w.out
 }
 
-// step sends one request and looks at the answer; true means that the walk is over.
+// step sends one request and handles the answer; true means that the walk is over.
 func (w *walk) step() bool {
 	u, err := url.Parse(w.req.URL)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" {
@@ -260,7 +257,7 @@ func (w *walk) redirect(from *url.URL, status int, location string) bool {
 		target = to.String()
 	}
 	if to != nil {
-		for name, values := range to.Query() { // wherever it goes: a code is a secret
+		for name, values := range to.Query() { // whatever the address: a code is a secret
 			w.hide(name, values...)
 		}
 	}
@@ -282,19 +279,19 @@ func (w *walk) redirect(from *url.URL, status int, location string) bool {
 	return false
 }
 
-// leaves reports whether a redirect goes where no page of a login is.
+// leaves reports whether a redirect leads to an address where no login page can be.
 func (w *walk) leaves(from, to *url.URL) bool {
 	return to.Scheme != "http" && to.Scheme != "https" || to.Host != from.Host && (Reserved(to.Hostname()) || w.sameHostAsAnswer(to))
 }
 
-// elsewhere ends the walk at an address to which it does not go.
+// elsewhere ends the walk at an address that it does not open.
 func (w *walk) elsewhere(target, format string, args ...any) bool {
 	w.out.Location = target
 	w.end(Elsewhere, format, args...)
 	return true
 }
 
-// sameHostAsAnswer keeps the walk from calling the client's own redirect host with a wrong address.
+// sameHostAsAnswer prevents requests to the client's redirect host with a wrong address.
 func (w *walk) sameHostAsAnswer(to *url.URL) bool {
 	return to.Host != "" && (to.Host == hostOf(w.route.RedirectURI) || slices.Contains(w.homes, to.Host))
 }
@@ -311,7 +308,7 @@ func homesOf(request string) (hosts []string) {
 	return hosts
 }
 
-// hostOf returns the host of a URI; of one that is not a URI, with a NUL byte for example, what has the place of the host.
+// hostOf returns the host of a URI. For an invalid URI, with a NUL byte for example, it returns the text in the place of the host.
 func hostOf(uri string) string {
 	_, rest, _ := strings.Cut(uri, "://")
 	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
@@ -320,7 +317,7 @@ func hostOf(uri string) string {
 	return rest[strings.LastIndex(rest, "@")+1:]
 }
 
-// Reserved reports whether a host cannot be a real one (RFC 6761): redirects there are never followed.
+// Reserved reports whether a host cannot exist (RFC 6761): redirects to it are not followed.
 func Reserved(host string) bool {
 	for _, tld := range []string{".example", ".invalid", ".test"} {
 		if strings.HasSuffix(host, tld) {
@@ -330,7 +327,7 @@ func Reserved(host string) bool {
 	return strings.HasSuffix(host, "example.com") || strings.HasSuffix(host, "example.net") || strings.HasSuffix(host, "example.org")
 }
 
-// answers reports whether an address is the redirect URI with parameters added.
+// answers reports whether an address is the redirect URI with added parameters.
 func answers(redirectURI, address string) (rest string, ok bool) {
 	rest, found := strings.CutPrefix(address, redirectURI)
 	if !found || redirectURI == "" || rest != "" && !strings.ContainsRune("?&#", rune(rest[0])) {
@@ -368,7 +365,7 @@ func (w *walk) hide(name string, values ...string) {
 	}
 }
 
-// page decides what a person would do with a page; true means that the walk is over.
+// page does what a person would do on a page; true means that the walk is over.
 func (w *walk) page(ex *reports.Exchange) bool {
 	p := w.out.Page()
 	for i := range p.Forms {
@@ -389,7 +386,7 @@ func (w *walk) page(ex *reports.Exchange) bool {
 	return w.act(p, ex)
 }
 
-// act does the next thing on a page that asks for something.
+// act performs the next action on a page that asks for something.
 func (w *walk) act(p *Page, ex *reports.Exchange) bool {
 	login := p.Login()
 	if f, b, ok := w.account(p); ok {
@@ -418,7 +415,7 @@ func (w *walk) act(p *Page, ex *reports.Exchange) bool {
 
 const needsBrowser = "it needs a browser (--login auto or browser)"
 
-// unasked ends at a page that asks for nothing, or goes where it leads by itself.
+// unasked ends at a page without a question, or follows its automatic redirect.
 func (w *walk) unasked(p *Page, ex *reports.Exchange) bool {
 	switch {
 	case ex.Response.Status >= 400:
@@ -443,7 +440,7 @@ func (w *walk) account(p *Page) (*Form, Input, bool) {
 	return p.Account(w.User.Name)
 }
 
-// pass presses a button that decides nothing of the request.
+// pass presses a button that does not affect the request.
 func (w *walk) pass(p *Page, f *Form, b Input) bool {
 	if w.passed++; w.passed > 5 {
 		w.end(Lost, "the page %q comes again and again: %s", p.Title, Shorten(p.Text))
@@ -463,7 +460,7 @@ func (w *walk) pass(p *Page, f *Form, b Input) bool {
 	return false
 }
 
-// Shorten keeps the beginning of a text for a sentence.
+// Shorten returns the beginning of a text, for a message.
 func Shorten(s string) string {
 	const most = 160
 	if r := []rune(s); len(r) > most {
@@ -503,7 +500,7 @@ func (w *walk) login(p *Page, f *Form) bool {
 	return false
 }
 
-// enterPassword enters the name and the password, as far as the page asks for them, and reports whether it asked before.
+// enterPassword enters the name and the password if the page asks for them, and reports whether it asked before.
 func (w *walk) enterPassword(f *Form, values *oauth.Form) (again bool) {
 	if in := f.User(); in != nil {
 		again = w.names > 1
@@ -577,7 +574,8 @@ func (w *walk) submit(p *Page, f *Form, values oauth.Form) {
 	w.req, w.carries = Submission(p, f, values), true
 }
 
-// lineBreaks writes those of a value as browsers send them: parsing has made each a LF (HTML, constructing the entry list).
+// lineBreaks converts line breaks to the form in which browsers send them: parsing has changed each to LF (HTML, constructing the entry
+// list).
 var lineBreaks = strings.NewReplacer("\r\n", "\r\n", "\r", "\r\n", "\n", "\r\n")
 
 // Submission returns the request that sends a form with these values.

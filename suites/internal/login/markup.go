@@ -7,23 +7,23 @@ import (
 	"golang.org/x/net/html/atom"
 )
 
-// Limits of a page: those that people read stay far below them. What is beyond is not read.
+// Limits of a page, far above those of real pages. The rest of a page is ignored.
 const (
 	mostMarkup     = 128 << 10 // bytes of tags and text; scripts and styles do not count
-	longestValue   = 8 << 10   // of an attribute, unless a form sends it: pages may hold whole images
+	longestValue   = 8 << 10   // of an attribute that no form sends: pages may contain whole images
 	mostNodes      = 20_000
 	mostAttributes = 64 // of an element
 	deepestElement = 256
 	mostForms      = 100
-	mostFields     = 1_000 // of all forms together
+	mostFields     = 1_000 // in all forms together
 	parsesAtOnce   = 2
 )
 
-// parses is the turn of pages to be read.
+// parses limits concurrent parsing of pages.
 var parses = make(chan struct{}, parsesAtOnce)
 
-// parse reads HTML into elements and texts, a node for each token. Browsers repair more than it does, in ways by which a small
-// page becomes a giant tree (formatting elements that are opened again in every paragraph): no form depends on that.
+// parse reads HTML into elements and texts, with one node for each token. Browsers repair more, in ways that turn a small page into a huge
+// tree (they reopen formatting elements in every paragraph): no form depends on that.
 func parse(source string) *html.Node {
 	parses <- struct{}{}
 	defer func() { <-parses }()
@@ -61,7 +61,7 @@ func (b *builder) top() *html.Node {
 	return b.open[len(b.open)-1]
 }
 
-// text adds a text to the element that is open.
+// text adds a text to the open element.
 func (b *builder) text() {
 	n := &html.Node{Type: html.TextNode, Data: string(b.source.Text())}
 	if in := b.top().DataAtom; in != atom.Script && in != atom.Style {
@@ -71,10 +71,10 @@ func (b *builder) text() {
 	b.top().AppendChild(n)
 }
 
-// sent are the elements whose attributes a form sends, or a link.
+// sent are the elements with attributes that a form or a link sends.
 var sent = map[atom.Atom]bool{atom.Input: true, atom.Button: true, atom.Option: true, atom.Form: true, atom.A: true}
 
-// start opens an element, after those that cannot hold another of their kind.
+// start opens an element, after closing those that cannot contain another of their kind.
 func (b *builder) start() {
 	name, more := b.source.TagName()
 	n := &html.Node{Type: html.ElementNode, DataAtom: atom.Lookup(name), Data: string(name)}
@@ -102,7 +102,7 @@ func (b *builder) start() {
 	}
 }
 
-// end closes an element that is open, and all in it. A form ends by its own tag only.
+// end closes an open element and all in it. Only its own end tag closes a form.
 func (b *builder) end(kind atom.Atom, name string) {
 	for i := len(b.open) - 1; i >= 0; i-- {
 		switch n := b.open[i]; {

@@ -13,7 +13,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 )
 
-// Page is what an HTML page offers to a person.
+// Page is what an HTML page offers to a user.
 type Page struct {
 	URL     *url.URL
 	Source  string
@@ -22,11 +22,11 @@ type Page struct {
 	Forms   []Form
 	Links   []Link
 	Scripts int
-	// Refresh is the address to which the page sends the browser by itself; empty if it stays.
+	// Refresh is the address to which the page redirects automatically, or "".
 	Refresh string
-	// Submits says that a script of the page sends a form by itself.
+	// Submits says that a script of the page submits a form automatically.
 	Submits bool
-	// Rendered says that a browser made the page: how its forms are sent is up to its scripts.
+	// Rendered says that a browser made the page: its scripts decide how forms are sent.
 	Rendered bool
 	// Loads are the addresses of scripts, images, styles and frames.
 	Loads []string
@@ -42,15 +42,15 @@ type Form struct {
 	Scripted bool
 
 	id    string
-	loose bool // what a browser shows outside all forms
+	loose bool // text that a browser shows outside all forms
 }
 
 // Input is one field or button.
 type Input struct {
 	Name, Type, Value, Label, Complete string
-	Action                             string // of a button: where it sends the form, if not to the form's own action
+	Action                             string // of a button: the destination of the form, if it differs from the form's action
 	Checked                            bool
-	// Concealed says that people do not see the field: it is a trap for robots, or waits for a script.
+	// Concealed says that users do not see the field: it is a trap for robots, or appears later.
 	Concealed bool
 
 	id   string
@@ -60,7 +60,7 @@ type Input struct {
 // Link is an anchor.
 type Link struct{ Address, Text string }
 
-// ParsePage reads a page as a browser without scripts would.
+// ParsePage parses a page like a browser without scripts.
 func ParsePage(at *url.URL, source string) *Page {
 	p := &Page{URL: at, Source: source}
 	r := reader{page: p, base: at, labels: map[string]string{}}
@@ -73,13 +73,13 @@ func ParsePage(at *url.URL, source string) *Page {
 			in := &f.Inputs[j]
 			in.Label = strings.TrimSpace(in.Label + " " + r.labels[in.id])
 		}
-		f.Scripted = f.Scripted || f.Method == "" && p.Scripts > 0 && f.Password() != nil // nobody sends passwords in a URL on purpose
+		f.Scripted = f.Scripted || f.Method == "" && p.Scripts > 0 && f.Password() != nil // no server wants passwords in a URL
 		f.Method = cmp.Or(f.Method, "GET")
 	}
 	return p
 }
 
-// secretFields has the fields for passwords and second factors stay out of reports, however short what is typed there.
+// secretFields keeps the values of password and second factor fields out of reports, even short ones.
 func (p *Page) secretFields(s *reports.Secrets) {
 	for i := range p.Forms {
 		for _, in := range []*Input{p.Forms[i].Password(), p.Forms[i].OneTime()} {
@@ -99,7 +99,7 @@ type reader struct {
 	owned  []owned
 }
 
-// place is where in a page an element is.
+// place is the position of an element in a page.
 type place struct {
 	form      int    // -1: in none
 	label     string // the text of the label around it
@@ -113,7 +113,7 @@ type owned struct {
 	button bool
 }
 
-// adopt gives the fields that name their form to it.
+// adopt moves fields that name a form into that form.
 func (r *reader) adopt() {
 	for _, o := range r.owned {
 		i := slices.IndexFunc(r.page.Forms, func(f Form) bool { return f.id == o.form && o.form != "" })
@@ -182,7 +182,7 @@ func (r *reader) walk(n *html.Node, at place) {
 	}
 }
 
-// concealed reports whether an element is not shown, as far as its attributes tell.
+// concealed reports whether the attributes of an element hide it.
 func concealed(n *html.Node) bool {
 	style := strings.ReplaceAll(strings.ToLower(attr(n, "style")), " ", "")
 	return has(n, "hidden") || strings.Contains(style, "display:none") || strings.Contains(style, "visibility:hidden")
@@ -196,7 +196,7 @@ func (r *reader) script(n *html.Node) {
 	r.load(n)
 }
 
-// head reads what acts on the whole page.
+// head handles elements that affect the whole page.
 func (r *reader) head(n *html.Node) {
 	switch {
 	case n.DataAtom == atom.Base && has(n, "href"):
@@ -213,10 +213,10 @@ func (r *reader) head(n *html.Node) {
 	}
 }
 
-// form opens a form, and returns its index.
+// form opens a form and returns its index.
 func (r *reader) form(n *html.Node) int {
 	f := Form{Action: resolve(r.base, attr(n, "action")), Method: strings.ToUpper(attr(n, "method")), id: attr(n, "id")}
-	if attr(n, "action") == "" { // it stays on the page, whatever its base is
+	if attr(n, "action") == "" { // it stays on the page, whatever the base URL is
 		f.Action = r.page.URL.String()
 	}
 	if f.Method != "POST" && f.Method != "" {
@@ -308,7 +308,7 @@ func resolve(base *url.URL, ref string) string {
 	return base.ResolveReference(u).String()
 }
 
-// Values returns what the form would send untouched, without any button.
+// Values returns the values of an unchanged form, without a button.
 func (f *Form) Values() oauth.Form {
 	var out oauth.Form
 	for _, in := range f.Inputs {
@@ -324,7 +324,7 @@ func (f *Form) Values() oauth.Form {
 	return out
 }
 
-// input finds the first field for which is holds.
+// input returns the first field that matches.
 func (f *Form) input(is func(Input) bool) *Input {
 	for i := range f.Inputs {
 		if is(f.Inputs[i]) {
@@ -334,7 +334,7 @@ func (f *Form) input(is func(Input) bool) *Input {
 	return nil
 }
 
-// pressed returns the form as a button sends it.
+// pressed returns the form as submitted by a button.
 func (f *Form) pressed(b Input) *Form {
 	if b.Action == "" {
 		return f
@@ -344,7 +344,7 @@ func (f *Form) pressed(b Input) *Form {
 	return &out
 }
 
-// Said returns the page's text, with that of its fields.
+// Said returns the page's text, with the text of its fields.
 func (p *Page) Said() string {
 	var text strings.Builder
 	text.WriteString(p.Text)

@@ -10,13 +10,13 @@ import (
 	"github.com/mcpauth/conformance/reports"
 )
 
-// bounds of the pictures of one run.
+// Limits of the pictures of one run.
 const (
 	mostPictures   = 8
 	largestPicture = 200 << 10 // bytes
 )
 
-// blank hides what is in fields. A style sheet made by script is not subject to the page's content security policy.
+// blank hides the content of fields. The content security policy of the page does not apply to a style sheet made by a script.
 const blank = `() => {
 	const s = new CSSStyleSheet();
 	s.replaceSync('input, textarea, [contenteditable] { color: transparent !important; text-shadow: none !important }');
@@ -24,8 +24,8 @@ const blank = `() => {
 
 const unblank = `() => { document.adoptedStyleSheets = document.adoptedStyleSheets.slice(0, -1); }`
 
-// picture keeps a picture of a page, unless a secret was typed before: its server can show what it has got, in any form. A picture is
-// a help to people: where none can be made the login goes on.
+// picture takes a picture of a page, unless a secret was typed before: the server can show it in any form. A picture only helps people, so
+// a failure does not stop the login.
 func (d *drive) picture(ctx context.Context, page *rod.Page, what string, s *sight) {
 	name := what + " " + bare(s.URL)
 	if d.secret || d.Picture == nil || d.pictured[name] || len(d.pictured) >= mostPictures || s.URL == "about:blank" ||
@@ -60,7 +60,7 @@ func (d *drive) picture(ctx context.Context, page *rod.Page, what string, s *sig
 	d.Picture(shot)
 }
 
-// pictureFailure keeps a picture of the page at which a login failed.
+// pictureFailure takes a picture of the page where a login failed.
 func (d *drive) pictureFailure() {
 	if d.out.Stage != Lost && d.out.Stage != Failed && d.out.Stage != Refused && d.out.Stage != ErrorPage {
 		return
@@ -69,7 +69,7 @@ func (d *drive) pictureFailure() {
 	defer cancel()
 	pages, err := d.context.Context(ctx).Pages()
 	if err != nil {
-		return // the browser is what failed
+		return // the browser itself failed
 	}
 	for _, page := range pages {
 		if s, ok := d.see(ctx, page); ok {

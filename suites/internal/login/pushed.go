@@ -22,7 +22,7 @@ func (a *Agent) begin(start string) (address string, refused *Outcome) {
 	return "", &Outcome{Stage: ErrorPage, Exchange: ex, Why: Unpushed(ex), PushError: oauth.ErrorCode(ex)}
 }
 
-// Unpushed says why an answer to a pushed authorization request brings no request_uri.
+// Unpushed says why an answer to a pushed authorization request has no request_uri.
 func Unpushed(ex *reports.Exchange) string {
 	switch status := expect.Status(ex); {
 	case status == 0:

@@ -16,13 +16,13 @@ import (
 	"github.com/mcpauth/conformance/suites/target"
 )
 
-// patience with the element of a step.
+// Time limits for the element of a step.
 const (
 	forRequired = 6 * time.Second
 	forOptional = 400 * time.Millisecond
 )
 
-// pageOf returns the first page of the recipe that an address and a text belong to; nil if none is.
+// pageOf returns the first page of the recipe for an address and a text, or nil.
 func pageOf(r *target.Recipe, address *url.URL, text string) *target.RecipePage {
 	if r == nil {
 		return nil
@@ -36,14 +36,14 @@ func pageOf(r *target.Recipe, address *url.URL, text string) *target.RecipePage 
 	return nil
 }
 
-// Matches reports whether an address fits a glob: * stands for anything between two slashes, ** for anything.
+// Matches reports whether an address matches a glob: * matches anything between two slashes, and ** anything.
 func Matches(glob, address string) bool {
 	expression := strings.NewReplacer(`\*\*`, ".*", `\*`, "[^/]*").Replace(regexp.QuoteMeta(glob))
-	ok, _ := regexp.MatchString("^"+expression+"$", address) // a quoted text is always an expression
+	ok, _ := regexp.MatchString("^"+expression+"$", address) // a quoted text is always a valid expression
 	return ok
 }
 
-// follow does what the recipe says of a page; true means that the login is over.
+// follow performs the steps of a recipe's page; true means that the login is over.
 func (d *drive) follow(ctx context.Context, page *rod.Page, p *Page, r *target.RecipePage) bool {
 	steps := r.Steps
 	switch consent := len(r.Approve) > 0 || len(r.Deny) > 0; {
@@ -72,12 +72,12 @@ func (d *drive) follow(ctx context.Context, page *rod.Page, p *Page, r *target.R
 	for i := range steps {
 		if err := d.take(ctx, page, &steps[i]); err != nil {
 			if len(d.answer) > 0 || ctx.Err() != nil {
-				return false // the page went away because the flow was over
+				return false // the page went away because the flow is over
 			}
 			d.end(Failed, "%s:%d: %v; the page says: %s", d.Recipe.File, steps[i].Line, err, Shorten(p.Text))
 			return true
 		}
-		if steps[i].Fill != "" { // some pages show what is filled in: that is not a new page
+		if steps[i].Fill != "" { // some pages show the filled-in value, which does not make a new page
 			if s, ok := d.see(ctx, page); ok {
 				d.acted[page.TargetID] = s.state()
 			}
@@ -87,7 +87,7 @@ func (d *drive) follow(ctx context.Context, page *rod.Page, p *Page, r *target.R
 	return false
 }
 
-// take takes one step of the recipe.
+// take performs one step of the recipe.
 func (d *drive) take(ctx context.Context, page *rod.Page, s *target.Step) error {
 	selector, patience := s.Fill+s.Click+s.Wait, forRequired
 	if s.Optional {
@@ -122,7 +122,7 @@ func (d *drive) take(ctx context.Context, page *rod.Page, s *target.Step) error 
 	return err
 }
 
-// filling returns what a step fills in. A secret goes only where it cannot be read on the way.
+// filling returns the value of a step. A secret goes only where the network cannot read it.
 func (d *drive) filling(page *rod.Page, field *rod.Element, s *target.Step) (string, error) {
 	if s.With == "" {
 		return s.Text, nil
@@ -162,7 +162,7 @@ func (d *drive) filling(page *rod.Page, field *rod.Element, s *target.Step) (str
 	}
 }
 
-// formOf returns the form of a field with where it goes; one without a form stays on its page.
+// formOf returns the form of a field with its destination; a field without a form stays on its page.
 func formOf(field *rod.Element, page string) (*Form, error) {
 	result, err := field.Evaluate(rod.Eval(`function() {
 		const get = (e, name) => {

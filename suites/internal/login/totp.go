@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// oneTimeCode returns the code of an authenticator application: six digits for 30 seconds, by HMAC-SHA-1 (RFC 6238 section 4). The
-// secret is in base32, as applications show it.
+// oneTimeCode returns the code of an authenticator application: six digits for 30 seconds, with HMAC-SHA-1 (RFC 6238 section 4). The secret
+// is in base32, as applications show it.
 func oneTimeCode(secret string, at time.Time) (string, error) {
 	bare := strings.TrimRight(strings.ToUpper(strings.ReplaceAll(secret, " ", "")), "=")
 	key, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(bare)

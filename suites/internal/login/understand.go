@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// What a page is for is told by the words on it, as people would tell. Pages are asked for in English.
+// The words on a page show its purpose, as they do to people. Pages are requested in English.
 
-// Password returns the field for the password, or nil. Some pages leave out its type.
+// Password returns the password field, or nil. Some pages omit its type.
 func (f *Form) Password() *Input {
 	if in := f.input(func(in Input) bool { return in.Type == "password" && !in.Concealed }); in != nil {
 		return in
@@ -38,7 +38,7 @@ func (f *Form) OneTime() *Input {
 	})
 }
 
-// User returns the field for the user's name, or nil.
+// User returns the user name field, or nil.
 func (f *Form) User() *Input {
 	text := func(in Input) bool {
 		return !in.Concealed && !untyped(in) && slices.Contains([]string{"text", "email", "tel"}, in.Type)
@@ -61,7 +61,7 @@ var (
 	denying = []string{"deny", "cancel", "reject", "decline", "disagree", "no", "abort", "refuse", "not now", "don't"}
 	signing = []string{"sign in", "signin", "log in", "login", "log on", "next", "continue", "submit", "verify", "ok"}
 	passing = []string{"skip", "no", "not now", "later", "remind me", "don't"}
-	// aside are what buttons beside the login are for.
+	// aside are words on buttons that do not belong to the login.
 	aside = []string{"sign up", "signup", "register", "create", "forgot", "reset", "recover", "resend", "back", "cancel", "deny", "reject",
 		"another", "different", "switch", "show", "hide", "help", "language", "passkey", "security key", "webauthn", "magic link", "search",
 		"subscribe",
@@ -70,7 +70,7 @@ var (
 		"slack", "saml", "sso"}
 )
 
-// says reports whether a button says one of these words or phrases.
+// says reports whether a button has one of these words or phrases.
 func (in Input) says(words []string) bool {
 	said := " " + strings.Join(wordsOf(in.Label+" "+in.Value+" "+in.Name), " ") + " "
 	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(said, " "+w+" ") })
@@ -81,7 +81,7 @@ func (in Input) leads() bool {
 	return in.says(providers) || slices.Contains([]string{"provider", "connection", "idp"}, strings.ToLower(in.Name))
 }
 
-// Submitter returns the button by which a person signs in, or none: a form can be sent without.
+// Submitter returns the button for signing in, or none: a form can be submitted without one.
 func (f *Form) Submitter() Input {
 	rest := slices.DeleteFunc(slices.Clone(f.Buttons), func(b Input) bool { return b.Concealed || b.says(aside) || b.leads() })
 	if b, ok := (&Form{Buttons: rest}).button(signing); ok || len(rest) == 0 {
@@ -90,7 +90,7 @@ func (f *Form) Submitter() Input {
 	return rest[0]
 }
 
-// button finds a submit button by what it says; false if none says it.
+// button finds a submit button by its words; false if there is none.
 func (f *Form) button(words []string) (Input, bool) {
 	for _, b := range f.Buttons {
 		if b.says(words) {
@@ -104,8 +104,8 @@ func wordsOf(s string) []string {
 	return strings.FieldsFunc(strings.ToLower(s), func(r rune) bool { return !(r >= 'a' && r <= 'z' || r == '\'') })
 }
 
-// Login finds the form that asks for a name, a password or a second factor; nil if the page has none. Of several it is the one that
-// signs in: pages also search, subscribe and register.
+// Login returns the form that asks for a name, a password or a second factor, or nil. If there are several, it is the one that signs in:
+// pages also search, subscribe and register.
 func (p *Page) Login() *Form {
 	var best *Form
 	most := 0
@@ -133,7 +133,7 @@ func (f *Form) signsIn() int {
 	return 0
 }
 
-// registers reports whether a form makes an account, or changes a password.
+// registers reports whether a form creates an account, or changes a password.
 func (f *Form) registers() bool {
 	n, fresh := 0, false
 	for _, in := range f.Inputs {
@@ -147,14 +147,14 @@ func (f *Form) registers() bool {
 	return n > 1 || makes && !enters && (fresh || len(f.Buttons) == 1)
 }
 
-// named reports whether a form asks who the user is, and not for a second factor alone.
+// named reports whether a form asks who the user is, and not only for a second factor.
 func (f *Form) named() bool { return f.Password() != nil || f.User() != nil }
 
-// asks reports whether a form asks for something by which people sign in.
+// asks reports whether a form asks for a name, a password or a second factor.
 func (f *Form) asks() bool { return f.Password() != nil || f.OneTime() != nil || f.User() != nil }
 
-// Consent finds the form in which access is approved, with the button that does; false if the page has none. What also denies, and
-// is a form, comes before what does not: banners ask too.
+// Consent returns the form that approves access, with its button; false if there is none. A form with a button to deny comes first: banners
+// ask too.
 func (p *Page) Consent() (*Form, Input, bool) {
 	var best *Form
 	var approval Input
@@ -176,7 +176,7 @@ func (p *Page) Consent() (*Form, Input, bool) {
 	return best, approval, best != nil
 }
 
-// approval returns the button that approves; false if there is none.
+// approval returns the button that approves, or false.
 func (f *Form) approval() (Input, bool) {
 	for _, b := range f.Buttons {
 		if b.says(approving) && !b.leads() && !b.says([]string{"cookie", "cookies", "accept all"}) && (!b.says(denying) || b.Label == "") {
@@ -186,7 +186,7 @@ func (f *Form) approval() (Input, bool) {
 	return Input{}, false
 }
 
-// Denial finds the way to deny: a button's form, or a link.
+// Denial returns the way to deny: a button's form, or a link.
 func (p *Page) Denial() (*Form, Input, string, bool) {
 	for i := range p.Forms {
 		if b, ok := p.Forms[i].button(denying); ok {
@@ -202,7 +202,7 @@ func (p *Page) Denial() (*Form, Input, string, bool) {
 	return nil, Input{}, "", false
 }
 
-// Tick returns the boxes of a consent page that a user ticks who allows what was asked for: some pages show them empty.
+// Tick returns the boxes of a consent page that a user ticks to allow the request: some pages show them empty.
 func (f *Form) Tick(scopes []string) []Input {
 	var out []Input
 	for _, in := range f.Inputs {
@@ -223,8 +223,8 @@ var (
 	choosing = regexp.MustCompile(`(?i)\b(choose|pick|select) (an|your) account\b`)
 )
 
-// Aside finds how to pass what is asked between login and consent: whether to stay signed in, or to set up a second factor. False if
-// nothing of the kind is asked.
+// Aside returns the way past a question between login and consent: whether to stay signed in, or to set up a second factor. False if there
+// is none.
 func (p *Page) Aside() (*Form, Input, bool) {
 	stays := staying.MatchString(p.Text)
 	if !stays && !offers.MatchString(p.Text) || granting.MatchString(p.Text) {
@@ -246,7 +246,7 @@ func (p *Page) Aside() (*Form, Input, bool) {
 	return nil, Input{}, false
 }
 
-// Account finds the button by which a user continues with an account that the browser knows; false if there is no choice.
+// Account returns the button to continue with an account that the browser knows; false if there is no choice.
 func (p *Page) Account(name string) (*Form, Input, bool) {
 	if name == "" || !choosing.MatchString(p.Text+" "+p.Title) {
 		return nil, Input{}, false
@@ -261,12 +261,12 @@ func (p *Page) Account(name string) (*Form, Input, bool) {
 	return nil, Input{}, false
 }
 
-// Faulty reports whether a page tells of an error, whatever its status is. The text of a page of scripts says nothing before they ran.
+// Faulty reports whether a page shows an error, whatever its status. The text of a page with scripts counts only after they have run.
 func (p *Page) Faulty() bool {
 	return faulty.MatchString(p.Title) || (p.Scripts == 0 || p.Rendered) && faulty.MatchString(p.Text)
 }
 
-// Passes reports whether a form is sent by a script of its page, and asks nobody: it only carries something on.
+// Passes reports whether a script of the page submits a form without asking the user: it only passes something on.
 func (p *Page) Passes(f *Form) bool {
 	shown := f.input(func(in Input) bool { return in.Type != "hidden" })
 	return p.Submits && !p.Rendered && shown == nil && len(f.Inputs) > 0 && len(f.Buttons) < 2

@@ -1,5 +1,4 @@
-// Package mcp builds MCP requests on both wires and reads their answers. It sends exactly what it is
-// told and judges nothing.
+// Package mcp builds MCP requests on both wires and parses the answers. It sends exactly what the caller says, and judges nothing.
 package mcp
 
 import (
@@ -15,7 +14,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/wire"
 )
 
-// Wire is the way MCP is spoken.
+// Wire is one of the two protocols of MCP.
 type Wire string
 
 // The two wires: an initialize handshake with sessions, and per-request metadata without them.
@@ -44,29 +43,29 @@ type Call struct {
 	Revision string
 	// Verb is the HTTP method; empty means POST.
 	Verb string
-	// RPC is the JSON-RPC method; Params its parameters. Notification leaves the id out.
+	// RPC is the JSON-RPC method, and Params its parameters. Notification omits the id.
 	RPC          string
 	Params       map[string]any
 	Notification bool
 	SessionID    string
 	Header       []reports.Field
 	Query        url.Values
-	// Capabilities are those that the client declares; none if nil.
+	// Capabilities are the client's declared capabilities; none if nil.
 	Capabilities map[string]any
-	// Mirrored are the parameters of each tool that are repeated in header fields on the stateless wire.
+	// Mirrored are the parameters of each tool that header fields repeat on the stateless wire.
 	Mirrored map[string][]Mirror
 	// Body replaces the message.
 	Body  string
 	Fresh bool
 }
 
-// peek is how long a silent stream is watched: its status and header are all that matter.
+// peek is how long a silent stream is watched: only its status and header matter.
 const peek = 20 * time.Millisecond
 
 // ID is the id of every request that Call makes.
 const ID = 1
 
-// Probe returns the smallest protected request of a revision: initialize, or server/discover.
+// Probe returns the minimal protected request of a revision: initialize, or server/discover.
 func Probe(endpoint, revision string) Call {
 	if WireOf(revision) == Stateless {
 		return Call{Endpoint: endpoint, Revision: revision, RPC: "server/discover"}
@@ -82,7 +81,7 @@ func Initialize(endpoint, revision string) Call {
 	}}
 }
 
-// Method returns a call of another JSON-RPC method, keeping endpoint, revision, session and headers.
+// Method returns a call of another JSON-RPC method with the same endpoint, revision, session and header.
 func (c Call) Method(rpc string, params map[string]any) Call {
 	c.RPC, c.Params, c.Notification = rpc, params, strings.HasPrefix(rpc, "notifications/")
 	return c
@@ -104,14 +103,14 @@ func (c Call) WithQuery(name, value string) Call {
 	return c
 }
 
-// WithBody returns the call with another message under the fields that describe its own.
+// WithBody returns the call with another message, under header fields for the original one.
 func (c Call) WithBody(message string) Call {
 	c.Header = append(c.metadata(), c.Header...)
 	c.Body = message
 	return c
 }
 
-// Using returns the call with another HTTP method and, unless it is POST, without a message.
+// Using returns the call with another HTTP method, and without a message unless it is POST.
 func (c Call) Using(verb string) Call {
 	c.Verb = verb
 	return c
@@ -123,7 +122,7 @@ func (c Call) InSession(id string) Call {
 	return c
 }
 
-// OnFreshConnection returns the call on a connection of its own.
+// OnFreshConnection returns the call on a new connection.
 func (c Call) OnFreshConnection() Call {
 	c.Fresh = true
 	return c
@@ -135,7 +134,7 @@ func Field(name, value string) reports.Field { return reports.Field{Name: name, 
 // Bearer makes the Authorization field of a bearer token.
 func Bearer(token string) reports.Field { return Field("Authorization", "Bearer "+token) }
 
-// Message returns the JSON-RPC message as it is sent.
+// Message returns the JSON-RPC message.
 func (c Call) Message() string {
 	if c.Body != "" {
 		return c.Body
@@ -206,7 +205,7 @@ func (c Call) Request() wire.Request {
 	if c.SessionID != "" {
 		r.Header = append(r.Header, Field(sessionField, c.SessionID))
 	}
-	for _, f := range c.Header { // a field given replaces ours, but not another one given
+	for _, f := range c.Header { // a given field replaces the default, but not another given one
 		r.Header = slices.DeleteFunc(r.Header, func(g reports.Field) bool { return strings.EqualFold(g.Name, f.Name) })
 	}
 	r.Header = append(r.Header, c.Header...)
@@ -220,7 +219,7 @@ func (c Call) version() []reports.Field {
 	return []reports.Field{Field("MCP-Protocol-Version", c.Revision)}
 }
 
-// metadata returns the fields that mirror the message on the stateless wire.
+// metadata returns the header fields that repeat the message on the stateless wire.
 func (c Call) metadata() []reports.Field {
 	f := c.version()
 	if WireOf(c.Revision) != Stateless {
@@ -236,7 +235,7 @@ func (c Call) metadata() []reports.Field {
 	return append(f, c.mirrored()...)
 }
 
-// headerValue encodes a value by the base64 sentinel form where plain ASCII would not do.
+// headerValue encodes a value in the base64 form if plain ASCII is not possible.
 func headerValue(v string) string {
 	plain := v == strings.TrimSpace(v) && !(strings.HasPrefix(v, "=?base64?") && strings.HasSuffix(v, "?="))
 	for i := 0; i < len(v); i++ {
@@ -250,16 +249,16 @@ func headerValue(v string) string {
 	return "=?base64?" + base64.StdEncoding.EncodeToString([]byte(v)) + "?="
 }
 
-// Answer is what an exchange says on the JSON-RPC layer.
+// Answer is the JSON-RPC content of an exchange.
 type Answer struct {
-	Result  *document.Object // nil unless a result for our id came
+	Result  *document.Object // nil unless there is a result for the request's id
 	Code    string           // of a JSON-RPC error
 	Message string
 	Error   bool
 	IsError bool // a tool result marked as error
 }
 
-// Objects returns the objects in a list that the result holds.
+// Objects returns the objects in a list of the result.
 func (a Answer) Objects(member string) []*document.Object {
 	v, _ := a.Result.Get(member) // none without a result
 	list, _ := v.([]any)
@@ -305,7 +304,7 @@ func Events(body string) []string {
 	return out
 }
 
-// Messages returns all JSON-RPC messages of an answer, whatever they are, those of a batch one by one.
+// Messages returns all JSON-RPC messages of an answer, and those of a batch one by one.
 func Messages(ex *reports.Exchange) []*document.Object {
 	if ex == nil || ex.Response == nil {
 		return nil
@@ -346,7 +345,7 @@ func readMessage(text string) Answer {
 	return readValue(v)
 }
 
-// readBatch finds the result for our id among the answers, else an error.
+// readBatch returns the result for the request's id among the answers, or else an error.
 func readBatch(batch []any) (out Answer) {
 	for _, v := range batch {
 		switch a := readValue(v); {

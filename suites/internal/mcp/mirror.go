@@ -21,11 +21,11 @@ type Mirror struct {
 	Schema *document.Object
 }
 
-// deepest bounds how deep a schema is followed.
+// deepest bounds the depth to which a schema is followed.
 const deepest = 5
 
-// Mirrors returns the parameters in the input schema of a tool that clients repeat in header fields; none where an annotation is
-// invalid, because clients leave out such a tool.
+// Mirrors returns the parameters in a tool's input schema that clients repeat in header fields; none if an annotation is invalid, because
+// clients omit such a tool.
 func Mirrors(schema *document.Object) []Mirror {
 	out, seen := mirrorsIn(schema, nil), map[string]bool{}
 	for _, m := range out {
@@ -53,14 +53,14 @@ func mirrorsIn(schema *document.Object, path []string) (out []Mirror) {
 	return out
 }
 
-// isToken reports whether the name of a field has a part after its prefix, and only characters of a token (RFC 9110 section 5.6.2).
+// isToken reports whether the name of a field continues after its prefix, and has only characters of a token (RFC 9110 section 5.6.2).
 func isToken(field string) bool {
 	return field != "Mcp-Param-" && !strings.ContainsFunc(field, func(c rune) bool {
 		return c <= ' ' || c >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, c)
 	})
 }
 
-// Value returns the value of the parameter in the arguments of a call, as text; ok is false where there is none.
+// Value returns the value of the parameter in the arguments of a call, as text; ok is false if it is missing.
 func (m Mirror) Value(arguments any) (text string, ok bool) {
 	for _, name := range m.Path {
 		object, _ := arguments.(map[string]any)

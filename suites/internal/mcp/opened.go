@@ -12,13 +12,13 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/wire"
 )
 
-// Opened are the sessions that a run has opened and nobody has ended: servers limit how many there are.
+// Opened are the open sessions of a run: servers limit their number.
 type Opened struct {
 	mu       sync.Mutex
-	sessions []opened        // in the order in which they were opened
+	sessions []opened        // in the order of opening
 	seen     map[string]bool // the ids so far
-	never    bool            // clients cannot end sessions here
-	tried    int             // sessions that were to end
+	never    bool            // clients cannot end sessions at this server
+	tried    int             // number of attempts to end a session
 }
 
 // opened is a session: its id, the number of the exchange that opened it, and the request that ends it.
@@ -28,7 +28,7 @@ type opened struct {
 	end    wire.Request
 }
 
-// mostEnded is how many sessions a run ends, and endedAtOnce how many of them together.
+// mostEnded is the maximum number of sessions that a run ends, and endedAtOnce that of concurrent requests for it.
 const (
 	mostEnded   = 2000
 	endedAtOnce = 4
@@ -36,7 +36,7 @@ const (
 
 const sessionField = "Mcp-Session-Id"
 
-// Seen takes note of an exchange that opens a session, or ends one.
+// Seen records an exchange that opens or ends a session.
 func (o *Opened) Seen(req wire.Request, ex *reports.Exchange) {
 	if ex.Response == nil || ex.Response.Status < 200 || ex.Response.Status > 299 {
 		return
@@ -56,7 +56,7 @@ func (o *Opened) drop(id string) {
 	o.sessions = slices.DeleteFunc(o.sessions, func(s opened) bool { return s.id == id })
 }
 
-// add keeps a session. A server that gives an id twice gives it to other clients of the user, too: such a session goes on.
+// add stores a session. A server that issues an id twice also gives it to other clients of the user: such a session is not ended.
 func (o *Opened) add(s opened) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -71,7 +71,7 @@ func (o *Opened) add(s opened) {
 	o.sessions = append(o.sessions, s)
 }
 
-// ending returns the request that ends a session: sent to where the session was opened, with what opened it.
+// ending returns the request that ends a session: to the same address and with the same credentials as the request that opened it.
 func ending(opening wire.Request, ex *reports.Exchange, id string) wire.Request {
 	c := Call{Endpoint: opening.URL, Verb: http.MethodDelete, SessionID: id, Revision: Read(ex).Result.String("protocolVersion")}
 	out := c.Request()
@@ -83,14 +83,14 @@ func ending(opening wire.Request, ex *reports.Exchange, id string) wire.Request 
 			out.Header = append(out.Header, f)
 		}
 	}
-	if wire.Get(out.Header, "DPoP") != "" { // whose proof is good for one request
+	if wire.Get(out.Header, "DPoP") != "" { // its proof is valid for one request
 		out.Header = without(out.Header, "DPoP", "Authorization")
 	}
 	out.Host, out.From, out.Certificate, out.Cleanup = opening.Host, opening.From, opening.Certificate, true
 	return out
 }
 
-// fieldsOf returns the header fields of a request that is written byte by byte.
+// fieldsOf returns the header fields of a raw request.
 func fieldsOf(raw []byte) (out []reports.Field) {
 	head, _, _ := strings.Cut(string(raw), "\r\n\r\n")
 	for line := range strings.SplitSeq(head, "\r\n") {
@@ -107,18 +107,18 @@ func without(fields []reports.Field, names ...string) []reports.Field {
 	})
 }
 
-// Ending is on whose behalf sessions are ended: of a check, of a user with credentials, for sessions that some exchanges opened.
+// Ending says for whom sessions are ended: for a check, with a user's credentials, and for the sessions that some exchanges opened.
 type Ending struct {
 	Client *wire.Client
 	Check  string
 	InTurn bool
-	// Own are the user's own credentials: only the Endpoint gets them.
+	// Own are the user's own credentials, which only the Endpoint gets.
 	Own      []reports.Field
 	Endpoint string
 	Of       func(number int) bool
 }
 
-// End ends sessions. What the server has no time for is kept.
+// End ends sessions. It keeps those for which the server has no time.
 func (o *Opened) End(ctx context.Context, e Ending) {
 	places := make(chan struct{}, endedAtOnce)
 	var together sync.WaitGroup
@@ -142,7 +142,7 @@ func (o *Opened) End(ctx context.Context, e Ending) {
 	together.Wait()
 }
 
-// end sends a request that ends a session. Where what opened the session is good no longer, the user's own credentials follow.
+// end sends a request that ends a session. If the credentials that opened the session are no longer valid, it uses the user's own.
 func (e *Ending) end(ctx context.Context, req wire.Request) *reports.Exchange {
 	ex := e.Client.Do(ctx, e.Check, req)
 	if ex.Response == nil || ex.Response.Status != http.StatusUnauthorized || len(e.Own) == 0 || req.URL != e.Endpoint {
@@ -152,7 +152,7 @@ func (e *Ending) end(ctx context.Context, req wire.Request) *reports.Exchange {
 	return e.Client.Do(ctx, e.Check, req)
 }
 
-// take removes the sessions that exchanges with these numbers opened, if sessions may still be ended.
+// take removes and returns the sessions that exchanges with these numbers opened, if sessions can be ended.
 func (o *Opened) take(of func(number int) bool) (out []opened) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -173,14 +173,15 @@ func (o *Opened) keep(s opened) {
 	o.sessions = append(o.sessions, s)
 }
 
-// over reports whether clients cannot end sessions here.
+// over reports whether clients cannot end sessions at this server.
 func (o *Opened) over() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.never
 }
 
-// strained reports whether a server did not look at a request to end a session. One that lets nobody end any is not asked again.
+// strained reports whether a server did not process a request to end a session. A server that never ends sessions gets no more such
+// requests.
 func (o *Opened) strained(ex *reports.Exchange) bool {
 	if ex.Response == nil {
 		return true

@@ -18,8 +18,8 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/document"
 )
 
-// Algorithms returns those that an attacker tries under a header: the one of the genuine token, and the common ones of each kind
-// of key. A verifier that knows one algorithm only refuses all others before it looks at a key.
+// Algorithms returns the algorithms that an attacker tries: that of the genuine token, and the common ones for each kind of key. A verifier
+// that supports one algorithm rejects all others before it looks at a key.
 func (a *Attacker) Algorithms(genuine Header) []string {
 	out := []string{"RS256", "ES256", "EdDSA"}
 	if alg, _ := genuine["alg"].(string); a.signer(alg) != nil && !slices.Contains(out, alg) {
@@ -28,7 +28,7 @@ func (a *Attacker) Algorithms(genuine Header) []string {
 	return out
 }
 
-// signer returns the attacker's key for an algorithm; nil if there is none.
+// signer returns the attacker's key for an algorithm, or nil.
 func (a *Attacker) signer(alg string) crypto.Signer {
 	switch {
 	case strings.HasPrefix(alg, "RS"), strings.HasPrefix(alg, "PS"):
@@ -41,13 +41,13 @@ func (a *Attacker) signer(alg string) crypto.Signer {
 	return nil
 }
 
-// Sign signs with the attacker's own key for an algorithm, which the header then names.
+// Sign signs with the attacker's own key for an algorithm, and names the algorithm in the header.
 func (a *Attacker) Sign(alg string, h Header, c Claims) string {
 	input := Input(h.With("alg", alg), c)
 	method := jwt.GetSigningMethod(strings.Replace(alg, "Ed25519", "EdDSA", 1))
 	signature, err := method.Sign(input, a.signer(alg))
 	if err != nil {
-		panic(err) // such keys sign every input
+		panic(err) // these keys sign any input
 	}
 	return input + "." + Base64(signature)
 }
@@ -70,14 +70,13 @@ func (a *Attacker) CertificateChain(alg string) []string {
 	return []string{base64.StdEncoding.EncodeToString(der)}
 }
 
-// Spelling is one way to write a public key down as a shared secret.
+// Spelling is one way to use the text of a public key as a shared secret.
 type Spelling struct {
 	Name   string
 	Secret []byte
 }
 
-// Spellings returns the ways in which a careless verifier may take a published key for an HMAC secret; none where the key cannot be
-// read.
+// Spellings returns the ways in which a careless verifier may use a published key as an HMAC secret; none if the key cannot be read.
 func Spellings(k *document.Object) []Spelling {
 	key, err := publicKey(k, algorithmOf(k))
 	if err != nil || key == nil {

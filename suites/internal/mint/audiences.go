@@ -1,6 +1,6 @@
 package mint
 
-// Audiences returns those of a claims set, which is one or a list (RFC 7519 section 4.1.3).
+// Audiences returns the audiences of a claims set: one, or a list (RFC 7519 section 4.1.3).
 func (c Claims) Audiences() (out []string) {
 	switch aud := c["aud"].(type) {
 	case string:

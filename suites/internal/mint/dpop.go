@@ -9,7 +9,7 @@ import (
 // publicMembers are those of a JWK that identify the key (RFC 7638 section 3.2).
 var publicMembers = []string{"crv", "e", "kty", "n", "x", "y"}
 
-// PublicJWK returns the public key with the members that identify it, and no others.
+// PublicJWK returns the public key with only the members that identify it.
 func (k *Key) PublicJWK() map[string]any {
 	whole, out := k.JWK(), map[string]any{}
 	for _, name := range publicMembers {
@@ -27,12 +27,12 @@ func (k *Key) Thumbprint() string {
 	return Base64(sum[:])
 }
 
-// ProofHeader returns the header of a DPoP proof by the key (RFC 9449 section 4.2).
+// ProofHeader returns the header of a DPoP proof with this key (RFC 9449 section 4.2).
 func (k *Key) ProofHeader() Header {
 	return Header{"typ": "dpop+jwt", "alg": k.Algorithm(), "jwk": k.PublicJWK()}
 }
 
-// ProofClaims returns the claims of a DPoP proof for a request, made now; the token is left out at a token endpoint.
+// ProofClaims returns the claims of a new DPoP proof for a request; token is empty for a token endpoint.
 func ProofClaims(method, url, token, id string) Claims {
 	c := Claims{"jti": id, "htm": method, "htu": url, "iat": time.Now().Unix()}
 	if token != "" {
@@ -42,7 +42,7 @@ func ProofClaims(method, url, token, id string) Claims {
 	return c
 }
 
-// Seal signs header and claims as they are.
+// Seal signs the header and claims without changes.
 func (k *Key) Seal(h Header, c Claims) string {
 	input := Input(h, c)
 	return input + "." + Base64(k.sign(input))

@@ -22,7 +22,7 @@ import (
 	"github.com/mcpauth/conformance/fixtures/seeded"
 )
 
-// Key is a private key of a client, with its name in a key set.
+// Key is a private key of a client, with its id in a key set.
 type Key struct {
 	ID     string
 	Signer crypto.Signer
@@ -33,7 +33,7 @@ func NewKey(id string) *Key {
 	return &Key{id, seeded.Suites.Key()}
 }
 
-// ParseKey reads a private key in PEM: RSA, P-256 or Ed25519, in PKCS #8, or in its older forms.
+// ParseKey parses a private key in PEM: RSA, P-256 or Ed25519, in PKCS #8 or an older form.
 func ParseKey(id string, text []byte) (*Key, error) {
 	block, _ := pem.Decode(text)
 	if block == nil {
@@ -69,7 +69,7 @@ func ParseKey(id string, text []byte) (*Key, error) {
 	return k, nil
 }
 
-// Algorithm returns the JWS algorithm with which the key signs.
+// Algorithm returns the JWS algorithm of the key.
 func (k *Key) Algorithm() string {
 	switch k.Signer.(type) {
 	case *rsa.PrivateKey:
@@ -80,7 +80,7 @@ func (k *Key) Algorithm() string {
 	return "ES256"
 }
 
-// JWT signs claims under a header that names the key; members of more replace its own.
+// JWT signs claims with a header that names the key; members of more replace the header's own.
 func (k *Key) JWT(more Header, c Claims) string {
 	h := Header{"alg": k.Algorithm(), "typ": "JWT"}
 	if k.ID != "" {
@@ -106,12 +106,12 @@ func (k *Key) sign(input string) []byte {
 		signature, err = signEC(key, sum[:])
 	}
 	if err != nil {
-		panic(err) // such keys sign every digest
+		panic(err) // these keys sign any digest
 	}
 	return signature
 }
 
-// signEC returns the signature of JWS: r and s in 32 bytes each (RFC 7518 section 3.4).
+// signEC returns a JWS signature: r and s with 32 bytes each (RFC 7518 section 3.4).
 func signEC(key *ecdsa.PrivateKey, digest []byte) ([]byte, error) {
 	r, s, err := ecdsa.Sign(rand.Reader, key, digest)
 	if err != nil {
@@ -142,7 +142,7 @@ func (k *Key) JWK() map[string]any {
 	return out
 }
 
-// Signed signs by an RSA key with an algorithm, whatever the header says.
+// Signed signs with an RSA key and an algorithm, whatever the header says.
 func (k *Key) Signed(h Header, c Claims, algorithm string) string {
 	input := Input(h, c)
 	sum := map[string]crypto.Hash{"RS1": crypto.SHA1, "RS256": crypto.SHA256, "RS384": crypto.SHA384, "PS256": crypto.SHA256}[algorithm]
@@ -157,7 +157,7 @@ func (k *Key) Signed(h Header, c Claims, algorithm string) string {
 		signature, err = rsa.SignPSS(rand.Reader, key, sum, digest.Sum(nil), &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash})
 	}
 	if err != nil {
-		panic(err) // 2048 bits are enough for each
+		panic(err) // 2048 bits are enough for each algorithm
 	}
 	return input + "." + Base64(signature)
 }
@@ -165,7 +165,7 @@ func (k *Key) Signed(h Header, c Claims, algorithm string) string {
 // Base64 returns base64url without padding.
 func Base64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
-// HMACToken signs with a shared secret by HS256, HS384 or HS512, and says so in the header.
+// HMACToken signs with a shared secret and HS256, HS384 or HS512, and names the algorithm in the header.
 func HMACToken(algorithm string, h Header, c Claims, secret []byte) string {
 	input := Input(h.With("alg", algorithm), c)
 	m := hmac.New(map[string]func() hash.Hash{"HS256": sha256.New, "HS384": sha512.New384, "HS512": sha512.New}[algorithm], secret)

@@ -1,4 +1,4 @@
-// Package mint makes tokens with every kind of defect, by hand: no library would sign them.
+// Package mint makes tokens with every kind of defect, without a library, because none would sign them.
 package mint
 
 import (
@@ -13,7 +13,7 @@ import (
 	"github.com/mcpauth/conformance/fixtures/seeded"
 )
 
-// Claims and headers are written with their members in alphabetical order.
+// Claims and headers are written in alphabetical order of their members.
 type (
 	// Header is a JOSE header.
 	Header map[string]any
@@ -35,13 +35,13 @@ func (h Header) With(name string, value any) Header {
 	return out
 }
 
-// Raw is JSON that is written as it is, valid or not.
+// Raw is JSON that is written without changes, valid or not.
 type Raw string
 
-// MarshalJSON returns the text itself; encoding/json still checks it, so that only Object writes what is invalid.
+// MarshalJSON returns the text. encoding/json still validates it, so that only Object writes invalid JSON.
 func (r Raw) MarshalJSON() ([]byte, error) { return []byte(r), nil }
 
-// RawInput returns a signing input whose claims are written as they are.
+// RawInput returns a signing input with claims that are written without changes.
 func RawInput(h Header, claims string) string {
 	return segment(h) + "." + base64.RawURLEncoding.EncodeToString([]byte(claims))
 }
@@ -70,14 +70,14 @@ func HMAC(input string, secret []byte) string {
 	return base64.RawURLEncoding.EncodeToString(m.Sum(nil))
 }
 
-// Attacker holds the keys of somebody whom no server trusts.
+// Attacker has keys that no server trusts.
 type Attacker struct {
 	EC  *ecdsa.PrivateKey
 	Ed  ed25519.PrivateKey
 	RSA crypto.Signer
 }
 
-// NewAttacker makes an attacker with keys of its own: no run knows those of another, which a seed may have told.
+// NewAttacker makes an attacker with new keys: a run must not know those of another one, which a seed may have disclosed.
 func NewAttacker() *Attacker {
 	return &Attacker{seeded.Suites.Key(), ed25519.NewKeyFromSeed(seeded.Suites.Bytes(ed25519.SeedSize)), attackers()}
 }
@@ -105,7 +105,7 @@ func (a *Attacker) JWK() map[string]any {
 	return map[string]any{"kty": "EC", "crv": "P-256", "x": b64(point[1:33]), "y": b64(point[33:])}
 }
 
-// JSON returns a value as it is in a claims set.
+// JSON returns a value in the form of a claims set.
 func JSON(v any) string {
 	b, _ := json.Marshal(v) // maps of plain values always marshal
 	return string(b)

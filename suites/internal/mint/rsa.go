@@ -11,8 +11,8 @@ import (
 	"github.com/mcpauth/conformance/fixtures/vectors"
 )
 
-// RSA returns a key of 2048 bits for what a run publishes or registers, always the same one in a process. It is not the attacker's: a
-// verifier may try every key of a set (RFC 7515 section 4.1.4 has kid as a hint).
+// RSA returns a key of 2048 bits that a run publishes or registers, always the same one in a process. It is not the attacker's: a verifier
+// may try every key of a set (in RFC 7515 section 4.1.4, kid is only a hint).
 func RSA() crypto.Signer {
 	if seeded.Suites.Seeded() {
 		return NewRSA()
@@ -22,7 +22,7 @@ func RSA() crypto.Signer {
 
 var own = sync.OnceValue(NewRSA)
 
-// attackers returns the attacker's RSA key, always the same one in a process; with a seed a known one.
+// attackers returns the attacker's RSA key, always the same one in a process; with a seed it is predictable.
 func attackers() crypto.Signer {
 	if seeded.Suites.Seeded() {
 		return attackersKnown()
@@ -40,7 +40,7 @@ var attackersKnown = sync.OnceValue(func() crypto.Signer {
 	return k.Signer
 })
 
-// NewRSA makes a new key of 2048 bits; with a seed, the next one that the seed tells.
+// NewRSA makes a new key of 2048 bits; with a seed, the next one of the seed.
 func NewRSA() crypto.Signer {
 	if seeded.Suites.Seeded() {
 		return seededRSA()
@@ -52,7 +52,7 @@ func NewRSA() crypto.Signer {
 	return key
 }
 
-// seededRSA makes a key of the seed: crypto/rsa makes keys of the system's randomness only.
+// seededRSA makes a key from the seed: crypto/rsa only uses the system's randomness.
 func seededRSA() crypto.Signer {
 	one, e := big.NewInt(1), big.NewInt(65537)
 	for {
@@ -69,7 +69,7 @@ func seededRSA() crypto.Signer {
 	}
 }
 
-// seededPrime returns the first prime of 1024 bits after a number of the seed, whose upper two bits are set.
+// seededPrime returns the first prime of 1024 bits, with both upper bits set, after a number from the seed.
 func seededPrime() *big.Int {
 	text := seeded.Suites.Bytes(128)
 	text[0] |= 0xc0

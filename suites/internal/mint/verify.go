@@ -19,17 +19,17 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/document"
 )
 
-// Limits of the keys that are tried: who publishes more, or larger ones, asks others to spend their time.
+// Limits of the keys that are tried: more keys, or larger ones, would waste the verifier's time.
 const (
 	mostCandidates = 20
 	longestRSA     = 8192 // bits of a modulus
 )
 
-// ErrUntried is the error of a signature that may be by a key that was not tried.
+// ErrUntried is the error of a signature by a key that may not have been tried.
 var ErrUntried = errors.New("not every key that may have made the signature is tried")
 
-// Verify checks the signature of a compact JWS with one of a set of public JWKs: the one that its kid names,
-// or, where kids do not tell, any of its type. It judges the signature only.
+// Verify verifies the signature of a compact JWS with a set of public JWKs: with the one that its kid names, or, if kids do not decide,
+// with any of its type. It checks only the signature.
 func Verify(ctx context.Context, token string, keys []*document.Object) error {
 	input, header, signature, err := parts(token)
 	if err != nil {
@@ -62,7 +62,7 @@ func Verify(ctx context.Context, token string, keys []*document.Object) error {
 	return fmt.Errorf("no published key verifies the %s signature", alg)
 }
 
-// parts returns what of a compact JWS is signed, its header, and its signature.
+// parts returns the signing input of a compact JWS, its header, and its signature.
 func parts(token string) (input string, header *document.Object, signature []byte, err error) {
 	segments := strings.Split(token, ".")
 	if len(segments) != 3 {
@@ -83,7 +83,7 @@ func parts(token string) (input string, header *document.Object, signature []byt
 	return segments[0] + "." + segments[1], header, signature, nil
 }
 
-// mayTry says why a candidate is not tried, which is the n-th one.
+// mayTry says why the n-th candidate is not tried.
 func mayTry(ctx context.Context, k *document.Object, n int) error {
 	switch crv := k.String("crv"); {
 	case crv == "Ed448":
@@ -96,7 +96,8 @@ func mayTry(ctx context.Context, k *document.Object, n int) error {
 	return nil
 }
 
-// canVerify reports whether signatures of an algorithm can be judged. Those of none and of shared secrets can: no public key makes them.
+// canVerify reports whether signatures of an algorithm can be judged. Those of none and of shared secrets can: they are never valid for a
+// public key.
 func canVerify(alg string) bool {
 	return alg == "" || strings.EqualFold(alg, "none") || alg == "Ed25519" || jwt.GetSigningMethod(alg) != nil
 }
@@ -114,7 +115,7 @@ func keyType(alg string) string {
 	return ""
 }
 
-// rsaKey returns the RSA key of a JWK, unless it is one that would take long to use.
+// rsaKey returns the RSA key of a JWK, unless it would be slow.
 func rsaKey(k *document.Object) (*rsa.PublicKey, error) {
 	n, e := number(k.String("n")), number(k.String("e"))
 	if bits := n.BitLen(); bits > longestRSA {
@@ -126,7 +127,7 @@ func rsaKey(k *document.Object) (*rsa.PublicKey, error) {
 	return &rsa.PublicKey{N: n, E: int(e.Int64())}, nil
 }
 
-// verifies tries one key. A curve belongs to one algorithm (RFC 7518 section 3.4).
+// verifies tries one key. The algorithm determines the curve (RFC 7518 section 3.4).
 func verifies(k *document.Object, alg, input string, signature []byte) (bool, error) {
 	key, err := publicKey(k, alg)
 	if err != nil || key == nil {
@@ -139,13 +140,13 @@ func verifies(k *document.Object, alg, input string, signature []byte) (bool, er
 	return method != nil && method.Verify(input, signature, key) == nil, nil
 }
 
-// PublicKey returns the key of a JWK; nil if it is none, or of a kind that mcpauth cannot read.
+// PublicKey returns the key of a JWK; nil if it is invalid, or of an unsupported kind.
 func PublicKey(k *document.Object) crypto.PublicKey {
 	key, _ := publicKey(k, algorithmOf(k)) // nil if it is not one
 	return key
 }
 
-// publicKey returns the key of a JWK for an algorithm; nil if it is none.
+// publicKey returns the key of a JWK for an algorithm, or nil.
 func publicKey(k *document.Object, alg string) (crypto.PublicKey, error) {
 	switch keyType(alg) {
 	case "RSA":
@@ -167,7 +168,7 @@ func publicKey(k *document.Object, alg string) (crypto.PublicKey, error) {
 	return nil, nil
 }
 
-// ecKey returns the key of a JWK on the curve of an algorithm; nil if it is none.
+// ecKey returns the key of a JWK on the curve of an algorithm, or nil.
 func ecKey(k *document.Object, alg string) *ecdsa.PublicKey {
 	curve, ok := map[string]elliptic.Curve{"ES256": elliptic.P256(), "ES384": elliptic.P384(), "ES512": elliptic.P521()}[alg]
 	if !ok || k.String("crv") != curve.Params().Name {
@@ -186,7 +187,8 @@ func ecKey(k *document.Object, alg string) *ecdsa.PublicKey {
 	return key
 }
 
-// number reads a Base64urlUInt (RFC 7518 section 2); zero if it is none. Of one that is longer than any key the beginning does.
+// number parses a Base64urlUInt (RFC 7518 section 2); zero if it is invalid. It parses only the beginning of a value that is longer than
+// any key.
 func number(s string) *big.Int {
 	b, err := base64.RawURLEncoding.DecodeString(s)
 	if err != nil {

@@ -1,6 +1,6 @@
-// Package nearmiss makes values that nearly equal a good one. A server that compares by prefix, suffix, length, letter case,
-// pattern or after decoding accepts one of them. It is used wherever a server compares a string: a redirect URI, state,
-// client identifier, verifier, scope, tool name, origin, audience, issuer, API key or session identifier.
+// Package nearmiss makes values that nearly equal a good one. A server that compares by prefix, suffix, length, letter case or pattern, or
+// after decoding, accepts one of them. Checks use it for every string that a server compares: redirect URI, state, client identifier,
+// verifier, scope, tool name, origin, audience, issuer, API key and session identifier.
 package nearmiss
 
 import (
@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-// Kind is the weakness of a comparison that a near miss looks for.
+// Kind is the weak comparison that a near miss detects.
 type Kind string
 
-// Kinds of near misses. A caller leaves out those that its clause allows, or that its channel cannot carry.
+// Kinds of near misses. A caller omits those that its clause allows, or that its channel cannot transport.
 const (
 	Changed    Kind = "one character differs"
 	Truncated  Kind = "only what follows the 72nd character differs"
@@ -37,11 +37,11 @@ const (
 	Equivalent Kind = "a URL that is equal only after normalization (RFC 3986 section 6.2.2)"
 )
 
-// Way is one way to miss a value.
+// Way is one way to make a near miss.
 type Way struct {
 	Kind Kind
 	Name string
-	// To makes the near miss. It returns the value itself where there is none of this kind.
+	// To makes the near miss. It returns the value itself if there is none of this kind.
 	To func(good string) string
 }
 
@@ -52,16 +52,16 @@ type Miss struct {
 	Value string
 }
 
-// Of returns the near misses of a value, as far as they differ from it and from each other.
+// Of returns the near misses of a value that differ from it and from each other.
 func Of(good string, kinds ...Kind) []Miss { return apply(Ways(kinds...), good) }
 
 // OfURL returns the near misses of an absolute URL or an origin.
 func OfURL(good string, kinds ...Kind) []Miss { return apply(URLWays(kinds...), good) }
 
-// Ways returns the ways to miss any value, of these kinds; without kinds, of all.
+// Ways returns the ways of these kinds for any value; without kinds, all of them.
 func Ways(kinds ...Kind) []Way { return only(ways, kinds) }
 
-// URLWays returns the ways to miss a URL, of these kinds; without kinds, of all.
+// URLWays returns the ways of these kinds for a URL; without kinds, all of them.
 func URLWays(kinds ...Kind) []Way { return only(urlWays, kinds) }
 
 // Except returns all kinds but these.
@@ -98,7 +98,7 @@ var ways = []Way{
 	{Changed, "the first character changed", func(v string) string { return changedAt(v, 0) }},
 	{Changed, "the middle character changed", func(v string) string { return changedAt(v, len(v)/2) }},
 	{Changed, "the last character changed", func(v string) string { return changedAt(v, len(v)-1) }},
-	{Truncated, "the character after the 72nd changed", func(v string) string { return changedAt(v, 72) }}, // bcrypt reads no further
+	{Truncated, "the character after the 72nd changed", func(v string) string { return changedAt(v, 72) }}, // bcrypt ignores the rest
 	{Shorter, "the last character left out", func(v string) string { return v[:max(0, len(v)-1)] }},
 	{Shorter, "the first character left out", func(v string) string { return v[min(1, len(v)):] }},
 	{Longer, "one character more", func(v string) string { return v + "A" }},
@@ -126,8 +126,8 @@ var ways = []Way{
 	{Pattern, "a letter in place of a dot", func(v string) string { return strings.Replace(v, ".", "x", 1) }},
 }
 
-// changedAt changes one character. It stays in the alphabets of base64url and of hexadecimal numbers, so that no other rule refuses
-// the value. It changes the first bits of what the character stands for in base64url: the last ones of a value may stand for nothing.
+// changedAt changes one character. It stays in the alphabets of base64url and of hexadecimal numbers, so that no other rule rejects the
+// value. It changes the upper bits of the character in base64url, because the lower bits at the end of a value may be unused.
 func changedAt(v string, i int) string {
 	switch {
 	case i < 0 || i >= len(v):
@@ -157,7 +157,7 @@ func encodedAt(v string, i int) string {
 	return fmt.Sprintf("%s%%%02X%s", v[:i], v[i], v[i+1:])
 }
 
-// lookAlike puts a Cyrillic letter in place of the last Latin one that has such a twin.
+// lookAlike replaces the last Latin letter that has a Cyrillic twin.
 func lookAlike(v string) string {
 	for i := len(v) - 1; i >= 0; i-- {
 		if twin, ok := cyrillic[v[i]]; ok {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Attacker is the host that the near misses of a URL lead to.
+// Attacker is the host in the near misses of a URL.
 const Attacker = "attacker.example"
 
 // parts of an absolute URL, as it is written.
@@ -19,7 +19,7 @@ func (p parts) String() string {
 	return p.scheme + "://" + p.host + p.port + p.path + p.query
 }
 
-// of edits the parts of a URL. What is not an absolute URL has no such near miss.
+// of edits the parts of an absolute URL. Other values have no such near miss.
 func of(edit func(p *parts)) func(string) string {
 	return func(good string) string {
 		u, err := url.Parse(good)
@@ -40,7 +40,7 @@ func of(edit func(p *parts)) func(string) string {
 	}
 }
 
-// named reports a host that is a name, which has subdomains and letter case.
+// named reports whether a host is a name, which can have subdomains and letter case.
 func named(host string) bool {
 	return strings.ContainsFunc(host, func(r rune) bool { return r >= 'g' && r <= 'z' })
 }

@@ -1,5 +1,5 @@
-// Package oauth builds requests to an authorization server and reads its answers. It sends exactly what it
-// is told and judges nothing.
+// Package oauth builds requests to an authorization server and parses the answers. It sends exactly what the caller says, and judges
+// nothing.
 package oauth
 
 import (
@@ -18,7 +18,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/wire"
 )
 
-// Server names the endpoints of an authorization server; those that it has not are empty.
+// Server has the endpoints of an authorization server; missing ones are empty.
 type Server struct {
 	Issuer        string
 	Authorization string
@@ -28,15 +28,15 @@ type Server struct {
 	Introspection string
 	Userinfo      string
 	Metadata      *document.Object
-	// Withheld are the endpoints that are not trusted, by their name in the metadata.
+	// Withheld are the endpoints that are not trusted, by their metadata member.
 	Withheld map[string]string
 
 	documents []*document.Object
 	trusted   func(endpoint string) bool
 }
 
-// FromMetadata reads the endpoints out of the metadata documents of one issuer; the first that names an endpoint counts.
-// Those that are not trusted are withheld: nothing is sent there.
+// FromMetadata reads the endpoints from the metadata documents of one issuer; the first document with an endpoint counts. Endpoints that
+// are not trusted are withheld: they get no requests.
 func FromMetadata(issuer string, trusted func(endpoint string) bool, documents ...*document.Object) Server {
 	s := Server{Issuer: issuer, Metadata: documents[0], Withheld: map[string]string{}, documents: documents, trusted: trusted}
 	s.Authorization, s.Token, s.Registration = s.Endpoint("authorization_endpoint"), s.Endpoint("token_endpoint"),
@@ -49,13 +49,13 @@ func FromMetadata(issuer string, trusted func(endpoint string) bool, documents .
 	return s
 }
 
-// Endpoints are the members of metadata that name an endpoint to which clients send secrets, tokens or users.
+// Endpoints are the metadata members for endpoints that get secrets, tokens or users.
 var Endpoints = []string{
 	"authorization_endpoint", "token_endpoint", "registration_endpoint", "revocation_endpoint", "introspection_endpoint", "userinfo_endpoint",
 	"pushed_authorization_request_endpoint", "device_authorization_endpoint", "end_session_endpoint",
 }
 
-// Endpoint returns the address that a member of the metadata names; empty where none is named, or where it is withheld.
+// Endpoint returns the address in a metadata member; empty if it is missing or withheld.
 func (s *Server) Endpoint(name string) string {
 	for _, d := range s.documents {
 		v := d.String(name)
@@ -75,14 +75,14 @@ func (s *Server) Endpoint(name string) string {
 // Trusts reports whether an endpoint may get secrets and tokens.
 func (s *Server) Trusts(endpoint string) bool { return s.trusted != nil && s.trusted(endpoint) }
 
-// PushesOnly reports whether the server says that it accepts no authorization requests but pushed ones (RFC 9126 section 5).
+// PushesOnly reports whether the server announces that it accepts only pushed authorization requests (RFC 9126 section 5).
 func (s *Server) PushesOnly() bool {
 	required, _ := s.Metadata.Bool("require_pushed_authorization_requests")
 	return required
 }
 
-// WhyWithheld says how to have the endpoints of a server used that are on another origin than its issuer, and which are not URLs;
-// empty for none.
+// WhyWithheld says how to use the endpoints of a server that have another origin than its issuer, and which ones are not URLs; empty if
+// there is none.
 func (s *Server) WhyWithheld(names ...string) string {
 	var elsewhere, flags, why []string
 	for _, name := range names {
@@ -104,7 +104,7 @@ func (s *Server) WhyWithheld(names ...string) string {
 	return strings.Join(why, "; ")
 }
 
-// The ways in which a client authenticates at the token endpoint.
+// The authentication methods of clients at the token endpoint.
 const (
 	None  = "none"
 	Basic = "client_secret_basic"
@@ -118,16 +118,16 @@ type Client struct {
 	ID, Secret, Method string
 	RedirectURI        string // the first registered one
 	RedirectURIs       []string
-	// Key signs the assertions of a client that authenticates by private_key_jwt, and Audience is what they are for.
+	// Key signs the assertions of a client that uses private_key_jwt, and Audience is their audience.
 	Key      *mint.Key
 	Audience string
 	// Machine says that the client acts for itself: it may use the client_credentials grant.
 	Machine bool
-	// Introspects says that it is the resource server's client, which may ask about the tokens of all clients.
+	// Introspects says that this is the resource server's client, which may introspect the tokens of all clients.
 	Introspects bool
-	// Scopes are those that it may have when it acts for itself; nil where that is not known.
+	// Scopes are those that it may have when it acts for itself; nil if they are unknown.
 	Scopes []string
-	// Registered is the client information response; nil for a client that the user named.
+	// Registered is the client information response; nil for a client that the user supplied.
 	Registered *document.Object
 	Exchange   *reports.Exchange
 }
@@ -138,7 +138,7 @@ func (c *Client) Public() bool { return c.Method == None }
 // SignsIn reports whether users can sign in with the client.
 func (c *Client) SignsIn() bool { return !c.Machine && (c.RedirectURI != "" || !c.Introspects) }
 
-// Authenticate adds the client's identification to a token request, by its own method.
+// Authenticate adds the client's authentication to a token request, by its own method.
 func (c *Client) Authenticate(f *Form) []reports.Field {
 	switch c.Method {
 	case Basic:
@@ -165,8 +165,7 @@ func (c *Client) Assertion() mint.Claims {
 	return mint.Claims{"iss": c.ID, "sub": c.ID, "aud": c.Audience, "iat": now, "exp": now + 60, "jti": NewPKCE(22).Verifier}
 }
 
-// BasicAuth returns the Authorization field of client_secret_basic (RFC 6749 section 2.3.1: both parts are
-// form-encoded first).
+// BasicAuth returns the Authorization field of client_secret_basic (RFC 6749 section 2.3.1: both parts are form-encoded first).
 func BasicAuth(id, secret string) reports.Field {
 	v := url.QueryEscape(id) + ":" + url.QueryEscape(secret)
 	return reports.Field{Name: "Authorization", Value: "Basic " + base64.StdEncoding.EncodeToString([]byte(v))}
@@ -188,7 +187,7 @@ func (f Form) Get(name string) string {
 	return ""
 }
 
-// Set replaces all values of a parameter by one.
+// Set replaces all values of a parameter with one.
 func (f *Form) Set(name, value string) {
 	for i, p := range *f {
 		if p.Name == name {
@@ -241,7 +240,7 @@ func NewPKCE(length int) PKCE {
 	return PairOf(seeded.Suites.Text(length)[:length])
 }
 
-// PairOf returns the pair of a verifier.
+// PairOf returns a verifier with its challenge.
 func PairOf(verifier string) PKCE {
 	sum := sha256.Sum256([]byte(verifier))
 	return PKCE{verifier, base64.RawURLEncoding.EncodeToString(sum[:])}
@@ -257,10 +256,10 @@ type Tokens struct {
 	Exchange            *reports.Exchange
 }
 
-// longestToken is that of a token which is tried, in bytes: servers accept no longer header field.
+// longestToken is the maximum length of a token that is used, in bytes: servers accept no longer header field.
 const longestToken = 64 << 10
 
-// TooLong says why nothing is tried with a token; empty where it is.
+// TooLong says why a token is not used; empty if it is.
 func (t *Tokens) TooLong() string {
 	if len(t.Access) <= longestToken {
 		return ""
@@ -269,7 +268,7 @@ func (t *Tokens) TooLong() string {
 		len(t.Access), longestToken)
 }
 
-// ReadTokens reads a token response; nil if it brings no access token.
+// ReadTokens parses a token response; nil without an access token.
 func ReadTokens(ex *reports.Exchange) *Tokens {
 	o := Object(ex)
 	access := o.String("access_token")
@@ -297,10 +296,10 @@ func Object(ex *reports.Exchange) *document.Object {
 	return o
 }
 
-// ErrorCode returns the OAuth error code of an answer, or empty.
+// ErrorCode returns the OAuth error code of an answer, or "".
 func ErrorCode(ex *reports.Exchange) string { return Object(ex).String("error") }
 
-// Claims reads the header and claims of a compact JWS without verifying it; nil if it is none.
+// Claims parses the header and claims of a compact JWS without verifying it; nil if it is not one.
 func Claims(token string) (header, claims *document.Object) {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
@@ -319,7 +318,7 @@ func Claims(token string) (header, claims *document.Object) {
 	return out[0], out[1]
 }
 
-// Payload returns the text of the claims of a compact JWS, which is not verified; empty if it is none.
+// Payload returns the unverified claims of a compact JWS as text, or "".
 func Payload(token string) string {
 	if header, _ := Claims(token); header == nil {
 		return ""
@@ -328,7 +327,7 @@ func Payload(token string) string {
 	return string(b)
 }
 
-// Seconds returns the member expires_in.
+// Seconds returns the value of expires_in.
 func Seconds(o *document.Object) (float64, bool) {
 	v, _ := o.Get("expires_in")
 	if n, ok := v.(interface{ Float64() (float64, error) }); ok {
@@ -339,7 +338,7 @@ func Seconds(o *document.Object) (float64, bool) {
 	return f, ok
 }
 
-// Lifetime returns the access token's, as the response tells it.
+// Lifetime returns the lifetime of the access token in the response.
 func Lifetime(t *Tokens) (time.Duration, bool) {
 	seconds, ok := Seconds(t.Body)
 	return time.Duration(seconds * float64(time.Second)), ok && seconds > 0

@@ -1,5 +1,5 @@
-// Package rebind is the name server of a DNS zone: each name resolves to a public address the first time that it is asked for,
-// and to a private one afterwards. A listener at the private address counts who connects there.
+// Package rebind is the name server of a DNS zone: each name resolves to a public address the first time, and to a private one afterwards.
+// A listener at the private address counts connections.
 package rebind
 
 import (
@@ -16,7 +16,7 @@ import (
 	"github.com/mcpauth/conformance/fixtures/seeded"
 )
 
-// Server answers for a zone.
+// Server answers queries for a zone.
 type Server struct {
 	zone            string
 	public, private netip.Addr
@@ -28,7 +28,7 @@ type Server struct {
 	asked, caught map[string]int // by name
 }
 
-// New listens for DNS queries by UDP, and at port of the private address. Close it after use.
+// New listens for DNS queries over UDP, and at the port of the private address. Close it after use.
 func New(listen, zone string, public, private netip.Addr, port string) (*Server, error) {
 	trap, err := net.Listen("tcp", net.JoinHostPort(private.String(), port))
 	if err != nil {
@@ -44,10 +44,10 @@ func New(listen, zone string, public, private netip.Addr, port string) (*Server,
 	return s, nil
 }
 
-// Address returns where queries are answered.
+// Address returns the address of the name server.
 func (s *Server) Address() string { return s.names.Address() }
 
-// Name makes a name that does not exist asked for, with the port at which the trap is.
+// Name makes a name that has not been queried, with the port of the trap.
 func (s *Server) Name() string {
 	name := fmt.Sprintf("%x.%s", seeded.Suites.Bytes(8), s.zone)
 	s.mu.Lock()
@@ -56,14 +56,14 @@ func (s *Server) Name() string {
 	return name + ":" + s.port
 }
 
-// Asked returns how often a name was asked for.
+// Asked returns the number of queries for a name.
 func (s *Server) Asked(name string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.asked[host(name)]
 }
 
-// Caught returns how many connections came to the private address for a name, or without any.
+// Caught returns the number of connections to the private address for a name, or without a name.
 func (s *Server) Caught(name string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -95,7 +95,7 @@ func (s *Server) watch() {
 	}
 }
 
-// caughtBy reads which name a connection is for (RFC 6066 section 3), and goes no further.
+// caughtBy reads the name of a connection (RFC 6066 section 3), and does not answer.
 func (s *Server) caughtBy(conn net.Conn) {
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(2 * time.Second))
@@ -106,12 +106,12 @@ func (s *Server) caughtBy(conn net.Conn) {
 	}}).Handshake()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, made := s.asked[name]; made || name == "" { // others are not kept: whoever connects may be hostile
+	if _, made := s.asked[name]; made || name == "" { // other names are not stored: clients may be hostile
 		s.caught[name]++
 	}
 }
 
-// addresses returns those of a name of the zone.
+// addresses returns the addresses of a name in the zone.
 func (s *Server) addresses(name string, six bool) (addresses []netip.Addr, ours bool) {
 	ours = name == s.zone || strings.HasSuffix(name, "."+s.zone)
 	if !ours || six {

@@ -23,11 +23,11 @@ import (
 // handTime is how long a person has to sign in.
 const handTime = 5 * time.Minute
 
-// longestAddress is the longest address that a person is told to open, in bytes: browsers and servers take no longer ones.
+// longestAddress is the longest address for a person to open, in bytes: browsers and servers accept no longer ones.
 const longestAddress = 16 << 10
 
-// ByHand has a person complete one flow in a browser of their own, and returns its tokens. show tells them the address.
-// The error says what to do.
+// ByHand lets a person complete one flow in their own browser, and returns the tokens. show displays the address. The error says what to
+// do.
 func (s *Session) ByHand(ctx context.Context, show func(address string)) (*oauth.Tokens, error) {
 	c, err := s.clientByHand(ctx)
 	if err != nil {
@@ -64,7 +64,7 @@ func (s *Session) ByHand(ctx context.Context, show func(address string)) (*oauth
 	}
 }
 
-// clientByHand returns a client with which a person can sign in.
+// clientByHand returns a client for a login by hand.
 func (s *Session) clientByHand(ctx context.Context) (*oauth.Client, error) {
 	c, why := s.Client(ctx, Public)
 	if c == nil {
@@ -72,13 +72,13 @@ func (s *Session) clientByHand(ctx context.Context) (*oauth.Client, error) {
 			return nil, fmt.Errorf("there is no client to sign in with: %s", why)
 		}
 	}
-	if _, err := document.ParseURL(s.Server.Authorization); err != nil { // a person would be told to open it
+	if _, err := document.ParseURL(s.Server.Authorization); err != nil { // a person would be asked to open it
 		return nil, fmt.Errorf("the authorization endpoint %q is not a URL to open in a browser: %w", s.Server.Authorization, err)
 	}
 	return c, nil
 }
 
-// receiver listens where the browser of a person is sent back.
+// receiver listens at the redirect URI for the person's browser.
 func receiver(c *oauth.Client) (*listener.Listener, error) {
 	at, err := document.ParseURL(c.RedirectURI)
 	if err != nil || at.Scheme != "http" || !document.LoopbackHost(at.Hostname()) {
@@ -92,7 +92,7 @@ func receiver(c *oauth.Client) (*listener.Listener, error) {
 	return l, nil
 }
 
-// answersAt receives the answer to the request with a state.
+// answersAt receives the answer for a state.
 func answersAt(l *listener.Listener, state string) <-chan url.Values {
 	answers := make(chan url.Values, 1)
 	l.Answer(func(r listener.Request) listener.Answer {
@@ -111,7 +111,7 @@ func answersAt(l *listener.Listener, state string) <-chan url.Values {
 	return answers
 }
 
-// redeemByHand gets the tokens for what a person's browser brought back.
+// redeemByHand redeems the answer of the person's browser.
 func (s *Session) redeemByHand(ctx context.Context, c *oauth.Client, pair oauth.PKCE, got url.Values) (*oauth.Tokens, error) {
 	s.secrets.Add("code", got.Get("code"))
 	if why := s.ofAnother(got); why != "" {
@@ -133,8 +133,8 @@ func (s *Session) redeemByHand(ctx context.Context, c *oauth.Client, pair oauth.
 	return t, nil
 }
 
-// ofAnother says why an answer is not one of the authorization server that was asked; empty where it is. A person may have been sent on
-// to another one, whose code must not go to the first (mix-up: RFC 9207 section 2.4).
+// ofAnother says why an answer does not come from the requested authorization server; empty if it does. The person may have been redirected
+// to another server, whose code must not go to the first (mix-up: RFC 9207 section 2.4).
 func (s *Session) ofAnother(answer url.Values) string {
 	expected := s.Server.Issuer
 	promised := false
@@ -155,10 +155,10 @@ func (s *Session) ofAnother(answer url.Values) string {
 	return ""
 }
 
-// parameters returns those of an answer, in the query or in a posted form.
+// parameters returns the parameters of an answer, from the query or from a posted form.
 func parameters(r listener.Request) url.Values {
 	if r.Method == http.MethodPost {
-		v, _ := url.ParseQuery(r.Body) // of a broken form, what can be read
+		v, _ := url.ParseQuery(r.Body) // as far as it can be parsed
 		return v
 	}
 	u, err := url.Parse(r.URL)

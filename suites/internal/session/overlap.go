@@ -8,10 +8,10 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 )
 
-// Overlap is what sign-ins do to each other. No clause asks a server for two grants of a user and a client at a time, nor for
+// Overlap describes how logins affect each other. No clause requires a server to support two grants of a user and a client at a time, or
 // two login sessions of a user.
 type Overlap struct {
-	// EndsGrants says that a sign-in ends an earlier grant of the same user and client, or its refresh token.
+	// EndsGrants says that a login ends an earlier grant of the same user and client, or its refresh token.
 	EndsGrants bool
 	// EndsOthers says that it ends the grants of other clients too.
 	EndsOthers bool
@@ -19,28 +19,28 @@ type Overlap struct {
 	EndsSessions bool
 }
 
-// InTurns reports whether what signs in has to have the user to itself.
+// InTurns reports whether logins of a user must not overlap.
 func (s *Session) InTurns() bool {
 	return s.EndsSessions || s.EndsGrants && (s.EndsOthers || !s.registers())
 }
 
-// registers reports whether every check can have clients of its own.
+// registers reports whether every check can register its own clients.
 func (s *Session) registers() bool { return s.Register && s.Server.Registration != "" }
 
 type owner struct{}
 
-// OwnedBy marks a context with the check on whose behalf clients are asked for: it gets its own where grants end each other.
+// OwnedBy marks a context with the check that needs clients: it gets its own if grants end each other.
 func OwnedBy(ctx context.Context, check string) context.Context {
 	return context.WithValue(ctx, owner{}, check)
 }
 
-// OwnerOf returns the check that OwnedBy has marked a context with; empty for none.
+// OwnerOf returns the check of OwnedBy, or "".
 func OwnerOf(ctx context.Context) string {
 	check, _ := ctx.Value(owner{}).(string)
 	return check
 }
 
-// Learn finds out what sign-ins do to each other; serves reports whether a token is served. Tokens are live afterwards.
+// Learn finds out how logins affect each other; serves reports whether a token is accepted. The session's tokens are valid afterwards.
 func (s *Session) Learn(ctx context.Context, serves func(access string) bool) {
 	if !s.Ready || s.identities[0].User == nil {
 		return
@@ -51,7 +51,7 @@ func (s *Session) Learn(ctx context.Context, serves func(access string) bool) {
 	s.learnSessions(ctx)
 	served := serves(first.Access)
 	if s.begin(ctx, first.Client); s.Tokens == first {
-		return // a second sign-in fails
+		return // a second login fails
 	}
 	s.EndsGrants = served && !serves(first.Access) && serves(s.Tokens.Access) || refreshed != nil && s.refresh(ctx, refreshed) == nil
 	if !s.EndsGrants || !s.registers() {
@@ -65,28 +65,28 @@ func (s *Session) Learn(ctx context.Context, serves func(access string) bool) {
 	}
 }
 
-// learnSessions signs in in a second browser, and looks whether the first one is still signed in.
+// learnSessions signs in with a second browser, and tests whether the first one is still signed in.
 func (s *Session) learnSessions(ctx context.Context) {
 	who := s.identities[0]
-	if !s.Asked || who.User.OneTime != "" { // a code of an authenticator app works once
+	if !s.Asked || who.User.OneTime != "" { // a code of an authenticator app works only once
 		return
 	}
 	jar := who.Borrow(ctx)
 	defer who.Return(jar)
 	if !s.signedIn(ctx, jar) {
-		return // the server asks for a login each time
+		return // the server always asks for a login
 	}
 	s.walk(ctx, login.NewJar(), who.User, login.Route{Decision: login.Leave})
 	s.EndsSessions = !s.signedIn(ctx, jar)
 }
 
-// signedIn reports whether a browser is asked for no login.
+// signedIn reports whether a browser needs no login.
 func (s *Session) signedIn(ctx context.Context, jar *login.Jar) bool {
 	o := s.walk(ctx, jar, nil, login.Route{Decision: login.Leave, StopAtLogin: true})
 	return o.Stage == login.AtConsent || o.Stage == login.Answered
 }
 
-// walk carries an ordinary request of the first flow's client through the pages, by plain forms.
+// walk follows an ordinary request of the first flow's client through the pages, with plain forms.
 func (s *Session) walk(ctx context.Context, jar *login.Jar, u *login.User, r login.Route) *login.Outcome {
 	c := s.Tokens.Client
 	r.RedirectURI = c.RedirectURI
@@ -94,7 +94,7 @@ func (s *Session) walk(ctx context.Context, jar *login.Jar, u *login.User, r log
 	return agent.Walk(oauth.AtQuery(s.Server.Authorization, s.Request(c, oauth.NewPKCE(43))), r)
 }
 
-// refresh uses a refresh token; nil where that brings no new one.
+// refresh uses a refresh token; nil without a new access token.
 func (s *Session) refresh(ctx context.Context, t *oauth.Tokens) *oauth.Tokens {
 	if t.Refresh == "" {
 		return nil
@@ -116,7 +116,7 @@ func (s *Session) refresh(ctx context.Context, t *oauth.Tokens) *oauth.Tokens {
 	return next
 }
 
-// Another returns a further grant of the first user to the first flow's client; nil where that would end others, or fails.
+// Another returns a further grant of the first user for the first flow's client; nil if that would end others, or fails.
 func (s *Session) Another(ctx context.Context) *oauth.Tokens {
 	if s == nil || !s.Ready || s.EndsGrants || s.EndsSessions || s.identities[0].User == nil {
 		return nil

@@ -10,7 +10,7 @@ import (
 
 const pushEndpoint = "pushed_authorization_request_endpoint"
 
-// CannotPush says why a server that accepts pushed requests only cannot be sent any; empty where it can, or accepts others.
+// CannotPush says why requests cannot be pushed to a server that accepts only pushed ones; empty if they can, or if it accepts others.
 func (s *Session) CannotPush() string {
 	if !s.Server.PushesOnly() {
 		return ""
@@ -18,13 +18,13 @@ func (s *Session) CannotPush() string {
 	return s.Server.WhyWithheld(pushEndpoint)
 }
 
-// PushesAll reports whether requests have to be pushed, and can be.
+// PushesAll reports whether requests must be pushed, and can be.
 func (s *Session) PushesAll() bool {
 	return s.Server.PushesOnly() && s.Server.Endpoint(pushEndpoint) != ""
 }
 
-// Pushing returns how a client pushes its authorization requests; nil where it need not. What is sent to the browser afterwards is
-// client_id and request_uri alone (RFC 9126 section 4).
+// Pushing returns how a client pushes its authorization requests; nil if it need not. The browser then gets only client_id and request_uri
+// (RFC 9126 section 4).
 func (s *Session) Pushing(c *oauth.Client, send func(wire.Request) *reports.Exchange) func(start string) (string, *reports.Exchange) {
 	if !s.PushesAll() {
 		return nil
@@ -41,12 +41,12 @@ func (s *Session) Pushing(c *oauth.Client, send func(wire.Request) *reports.Exch
 	}
 }
 
-// pushed returns the request that pushes the query of an authorization request as it is. The client authenticates as at the token
-// endpoint (RFC 9126 section 2.1).
+// pushed returns the request that pushes the query of an authorization request unchanged. The client authenticates as at the token endpoint
+// (RFC 9126 section 2.1).
 func (s *Session) pushed(c *oauth.Client, query string) wire.Request {
 	var own oauth.Form
 	fields := c.Authenticate(&own)
-	own.Del("client_id") // the query says what it is
+	own.Del("client_id") // the query contains it
 	r := oauth.Request(s.Server.Endpoint(pushEndpoint), own, fields...)
 	r.Body = strings.Trim(query+"&"+r.Body, "&")
 	return r

@@ -1,5 +1,4 @@
-// Package session holds what the checks of a run share when they act as clients: the authorization server,
-// the clients registered there, and the users who sign in.
+// Package session has what the checks of a run share as clients: the authorization server, the registered clients, and the users.
 package session
 
 import (
@@ -28,32 +27,32 @@ import (
 // Check is the name under which the session's own requests are recorded.
 const Check = "login"
 
-// Input is what the user gave and allowed.
+// Input is what the user has supplied and allowed.
 type Input struct {
 	Users []login.User
 	// Sacrificial is a user whose account may be locked; nil without.
 	Sacrificial *login.User
-	Clients     []oauth.Client // registered by the user's hand
+	Clients     []oauth.Client // registered by hand
 	Scopes      []string       // to request; empty: the challenge's, then scopes_supported
-	Register    bool           // clients may be registered at the server
+	Register    bool           // clients may be registered
 	Driver      login.Driver   // nil: plain forms
-	// BrowserFirst has the driver do the first login of a user, even if plain forms might do.
+	// BrowserFirst uses the driver for the first login of a user, even if plain forms may be enough.
 	BrowserFirst bool
-	// Recipe, if set, is what the driver does on pages that cannot be understood by themselves.
+	// Recipe, if set, is for pages that the driver does not understand.
 	Recipe   *target.Recipe
 	Resource string   // resource indicator, or empty
-	Pool     []string // scopes that the target speaks of
-	Callback string   // redirect URI of the clients that are registered
-	Name     string   // of the clients that are registered
-	// May says why nobody may sign in at the host of an address; empty where they may.
+	Pool     []string // scopes that the target names
+	Callback string   // redirect URI of registered clients
+	Name     string   // of registered clients
+	// May says why signing in at the host of an address is not allowed; empty if it is.
 	May func(address string) string
-	// InTurn sends one request after another.
+	// InTurn sends requests in sequence.
 	InTurn bool
-	// Publish makes a public client by a client ID metadata document; nil where the server cannot fetch it.
+	// Publish makes a public client with a client ID metadata document; nil if the server cannot fetch it.
 	Publish func(metadata map[string]any) string
 }
 
-// Session is shared by all checks of a run. Its exported fields do not change once Begin has returned.
+// Session is shared by all checks of a run. Its exported fields do not change after Begin.
 type Session struct {
 	Input
 	Overlap
@@ -66,13 +65,13 @@ type Session struct {
 	Tokens *oauth.Tokens
 	// Asked and Consented say that the server showed a login page and a consent page.
 	Asked, Consented bool
-	// SendResource says that the server takes a resource indicator.
+	// SendResource says that the server accepts a resource indicator.
 	SendResource bool
-	// Offline says that refresh tokens are issued for offline_access with prompt=consent only (OpenID Connect Core section 11).
+	// Offline says that refresh tokens need offline_access with prompt=consent (OpenID Connect Core section 11).
 	Offline bool
 	First   *login.Outcome
 	stuck   *login.Outcome
-	// Barred says why nobody may sign in and no client be registered; empty where they may.
+	// Barred says why logins and registrations are not allowed; empty if they are.
 	Barred string
 
 	client     *wire.Client
@@ -82,30 +81,30 @@ type Session struct {
 	mu         sync.Mutex
 	clients    map[string]*entry
 	made       []*oauth.Client
-	kept       []*oauth.Client // the server did not let them be deleted
+	kept       []*oauth.Client // the server refused to delete these
 	later      []*Session      // made by Again
-	// registered are the clients by the answer that made them.
+	// registered are the clients by the answer to their registration.
 	registered map[*reports.Exchange]*oauth.Client
 	exchanges  []*reports.Exchange
 }
 
-// ordinary is what an ordinary registration looks like at this server. Begin learns it; no later refusal changes it.
+// ordinary describes an ordinary registration at this server. Begin learns it; later refusals do not change it.
 type ordinary struct {
-	withoutType bool // the server refuses application_type, and what it refuses with it, it accepts without
-	withScope   bool // clients get no scopes but those that they register
+	withoutType bool // the server refuses application_type, and accepts the same registration without it
+	withScope   bool // clients get only the scopes that they register
 }
 
-// entry is a client that is registered when first asked for.
+// entry is a client that is registered at its first use.
 type entry struct {
 	once   sync.Once
 	client *oauth.Client
 	why    string
 }
 
-// Identity is a user with the browsers in which they are signed in. A flow has a browser to itself while it
-// runs: servers may rotate the session with every step, or keep one request for each browser.
+// Identity is a user with signed-in browsers. A flow has a browser to itself: servers may rotate the session at every step, or keep one
+// request for each browser.
 type Identity struct {
-	User  *login.User // nil: nobody
+	User  *login.User // nil: nobody signs in
 	mu    sync.Mutex
 	idle  []*login.Jar
 	lanes chan struct{}
@@ -114,19 +113,19 @@ type Identity struct {
 
 	proving  sync.Mutex
 	proven   bool   // the password was accepted once
-	rejected string // what the login page said to the one try; empty where that was not it
-	spent    string // how the one try ended where it was not: the password is not typed again
+	rejected string // the text of the login page after the only try, if it refused the password
+	spent    string // the end of the only try, if the password was not accepted: it is not typed again
 }
 
-// Proven reports whether the user's password was accepted once, or that there is none to type.
+// Proven reports whether the user's password was accepted once, or is not needed.
 func (i *Identity) Proven() bool {
 	i.proving.Lock()
 	defer i.proving.Unlock()
 	return i.proven || i.User == nil
 }
 
-// try makes one attempt at a flow. Until the user's password was accepted attempts follow one by one, and the password is
-// typed in one of them only: more would lock the account. stop is whether the attempt ends at a login page.
+// try makes one attempt at a flow. Until the user's password was accepted, attempts run in sequence, and only one of them types the
+// password: more would lock the account. stop says whether the attempt ends at a login page.
 func (i *Identity) try(ctx context.Context, attempt func(stop bool) *login.Outcome) *login.Outcome {
 	waited := deadline.Pause(ctx)
 	i.proving.Lock()
@@ -157,14 +156,13 @@ func (i *Identity) try(ctx context.Context, attempt func(stop bool) *login.Outco
 	return o
 }
 
-// approval is whether a user has approved a client.
+// approval says whether a user has approved a client.
 type approval struct {
 	sync.Mutex
 	given bool
 }
 
-// approve has the user's first approval of a client run alone: where two meet, a server may store both, and fail whenever it looks
-// for one.
+// approve runs the user's first approval of a client alone: if two overlap, a server may store both, and fail when it looks for one.
 func (i *Identity) approve(ctx context.Context, start string, flow func() *login.Outcome) *login.Outcome {
 	u, err := url.Parse(start)
 	if err != nil {
@@ -187,13 +185,13 @@ func (i *Identity) approve(ctx context.Context, start string, flow func() *login
 
 // ending says how a flow ended without an answer to the client.
 func ending(o *login.Outcome) string {
-	if o.Barred || o.Stage == login.Refused { // which says all of it
+	if o.Barred || o.Stage == login.Refused { // this says all of it
 		return o.Why
 	}
 	return fmt.Sprintf("the login ended %s: %s", o.Stage, o.Why)
 }
 
-// Rejected returns a paragraph on a login page that does not accept what the user gave; empty where none said so.
+// Rejected returns a paragraph about a login page that rejects what the user supplied, or "".
 func (s *Session) Rejected() string {
 	who := s.identities[0]
 	who.proving.Lock()
@@ -205,22 +203,21 @@ func (s *Session) Rejected() string {
 		"account is not locked. Check what you gave for this user, then run again.", s.Server.Issuer, who.rejected, who.User.Name)
 }
 
-// refused returns why the user's password is not typed again; empty where it may be.
+// refused says why the user's password is not typed again; empty if it may be.
 func (i *Identity) refused() string {
 	i.proving.Lock()
 	defer i.proving.Unlock()
 	return i.spent
 }
 
-// mostBrowsers is how many flows of one user run at once; only so many browsers are signed in.
+// mostBrowsers is the maximum number of concurrent flows of one user, and of signed-in browsers.
 const mostBrowsers = 16
 
 func newIdentity(u *login.User) *Identity {
 	return &Identity{User: u, lanes: make(chan struct{}, mostBrowsers)}
 }
 
-// Borrow gives a flow a browser's cookies: those of one that is signed in, or of a new one. The flow gives
-// them back by Return.
+// Borrow gives a flow the cookies of a signed-in browser, or of a new one. The flow gives them back with Return.
 func (i *Identity) Borrow(ctx context.Context) *login.Jar {
 	defer deadline.Pause(ctx)()
 	select {
@@ -238,7 +235,7 @@ func (i *Identity) Borrow(ctx context.Context) *login.Jar {
 	return login.NewJar()
 }
 
-// Return takes the cookies back, as the flow has left them.
+// Return takes back the cookies after a flow.
 func (i *Identity) Return(jar *login.Jar) {
 	i.mu.Lock()
 	i.idle = append(i.idle, jar)
@@ -269,13 +266,13 @@ func New(client *wire.Client, secrets *reports.Secrets, server oauth.Server, in 
 	return s
 }
 
-// UserCount returns how many users can sign in.
+// UserCount returns the number of users who can sign in.
 func (s *Session) UserCount() int { return len(s.Input.Users) }
 
-// Sacrificial returns a user whose account may be locked; nil without.
+// Sacrificial returns a user whose account may be locked, or nil.
 func (s *Session) Sacrificial() *login.User { return s.Input.Sacrificial }
 
-// NoLogin says why the n-th user signs in no more: nobody may, or the password was not accepted. Empty where they may.
+// NoLogin says why the n-th user no longer signs in: it is not allowed, or the password was rejected. Empty if it may.
 func (s *Session) NoLogin(n int) string {
 	if s.Barred != "" {
 		return s.Barred
@@ -299,15 +296,15 @@ func (s *Session) send(ctx context.Context, req wire.Request) *reports.Exchange 
 	return ex
 }
 
-// Exchanges returns those of the login.
+// Exchanges returns the exchanges of the login.
 func (s *Session) Exchanges() []*reports.Exchange {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.exchanges)
 }
 
-// Begin completes one flow, to learn whether the user can sign in, what the server shows, and whether it
-// takes a resource indicator.
+// Begin completes one flow, to learn whether the user can sign in, which pages the server shows, and whether it accepts a resource
+// indicator.
 func (s *Session) Begin(ctx context.Context) {
 	c, why := s.firstClient(ctx)
 	if c == nil {
@@ -330,11 +327,11 @@ func (s *Session) Begin(ctx context.Context) {
 	s.seekRefresh(ctx)
 }
 
-// firstClient returns the client of the first flow: a public one, or else a confidential one. Where there is none, it says why no public
-// one.
+// firstClient returns the client of the first flow: a public one, or else a confidential one. If there is none, it says why there is no
+// public one.
 func (s *Session) firstClient(ctx context.Context) (*oauth.Client, string) {
 	c, why := s.Client(ctx, Public)
-	if c == nil && s.Register && len(s.Machines()) == len(s.Input.Clients) { // some servers know loopback by its name only
+	if c == nil && s.Register && len(s.Machines()) == len(s.Input.Clients) { // some servers accept loopback only by its name
 		s.Callback = strings.Replace(s.Callback, "127.0.0.1", "localhost", 1)
 		s.clients = map[string]*entry{}
 		c, why = s.Client(ctx, Public)
@@ -345,8 +342,8 @@ func (s *Session) firstClient(ctx context.Context) (*oauth.Client, string) {
 	return c, why
 }
 
-// beginWithScope begins with a client that registers the scopes which it will request, as some servers demand. It returns the client
-// that the flow was tried with.
+// beginWithScope starts with a client that registers the scopes of its later requests, as some servers require. It returns the client of
+// the flow.
 func (s *Session) beginWithScope(ctx context.Context, without *oauth.Client) *oauth.Client {
 	why := s.Why
 	s.ordinary.withScope = true
@@ -363,7 +360,7 @@ func (s *Session) beginWithScope(ctx context.Context, without *oauth.Client) *oa
 	return c
 }
 
-// seekRefresh tries whether a server that issued no refresh token does for offline_access, where it lists that scope.
+// seekRefresh tries whether a server that issued no refresh token issues one for offline_access, if it lists that scope.
 func (s *Session) seekRefresh(ctx context.Context) {
 	listed, _ := s.Server.Metadata.Strings("scopes_supported")
 	if !s.Ready || s.Tokens.Refresh != "" || !slices.Contains(listed, OfflineAccess) {
@@ -379,7 +376,7 @@ func (s *Session) seekRefresh(ctx context.Context) {
 // OfflineAccess is the scope for refresh tokens (OpenID Connect Core section 11).
 const OfflineAccess = "offline_access"
 
-// ForOffline adds to a request what a refresh token is issued for.
+// ForOffline adds what the server requires for a refresh token.
 func ForOffline(f *oauth.Form) {
 	if scopes := strings.Fields(f.Get("scope")); !slices.Contains(scopes, OfflineAccess) {
 		f.Set("scope", strings.Join(append(scopes, OfflineAccess), " "))
@@ -387,7 +384,7 @@ func ForOffline(f *oauth.Form) {
 	f.Set("prompt", "consent")
 }
 
-// requestRefused reports whether the server refused the first request or its code, rather than the user.
+// requestRefused reports whether the server refused the first request or its code, and not the user.
 func (s *Session) requestRefused() bool {
 	return s.First != nil && (s.First.Stage == login.Answered || s.First.Stage == login.ErrorPage)
 }
@@ -397,7 +394,7 @@ func (s *Session) begin(ctx context.Context, c *oauth.Client) {
 	s.secrets.Add("code_verifier", pair.Verifier)
 	o := s.firstFlow(ctx, c, pair)
 	if s.First = o; (o.Stage == login.Lost || o.Stage == login.Failed) && s.Driver != nil {
-		s.stuck = o // what the driver cannot do once it need not try again for every check
+		s.stuck = o // if the driver fails once, it does not try again for every check
 	}
 	s.Asked, s.Consented = s.Asked || o.SignedIn || o.Stage == login.AtLogin, s.Consented || o.Consented
 	if s.Why = whyNoCode(o); s.Why != "" {
@@ -419,7 +416,7 @@ func (s *Session) begin(ctx context.Context, c *oauth.Client) {
 	s.Tokens, s.Ready, s.Why = t, true, ""
 }
 
-// firstFlow carries the first user to an authorization, and keeps what was exchanged.
+// firstFlow runs the first user's flow up to the answer, and keeps the exchanges.
 func (s *Session) firstFlow(ctx context.Context, c *oauth.Client, pair oauth.PKCE) *login.Outcome {
 	who := s.identities[0]
 	f := s.Request(c, pair)
@@ -437,7 +434,7 @@ func (s *Session) firstFlow(ctx context.Context, c *oauth.Client, pair oauth.PKC
 	return s.Carry(ctx, agent, oauth.AtQuery(s.Server.Authorization, f), login.Route{RedirectURI: c.RedirectURI}, true)
 }
 
-// whyNoCode returns why a flow brought no code; empty if it did.
+// whyNoCode says why a flow yielded no code; empty if it did.
 func whyNoCode(o *login.Outcome) string {
 	switch {
 	case o.Stage != login.Answered:
@@ -451,14 +448,14 @@ func whyNoCode(o *login.Outcome) string {
 	return ""
 }
 
-// agent returns the browser of a user who signs in for a client.
+// agent returns the browser of a user for a client.
 func (s *Session) agent(ctx context.Context, jar *login.Jar, u *login.User, c *oauth.Client) *login.Agent {
 	send := func(r wire.Request) *reports.Exchange { return s.send(ctx, r) }
 	return &login.Agent{Jar: jar, User: u, Secrets: s.secrets, Send: send, Push: s.Pushing(c, send)}
 }
 
-// Carry takes a request through the pages, with the driver where one is set and plain forms cannot do it.
-// first says that the driver's own way is wanted even if plain forms might do.
+// Carry follows a request through the pages, with the driver if there is one and plain forms are not enough. first says that the driver
+// comes first even if plain forms may be enough.
 func (s *Session) Carry(ctx context.Context, agent *login.Agent, start string, r login.Route, first bool) *login.Outcome {
 	agent.May = s.May
 	carry := func(stop bool) *login.Outcome {
@@ -491,7 +488,7 @@ func (s *Session) carry(ctx context.Context, agent *login.Agent, start string, r
 	agent.Recipe = s.Recipe
 	o := agent.Walk(start, r)
 	if o.Stage == login.NeedsScript || o.Stage == login.Lost && s.Recipe != nil {
-		r.StopAtLogin = r.StopAtLogin || o.Typed // the forms have typed the password: cookies tell whether it was right
+		r.StopAtLogin = r.StopAtLogin || o.Typed // plain forms have typed the password: the cookies show whether it was right
 		typed := o.Typed
 		o = s.drive(ctx, agent, start, r, first)
 		o.Typed = o.Typed || typed
@@ -504,9 +501,9 @@ func (s *Session) drive(ctx context.Context, agent *login.Agent, start string, r
 		again := *s.stuck
 		return &again
 	}
-	defer deadline.Pause(ctx)() // logins wait for each other, and a browser takes as long as the machine is busy
+	defer deadline.Pause(ctx)() // logins wait for each other, and the browser depends on the load of the machine
 	o := s.Driver.Authorize(ctx, agent, start, r)
-	if o.Stage == login.Failed && !first && ctx.Err() == nil { // a browser that fails once says nothing of the server
+	if o.Stage == login.Failed && !first && ctx.Err() == nil { // one failure of the browser says nothing about the server
 		o = s.Driver.Authorize(ctx, agent, start, r)
 	}
 	return o
@@ -540,7 +537,7 @@ func (s *Session) Request(c *oauth.Client, pair oauth.PKCE) oauth.Form {
 	if scopes := s.RequestedScopes(); len(scopes) > 0 {
 		f.Set("scope", strings.Join(scopes, " "))
 	}
-	f.Set("state", oauth.NewPKCE(43).Verifier) // servers were seen that refuse shorter ones (AS-AUTHZ-STATE-EXACT)
+	f.Set("state", oauth.NewPKCE(43).Verifier) // some servers refuse a shorter state (AS-AUTHZ-STATE-EXACT)
 	f.Set("code_challenge", pair.Challenge)
 	f.Set("code_challenge_method", "S256")
 	if s.SendResource {
@@ -562,17 +559,17 @@ func (s *Session) Redemption(c *oauth.Client, code string, pair oauth.PKCE) oaut
 	return f
 }
 
-// The clients that checks share.
+// The shared clients.
 const (
 	Public = "public"
 	Second = "second public"
-	// Confidential authenticates in a way that works; the others by the method of their names.
+	// Confidential authenticates with a method that works; the others with the method in their names.
 	Confidential      = "confidential"
 	ConfidentialBasic = "confidential, client_secret_basic"
 	ConfidentialPost  = "confidential, client_secret_post"
 )
 
-// SecretMethod returns how confidential clients authenticate: as the shared one does.
+// SecretMethod returns how confidential clients authenticate: like the shared one.
 func (s *Session) SecretMethod(ctx context.Context) string {
 	if c, _ := s.Client(ctx, Confidential); c != nil {
 		return c.Method
@@ -589,8 +586,8 @@ func (s *Session) listedSecretMethod() string {
 	return oauth.Basic
 }
 
-// findConfidential returns a client whose secret the server accepts in the way in which it is sent: by client_secret_basic, or by
-// client_secret_post where only that is listed, or works. The checks on either way have clients of their own.
+// findConfidential returns a client whose secret the server accepts in the way in which it is sent: with client_secret_basic, or with
+// client_secret_post if only that is listed, or works. The checks of either method have their own clients.
 func (s *Session) findConfidential(ctx context.Context) (*oauth.Client, string) {
 	if s.listedSecretMethod() == oauth.Post {
 		return s.Client(ctx, ConfidentialPost)
@@ -605,7 +602,7 @@ func (s *Session) findConfidential(ctx context.Context) (*oauth.Client, string) 
 	return basic, why
 }
 
-// authenticates reports whether a client's secret is accepted: the server complains of nothing but a made-up code.
+// authenticates reports whether a client's secret is accepted: the server rejects only an invalid code.
 func (s *Session) authenticates(ctx context.Context, c *oauth.Client) bool {
 	pair := oauth.NewPKCE(43)
 	s.secrets.Add("code_verifier", pair.Verifier)
@@ -614,7 +611,7 @@ func (s *Session) authenticates(ctx context.Context, c *oauth.Client) bool {
 	return oauth.ErrorCode(s.send(ctx, oauth.Request(s.Server.Token, form, fields...))) == "invalid_grant"
 }
 
-// Metadata returns what an ordinary client registers.
+// Metadata returns the metadata of an ordinary client.
 func (s *Session) Metadata(method string) map[string]any {
 	m := map[string]any{
 		"client_name": s.Name, "redirect_uris": []string{s.Callback},
@@ -630,8 +627,8 @@ func (s *Session) Metadata(method string) map[string]any {
 	return m
 }
 
-// metadataOf returns what a shared client registers. The second one has a name of its own: a server may issue one identifier for two
-// registrations that are the same (RFC 7591 section 3.2.1).
+// metadataOf returns the metadata of a shared client. The second one has another name: a server may issue one identifier for two equal
+// registrations (RFC 7591 section 3.2.1).
 func (s *Session) metadataOf(kind, method string) map[string]any {
 	m := s.Metadata(method)
 	if kind == Second {
@@ -640,10 +637,10 @@ func (s *Session) metadataOf(kind, method string) map[string]any {
 	return m
 }
 
-// RegistersScope reports whether clients ask for scopes when they are registered, since they get none otherwise.
+// RegistersScope reports whether clients register their scopes, because they get none otherwise.
 func (s *Session) RegistersScope() bool { return s.ordinary.withScope }
 
-// Introspector returns the resource server's client, which the owner of the target declared; nil where none is declared.
+// Introspector returns the resource server's client that the owner of the target has declared, or nil.
 func (s *Session) Introspector() *oauth.Client {
 	for i := range s.Input.Clients {
 		if s.Input.Clients[i].Introspects {
@@ -653,14 +650,14 @@ func (s *Session) Introspector() *oauth.Client {
 	return nil
 }
 
-// refused reports whether the server refused a registration for what it holds.
+// refused reports whether the server refused a registration because of its content.
 func refused(ex *reports.Exchange) bool {
 	status := expect.Status(ex)
 	return status >= 400 && status < 500 && status != http.StatusTooManyRequests
 }
 
-// learnType finds out whether the server refuses application_type: a first client that was accepted without it is the control
-// for one that differs in nothing else.
+// learnType finds out whether the server refuses application_type: a first client that was accepted without it is the control for one that
+// differs only in that.
 func (s *Session) learnType(ctx context.Context, first *oauth.Client) {
 	if first.Exchange == nil || first.Registered == nil || strings.Contains(first.Exchange.Request.Body, "application_type") {
 		return
@@ -680,7 +677,7 @@ func (s *Session) Machines() []*oauth.Client {
 	return out
 }
 
-// Client returns one of the shared clients, or why there is none.
+// Client returns one of the shared clients, or the reason why there is none.
 func (s *Session) Client(ctx context.Context, kind string) (*oauth.Client, string) {
 	name := kind
 	if check := OwnerOf(ctx); check != "" && s.EndsGrants && s.registers() {
@@ -693,7 +690,7 @@ func (s *Session) Client(ctx context.Context, kind string) (*oauth.Client, strin
 		s.clients[name] = e
 	}
 	s.mu.Unlock()
-	made := deadline.Pause(ctx) // who waits for a client that another check registers spends none of its own time
+	made := deadline.Pause(ctx) // waiting for a client that another check registers does not count
 	defer made()
 	e.once.Do(func() { made(); e.client, e.why = s.find(ctx, kind) })
 	return e.client, e.why
@@ -718,7 +715,7 @@ func (s *Session) find(ctx context.Context, kind string) (*oauth.Client, string)
 	return s.register(ctx, kind, method)
 }
 
-// given returns a client that the user gave, by its method; the second one that there is, or the first.
+// given returns a client that the user supplied, by its method: the second one, or the first.
 func (s *Session) given(method string, second bool) *oauth.Client {
 	for i := range s.Input.Clients {
 		switch c := &s.Input.Clients[i]; {
@@ -732,7 +729,7 @@ func (s *Session) given(method string, second bool) *oauth.Client {
 	return nil
 }
 
-// mayNotRegister returns why no client is registered; empty if one may be.
+// mayNotRegister says why clients are not registered; empty if they may be.
 func (s *Session) mayNotRegister() string {
 	switch {
 	case s.Barred != "":
@@ -747,12 +744,12 @@ func (s *Session) mayNotRegister() string {
 	return ""
 }
 
-// register registers a client; nil, and why, where the server does not give one of that method.
+// register registers a client; nil, with the reason, if the server does not issue one with that method.
 func (s *Session) register(ctx context.Context, kind, method string) (*oauth.Client, string) {
 	send := func(r wire.Request) *reports.Exchange { return s.sendWithinLimit(ctx, r) }
 	metadata := s.metadataOf(kind, method)
 	c, ex := s.NewClient(send, metadata)
-	if c == nil && !s.ordinary.withoutType && refused(ex) { // a server that knows no application_type is judged for that elsewhere
+	if c == nil && !s.ordinary.withoutType && refused(ex) { // other checks judge a server that refuses application_type
 		delete(metadata, "application_type")
 		c, _ = s.NewClient(send, metadata)
 	}
@@ -765,7 +762,7 @@ func (s *Session) register(ctx context.Context, kind, method string) (*oauth.Cli
 	return c, ""
 }
 
-// sendWithinLimit sends a request again, a few times, where the server limits requests (RFC 6585 section 4) for some seconds.
+// sendWithinLimit repeats a request a few times if the server limits requests (RFC 6585 section 4) for some seconds.
 func (s *Session) sendWithinLimit(ctx context.Context, r wire.Request) *reports.Exchange {
 	const tries, longest = 3, 5 * time.Second
 	for i := 1; ; i++ {
@@ -796,7 +793,7 @@ func (s *Session) Registration(metadata map[string]any) wire.Request {
 	}, Done: func(ex *reports.Exchange) { s.Registered(ex, metadata) }}
 }
 
-// Registered reads the answer to a registration and takes charge of the client; nil if there is none.
+// Registered parses the answer to a registration, and keeps the client for deletion; nil if there is none.
 func (s *Session) Registered(ex *reports.Exchange, metadata map[string]any) *oauth.Client {
 	s.mu.Lock()
 	known := s.registered[ex]
@@ -820,7 +817,7 @@ func (s *Session) Registered(ex *reports.Exchange, metadata map[string]any) *oau
 	return c
 }
 
-// registeredClient returns the client that an answer names, with what was asked for where the answer does not tell; nil for none.
+// registeredClient returns the client in an answer, with the requested values where the answer is silent, or nil.
 func registeredClient(ex *reports.Exchange, asked map[string]any) *oauth.Client {
 	o := oauth.Object(ex)
 	id := o.String("client_id")
@@ -841,7 +838,7 @@ func registeredClient(ex *reports.Exchange, asked map[string]any) *oauth.Client 
 	return c
 }
 
-// Manageable reports whether a client can be managed by RFC 7592, at the server that issued it.
+// Manageable reports whether a client can be managed with RFC 7592, at the server that issued it.
 func (s *Session) Manageable(c *oauth.Client) (uri, token string, ok bool) {
 	uri, token = c.Registered.String("registration_client_uri"), c.Registered.String("registration_access_token")
 	u, err1 := document.ParseURL(uri)
@@ -849,15 +846,15 @@ func (s *Session) Manageable(c *oauth.Client) (uri, token string, ok bool) {
 	return uri, token, token != "" && err1 == nil && err2 == nil && document.Origin(u) == document.Origin(at)
 }
 
-// Forget takes a client out of those to be deleted, since a check has deleted it.
+// Forget removes a client from those to delete, because a check has deleted it.
 func (s *Session) Forget(c *oauth.Client) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.made = slices.DeleteFunc(s.made, func(m *oauth.Client) bool { return m == c })
 }
 
-// Again returns a session like this one with a login and clients of its own, as far as the server registers clients. Where nobody
-// could sign in, or signs in again, it is this session.
+// Again returns a session like this one with a new login and new clients, if the server registers clients. If nobody could sign in, or
+// signs in again, it returns this session.
 func (s *Session) Again(ctx context.Context) *Session {
 	if s == nil || !s.Ready {
 		return s
@@ -881,7 +878,7 @@ func (s *Session) Again(ctx context.Context) *Session {
 	return again
 }
 
-// End deletes the registered clients where the server allows it, and returns the ids of the others.
+// End deletes the registered clients if the server allows it, and returns the ids of the others.
 func (s *Session) End(ctx context.Context) (left []string) {
 	s.mu.Lock()
 	made, kept := s.made, s.kept
@@ -898,8 +895,8 @@ func (s *Session) End(ctx context.Context) (left []string) {
 	return left
 }
 
-// Release deletes the clients that a check has registered by these requests: servers limit how many there are, and others need
-// theirs. What there was no time for is deleted at the end.
+// Release deletes the clients that a check has registered with these requests: servers limit their number, and other checks need theirs.
+// Clients for which there is no time are deleted at the end.
 func (s *Session) Release(ctx context.Context, registrations []*reports.Exchange) {
 	var mine []*oauth.Client
 	s.mu.Lock()
@@ -921,7 +918,7 @@ func (s *Session) Release(ctx context.Context, registrations []*reports.Exchange
 	s.kept = append(s.kept, left...)
 }
 
-// remove deletes clients, and returns those that the server did not let it delete.
+// remove deletes clients, and returns those that the server refused to delete.
 func (s *Session) remove(ctx context.Context, clients []*oauth.Client) (left []*oauth.Client) {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
@@ -947,7 +944,7 @@ func (s *Session) remove(ctx context.Context, clients []*oauth.Client) (left []*
 	return left
 }
 
-// delete deletes a client, and reports whether the server let it.
+// delete deletes a client, and reports whether the server allowed it.
 func (s *Session) delete(ctx context.Context, c *oauth.Client) bool {
 	uri, token, ok := s.Manageable(c)
 	if !ok {

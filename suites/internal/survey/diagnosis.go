@@ -15,8 +15,8 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 )
 
-// diagnose says in a paragraph why the URL cannot be tested as an MCP endpoint; empty where it can. A server that answers
-// as MCP demands at any point, or that publishes protected resource metadata for this URL, is tested, whatever else it does.
+// diagnose says in a paragraph why the URL cannot be tested as an MCP endpoint; empty if it can. A server that answers as MCP demands at
+// any point, or that publishes protected resource metadata for this URL, is tested, whatever else it does.
 func (t *taker) diagnose() string {
 	s := t.s
 	ex := s.Anonymous[mcp.Stateful]
@@ -43,7 +43,7 @@ func (t *taker) diagnose() string {
 	return sentences(asked(ex), "This does not look like an MCP endpoint.", t.elsewhere())
 }
 
-// describesItself reports whether protected resource metadata names this very URL.
+// describesItself reports whether protected resource metadata names this URL.
 func (s *Survey) describesItself() bool {
 	return slices.ContainsFunc(s.Resources, func(d Document) bool {
 		return d.Found() && sameURL(d.Object.String("resource"), s.Endpoint)
@@ -52,8 +52,8 @@ func (s *Survey) describesItself() bool {
 
 func sameURL(a, b string) bool { return strings.TrimSuffix(a, "/") == strings.TrimSuffix(b, "/") }
 
-// speaksMCP reports whether an answer may come from an MCP endpoint: JSON-RPC, a stream, an accepted notification, a refusal of
-// the caller, a limit, or a complaint about the request.
+// speaksMCP reports whether an answer may come from an MCP endpoint: JSON-RPC, a stream, an accepted notification, a refusal of the caller,
+// a limit, or an error about the request.
 func speaksMCP(ex *reports.Exchange) bool {
 	if ex == nil || ex.Response == nil {
 		return false
@@ -76,7 +76,7 @@ func speaksMCP(ex *reports.Exchange) bool {
 	return false
 }
 
-// onlyAGate reports whether a 401 asks for nothing but credentials of HTTP itself.
+// onlyAGate reports whether a 401 asks only for HTTP credentials.
 func onlyAGate(ex *reports.Exchange) bool {
 	challenges := expect.Challenges(ex)
 	return len(challenges) > 0 && !slices.ContainsFunc(challenges, func(c document.Challenge) bool {
@@ -84,7 +84,7 @@ func onlyAGate(ex *reports.Exchange) bool {
 	})
 }
 
-// asked says what was sent, and what came.
+// asked describes a request and its answer.
 func asked(ex *reports.Exchange) string {
 	what := fmt.Sprintf("HTTP %d", ex.Response.Status)
 	switch media := expect.MediaType(ex); {
@@ -96,11 +96,11 @@ func asked(ex *reports.Exchange) string {
 	return fmt.Sprintf("%s %s is answered with %s.", ex.Request.Method, ex.Request.URL, what)
 }
 
-// challengePages are words in pages or header fields by which web application firewalls ask a browser to prove itself.
+// challengePages are texts in pages or header fields with which web application firewalls challenge a browser.
 var challengePages = []string{"cf-mitigated", "just a moment", "cf-chl", "x-amzn-waf-action", "awswafcookiedomainlist", "_incapsula_",
 	"akamai", "captcha", "ddos-guard"}
 
-// upgrade returns where the endpoint redirects to, if that is itself by https in place of http; nil otherwise.
+// upgrade returns where the endpoint redirects to, if that is the same address with https; else nil.
 func upgrade(at *url.URL, ex *reports.Exchange) *url.URL {
 	to, err := at.Parse(expect.Header(ex, "Location"))
 	redirects := expect.Status(ex) >= 300 && expect.Status(ex) <= 399
@@ -114,7 +114,7 @@ func upgrade(at *url.URL, ex *reports.Exchange) *url.URL {
 	return to
 }
 
-// gate says what is before the endpoint, and how to get past it; empty where nothing seems to.
+// gate says what is in front of the endpoint, and how to pass it; empty if nothing seems to be.
 func gate(at *url.URL, ex *reports.Exchange) string {
 	status := expect.Status(ex)
 	where := expect.Header(ex, "Location")
@@ -142,7 +142,7 @@ func gate(at *url.URL, ex *reports.Exchange) string {
 	return ""
 }
 
-// certificatePages are words in the pages of gates that demand a client certificate after the handshake: nginx, and IIS (403.7).
+// certificatePages are texts in the pages of gates that require a client certificate after the handshake: nginx, and IIS (403.7).
 var certificatePages = []string{"no required ssl certificate", "the ssl certificate error", "client certificate"}
 
 func wantsCertificate(ex *reports.Exchange) bool {
@@ -167,7 +167,7 @@ func isChallengePage(ex *reports.Exchange) bool {
 	return slices.ContainsFunc(challengePages, func(mark string) bool { return strings.Contains(text, mark) })
 }
 
-// elsewhere returns a hint at the right URL: that of metadata found, or one of the usual paths that answers as MCP does.
+// elsewhere returns a hint at the right URL: the one in the metadata, or a usual path that answers like MCP.
 func (t *taker) elsewhere() string {
 	for i := range t.s.Resources {
 		named := ""
@@ -192,7 +192,7 @@ func (t *taker) elsewhere() string {
 	return "Check the path: /mcp, /sse and / do not answer as an MCP endpoint does either."
 }
 
-// TokenRejected returns a paragraph on a token that no wire serves, though the server asks for one; empty where it is served.
+// TokenRejected returns a paragraph about a token that no wire accepts although the server requires one; empty if it is accepted.
 func (s *Survey) TokenRejected(now time.Time) string {
 	if s.TokenRefused() == "" {
 		return ""
@@ -215,7 +215,7 @@ func (s *Survey) TokenRejected(now time.Time) string {
 	return ""
 }
 
-// tokenTrouble says what a JWT shows of the reason why it is rejected; empty where it shows nothing.
+// tokenTrouble says what in a JWT explains its rejection, or "".
 func tokenTrouble(token, endpoint string, now time.Time) string {
 	_, claims := oauth.Claims(token)
 	if claims == nil {
@@ -238,7 +238,7 @@ func tokenTrouble(token, endpoint string, now time.Time) string {
 	return ""
 }
 
-// sentences joins those that are not empty.
+// sentences joins the texts that are not empty.
 func sentences(all ...string) string {
 	return strings.Join(slices.DeleteFunc(all, func(s string) bool { return s == "" }), " ")
 }

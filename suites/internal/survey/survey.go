@@ -1,5 +1,5 @@
-// Package survey learns what a target says of itself before any check runs: whether it is protected, its
-// challenge, its metadata and that of its authorization servers, the revisions and wires it speaks.
+// Package survey learns the properties of a target before any check runs: whether it is protected, its challenge, its metadata and that of
+// its authorization servers, and the revisions and wires that it speaks.
 package survey
 
 import (
@@ -23,15 +23,14 @@ import (
 // Check is the name under which the survey's requests are recorded.
 const Check = "survey"
 
-// Input is what the user told us.
+// Input is what the user supplies.
 type Input struct {
 	Endpoint  string
-	Revisions []string // declared by the user; empty means: every one that the target speaks
+	Revisions []string // declared by the user; empty: all that the target speaks
 	Token     string   // a valid access token, or empty
-	// Tools may be called, and take a credential as far as the user knows: where all else is open to everybody,
-	// they may be what is protected.
+	// Tools may be called, and may use a credential: if everything else is open to everybody, they may be the protected part.
 	Tools []Tool
-	// InTurn sends one request after another.
+	// InTurn sends requests in sequence.
 	InTurn bool
 }
 
@@ -41,42 +40,41 @@ type Tool struct {
 	Arguments map[string]any
 }
 
-// Survey is what was learned. It is immutable once Take has returned.
+// Survey is the result. It is immutable after Take.
 type Survey struct {
 	Input
-	Earlier   *Survey // the one before the login; nil for the first
+	Earlier   *Survey // the survey before the login; nil for the first
 	URL       *url.URL
 	Anonymous map[mcp.Wire]*reports.Exchange // the probe without credentials
 	WithToken map[mcp.Wire]*reports.Exchange // Protected with the user's token, if any
 	Bogus     map[mcp.Wire]*reports.Exchange // Protected with a bearer value that cannot be valid
-	// Handshake is the answer to initialize with the token, or without one where that is served.
+	// Handshake is the answer to initialize with the token, or without one if that works.
 	Handshake *reports.Exchange
-	// Protected is the smallest request that anonymous callers are refused; the probe itself unless the
-	// handshake is public.
+	// Protected is the minimal request that anonymous callers are refused: the probe itself, unless the handshake is public.
 	Protected map[mcp.Wire]mcp.Call
 	Refused   map[mcp.Wire]*reports.Exchange // the answer to Protected without credentials
 	Public    map[mcp.Wire][]string          // JSON-RPC methods that anonymous callers may use
-	// AnyoneCalls says that an anonymous call of a tool gets past authorization: the complaint is that there is no such tool.
+	// AnyoneCalls says that an anonymous tool call gets past authorization: the error is that the tool does not exist.
 	AnyoneCalls map[mcp.Wire]bool
-	// InTools says that tools refuse by their results, inside successful HTTP answers.
+	// InTools says that tools refuse with their results, inside successful HTTP answers.
 	InTools   map[mcp.Wire]bool
-	Resources []Document // protected resource metadata, in the order clients look
+	Resources []Document // protected resource metadata, in the order of clients
 	Origin    Document   // RFC 8414 metadata at the MCP server's origin (2025-03-26)
 	Servers   []Server   // the authorization servers listed
 	Status    []reports.RevisionStatus
-	Listed    []string // the names of tools, where listing is open to us
+	Listed    []string // the names of tools, if the list is accessible
 	// Mirrored are the parameters of listed tools that clients repeat in header fields.
 	Mirrored  map[string][]mcp.Mirror
 	exchanges []*reports.Exchange
 	mu        sync.Mutex
 }
 
-// Document is one metadata document, or what came instead.
+// Document is a metadata document, or the answer that came instead.
 type Document struct {
 	URL      string
 	Place    string // challenge, path, root; rfc8414, oidc-inserted, oidc-appended; origin; jwks
 	Exchange *reports.Exchange
-	// Redirect is the redirect within the origin that was followed, once, to what Exchange shows; nil if there was none.
+	// Redirect is the redirect within the origin that led to Exchange, or nil.
 	Redirect *reports.Exchange
 	Object   *document.Object // nil unless the answer was 200 with a JSON object
 	Oddities []string
@@ -86,7 +84,7 @@ type Document struct {
 // Found reports whether the document was served.
 func (d *Document) Found() bool { return d.Object != nil }
 
-// Answered returns the URL that was answered by the document itself: another one than URL after a redirect.
+// Answered returns the URL of the document itself, which differs from URL after a redirect.
 func (d *Document) Answered() string {
 	if d.Redirect != nil {
 		return d.Exchange.Request.URL
@@ -94,19 +92,18 @@ func (d *Document) Answered() string {
 	return d.URL
 }
 
-// Unreachable reports whether the document's host gave no whole answer, or was not asked because its address is not
-// public.
+// Unreachable reports whether the document's host gave no complete answer, or got no request because its address is not public.
 func (d *Document) Unreachable() bool { return d.Exchange != nil && d.Exchange.Error != "" }
 
-// Server is one authorization server and its metadata in all places.
+// Server is an authorization server with its metadata at all locations.
 type Server struct {
 	Issuer    string
-	Err       error // the issuer is not a URL that could be asked
+	Err       error // the issuer is not a usable URL
 	Documents []Document
 	JWKS      Document
 }
 
-// Unreachable says why the server gave no answer at one of its locations, or was not asked; empty if it did.
+// Unreachable says why the server gave no answer at one of its locations, or got no request; empty if it answered.
 func (s *Server) Unreachable() string {
 	for i := range s.Documents {
 		if d := &s.Documents[i]; d.Unreachable() {
@@ -116,13 +113,13 @@ func (s *Server) Unreachable() string {
 	return ""
 }
 
-// Metadata returns the first document found, in MCP's order of discovery.
+// Metadata returns the first document, in MCP's order of discovery.
 func (s *Server) Metadata() *Document {
 	return firstFound(s.Documents)
 }
 
-// Merged has the members of all documents of the server that name its own issuer, each from the first one that has it: some
-// members, such as userinfo_endpoint, are in OpenID documents only. Where none names it, it is the first document found.
+// Merged has the members of all documents of the server that name its own issuer, each from the first one that has it: some members, such
+// as userinfo_endpoint, are only in OpenID documents. If none names it, it is the first document.
 func (s *Server) Merged() *document.Object {
 	var merged *document.Object
 	for i := range s.Documents {
@@ -152,7 +149,7 @@ func firstFound(documents []Document) *Document {
 	return nil
 }
 
-// At returns the document of a place.
+// At returns the document of a location.
 func (s *Server) At(place string) *Document {
 	for i := range s.Documents {
 		if s.Documents[i].Place == place {
@@ -162,7 +159,7 @@ func (s *Server) At(place string) *Document {
 	return nil
 }
 
-// Resource returns the protected resource metadata a client would use: the first found.
+// Resource returns the protected resource metadata that a client would use: the first one.
 func (s *Survey) Resource() *Document {
 	return firstFound(s.Resources)
 }
@@ -202,8 +199,7 @@ func (s *Survey) Newest(w mcp.Wire) (string, bool) {
 	return "", false
 }
 
-// Alive reports whether some public document or authorized request was served, so that a refusal elsewhere
-// means something; the exchange shows it.
+// Alive reports whether some public document or authorized request was served, so that a refusal elsewhere counts; the exchange shows it.
 func (s *Survey) Alive(w mcp.Wire) (*reports.Exchange, bool) {
 	if s.Token != "" {
 		ex := s.WithToken[w]
@@ -220,10 +216,10 @@ func (s *Survey) Alive(w mcp.Wire) (*reports.Exchange, bool) {
 	if s.Origin.Found() {
 		return s.Origin.Exchange, true
 	}
-	return s.Refused[w], expect.Accepted(s.Refused[w]) // which a server without authorization serves
+	return s.Refused[w], expect.Accepted(s.Refused[w]) // a server without authorization serves this
 }
 
-// TokenRefused says how the user's token was refused; empty if it was served on any wire that the target speaks.
+// TokenRefused says how the user's token was refused; empty if any wire of the target accepted it.
 func (s *Survey) TokenRefused() string {
 	why := ""
 	for _, w := range []mcp.Wire{mcp.Stateful, mcp.Stateless} {
@@ -239,11 +235,10 @@ func (s *Survey) TokenRefused() string {
 	return why
 }
 
-// BogusToken is a bearer value of the usual shape that no server has issued.
+// BogusToken is an ordinary bearer token that no server has issued.
 const BogusToken = "bWNwYXV0aC1ub3QtYS12YWxpZC10b2tlbi0wMDAwMDAwMQ"
 
-// Take surveys a target. It fails only if the endpoint gives no HTTP answer at all, or none
-// that an MCP endpoint gives.
+// Take surveys a target. It fails only if the endpoint gives no HTTP answer, or none that an MCP endpoint would give.
 func Take(ctx context.Context, client *wire.Client, in Input) (*Survey, error) {
 	u, err := document.ParseURL(in.Endpoint)
 	if err != nil {
@@ -258,7 +253,7 @@ func Take(ctx context.Context, client *wire.Client, in Input) (*Survey, error) {
 	}
 	t.resources()
 	t.both(t.servers, t.revisions)
-	for _, ex := range s.exchanges { // what was not asked says nothing
+	for _, ex := range s.exchanges { // requests that were not sent say nothing
 		if ex.Error == wire.ErrBudget.Error() {
 			return s, &Unreachable{Why: wire.ErrBudget.Error() + " before the target was surveyed; raise it with --max-requests"}
 		}
@@ -269,7 +264,7 @@ func Take(ctx context.Context, client *wire.Client, in Input) (*Survey, error) {
 	return s, nil
 }
 
-// empty returns a survey of which nothing is known yet.
+// empty returns an empty survey.
 func empty(in Input, u *url.URL) *Survey {
 	return &Survey{
 		Input: in, URL: u, Anonymous: map[mcp.Wire]*reports.Exchange{}, WithToken: map[mcp.Wire]*reports.Exchange{},
@@ -279,10 +274,10 @@ func empty(in Input, u *url.URL) *Survey {
 	}
 }
 
-// Unreachable is the error of a target that gave no HTTP answer, or is not an MCP endpoint. Why is a paragraph for the user.
+// Unreachable is the error of a target that gave no HTTP answer, or that is not an MCP endpoint. Why is a paragraph for the user.
 type Unreachable struct {
 	Why     string
-	Instead string // the URL that was probably meant; empty where none is known
+	Instead string // the URL that the user probably meant; empty if none is known
 }
 
 func (u *Unreachable) Error() string { return u.Why }
@@ -292,11 +287,11 @@ type taker struct {
 	client *wire.Client
 	s      *Survey
 	inTurn bool
-	// instead is the URL that was probably meant, where this one is not an MCP endpoint.
+	// instead is the URL that the user probably meant, if this one is not an MCP endpoint.
 	instead string
 }
 
-// both does several things at once, or one by one.
+// both runs functions concurrently, or in sequence.
 func (t *taker) both(fs ...func()) {
 	var wg sync.WaitGroup
 	for _, f := range fs {
@@ -319,7 +314,7 @@ func (t *taker) do(req wire.Request) *reports.Exchange {
 
 func (t *taker) call(c mcp.Call) *reports.Exchange { return t.do(c.Request()) }
 
-// endpoint sends the probes, and the guesses at metadata that need no answer first.
+// endpoint sends the probes, and the requests for metadata that need no answer first.
 func (t *taker) endpoint() {
 	s := t.s
 	s.Resources, s.Origin = guesses(s.URL)
@@ -333,7 +328,7 @@ func (t *taker) endpoint() {
 	t.both(func() { t.protection(mcp.Stateful, &mu) }, func() { t.protection(mcp.Stateless, &mu) })
 }
 
-// guesses returns where the metadata of a target may be: that of the resource, and that of an authorization server at its origin.
+// guesses returns the usual locations of a target's metadata: that of the resource, and that of an authorization server at its origin.
 func guesses(u *url.URL) (resources []Document, server Document) {
 	origin := document.Origin(u)
 	root := origin + "/.well-known/oauth-protected-resource"
@@ -344,7 +339,7 @@ func guesses(u *url.URL) (resources []Document, server Document) {
 	return resources, Document{Place: "origin", URL: origin + "/.well-known/oauth-authorization-server"}
 }
 
-// probes ask on each wire without a token, with a bad one, and with the one that was given.
+// probes sends the probe on each wire without a token, with a bad one, and with the user's.
 func (t *taker) probes(mu *sync.Mutex) (jobs []func()) {
 	s := t.s
 	set := func(m map[mcp.Wire]*reports.Exchange, w mcp.Wire, ex *reports.Exchange) {
@@ -371,9 +366,8 @@ func newest(w mcp.Wire) string {
 	return mcp.NewestStateful
 }
 
-// protection finds the smallest request that is refused to anonymous callers. A public handshake is
-// legitimate (mixed servers): then the first refused listing or call counts. No tool is ever called by
-// a name that exists.
+// protection finds the minimal request that anonymous callers are refused. A public handshake is legitimate (mixed servers): then the first
+// refused list or call counts. It calls no tool that exists.
 func (t *taker) protection(w mcp.Wire, mu *sync.Mutex) {
 	s := t.s
 	probe := mcp.Probe(s.Endpoint, newest(w))
@@ -389,8 +383,8 @@ func (t *taker) protection(w mcp.Wire, mu *sync.Mutex) {
 	}
 }
 
-// opened returns a call in the conversation that a handshake has begun. Many servers serve nothing before the client has ended
-// the handshake, and nobody in a session of somebody else.
+// opened returns a call in the conversation of a handshake. Many servers serve nothing before the client has ended the handshake, and no
+// other user in a session.
 func (t *taker) opened(w mcp.Wire, probe mcp.Call, handshake *reports.Exchange, credentials ...reports.Field) mcp.Call {
 	if w == mcp.Stateless {
 		return probe
@@ -405,10 +399,10 @@ func (t *taker) opened(w mcp.Wire, probe mcp.Call, handshake *reports.Exchange, 
 	return probe
 }
 
-// noTool are the parameters of a call whose tool nobody has.
+// noTool are the parameters of a call of a tool that does not exist.
 var noTool = map[string]any{"name": "mcpauth_no_such_tool", "arguments": map[string]any{}}
 
-// behind looks, behind a public handshake, for what anonymous callers may use, and for the first request that they are refused.
+// behind finds, behind a public handshake, what anonymous callers may use, and the first request that they are refused.
 func (t *taker) behind(w mcp.Wire, probe mcp.Call, mu *sync.Mutex) {
 	found, calls, public := false, false, []string{probe.RPC}
 	for _, c := range []mcp.Call{
@@ -437,8 +431,8 @@ func (t *taker) behind(w mcp.Wire, probe mcp.Call, mu *sync.Mutex) {
 	}
 }
 
-// refused keeps a call that anonymous callers are refused: in the session of the token, if there is one, since sessions may be
-// bound to users, and nothing but the token may be missing.
+// refused records a call that anonymous callers are refused: in the session of the token, if there is one, because sessions may be bound to
+// users, and only the token may be missing.
 func (t *taker) refused(w mcp.Wire, c mcp.Call, ex *reports.Exchange, mu *sync.Mutex) {
 	mu.Lock()
 	handshake := t.s.WithToken[w]
@@ -456,10 +450,10 @@ func (t *taker) refused(w mcp.Wire, c mcp.Call, ex *reports.Exchange, mu *sync.M
 	t.mixed(w, c, mu)
 }
 
-// mostTools bounds how many declared tools are called without a credential.
+// mostTools bounds the declared tools that are called without a credential.
 const mostTools = 3
 
-// inTools looks for a declared tool that looks at its caller itself.
+// inTools finds a declared tool that authorizes its caller itself.
 func (t *taker) inTools(w mcp.Wire, probe mcp.Call, mu *sync.Mutex) {
 	for i, tool := range t.s.Input.Tools {
 		if i == mostTools {
@@ -482,8 +476,8 @@ func (t *taker) inTools(w mcp.Wire, probe mcp.Call, mu *sync.Mutex) {
 	}
 }
 
-// mixed asks the protected call of a server with a public handshake again, with the user's token and with
-// a bad one: at the handshake any token would seem good.
+// mixed repeats the protected call of a server with a public handshake with the user's token and with a bad one: at the handshake any token
+// would seem good.
 func (t *taker) mixed(w mcp.Wire, c mcp.Call, mu *sync.Mutex) {
 	bogus := t.call(c.With(mcp.Bearer(BogusToken)))
 	var good *reports.Exchange
@@ -498,16 +492,16 @@ func (t *taker) mixed(w mcp.Wire, c mcp.Call, mu *sync.Mutex) {
 	}
 }
 
-// Served reports whether an answer got past authorization: what was asked for, or, where the protected call
-// names a tool that does not exist, the complaint about that.
+// Served reports whether an answer got past authorization: the requested result, or, if the protected call names a tool that does not
+// exist, the error about that.
 func (s *Survey) Served(w mcp.Wire, ex *reports.Exchange) bool {
 	return expect.Accepted(ex) || s.AsksForUnknownTool(w) && expect.UnknownTool(ex)
 }
 
-// AsksForUnknownTool reports whether the protected request calls a tool that nobody has.
+// AsksForUnknownTool reports whether the protected request calls a tool that does not exist.
 func (s *Survey) AsksForUnknownTool(w mcp.Wire) bool { return s.Protected[w].RPC == "tools/call" }
 
-// Serves asks whether a token is served where anonymous callers are refused.
+// Serves tests whether a token is accepted where anonymous callers are refused.
 func (s *Survey) Serves(ctx context.Context, client *wire.Client, token string) bool {
 	for _, w := range []mcp.Wire{mcp.Stateful, mcp.Stateless} {
 		if s.Refused[w] != nil && !expect.Accepted(s.Refused[w]) {
@@ -537,7 +531,7 @@ func (t *taker) tools(ex *reports.Exchange) {
 	}
 }
 
-// resources fetches what the challenges name, and puts it first: the order in which clients look.
+// resources fetches the documents that the challenges name, and puts them first, in the order of clients.
 func (t *taker) resources() {
 	s := t.s
 	named := s.named()
@@ -551,7 +545,7 @@ func (t *taker) resources() {
 	s.Resources = append(named, s.Resources...)
 }
 
-// named returns the documents that the challenges name, once each, as far as they were fetched already.
+// named returns the documents that the challenges name, once each, with those that were fetched already.
 func (s *Survey) named() (out []Document) {
 	for _, ex := range []*reports.Exchange{s.Refused[mcp.Stateful], s.Refused[mcp.Stateless], s.Bogus[mcp.Stateful], s.Bogus[mcp.Stateless]} {
 		for _, c := range expect.Challenges(ex) {
@@ -572,7 +566,7 @@ func (s *Survey) named() (out []Document) {
 	return out
 }
 
-// fetch reads a metadata document as a client would: no credentials, and one redirect at most, within the origin.
+// fetch fetches a metadata document like a client: without credentials, and with at most one redirect, within the origin.
 func (t *taker) fetch(d *Document) {
 	if _, err := document.ParseURL(d.URL); err != nil {
 		d.Err = err
@@ -588,7 +582,7 @@ func (t *taker) fetch(d *Document) {
 	d.Object, d.Oddities, d.Err = ReadDocument(d.Exchange)
 }
 
-// redirectWithin returns where a redirect within the origin of an address leads; empty if the answer is none.
+// redirectWithin returns the destination of a redirect within the origin of an address, or "".
 func redirectWithin(address string, ex *reports.Exchange) string {
 	location := expect.Header(ex, "Location")
 	base, err := document.ParseURL(address)
@@ -603,7 +597,7 @@ func redirectWithin(address string, ex *reports.Exchange) string {
 	return to.String()
 }
 
-// ReadDocument takes an exchange as a metadata document: 200 with one JSON object, as a whole.
+// ReadDocument parses an exchange as a metadata document: 200 with one complete JSON object.
 func ReadDocument(ex *reports.Exchange) (*document.Object, []string, error) {
 	if ex.Error != "" {
 		return nil, nil, &Unreachable{Why: ex.Error}
@@ -614,12 +608,12 @@ func ReadDocument(ex *reports.Exchange) (*document.Object, []string, error) {
 	return document.ParseObject(ex.Response.Body)
 }
 
-// status is the error of a document that is answered with another status than 200.
+// status is the error of a document with another status than 200.
 type status struct{ code int }
 
 func (s *status) Error() string { return "HTTP " + strconv.Itoa(s.code) }
 
-// servers fetches the metadata of every authorization server listed, in all places, and their keys.
+// servers fetches the metadata of every listed authorization server at all locations, and their keys.
 func (t *taker) servers() {
 	s := t.s
 	var issuers []string
@@ -633,7 +627,7 @@ func (t *taker) servers() {
 		}
 	}
 	if len(issuers) == 0 && s.Origin.Found() {
-		issuers = []string{document.Origin(s.URL)} // 2025-03-26: the authorization base URL, and where clients look that find no other
+		issuers = []string{document.Origin(s.URL)} // 2025-03-26: the authorization base URL, which clients use if they find no other
 	}
 	s.Servers = make([]Server, len(issuers))
 	var jobs []func()
@@ -644,7 +638,7 @@ func (t *taker) servers() {
 	t.both(jobs...)
 }
 
-// mostServers bounds how many authorization servers of one document are asked.
+// mostServers bounds the authorization servers of one document that get requests.
 const mostServers = 5
 
 func (t *taker) server(a *Server) {
@@ -667,7 +661,7 @@ func (t *taker) server(a *Server) {
 		jobs = append(jobs, func() { t.fetch(&a.Documents[i]) })
 	}
 	t.both(jobs...)
-	if uri := a.Merged().String("jwks_uri"); uri != "" { // some have it in the OpenID document only
+	if uri := a.Merged().String("jwks_uri"); uri != "" { // some have it only in the OpenID document
 		a.JWKS = Document{Place: "jwks", URL: uri}
 		t.fetch(&a.JWKS)
 	}
@@ -684,7 +678,7 @@ func Places(issuer *url.URL) [][2]string {
 		[2]string{"oidc-appended", document.Origin(issuer) + strings.TrimSuffix(issuer.EscapedPath(), "/") + "/.well-known/openid-configuration"})
 }
 
-// revisions finds out which revisions the target speaks, as far as it lets us.
+// revisions finds out which revisions the target speaks, as far as possible.
 func (t *taker) revisions() {
 	s := t.s
 	found := map[string]reports.RevisionStatus{}
@@ -707,7 +701,7 @@ func (t *taker) revisions() {
 	}
 }
 
-// authorized returns the answer to a probe that may have got past authorization, with the token that did it.
+// authorized returns the answer to a probe that may have got past authorization, with its credentials.
 func (t *taker) authorized(w mcp.Wire) (*reports.Exchange, []reports.Field) {
 	if expect.Accepted(t.s.Anonymous[w]) || t.s.Token == "" {
 		return t.s.Anonymous[w], nil
@@ -743,7 +737,7 @@ func leavesOut(result *document.Object, revision string) bool {
 	return ok && !slices.Contains(versions, revision)
 }
 
-// statefulRevisions asks for each revision by the handshake and looks which one is offered back.
+// statefulRevisions sends each revision in a handshake, and reads the offered one.
 func (t *taker) statefulRevisions(found map[string]reports.RevisionStatus) {
 	ex, token := t.authorized(mcp.Stateful)
 	if !expect.Accepted(ex) {
@@ -772,7 +766,7 @@ func (t *taker) statefulRevisions(found map[string]reports.RevisionStatus) {
 	t.both(jobs...)
 }
 
-// offered returns whether a revision is spoken, by the answer to the initialize that asked for it.
+// offered reports whether a revision is spoken, by the answer to initialize with that revision.
 func offered(answer *reports.Exchange, rev string) (status reports.RevisionStatus, told bool) {
 	switch version := mcp.Read(answer).Result.String("protocolVersion"); version {
 	case "":
@@ -784,9 +778,9 @@ func offered(answer *reports.Exchange, rev string) (status reports.RevisionStatu
 	}
 }
 
-// undecided returns the status of a revision about which the target says nothing before it has a token. The
-// stateful revisions with protected resource metadata are assumed: most servers speak them. The others
-// are judged only if the user names them, so that no server is accused by what it never claimed.
+// undecided returns the status of a revision about which the target says nothing without a token. The stateful revisions with protected
+// resource metadata are assumed: most servers speak them. The others are judged only if the user names them, so that a server is not judged
+// by a revision that it never claimed.
 func (t *taker) undecided(rev string) reports.RevisionStatus {
 	if rev == "2025-03-26" || mcp.WireOf(rev) == mcp.Stateless {
 		return reports.RevisionStatus{Status: "unknown",
@@ -796,7 +790,7 @@ func (t *taker) undecided(rev string) reports.RevisionStatus {
 		Why: "the target asks for a token before it says; give one, or name the revisions with --revision"}
 }
 
-// LoopbackIssuer reports whether an issuer is on this machine, by its form.
+// LoopbackIssuer reports whether the form of an issuer says that it is on this machine.
 func LoopbackIssuer(issuer string) bool {
 	u, err := document.ParseURL(issuer)
 	return err == nil && document.LoopbackHost(u.Hostname())

@@ -16,42 +16,42 @@ import (
 	"golang.org/x/net/http2"
 )
 
-// Canceled is what is said of a request whose run or check ended.
+// Canceled is the error of a request whose run or check has ended.
 const Canceled = "canceled"
 
-// TimedOut is what is said of an answer that is not complete in time.
+// TimedOut is the error of an answer that is not complete in time.
 const TimedOut = "no whole answer within the time limit"
 
-// Reset is what is said of a connection that the server closed while it had not read the whole request.
+// Reset is the error of a connection that the server closed before it had read the whole request.
 const Reset = "the server reset the connection without an answer"
 
-// Closed is what is said of a connection that the server closed in place of an answer, however HTTP/2 calls it.
+// Closed is the error of a connection that the server closed instead of answering, over HTTP/1.1 and HTTP/2.
 const Closed = "the server closed the connection without an answer"
 
-// ClosedWithin is what is said of a connection that the server closed within an answer.
+// ClosedWithin is the error of a connection that the server closed within an answer.
 const ClosedWithin = "the server closed the connection before the end of its answer"
 
-// errBrokenOff is the error of an answer whose header came, and not its end.
+// errBrokenOff is the error of an answer whose header came, but not its end.
 var errBrokenOff = errors.New("broke off")
 
-// Ours reports whether a request got no answer for a reason on this side. It says nothing of the target.
+// Ours reports whether a request got no answer for a reason on this side, which says nothing about the target.
 func Ours(failed string) bool {
 	return slices.Contains([]string{ErrBudget.Error(), ErrRoom.Error(), ErrPassive.Error(), Canceled}, failed) ||
 		strings.HasPrefix(failed, unsent) || strings.Contains(failed, notDialled)
 }
 
-// notDialled is in what is said of an address that mcpauth does not connect to.
+// notDialled is part of the error for an address that mcpauth does not connect to.
 const notDialled = "not dialled"
 
-// neverDialled returns the error of a URL that is none of HTTP.
+// neverDialled returns the error of a URL with a scheme other than HTTP.
 func neverDialled(scheme string) error {
 	return fmt.Errorf("URLs with the scheme %q are not dialled", scheme)
 }
 
-// unsent begins what is said of a request that this machine could not send.
+// unsent begins the error of a request that this machine could not send.
 const unsent = "mcpauth could not connect: "
 
-// troubles are those of this machine. Windows has numbers of its own, which no other system uses.
+// troubles are failures of this machine. Windows has its own numbers.
 var troubles = []struct {
 	errors []syscall.Errno
 	says   string
@@ -71,7 +71,7 @@ func isAny(err error, numbers []syscall.Errno) bool {
 	return slices.ContainsFunc(numbers, func(n syscall.Errno) bool { return errors.Is(err, n) })
 }
 
-// plain says in words what went wrong.
+// plain describes an error in plain words.
 func plain(err error) string {
 	for _, say := range []func(error) string{ownWords, ofThisMachine, ofTLS, ofTheNetwork, ofHTTP2, ofTheConnection} {
 		if text := say(err); text != "" {
@@ -81,7 +81,7 @@ func plain(err error) string {
 	return malformed.ReplaceAllString(strings.TrimPrefix(err.Error(), "net/http: HTTP/1.x transport connection broken: "), "$1…")
 }
 
-// ownWords returns those of errors that mcpauth makes.
+// ownWords describes errors that mcpauth makes.
 func ownWords(err error) string {
 	var refused *Refused
 	if errors.Is(err, ErrBudget) || errors.Is(err, ErrRoom) || errors.Is(err, errSilent) || errors.As(err, &refused) {
@@ -135,14 +135,14 @@ func ofTheNetwork(err error) string {
 	return ""
 }
 
-// unprocessed are the codes by which a server refuses a stream that it has not acted on, or whose request it does not read to the
-// end (RFC 9113 sections 7 and 8.1).
+// unprocessed are the codes with which a server refuses a stream that it has not processed, or whose request it does not read to the end
+// (RFC 9113 sections 7 and 8.1).
 var unprocessed = []http2.ErrCode{http2.ErrCodeNo, http2.ErrCodeRefusedStream, http2.ErrCodeEnhanceYourCalm, http2.ErrCodeCancel}
 
 //lint:ignore SA1019 the error that the transport returns has no other name
 type goAway = http2.GoAwayError
 
-// asksForLess reports whether a server refuses a stream of HTTP/2 since there are too many.
+// asksForLess reports whether a server refuses an HTTP/2 stream because there are too many.
 func asksForLess(err error) bool {
 	var stream http2.StreamError
 	var leaves goAway
@@ -150,7 +150,7 @@ func asksForLess(err error) bool {
 		errors.As(err, &leaves) && leaves.ErrCode == http2.ErrCodeEnhanceYourCalm
 }
 
-// ofHTTP2 returns the ways in which HTTP/2 ends a stream or a connection. What a server writes into GOAWAY is left out.
+// ofHTTP2 describes how HTTP/2 ended a stream or a connection, without the debug data of GOAWAY.
 func ofHTTP2(err error) string {
 	var stream http2.StreamError
 	var leaves goAway
@@ -168,10 +168,10 @@ func ofHTTP2(err error) string {
 	return ""
 }
 
-// http2Ended is what golang.org/x/net says, without a type, of a connection that ends while an answer is due.
+// http2Ended matches the untyped errors of golang.org/x/net for a connection that ends before an answer.
 var http2Ended = regexp.MustCompile(`http2: (client conn|Transport received|server sent GOAWAY)`)
 
-// ended says that a server ended a stream or a connection of HTTP/2, by a code.
+// ended says that a server ended an HTTP/2 stream or connection with a code.
 func ended(err error, code http2.ErrCode) string {
 	switch {
 	case errors.Is(err, errBrokenOff):
@@ -182,13 +182,13 @@ func ended(err error, code http2.ErrCode) string {
 	return Closed
 }
 
-// brokenOff returns the errors of a connection that the server closes in order. net/http exports no name for the last one.
+// brokenOff reports whether an error means that the server closed the connection in order. net/http exports no name for the last one.
 func brokenOff(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || strings.Contains(err.Error(), "server closed idle connection")
 }
 
 func ofTheConnection(err error) string {
-	reset := isAny(err, resets) || errors.Is(err, net.ErrClosed) // the reader has seen the reset first, and closed the connection
+	reset := isAny(err, resets) || errors.Is(err, net.ErrClosed) // the reader has noticed the reset first, and closed the connection
 	switch {
 	case (reset || brokenOff(err)) && errors.Is(err, errBrokenOff):
 		return ClosedWithin
@@ -200,11 +200,11 @@ func ofTheConnection(err error) string {
 	return ""
 }
 
-// alert is an alert of the server about the certificate of the client (RFC 8446 section 6.2), which has no type of its own.
+// alert matches the server's alerts about the client certificate (RFC 8446 section 6.2), which have no type.
 var alert = regexp.MustCompile(`remote error: tls: (certificate required|bad certificate|unsupported certificate|revoked certificate|` +
 	`expired certificate|unknown certificate|unknown certificate authority|handshake failure)$`)
 
-// refusedCertificate says what an alert about the client's certificate means.
+// refusedCertificate explains an alert about the client certificate.
 func refusedCertificate(alert string) string {
 	switch alert {
 	case "certificate required":
@@ -218,6 +218,5 @@ func refusedCertificate(alert string) string {
 		"--client-cert and --client-key give another one"
 }
 
-// malformed is what net/http says of an answer that it cannot read, with the beginning of what it quotes: the rest may be a
-// secret.
+// malformed matches errors of net/http about an unreadable answer, with the beginning of the quoted text: the rest may be secret.
 var malformed = regexp.MustCompile(`(?s)(malformed [^"]*".{0,10}).+`)

@@ -10,11 +10,11 @@ import (
 	"github.com/mcpauth/conformance/reports"
 )
 
-// FetchAgent is the User-Agent of Node's fetch, which most clients of MCP send.
+// FetchAgent is the User-Agent of Node's fetch, which most MCP clients send.
 const FetchAgent = "node"
 
-// fetch writes the request as Node's fetch does (undici): HTTP/1.1, with the fields given in their order and letter case between
-// its own. Go's client sorts the fields and writes their names in one way, by which a target could know it.
+// fetch writes a request like Node's fetch (undici): HTTP/1.1, with the given fields in their order and letter case among its own. Go's
+// client sorts the fields and normalizes their names, by which a target could identify it.
 func (c *Client) fetch(ctx context.Context, req Request, ex *reports.Exchange) error {
 	u, err := url.Parse(req.URL)
 	if err != nil {

@@ -8,28 +8,28 @@ import (
 	"time"
 )
 
-// gate bounds how many requests to one address wait for an answer: fewer where the target is slow, loses connections or asks
-// for less, and more again where it answers well (additive increase, multiplicative decrease).
+// gate bounds the concurrent requests to one address: fewer if the target is slow, loses connections or asks for less, and more again if it
+// answers well (additive increase, multiplicative decrease).
 type gate struct {
 	mu       sync.Mutex
-	most     float64 // the run's own bound
+	most     float64 // the run's own limit
 	limit    float64
 	inFlight int
 	queue    []chan struct{}
 	fastest  time.Duration // of all answers so far
-	lowered  time.Time     // a request that was sent before has no part in a second decrease
+	lowered  time.Time     // a request from before this time causes no second decrease
 }
 
 const (
-	fewest   = 4                      // requests in flight, below which nothing is gained
+	fewest   = 4                      // concurrent requests, below which there is no gain
 	decrease = 0.5                    // factor
-	slow     = 400 * time.Millisecond // an answer that took as long may be late because of our requests,
-	slower   = 20                     // and is, where others took so many times less
+	slow     = 400 * time.Millisecond // a slower answer may be late because of mcpauth's requests,
+	slower   = 20                     // and is, if others were this many times faster
 )
 
 func newGate(most int) *gate { return &gate{most: float64(most), limit: float64(most)} }
 
-// enter waits for a place; leave gives it back.
+// enter waits for a slot; leave returns it.
 func (g *gate) enter(ctx context.Context) (leave func(), err error) {
 	leave = sync.OnceFunc(g.leave)
 	g.mu.Lock()
@@ -49,11 +49,11 @@ func (g *gate) enter(ctx context.Context) (leave func(), err error) {
 	if g.withdraw(turn) {
 		return nil, ctx.Err()
 	}
-	leave() // the place was given meanwhile
+	leave() // the slot was assigned in the meantime
 	return nil, ctx.Err()
 }
 
-// withdraw takes a request out of the queue; false where it is not in it.
+// withdraw removes a request from the queue; false if it is not in it.
 func (g *gate) withdraw(turn chan struct{}) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -64,7 +64,7 @@ func (g *gate) withdraw(turn chan struct{}) bool {
 	return i >= 0
 }
 
-// leave gives the place back.
+// leave returns a slot.
 func (g *gate) leave() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -72,10 +72,10 @@ func (g *gate) leave() {
 	g.admit()
 }
 
-// hasPlace reports whether one more request may be in flight. The caller holds the lock.
+// hasPlace reports whether there is a free slot. The caller holds the lock.
 func (g *gate) hasPlace() bool { return float64(g.inFlight+1) <= g.limit }
 
-// admit lets waiting requests in. The caller holds the lock.
+// admit starts waiting requests. The caller holds the lock.
 func (g *gate) admit() {
 	for len(g.queue) > 0 && g.hasPlace() {
 		close(g.queue[0])
@@ -84,7 +84,7 @@ func (g *gate) admit() {
 	}
 }
 
-// learn takes note of how a request that was sent at a time ended, after some time.
+// learn adjusts the limit by the result and the duration of a request.
 func (g *gate) learn(sent time.Time, took time.Duration, strained bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -103,17 +103,17 @@ func (g *gate) learn(sent time.Time, took time.Duration, strained bool) {
 	}
 }
 
-// timesAsLong is how many times as long as its quickest answer a host may take for something ordinary.
+// timesAsLong is the ratio of the time limit for something ordinary to the fastest answer of a host.
 const timesAsLong = 5
 
-// atItsPace returns how long something may take that usually ends within a time: longer at a host that is slow in everything.
+// atItsPace returns the time limit for something that usually ends in time: longer at a host that is slow in everything.
 func (g *gate) atItsPace(usually time.Duration) time.Duration {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return max(usually, timesAsLong*g.fastest)
 }
 
-// strains reports whether an answer, or the lack of one, says that the target has too much to do.
+// strains reports whether an answer, or its absence, says that the target is overloaded.
 func strains(status int, err error) bool {
 	switch status {
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:

@@ -14,27 +14,26 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/faults"
 )
 
-// Guard decides which addresses may be dialled. The decision is made on the resolved address, and that very address is
-// dialled, so a name that changes its answer gains nothing.
+// Guard decides which addresses may be dialled. It decides by the resolved address and dials exactly that address, so that a name with
+// changing addresses gains nothing.
 type Guard struct {
-	// Literal is the target's host where that is an IP address: the user named it, so it may be dialled whatever it is.
+	// Literal is the target's host if that is an IP address: the user named it, so it may always be dialled.
 	Literal netip.Addr
-	// Allowed are the names that may resolve to any address, each NAME or NAME:PORT.
+	// Allowed are names that may resolve to any address, each NAME or NAME:PORT.
 	Allowed []string
-	// Loopback allows every loopback address: set when the target itself is on loopback, since then its authorization server
-	// is expected there too.
+	// Loopback allows every loopback address. It is set if the target itself is on loopback, because its authorization server is expected
+	// there too.
 	Loopback bool
-	// Private allows private networks: set when the target is on one.
+	// Private allows private networks. It is set if the target is in one.
 	Private bool
-	// Resolve looks a name up; nil is the system's resolver.
+	// Resolve resolves a name; nil: the system's resolver.
 	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)
-	// ConnectTo replaces "host:port" by another "host:port" before resolving, like curl's option. Where the host is an
-	// address, it also holds for the names that mean it.
+	// ConnectTo replaces "host:port" with another "host:port" before resolving, like curl's option. If the host is an address, it also
+	// applies to names that resolve to it.
 	ConnectTo map[string]string
 }
 
-// NewGuard makes the guard for a target host by its form: a literal, or a name of loopback. What any other name means is
-// found out once, by Client.Classify.
+// NewGuard makes the guard for a target host by its form: a literal, or a name of loopback. Client.Classify resolves any other name once.
 func NewGuard(host string, allowed []string) Guard {
 	g := Guard{Allowed: allowed}
 	if addr, err := netip.ParseAddr(host); err == nil {
@@ -47,15 +46,15 @@ func NewGuard(host string, allowed []string) Guard {
 	return g
 }
 
-// admit opens the network of which the target is.
+// admit allows the network of the target.
 func (g *Guard) admit(r Reach) {
 	g.Loopback, g.Private = g.Loopback || r == Loopback, g.Private || r == Private
 }
 
-// Reach says from where an address can be reached.
+// Reach says from where an address is reachable.
 type Reach int
 
-// The reaches. What is neither on this machine nor in a private network counts as public for the limits of a run.
+// An address that is neither on this machine nor in a private network counts as public for the limits of a run.
 const (
 	Public Reach = iota
 	Private
@@ -77,9 +76,9 @@ func ReachOf(a netip.Addr) Reach {
 type Refused struct {
 	Host string
 	Addr netip.Addr
-	// Changed says that the name meant an address of another network when it was first looked up.
+	// Changed says that the name first resolved to an address in another network.
 	Changed bool
-	// Elsewhere says that a name of this machine (localhost) resolves to another one: forms are sent to such names in clear text.
+	// Elsewhere says that a name of this machine (localhost) resolves to another machine: forms are sent to such names in clear text.
 	Elsewhere bool
 }
 
@@ -96,7 +95,7 @@ func (r *Refused) Error() string {
 		r.Addr, r.Host)
 }
 
-// exempt reports whether the user allowed a name to mean any address.
+// exempt reports whether the user allowed a name to resolve to any address.
 func (g *Guard) exempt(host, port string) bool {
 	return slices.ContainsFunc(g.Allowed, func(a string) bool {
 		return strings.EqualFold(a, host) || strings.EqualFold(a, net.JoinHostPort(host, port))
@@ -120,8 +119,8 @@ func (g *Guard) allows(addr netip.Addr) bool {
 
 var (
 	shared = netip.MustParsePrefix("100.64.0.0/10") // carrier-grade NAT, RFC 6598
-	// special are the blocks of the IANA special-purpose address registries (RFC 6890 and its updates, as of 2025) that are
-	// not globally reachable, and that netip does not know:
+	// special are the blocks of the IANA special-purpose address registries (RFC 6890 and its updates, as of 2025) that are not globally
+	// reachable and that netip does not know:
 	// https://www.iana.org/assignments/iana-ipv4-special-registry and https://www.iana.org/assignments/iana-ipv6-special-registry
 	special = prefixes(
 		"0.0.0.0/8",       // "this network", RFC 791
@@ -147,7 +146,7 @@ var (
 	sixToFour = netip.MustParsePrefix("2002::/16")
 )
 
-// ofClouds are services at which a cloud tells its machines their credentials or settings, at addresses that are not link-local.
+// ofClouds are metadata services of clouds, with credentials or settings, at addresses that are not link-local.
 var ofClouds = []netip.Addr{
 	netip.MustParseAddr("168.63.129.16"),   // Azure
 	netip.MustParseAddr("100.100.100.200"), // Alibaba Cloud
@@ -163,7 +162,7 @@ func prefixes(all ...string) []netip.Prefix {
 	return out
 }
 
-// embedded returns the IPv4 address inside an IPv6 one, in the forms that hosts and routers translate; other addresses as they are.
+// embedded returns the IPv4 address in an IPv6 address, in the forms that hosts and routers translate; other addresses unchanged.
 func embedded(a netip.Addr) netip.Addr {
 	a = a.Unmap().WithZone("")
 	if !a.Is6() || a.IsLoopback() || a.IsUnspecified() {
@@ -188,7 +187,7 @@ func (c *Client) dial(ctx context.Context, network, address string) (net.Conn, e
 	return c.dialFrom(ctx, network, address, nil)
 }
 
-// dialFrom returns dial from a local address; any if nil.
+// dialFrom is dial from a local address; nil: any.
 func (c *Client) dialFrom(ctx context.Context, network, address string, from *net.TCPAddr) (net.Conn, error) {
 	d := net.Dialer{Timeout: c.opt.Limits.Connect}
 	if from != nil {
@@ -197,7 +196,7 @@ func (c *Client) dialFrom(ctx context.Context, network, address string, from *ne
 	if to, ok := faults.Address(ctx); ok {
 		return d.DialContext(ctx, network, to)
 	}
-	if to, ok := c.opt.Guard.ConnectTo[address]; ok { // the user said where to go
+	if to, ok := c.opt.Guard.ConnectTo[address]; ok { // the user said where to connect
 		return d.DialContext(ctx, network, to)
 	}
 	name, port, err := net.SplitHostPort(address)
@@ -235,13 +234,13 @@ func (c *Client) dialFrom(ctx context.Context, network, address string, from *ne
 	return nil, err
 }
 
-// NameServer looks names up at a name server, given as "host:port".
+// NameServer resolves names with a name server, given as "host:port".
 func NameServer(address string) func(ctx context.Context, host string) ([]netip.Addr, error) {
 	r := resolver(address)
 	return func(ctx context.Context, host string) ([]netip.Addr, error) { return r.LookupNetIP(ctx, "ip", host) }
 }
 
-// resolver asks the name server at an address; the system's where it is empty.
+// resolver uses the name server at an address; empty: the system's.
 func resolver(address string) *net.Resolver {
 	if address == "" {
 		return net.DefaultResolver
@@ -252,11 +251,11 @@ func resolver(address string) *net.Resolver {
 	}}
 }
 
-// LookupTXT returns the TXT records of a name, as the name server at an address knows them; the system's where that is empty.
+// LookupTXT returns the TXT records of a name from the name server at an address; empty: the system's.
 func LookupTXT(ctx context.Context, server, name string) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	return resolver(server).LookupTXT(ctx, strings.TrimSuffix(name, ".")+".") // a whole name: no domain is put behind it
+	return resolver(server).LookupTXT(ctx, strings.TrimSuffix(name, ".")+".") // a complete name: no search domain is appended
 }
 
 func (c *Client) lookup(ctx context.Context, host string) ([]netip.Addr, error) {

@@ -14,17 +14,16 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// host is one that the run contacts. Whether it is in the own network is decided at the first look-up, and holds for the
-// whole run: so do the limits that follow from it.
+// host is a host that the run contacts. The first look-up decides whether it is in the user's network, for the whole run, and so do the
+// limits that follow from it.
 type host struct {
 	reach  Reach
 	load   *load
-	common *load   // the limits that all clients keep together at this host; nil where the client shares none
-	shared *Shared // nil where the client shares no limits
+	common *load   // the limits that all clients share at this host; nil if the client shares none
+	shared *Shared // nil if the client shares no limits
 }
 
-// begin lets a request have its turn and a place among those in flight, first of this client and then of all that share the host;
-// end gives the places back.
+// begin waits for the turn of a request and for a slot, first of this client and then of all that share the host; end returns the slots.
 func (h *host) begin(ctx context.Context) (end func(), err error) {
 	own, err := h.load.begin(ctx)
 	if err != nil {
@@ -38,7 +37,7 @@ func (h *host) begin(ctx context.Context) (end func(), err error) {
 	return func() { shared(); own() }, nil
 }
 
-// beginShared returns begin for the limits that clients share.
+// beginShared is begin for the limits that clients share.
 func (h *host) beginShared(ctx context.Context) (end func(), err error) {
 	if h.shared == nil {
 		return func() {}, nil
@@ -54,7 +53,7 @@ func (h *host) beginShared(ctx context.Context) (end func(), err error) {
 	return end, nil
 }
 
-// wait returns begin without a place among the requests in flight.
+// wait is begin without a slot.
 func (h *host) wait(ctx context.Context) error {
 	err := h.load.wait(ctx)
 	if err != nil || h.shared == nil {
@@ -66,21 +65,21 @@ func (h *host) wait(ctx context.Context) error {
 	return h.shared.together(ctx)
 }
 
-// load are the limits of what has one address, whatever its names.
+// load has the limits of one address, whatever its names.
 type load struct {
 	pace  *rate.Limiter // nil: unlimited
-	slots chan struct{} // nil: as many as the run has
+	slots chan struct{} // nil: no limit besides the run's
 	gate  *gate
 }
 
-// hosts are those of a run.
+// hosts are the hosts of a run.
 type hosts struct {
 	mu     sync.Mutex
 	byName map[string]*host     // "name:port"
-	byAddr map[netip.Addr]*load // the least address of a name
+	byAddr map[netip.Addr]*load // by the least address of a name
 }
 
-// host returns what is known of a host; addrs are its addresses, where it is met for the first time.
+// host returns the entry of a host; addrs are its addresses if it is new.
 func (c *Client) host(name, port string, addrs []netip.Addr) *host {
 	key := strings.ToLower(net.JoinHostPort(name, port))
 	c.hosts.mu.Lock()
@@ -104,7 +103,7 @@ func (c *Client) host(name, port string, addrs []netip.Addr) *host {
 	return h
 }
 
-// reachOf returns the reach of a name: that of its addresses if they agree, and public otherwise, since limits hold there.
+// reachOf returns the common reach of a name's addresses, or public if they differ, because limits apply there.
 func reachOf(addrs []netip.Addr) Reach {
 	if len(addrs) == 0 {
 		return Public
@@ -136,19 +135,19 @@ func (c *Client) newLoad(r Reach) *load {
 	return l
 }
 
-// wait lets a request have its turn.
+// wait waits for the turn of a request.
 func (l *load) wait(ctx context.Context) error {
 	if l.pace == nil {
 		return nil
 	}
-	if err := l.pace.Wait(ctx); err != nil { // at once where the time would not do
+	if err := l.pace.Wait(ctx); err != nil { // it fails at once if the time would not be enough
 		<-ctx.Done()
 		return ctx.Err()
 	}
 	return nil
 }
 
-// begin lets a request have its turn and a place among those in flight; end gives the place back.
+// begin waits for the turn of a request and for a slot; end returns the slot.
 func (l *load) begin(ctx context.Context) (end func(), err error) {
 	end = func() {}
 	if l.slots != nil {
@@ -166,7 +165,7 @@ func (l *load) begin(ctx context.Context) (end func(), err error) {
 	return end, nil
 }
 
-// at finds the host of a URL. A name that does not resolve counts as public.
+// at returns the host of a URL. A name that does not resolve counts as public.
 func (c *Client) at(ctx context.Context, u *url.URL) *host {
 	name, port := u.Hostname(), cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
 	c.hosts.mu.Lock()
@@ -183,24 +182,23 @@ func (c *Client) at(ctx context.Context, u *url.URL) *host {
 	}
 	addrs, err := c.lookup(ctx, name)
 	if err != nil {
-		return &host{reach: Public, load: &load{gate: newGate(1)}} // it cannot be dialled; the next request asks again
+		return &host{reach: Public, load: &load{gate: newGate(1)}} // it cannot be dialled; the next request tries again
 	}
 	return c.host(name, port, addrs)
 }
 
-// Quickest returns how long the quickest answer of the host of a URL took; 0 where there was none.
+// Quickest returns the time of the fastest answer of a URL's host; 0 if there was none.
 func (c *Client) Quickest(ctx context.Context, u *url.URL) time.Duration {
 	return c.at(ctx, u).load.gate.atItsPace(0) / timesAsLong
 }
 
-// AtItsPace returns how long something may take at the host of a URL that usually ends within a time: longer where even the quickest
-// answer takes long.
+// AtItsPace returns the time limit for something that usually ends in time: longer at a host whose fastest answer is slow.
 func (c *Client) AtItsPace(ctx context.Context, u *url.URL, usually time.Duration) time.Duration {
 	return c.at(ctx, u).load.gate.atItsPace(usually)
 }
 
-// Classify finds out, once, of which network the target is; its own network may be dialled in the run. Where the user said by
-// ConnectTo where the target is, that address alone is.
+// Classify finds out, once, in which network the target is. The run may dial that network. If the user said with ConnectTo where the target
+// is, only that address may be dialled.
 func (c *Client) Classify(ctx context.Context, target *url.URL) Reach {
 	r := c.at(ctx, target).reach
 	port := cmp.Or(target.Port(), map[string]string{"http": "80", "https": "443"}[target.Scheme])
@@ -210,7 +208,7 @@ func (c *Client) Classify(ctx context.Context, target *url.URL) Reach {
 	return r
 }
 
-// Reach says of which network the host of a URL is; an address that is not a URL counts as public.
+// Reach returns the reach of a URL's host; an invalid URL counts as public.
 func (c *Client) Reach(ctx context.Context, address string) Reach {
 	u, err := url.Parse(address)
 	if err != nil {

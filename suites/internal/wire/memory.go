@@ -8,21 +8,21 @@ import (
 	"github.com/mcpauth/conformance/reports"
 )
 
-// A run keeps what it has sent and seen, so that verdicts can show it. That is bounded, whatever a target sends: answers are
-// kept whole, for checks to read, while there is room, and shortened when the check is over that asked for them.
+// A run keeps its exchanges, so that verdicts can show them. The memory is bounded, whatever a target sends: answers are kept completely
+// for the checks while there is room, and shortened after the check that requested them.
 const (
 	ordinary  = 4 << 10  // bytes of an exchange that are not counted: a run has thousands of that size
 	easy      = 8 << 20  // counted bytes, up to which 64 KiB of a body are shown; beyond, 2 KiB
 	plenty    = 16 << 20 // counted bytes, up to which every answer is kept as far as Limits.Body goes
 	tight     = 22 << 20 // counted bytes, up to which 64 KiB of each answer are kept; beyond, 2 KiB
-	long      = 64 << 10 // of a body that nobody can read as a whole
-	atOnce    = 8 << 20  // of long bodies that are being read: beyond, each ends where it is
+	long      = 64 << 10 // of a body that is too long to read
+	atOnce    = 8 << 20  // of long bodies in progress: beyond, each is cut off
 	short     = 2 << 10
 	longField = 8 << 10 // of a header field
-	fields    = 4 << 10 // of all header fields of an answer, where there is no plenty
-	ofAField  = 64      // bytes that a field takes besides its text
+	fields    = 4 << 10 // of all header fields of an answer, if there is not plenty of room
+	ofAField  = 64      // overhead of a field in bytes
 	sameName  = 2       // fields of a name, and
-	names     = 64      // names that are kept where nobody judges any more
+	names     = 64      // names, that are kept after the judgement
 )
 
 // room returns how many bytes of the next body are kept.
@@ -36,13 +36,13 @@ func (c *Client) room() int64 {
 	return min(short, c.opt.Limits.Body)
 }
 
-// sharing reads a body as long as there is room for all long bodies that are being read: dozens may come at once.
+// sharing reads a long body while there is shared room for all long bodies in progress: dozens may arrive at once.
 type sharing struct {
 	io.Reader
 	client  *Client
 	read    int64
 	counted int64 // of read, at the client
-	cut     bool  // there was no more room
+	cut     bool  // there was not enough room
 }
 
 func (s *sharing) Read(p []byte) (int, error) {
@@ -58,10 +58,10 @@ func (s *sharing) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// end makes room for others.
+// end frees the room.
 func (s *sharing) end() { s.client.reading.Add(-s.counted) }
 
-// weight returns what an exchange takes beyond the ordinary, in bytes.
+// weight returns the additional memory of an exchange beyond an ordinary one, in bytes.
 func weight(ex *reports.Exchange) int64 {
 	n := len(ex.Request.URL) + len(ex.Request.Body) + len(ex.Error)
 	n += size(ex.Request.Header)
@@ -71,7 +71,8 @@ func weight(ex *reports.Exchange) int64 {
 	return int64(max(0, n-ordinary))
 }
 
-// once returns the one copy of a short text that many exchanges have, such as a media type. It keeps nothing of the text around it.
+// once returns one shared copy of a short text that many exchanges have, such as a media type. It does not keep the text around it in
+// memory.
 func once(text string) string {
 	if len(text) > 256 {
 		return text
@@ -86,7 +87,7 @@ func size(fields []reports.Field) (n int) {
 	return n
 }
 
-// Shorten makes room: nobody judges this exchange any more, and of a long body, or of many header fields, the beginning is shown.
+// Shorten frees memory: this exchange is no longer judged, and only the beginning of a long body, or of many header fields, is shown.
 func (c *Client) Shorten(ex *reports.Exchange) {
 	if ex.Response == nil {
 		return
@@ -102,7 +103,7 @@ func (c *Client) Shorten(ex *reports.Exchange) {
 	c.kept.Add(weight(ex) - before)
 }
 
-// fewer returns the first fields of each name. A last field says how many are left out.
+// fewer returns the first fields of each name. A last field says how many are omitted.
 func fewer(all []reports.Field) []reports.Field {
 	if size(all) <= 2*fields {
 		return all
@@ -120,7 +121,7 @@ func fewer(all []reports.Field) []reports.Field {
 	return out
 }
 
-// keptFields returns the header fields of an answer as they are kept: of very long ones the beginning.
+// keptFields returns the header fields of an answer, with only the beginning of very long ones.
 func (c *Client) keptFields(all []reports.Field) []reports.Field {
 	scarce, n := c.kept.Load() >= plenty, 0
 	for i := range all {

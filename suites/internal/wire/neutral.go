@@ -7,16 +7,16 @@ import (
 	"strings"
 )
 
-// otherName is the client that a neutral run says to be. It has the length of the name of this tool, which sizes may depend on.
+// otherName is the client name in a neutral run. It has the length of this tool's name, because sizes may depend on it.
 const otherName = "mcp-cli"
 
-// madeUp are names and values with the name of this tool in which nobody looks for it again: what no server has or issues.
+// madeUp matches names and values with this tool's name that checks do not search for: values that no server has or issues.
 var madeUp = regexp.MustCompile(`"name":"mcpauth"|mcpauth([_:/-](no[-_]such|not-a-token|no-code|made-up|wrong|bogus)|_unknown)`)
 
-// Neutral reports whether requests do not name this tool as their client.
+// Neutral reports whether requests omit the name of this tool.
 func (c *Client) Neutral() bool { return c.opt.Neutral }
 
-// Name returns the name of the clients that a run registers.
+// Name returns the name of registered clients.
 func (c *Client) Name() string {
 	if c.opt.Neutral {
 		return "MCP client"
@@ -24,18 +24,18 @@ func (c *Client) Name() string {
 	return "mcpauth conformance"
 }
 
-// Introduced returns a message of a check as it is sent: in a neutral run, under the name of another MCP client.
+// Introduced returns a message of a check in its final form: in a neutral run, with the name of another MCP client.
 func (c *Client) Introduced(check, message string) string {
 	switch {
 	case !c.opt.Neutral:
 		return message
-	case strings.HasPrefix(check, "RS-CHALLENGE-"): // nothing in an answer to these is compared with what they say
+	case strings.HasPrefix(check, "RS-CHALLENGE-"): // these checks do not compare the answer with the message
 		return strings.ReplaceAll(message, "mcpauth", otherName)
 	}
 	return madeUp.ReplaceAllStringFunc(message, func(said string) string { return strings.Replace(said, "mcpauth", otherName, 1) })
 }
 
-// introduced returns a request as it is sent. The target's address and a credential of the user may have the name, and keep it.
+// introduced returns a request in its final form. The target's address and a credential of the user may contain the name, and keep it.
 func (c *Client) introduced(check string, req Request) Request {
 	if !c.opt.Neutral {
 		return req
@@ -54,7 +54,8 @@ func (c *Client) introduced(check string, req Request) Request {
 	return req
 }
 
-// coded is a field value in the Base64 of MCP 2026-07-28 (Streamable HTTP, "Value Encoding"): it is compared with the body.
+// coded matches a field value in the Base64 form of MCP 2026-07-28 (Streamable HTTP, "Value Encoding"), which the server compares with the
+// body.
 var coded = regexp.MustCompile(`^(=\?base64\?)(.*)(\?=)$`)
 
 func (c *Client) introducedValue(check, value string) string {
@@ -63,7 +64,7 @@ func (c *Client) introducedValue(check, value string) string {
 		return c.Introduced(check, value)
 	}
 	plain, err := base64.StdEncoding.DecodeString(parts[2])
-	if err != nil { // which is what the server has to see
+	if err != nil { // the server must see this value
 		return value
 	}
 	return parts[1] + base64.StdEncoding.EncodeToString([]byte(c.Introduced(check, string(plain)))) + parts[3]

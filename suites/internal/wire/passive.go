@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// ErrPassive is the error of a request that a passive client refuses.
+// ErrPassive is the error of a request that a passive client does not send.
 var ErrPassive = errors.New("passive: only reads are sent, except to the MCP endpoint")
 
-// MaySend reports whether the client sends a request. A passive one sends safe methods (RFC 9110, section 9.2.1), and to the MCP
-// endpoint the POST of a JSON-RPC message. It never sends bytes that no HTTP library would.
+// MaySend reports whether the client sends a request. A passive one sends safe methods (RFC 9110, section 9.2.1), and to the MCP endpoint
+// the POST of a JSON-RPC message. It never sends raw bytes.
 func (c *Client) MaySend(req Request) bool {
 	if c.opt.Passive == "" {
 		return true
@@ -28,7 +28,7 @@ func (c *Client) MaySend(req Request) bool {
 	return false
 }
 
-// sameEndpoint compares two URLs but for the case of their scheme and host.
+// sameEndpoint compares two URLs, ignoring the case of their scheme and host.
 func sameEndpoint(a, b string) bool {
 	u, err := url.Parse(a)
 	v, wrong := url.Parse(b)

@@ -26,18 +26,18 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/document"
 )
 
-// Proxy is an HTTP proxy on loopback through which a browser reaches what the guard allows, and nothing else. TLS ends in it:
-// it verifies the server on the very connection that carries the browser's requests, and shows the browser a certificate of
-// its own, which the browser knows by its key (PublicKeyHash) alone.
+// Proxy is an HTTP proxy on loopback through which a browser reaches only what the guard allows. It terminates TLS: it verifies the server
+// on the same connection that carries the browser's requests, and presents its own certificate to the browser, which trusts only its key
+// (PublicKeyHash).
 type Proxy struct {
 	Addr string
-	// PublicKeyHash is that of the key of all certificates that the proxy shows: SHA-256 of its SubjectPublicKeyInfo, in base64.
+	// PublicKeyHash is the hash of the key in all certificates of the proxy: SHA-256 of its SubjectPublicKeyInfo, in base64.
 	PublicKeyHash string
 
 	client  *Client
 	key     *ecdsa.PrivateKey
-	server  *http.Server // of the proxy itself
-	inner   *http.Server // of what comes through tunnels
+	server  *http.Server // for the proxy itself
+	inner   *http.Server // for requests in tunnels
 	tunnels *queue
 	forward *httputil.ReverseProxy
 	mu      sync.Mutex
@@ -60,7 +60,7 @@ func (c *Client) NewProxy() (*Proxy, error) {
 	}
 	sum := sha256.Sum256(public)
 	p := &Proxy{Addr: l.Addr().String(), PublicKeyHash: base64.StdEncoding.EncodeToString(sum[:]), client: c, key: key, tunnels: newQueue()}
-	silent := log.New(io.Discard, "", 0) // a browser drops connections as it likes
+	silent := log.New(io.Discard, "", 0) // browsers drop connections at any time
 	p.forward = &httputil.ReverseProxy{Rewrite: p.rewrite, Transport: p, FlushInterval: -1, ErrorLog: silent, ModifyResponse: boundedBody,
 		ErrorHandler: unanswered}
 	p.server = &http.Server{Handler: p, ReadHeaderTimeout: 10 * time.Second, ErrorLog: silent}
@@ -70,14 +70,14 @@ func (c *Client) NewProxy() (*Proxy, error) {
 	return p, nil
 }
 
-// Close stops the proxy and every connection through it.
+// Close stops the proxy and all its connections.
 func (p *Proxy) Close() {
 	_ = p.server.Close()
 	_ = p.inner.Close()
 }
 
-// Take sets the function that is shown every plain request first: those that it takes are answered here, and
-// go nowhere. Callbacks of clients are such.
+// Take sets a function that sees every plain request first. Requests that it takes, such as callbacks of clients, are answered here and not
+// forwarded.
 func (p *Proxy) Take(f func(*http.Request) bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -105,8 +105,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// readable reports whether a plain request would carry over the network what nobody should read on the way: a form, or a secret in
-// its address or header.
+// readable reports whether a plain request would expose something on the network: a form, or a secret in its address or header.
 func (p *Proxy) readable(r *http.Request) bool {
 	if document.LoopbackHost(r.URL.Hostname()) {
 		return false
@@ -126,7 +125,7 @@ func (p *Proxy) readable(r *http.Request) bool {
 	return false
 }
 
-// tells reports whether a text holds a secret, as it is or in percent escapes.
+// tells reports whether a text contains a secret, plain or percent-encoded.
 func (p *Proxy) tells(text string) bool {
 	secrets := p.client.opt.Secrets
 	if secrets == nil {
@@ -136,7 +135,7 @@ func (p *Proxy) tells(text string) bool {
 	return secrets.In(text) || err == nil && secrets.In(plain)
 }
 
-// inside answers what comes through a tunnel.
+// inside answers requests in a tunnel.
 func (p *Proxy) inside(w http.ResponseWriter, r *http.Request) {
 	t, ok := r.Context().Value(tunnelKey{}).(*tunnel)
 	if !ok {
@@ -147,14 +146,14 @@ func (p *Proxy) inside(w http.ResponseWriter, r *http.Request) {
 	p.forward.ServeHTTP(w, r)
 }
 
-// rewrite leaves a request as the browser made it.
+// rewrite keeps a request as the browser made it.
 func (p *Proxy) rewrite(r *httputil.ProxyRequest) {
 	r.Out.URL, r.Out.Host = r.In.URL, r.In.Host
 	r.Out.Header.Del("Proxy-Connection")
 }
 
-// RoundTrip sends a request of the browser, in its turn: by the connection of its tunnel, or as plain HTTP. It counts like any
-// other: a page that sends many ends at the limit of the run.
+// RoundTrip sends a request of the browser in its turn, on the connection of its tunnel or as plain HTTP. It counts like any other request:
+// a page that sends many stops at the limit of the run.
 func (p *Proxy) RoundTrip(r *http.Request) (*http.Response, error) {
 	if !p.client.MaySend(Request{Method: r.Method, URL: r.URL.String()}) {
 		return nil, ErrPassive
@@ -175,7 +174,7 @@ func (p *Proxy) RoundTrip(r *http.Request) (*http.Response, error) {
 const browserBody = 32 << 20
 
 func boundedBody(r *http.Response) error {
-	if r.StatusCode != http.StatusSwitchingProtocols { // then the body is a connection
+	if r.StatusCode != http.StatusSwitchingProtocols { // else the body is a connection
 		r.Body = struct {
 			io.Reader
 			io.Closer
@@ -188,7 +187,7 @@ func unanswered(w http.ResponseWriter, _ *http.Request, err error) {
 	http.Error(w, plain(err), http.StatusBadGateway)
 }
 
-// tunnel is a connection of the browser whose TLS ends here, with the verified connection to the server.
+// tunnel is a connection of the browser whose TLS is terminated here, with the verified connection to the server.
 type tunnel struct {
 	host      string
 	transport *http.Transport
@@ -196,13 +195,13 @@ type tunnel struct {
 
 type tunnelKey struct{}
 
-// tunnelled is a connection of the browser on which TLS ends.
+// tunnelled is a connection of the browser whose TLS is terminated here.
 type tunnelled struct {
 	net.Conn
 	tunnel *tunnel
 }
 
-// Close closes the connection to the server as well.
+// Close also closes the connection to the server.
 func (t *tunnelled) Close() error {
 	t.tunnel.transport.CloseIdleConnections()
 	return t.Conn.Close()
@@ -218,8 +217,8 @@ func withTunnel(ctx context.Context, c net.Conn) context.Context {
 	return ctx
 }
 
-// tunnel connects to a TLS server, verifies it, and lets the browser's requests be made on that connection. A server that
-// is not verified is not answered for at all.
+// tunnel connects to a TLS server, verifies it, and forwards the browser's requests on that connection. If the server cannot be verified,
+// it does not answer for it.
 func (p *Proxy) tunnel(w http.ResponseWriter, r *http.Request) {
 	name, _, err := net.SplitHostPort(r.Host)
 	if err != nil {
@@ -276,7 +275,7 @@ func (p *Proxy) secure(ctx context.Context, address string) (net.Conn, error) {
 	return over, nil
 }
 
-// transportOver makes requests on a connection that is open, and on others like it when that is closed.
+// transportOver sends requests on an open connection, and on new ones of the same kind when that is closed.
 func (p *Proxy) transportOver(first net.Conn) *http.Transport {
 	ready := make(chan net.Conn, 1)
 	ready <- first
@@ -294,7 +293,7 @@ func (p *Proxy) transportOver(first net.Conn) *http.Transport {
 	}
 }
 
-// certificate is one of the proxy's for a host.
+// certificate returns the proxy's certificate for a host.
 func (p *Proxy) certificate(host string) (tls.Certificate, error) {
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
 	if err != nil {
@@ -314,7 +313,7 @@ func (p *Proxy) certificate(host string) (tls.Certificate, error) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: p.key}, err
 }
 
-// queue is a listener of connections that are there already.
+// queue is a listener for existing connections.
 type queue struct {
 	conns  chan net.Conn
 	closed chan struct{}
@@ -332,7 +331,7 @@ func (q *queue) add(c net.Conn) bool {
 	}
 }
 
-// Accept returns that of net.Listener.
+// Accept implements net.Listener.
 func (q *queue) Accept() (net.Conn, error) {
 	select {
 	case c := <-q.conns:
@@ -342,11 +341,11 @@ func (q *queue) Accept() (net.Conn, error) {
 	}
 }
 
-// Close returns that of net.Listener.
+// Close implements net.Listener.
 func (q *queue) Close() error { q.once.Do(func() { close(q.closed) }); return nil }
 
-// Addr returns that of net.Listener.
+// Addr implements net.Listener.
 func (q *queue) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)} }
 
-// Number gives an exchange that went another way, through a browser, its place in the record.
+// Number returns the next number for an exchange that did not use this client, but a browser.
 func (c *Client) Number() int { return int(c.number.Add(1)) }

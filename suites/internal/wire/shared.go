@@ -8,18 +8,17 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Shared are limits that several clients keep together: runs side by side may meet at one host, such as the authorization
-// server of many targets.
+// Shared are limits that several clients share: concurrent runs may use the same host, such as the authorization server of many targets.
 type Shared struct {
-	perHost int     // requests in flight at each host; 0 is unlimited
-	rate    float64 // requests a second at each host beyond the own network; 0 is unlimited
+	perHost int     // concurrent requests at each host; 0: unlimited
+	rate    float64 // requests per second at each host outside the user's network; 0: unlimited
 	all     *rate.Limiter
 	mu      sync.Mutex
 	hosts   map[string]*load // by "name:port"
 }
 
-// NewShared makes limits: requests in flight and requests a second at each host, the latter beyond the own network only, and
-// requests a second of all clients together. 0 is unlimited.
+// NewShared makes limits: concurrent requests at each host, requests per second at each host outside the user's network, and requests per
+// second of all clients together. 0 is unlimited.
 func NewShared(perHost int, perSecond, together float64) *Shared {
 	s := &Shared{perHost: perHost, rate: perSecond, hosts: map[string]*load{}}
 	if together > 0 {
@@ -28,7 +27,7 @@ func NewShared(perHost int, perSecond, together float64) *Shared {
 	return s
 }
 
-// at returns the load of a host that all clients share.
+// at returns the shared load of a host.
 func (s *Shared) at(key string, reach Reach) *load {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -47,7 +46,7 @@ func (s *Shared) at(key string, reach Reach) *load {
 	return l
 }
 
-// together lets a request have its turn among those of all clients.
+// together waits for the turn of a request among those of all clients.
 func (s *Shared) together(ctx context.Context) error {
 	if s.all == nil {
 		return nil

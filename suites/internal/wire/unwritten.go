@@ -10,15 +10,15 @@ import (
 	"time"
 )
 
-// listened is a connection that is read to its end though the server no longer reads: one may answer before it has read the whole
-// request, and close the connection. What could not be written is told where no answer comes.
+// listened is a connection that is read to its end even if the server stops reading: a server may answer before it has read the whole
+// request, and close the connection. A write error counts only without an answer.
 type listened struct {
 	net.Conn
 	writing   sync.Mutex
 	unwritten error
 }
 
-// listenedTo returns dialFrom to a server that may answer before it has read the whole request.
+// listenedTo is dialFrom for a server that may answer before it has read the whole request.
 func (c *Client) listenedTo(ctx context.Context, network, address string, from *net.TCPAddr) (net.Conn, error) {
 	conn, err := c.dialFrom(ctx, network, address, from)
 	if err != nil {
@@ -46,7 +46,7 @@ func (l *listened) Read(p []byte) (int, error) {
 	if !errors.Is(err, io.EOF) {
 		return n, err
 	}
-	_ = l.SetWriteDeadline(time.Now()) // of a write that is under way: the system tells of a reset once, to who writes or to who reads
+	_ = l.SetWriteDeadline(time.Now()) // ends a write in progress: the system reports a reset only once, to the writer or to the reader
 	l.writing.Lock()
 	defer l.writing.Unlock()
 	if l.unwritten != nil {
@@ -55,11 +55,11 @@ func (l *listened) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// readAtOnce is what servers read of a request before they look at it, or more.
+// readAtOnce is at least the part of a request that servers read before they process it.
 const readAtOnce = 4 << 10
 
-// endsUnread reports whether the error of an answer that ends with its connection is such an end: a connection that is closed before all
-// of a long request has been read is reset (RFC 9112 section 9.6).
+// endsUnread reports whether an error at the end of an answer means that the server closed the connection before it had read all of a long
+// request, which resets it (RFC 9112 section 9.6).
 func endsUnread(req Request, resp *http.Response, err error) bool {
 	size := len(req.URL) + len(req.Body) + len(req.Raw)
 	for _, f := range req.Header {

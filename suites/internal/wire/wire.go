@@ -1,5 +1,5 @@
-// Package wire is the only HTTP client of the suite. It dials only where it may, never follows a
-// redirect, bounds everything that a hostile target could make endless, and records every exchange.
+// Package wire is the only HTTP client of the suite. It dials only allowed addresses, never follows a redirect, bounds everything that a
+// hostile target could make endless, and records every exchange.
 package wire
 
 import (
@@ -35,7 +35,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/faults"
 )
 
-// Limits bound what one run may cost us and the target. The zero value of a field means its default.
+// Limits bound the cost of a run for mcpauth and the target. The zero value of a field means its default.
 type Limits struct {
 	Connect     time.Duration // 5 s
 	Request     time.Duration // whole exchange, 15 s
@@ -47,7 +47,7 @@ type Limits struct {
 	Requests    int64         // of the whole run, 16,000
 	Concurrency int           // requests in flight, 16
 	Rate        float64       // requests per second at each host; 0 is unlimited
-	// BeyondRate and BeyondConcurrency hold at each host beyond the own network: the rate where there is no other.
+	// BeyondRate and BeyondConcurrency apply to each host outside the user's network; the rate only if there is no other.
 	BeyondRate        float64
 	BeyondConcurrency int
 }
@@ -74,22 +74,22 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// Options describe where a client may go and how.
+// Options say where a client may connect, and how.
 type Options struct {
 	Guard     Guard
 	Limits    Limits
-	Shared    *Shared        // limits that it keeps together with other clients; nil for none
+	Shared    *Shared        // limits shared with other clients, or nil
 	Roots     *x509.CertPool // nil: the system's
 	UserAgent string
-	// Neutral keeps the name of this tool out of what requests say of their client.
+	// Neutral keeps the name of this tool out of requests.
 	Neutral bool
-	// Passive, if set, is the only endpoint that gets anything but reads: a client with it changes nothing anywhere else.
+	// Passive, if set, is the only endpoint that gets anything but reads.
 	Passive string
-	// Secrets, if set, gets the values of cookies, which may stand elsewhere too.
+	// Secrets, if set, gets the values of cookies, which may be in other places too.
 	Secrets *reports.Secrets
-	// Seen, if set, gets each exchange that has ended, and what was to be sent.
+	// Seen, if set, gets each completed exchange, with its request.
 	Seen func(Request, *reports.Exchange)
-	// Header is sent with every request to the target's own origin, and Certificate is shown there: for servers behind a gate.
+	// Header is sent with every request to the target's own origin, and Certificate is used there: for servers behind a gate.
 	Header       []reports.Field
 	Certificate  *tls.Certificate
 	HeaderOrigin string
@@ -104,21 +104,21 @@ type Client struct {
 	hosts     hosts
 	sent      atomic.Int64
 	number    atomic.Int64
-	kept      atomic.Int64 // bytes of all exchanges, beyond the ordinary
-	reading   atomic.Int64 // bytes of long bodies that are being read
+	kept      atomic.Int64 // bytes of all exchanges beyond ordinary ones
+	reading   atomic.Int64 // bytes of long bodies in progress
 	asked     asked
 }
 
-// asked counts requests by their URL without its query.
+// asked counts requests by URL, without the query.
 type asked struct {
 	mu sync.Mutex
 	of map[string]Asked
 }
 
-// Asked is how many requests were sent to a URL.
+// Asked is the number of requests to a URL.
 type Asked struct {
 	Answered int
-	// Unsure are those under way, and those that were not answered: it is unknown whether the server has seen them.
+	// Unsure are requests in progress, or without an answer: the server may or may not have seen them.
 	Unsure int
 }
 
@@ -133,7 +133,7 @@ func (a *asked) add(address string, answered, unsure int) {
 	a.of[address] = Asked{so.Answered + answered, so.Unsure + unsure}
 }
 
-// Asked counts the requests to a URL, whatever their query.
+// Asked returns the number of requests to a URL, with any query.
 func (c *Client) Asked(address string) Asked {
 	address, _, _ = strings.Cut(address, "?")
 	c.asked.mu.Lock()
@@ -154,11 +154,11 @@ func New(opt Options) *Client {
 	return c
 }
 
-// newTransport makes a transport with connections of its own. It speaks HTTP/2 by golang.org/x/net: the copy in the standard
-// library of Go 1.26 waits for itself when a window is opened beyond its limit.
+// newTransport makes a transport with separate connections. It uses HTTP/2 of golang.org/x/net: the copy in the standard library of Go 1.26
+// deadlocks when a window exceeds its limit.
 func (c *Client) newTransport(change func(*http.Transport)) *http.Transport {
 	t := &http.Transport{
-		Proxy: nil, // a proxy would blind the guard
+		Proxy: nil, // a proxy would bypass the guard
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			return c.listenedTo(ctx, network, address, nil)
 		},
@@ -177,12 +177,12 @@ func (c *Client) newTransport(change func(*http.Transport)) *http.Transport {
 	return t
 }
 
-// verifying returns how TLS is spoken: with the versions of today, to a server whose certificate is verified.
+// verifying returns the TLS configuration: current versions, with verification of the server's certificate.
 func (c *Client) verifying(name string, protocols ...string) *tls.Config {
 	return &tls.Config{RootCAs: c.opt.Roots, ServerName: name, MinVersion: tls.VersionTLS12, NextProtos: protocols}
 }
 
-// showing has a client certificate shown to a server that asks for one, whichever authorities it names.
+// showing presents a client certificate to a server that requests one, whichever authorities it names.
 func showing(certificate *tls.Certificate, config *tls.Config) *tls.Config {
 	if certificate != nil {
 		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return certificate, nil }
@@ -190,7 +190,7 @@ func showing(certificate *tls.Certificate, config *tls.Config) *tls.Config {
 	return config
 }
 
-// certificateAt returns the client certificate that a URL's origin may see: the target's own only; nil for none.
+// certificateAt returns the client certificate for a URL's origin: only for the target's own, else nil.
 func (c *Client) certificateAt(u *url.URL) *tls.Certificate {
 	if !c.atTarget(u) {
 		return nil
@@ -207,45 +207,45 @@ func (c *Client) Close() {
 // Sent returns the number of requests sent so far.
 func (c *Client) Sent() int { return int(c.sent.Load()) }
 
-// Request is what to send, exactly.
+// Request is exactly what to send.
 type Request struct {
 	Method string
 	URL    string
 	Header []reports.Field // order is kept per name
 	Body   string
 	Host   string // overrides the Host field
-	// Fresh uses a connection of its own.
+	// Fresh uses a new connection.
 	Fresh bool
-	// Until ends the reading of an event stream early: it gets the data of each event.
+	// Until ends the reading of an event stream early. It gets the data of each event.
 	Until func(data string) bool
-	// Peek ends the reading of an event stream that sent nothing for this long; 0 waits for the limits.
+	// Peek ends the reading of an event stream after this time without an event; 0 waits for the limits.
 	Peek time.Duration
-	// Opened, if set, is called when the header of an event stream has come.
+	// Opened, if set, is called when the header of an event stream has arrived.
 	Opened func()
 	// Close, if set, ends the reading of an event stream when it is closed.
 	Close <-chan struct{}
-	// From, if set, is the address of this machine to send from, on a connection of its own.
+	// From, if set, is the local address to send from, on a new connection.
 	From netip.Addr
-	// Certificate, if set, is the client's, on a connection of its own.
+	// Certificate, if set, is the client certificate, on a new connection.
 	Certificate *tls.Certificate
-	// Turn, if set, is asked when it is the request's turn to be sent; with an error it is not sent.
+	// Turn, if set, is called when it is the request's turn; with an error, the request is not sent.
 	Turn func() error
-	// Done, if set, gets the exchange before anybody else. Such a request makes something that has to be undone: once it is
-	// sent, its answer is waited for, though the run may have been ended meanwhile.
+	// Done, if set, gets the exchange first. Such a request creates something that must be undone: once it is sent, the client waits for
+	// its answer even if the run has ended.
 	Done func(*reports.Exchange)
-	// Together says that the request has to meet others at the target: a target that is slow does not hold it back.
+	// Together says that the request must meet others at the target: a slow target does not delay it.
 	Together bool
 
-	// Cleanup says that the request takes back what an earlier one made at the target: it is due beyond the limit of requests too.
+	// Cleanup says that the request undoes an earlier one at the target: it is also sent beyond the limit of requests.
 	Cleanup bool
-	// Raw, if set, is written to the connection as it is, in place of all else but URL (which says where).
+	// Raw, if set, is written to the connection unchanged, instead of all other fields but URL.
 	Raw []byte
-	// Fetch writes the request as the fetch function of Node does, so that nothing but what it asks for shows who sends it.
+	// Fetch writes the request like Node's fetch, so that only its content identifies the sender.
 	Fetch bool
 
-	// answered gets the status, or the error, when the header of the answer has come, and how long it took.
+	// answered gets the status, or the error, and the duration when the header of the answer has arrived.
 	answered func(status int, err error, took time.Duration)
-	silence  time.Duration // after which a stream that is peeked into counts as open without a header
+	silence  time.Duration // after this time, a silent stream with Peek counts as open without a header
 }
 
 // Get returns the first value of a header field, by name without case.
@@ -269,14 +269,14 @@ func Values(fields []reports.Field, name string) []string {
 	return out
 }
 
-// ErrRoom is the error of an answer that was cut, because other long answers came at the same time. It says nothing of the target.
+// ErrRoom is the error of an answer that was cut because other long answers came at the same time. It says nothing about the target.
 var ErrRoom = errors.New("mcpauth had no memory left for the whole answer, because other long answers came at the same time")
 
-// ErrBudget is the error of a request refused because the run has spent its requests.
+// ErrBudget is the error of a request beyond the limit of the run.
 var ErrBudget = errors.New("the run has reached its limit of requests")
 
-// Do sends req on behalf of check and records the exchange. It always returns an exchange; a failure to
-// get an answer is in its Error. Redirects are answers like any other.
+// Do sends req for a check and records the exchange. It always returns an exchange, whose Error says why there is no answer. Redirects are
+// answers like any other.
 func (c *Client) Do(ctx context.Context, check string, req Request) *reports.Exchange {
 	ex := &reports.Exchange{Number: int(c.number.Add(1)), Check: check, Started: time.Now()}
 	req = c.introduced(check, req)
@@ -300,10 +300,10 @@ func (c *Client) Do(ctx context.Context, check string, req Request) *reports.Exc
 	return ex
 }
 
-// parting is how long an answer is waited for whose run has been ended.
+// parting is how long to wait for an answer after the end of the run.
 const parting = 5 * time.Second
 
-// recorded returns a request body as it is kept: of a very long one only the beginning.
+// recorded returns a request body for the record: of a very long one only the beginning.
 func recorded(body string) string {
 	if len(body) <= long {
 		return body
@@ -332,9 +332,9 @@ func (c *Client) do(ctx context.Context, check string, req Request, ex *reports.
 	return c.queued(ctx, check, req, ex)
 }
 
-// queued sends a request when its turn has come: one of the run's slots is free, and its host is not under strain.
+// queued sends a request in its turn: when the run has a free slot, and the host is not overloaded.
 func (c *Client) queued(ctx context.Context, check string, req Request, ex *reports.Exchange) error {
-	resume := deadline.Pause(ctx) // a check's time is its work, not its queueing
+	resume := deadline.Pause(ctx) // the queue does not count as a check's time
 	defer resume()
 	select {
 	case c.slots <- struct{}{}:
@@ -349,7 +349,7 @@ func (c *Client) queued(ctx context.Context, check string, req Request, ex *repo
 	return c.admitted(ctx, c.at(ctx, u), resume, check, req, ex)
 }
 
-// admitted sends a request when its host is not under strain; until then resume is not called.
+// admitted sends a request when its host is not overloaded; it does not call resume before.
 func (c *Client) admitted(ctx context.Context, h *host, resume func(), check string, req Request, ex *reports.Exchange) error {
 	end, err := h.load.begin(ctx)
 	if err != nil {
@@ -377,7 +377,7 @@ func (c *Client) admitted(ctx context.Context, h *host, resume func(), check str
 	return c.begun(ctx, check, req, ex)
 }
 
-// begun sends a request that may be sent now.
+// begun sends a request without further waiting.
 func (c *Client) begun(ctx context.Context, check string, req Request, ex *reports.Exchange) error {
 	if req.Turn != nil {
 		if err := req.Turn(); err != nil {
@@ -401,7 +401,7 @@ func (c *Client) begun(ctx context.Context, check string, req Request, ex *repor
 	return c.written(ctx, check, req, ex)
 }
 
-// written sends a request in the form that it asks for.
+// written sends a request in the requested form.
 func (c *Client) written(ctx context.Context, check string, req Request, ex *reports.Exchange) (err error) {
 	switch {
 	case req.Raw != nil:
@@ -412,13 +412,13 @@ func (c *Client) written(ctx context.Context, check string, req Request, ex *rep
 	default:
 		return c.send(ctx, check, req, ex)
 	}
-	if err != nil { // at the end of its time, mcpauth closes the connection itself
+	if err != nil { // at its time limit, mcpauth closes the connection itself
 		return cmp.Or(ctx.Err(), err)
 	}
 	return nil
 }
 
-// withFault prepares a request to fail as a test wants, and returns its time limit; outside of tests, nothing fails.
+// withFault prepares the failure of a request in a test, and returns its time limit.
 func (c *Client) withFault(ctx context.Context, check string, req *Request) (context.Context, time.Duration, error) {
 	f := faults.OfRequest(ctx, check)
 	if f == nil {
@@ -447,8 +447,8 @@ func (c *Client) send(ctx context.Context, check string, req Request, ex *report
 		}
 		ex.Request.Header = append(ex.Request.Header, reports.Field{Name: once(f.Name), Value: once(f.Value)})
 	}
-	// An empty value is not sent, but lets the transport repeat the request on a new connection when the
-	// server has closed an idle one: no verdict may depend on that race.
+	// An empty value is not sent, but lets the transport retry the request on a new connection if the server has closed an idle one: no
+	// verdict may depend on that race.
 	hr.Header["X-Idempotency-Key"] = []string{}
 	hr.Host = req.Host
 	if req.Host != "" {
@@ -470,7 +470,7 @@ func (c *Client) send(ctx context.Context, check string, req Request, ex *report
 	return c.exchange(ctx, rt, hr, req, ex)
 }
 
-// transportTo makes requests to a URL.
+// transportTo returns the transport for a URL.
 func (c *Client) transportTo(u *url.URL) *http.Transport {
 	if c.atTarget(u) {
 		return c.gated
@@ -478,10 +478,10 @@ func (c *Client) transportTo(u *url.URL) *http.Transport {
 	return c.transport
 }
 
-// hung is how long after its time a request is given to end by itself.
+// hung is how long a request may take to end after its time limit.
 const hung = time.Second
 
-// exchange sends a request and reads the answer. It ends when its time is over, even where the transport does not.
+// exchange sends a request and reads the answer. It ends at its time limit even if the transport does not.
 func (c *Client) exchange(ctx context.Context, rt http.RoundTripper, hr *http.Request, req Request, ex *reports.Exchange) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -527,12 +527,12 @@ func (c *Client) exchange(ctx context.Context, rt http.RoundTripper, hr *http.Re
 	return o.err
 }
 
-// Silent is the error of a stream whose connection stays open without a header: some servers send theirs with the first event.
+// Silent is the error of a stream whose connection stays open without a header: some servers send it with the first event.
 const Silent = "the connection stays open, and nothing is sent"
 
 var errSilent = errors.New(Silent)
 
-// listening ends the wait for the header of a stream that is peeked into; spoken ends the watch.
+// listening limits the wait for the header of a stream with Peek; spoken ends the wait.
 func (c *Client) listening(ctx context.Context, req Request, cancel context.CancelCauseFunc) (watched context.Context, spoken func()) {
 	if req.Peek == 0 || req.Method != http.MethodGet {
 		return ctx, func() {}
@@ -543,8 +543,8 @@ func (c *Client) listening(ctx context.Context, req Request, cancel context.Canc
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteRequest: start, GotFirstResponseByte: stop}), stop
 }
 
-// counting has requests that the transport repeats of its own accord count as others do: a server may ask for that. Where the limit
-// is reached, the connection is closed, since the transport may write the request before it looks at the context.
+// counting counts requests that the transport retries itself, because a server may cause that. At the limit it closes the connection,
+// because the transport may write the request before it checks the context.
 func (c *Client) counting(ctx context.Context, u *url.URL, cancel context.CancelCauseFunc) context.Context {
 	first := true
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(got httptrace.GotConnInfo) {
@@ -563,13 +563,12 @@ func (c *Client) counting(ctx context.Context, u *url.URL, cancel context.Cancel
 	}})
 }
 
-// UserAgent returns how requests of a check introduce themselves.
+// UserAgent returns the User-Agent for requests of a check.
 func (c *Client) UserAgent(check string) string {
 	return strings.ReplaceAll(c.opt.UserAgent, "{check}", check)
 }
 
-// header adds what every request carries: the check's id in User-Agent, and the gate's headers for the
-// target's own origin only.
+// header adds the fields of every request: the check's id in User-Agent, and the gate's fields for the target's own origin only.
 func (c *Client) header(u *url.URL, check string, given []reports.Field) []reports.Field {
 	out := make([]reports.Field, 0, len(given)+2)
 	if !slices.ContainsFunc(given, func(f reports.Field) bool { return strings.EqualFold(f.Name, "User-Agent") }) {
@@ -578,7 +577,7 @@ func (c *Client) header(u *url.URL, check string, given []reports.Field) []repor
 	return append(append(out, c.gate(u)...), given...)
 }
 
-// gate returns what opens the gate in front of the target, at its own origin only.
+// gate returns the fields that open the gate in front of the target, only for its own origin.
 func (c *Client) gate(u *url.URL) []reports.Field {
 	if !c.atTarget(u) {
 		return nil
@@ -586,7 +585,7 @@ func (c *Client) gate(u *url.URL) []reports.Field {
 	return c.opt.Header
 }
 
-// atTarget reports whether a URL is of the target's own origin.
+// atTarget reports whether a URL has the target's origin.
 func (c *Client) atTarget(u *url.URL) bool { return document.Origin(u) == c.opt.HeaderOrigin }
 
 func (c *Client) read(req Request, resp *http.Response) (*reports.Response, error) {
@@ -606,7 +605,7 @@ func (c *Client) read(req Request, resp *http.Response) (*reports.Response, erro
 	body := io.Reader(resp.Body)
 	if coding := strings.ToLower(resp.Header.Get("Content-Encoding")); coding == "gzip" || coding == "deflate" {
 		packed := bufio.NewReader(resp.Body)
-		if _, err := packed.Peek(1); err == io.EOF { // an empty body, which is not packed
+		if _, err := packed.Peek(1); err == io.EOF { // an empty body is not compressed
 			return out, nil
 		}
 		z, err := newBounded(packed, coding, c.opt.Limits.Ratio)
@@ -636,14 +635,13 @@ func (c *Client) read(req Request, resp *http.Response) (*reports.Response, erro
 	return out, nil
 }
 
-// The length of values that an answer brings and that are treated as secrets: shorter ones are words, and longer cookies stand
-// nowhere else.
+// The lengths of values in an answer that are treated as secrets: shorter ones are words, and longer cookies are not repeated elsewhere.
 const (
 	secretLength = 16
 	cookieLength = 256
 )
 
-// remember keeps out of reports what a header field brings: cookies, and the codes and tokens of a redirect, wherever it leads.
+// remember keeps secrets of a header field out of reports: cookies, and the codes and tokens in a redirect to any address.
 func (c *Client) remember(name, value string) {
 	add := func(kind, v string) {
 		if c.opt.Secrets != nil && len(v) >= secretLength {
@@ -671,7 +669,7 @@ func (c *Client) remember(name, value string) {
 	}
 }
 
-// stream reads server-sent events until Until is satisfied or a limit is reached.
+// stream reads server-sent events until Until returns true or a limit is reached.
 func (c *Client) stream(req Request, closer io.Closer, body io.Reader, resp *reports.Response) error {
 	if req.Peek > 0 {
 		timer := time.AfterFunc(req.Peek, func() { closer.Close() })
@@ -691,7 +689,7 @@ func (c *Client) stream(req Request, closer io.Closer, body io.Reader, resp *rep
 			}
 		}()
 	}
-	var all strings.Builder // a line is a part of it: one may be as long as the stream
+	var all strings.Builder // lines are parts of it, because one may be as long as the stream
 	var data []string
 	events := 0
 	room := c.room()
@@ -729,7 +727,7 @@ func (c *Client) stream(req Request, closer io.Closer, body io.Reader, resp *rep
 	}
 }
 
-// readLine appends a line to what has been read.
+// readLine reads a line and appends it.
 func readLine(r *bufio.Reader, to *strings.Builder) error {
 	for {
 		part, err := r.ReadSlice('\n')
@@ -749,7 +747,7 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// raw writes bytes that no HTTP library would send, over the same guarded dialer.
+// raw sends bytes that no HTTP library would, with the same guarded dialer.
 func (c *Client) raw(ctx context.Context, req Request, message []byte, ex *reports.Exchange) error {
 	u, err := url.Parse(req.URL)
 	if err != nil {
@@ -783,15 +781,15 @@ func (c *Client) raw(ctx context.Context, req Request, message []byte, ex *repor
 	resp.Body = struct {
 		io.Reader
 		io.Closer
-	}{resp.Body, conn} // an event stream that is no longer read is not read to its end
+	}{resp.Body, conn} // an abandoned event stream is not read to its end
 	ex.Response, err = c.read(req, resp)
 	return err
 }
 
-// mostInterim is how many interim answers (1xx) may come before the final one.
+// mostInterim is the maximum number of interim answers (1xx) before the final one.
 const mostInterim = 5
 
-// finalAnswer reads the answer to a request, without those that announce it (RFC 9110 section 15.2).
+// finalAnswer reads the final answer to a request, without interim ones (RFC 9110 section 15.2).
 func finalAnswer(r *bufio.Reader, method string) (*http.Response, error) {
 	for range mostInterim {
 		resp, err := http.ReadResponse(r, &http.Request{Method: method})
@@ -802,7 +800,7 @@ func finalAnswer(r *bufio.Reader, method string) (*http.Response, error) {
 	return nil, errors.New("the server sends more interim answers (1xx) than mcpauth reads")
 }
 
-// LeafKey returns the SHA-256 of the public key in the certificate that a server shows, in hex.
+// LeafKey returns the SHA-256 of the public key in a server's certificate, in hex.
 func (c *Client) LeafKey(ctx context.Context, u *url.URL) (string, error) {
 	if err := c.spend(); err != nil {
 		return "", err
@@ -827,8 +825,8 @@ func (c *Client) LeafKey(ctx context.Context, u *url.URL) (string, error) {
 	return hex.EncodeToString(sum[:]), nil
 }
 
-// OldTLS tries a handshake with nothing newer than TLS 1.1 and reports whether the server agreed. The
-// certificate is not judged: a handshake with the current versions does that.
+// OldTLS tries a handshake with TLS 1.1 or older, and reports whether the server agreed. It does not verify the certificate: a handshake
+// with the current versions does that.
 func (c *Client) OldTLS(ctx context.Context, u *url.URL) (agreed bool, err error) {
 	if err := c.spend(); err != nil {
 		return false, err
@@ -853,7 +851,7 @@ func (c *Client) OldTLS(ctx context.Context, u *url.URL) (agreed bool, err error
 	for _, s := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
 		suites = append(suites, s.ID)
 	}
-	asked := false // for a client certificate: then the version is agreed, and none is shown to a server that nobody has verified
+	asked := false // the server requested a client certificate: the version is agreed, and an unverified server gets no certificate
 	old := tls.Client(conn, &tls.Config{
 		ServerName: u.Hostname(), MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11, CipherSuites: suites, InsecureSkipVerify: true,
 		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
@@ -862,13 +860,13 @@ func (c *Client) OldTLS(ctx context.Context, u *url.URL) (agreed bool, err error
 		},
 	})
 	err = old.HandshakeContext(ctx)
-	if err != nil && !asked && ctx.Err() != nil { // silence is not a refusal; an alert or an end of the connection is
+	if err != nil && !asked && ctx.Err() != nil { // a timeout is not a refusal; an alert or a closed connection is
 		return false, ctx.Err()
 	}
 	return err == nil || asked, nil
 }
 
-// bounded decompresses but refuses to grow beyond ratio.
+// bounded decompresses, and fails beyond the ratio.
 type bounded struct {
 	z     io.Reader
 	in    *counter
@@ -903,7 +901,7 @@ func newBounded(r io.Reader, coding string, ratio int64) (*bounded, error) {
 	return b, nil
 }
 
-// Read refuses bombs: the first 64 KiB are free, since small bodies compress well.
+// Read rejects bombs. The first 64 KiB are free, because small bodies compress well.
 func (b *bounded) Read(p []byte) (int, error) {
 	n, err := b.z.Read(p)
 	b.out += int64(n)
