@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/mcpauth/conformance/fixtures/requirements"
 	"github.com/mcpauth/conformance/reports"
@@ -27,6 +28,67 @@ func beside(t *testing.T, judge func(t *T)) reports.Verdict {
 func TestWhatAListenerSawCountsWhateverFailed(t *testing.T) {
 	none := expect.That("no request", func(seen []listener.Request) string { return seen[0].URL })
 	assert.Equal(t, reports.Fail, beside(t, func(t *T) { t.Expect([]listener.Request{{URL: "/kid"}}).To(none) }))
+}
+
+// That nothing came is what the target did not do, or could not.
+func TestWhatAListenerDidNotSeeCountsOnlyWhereNothingFailed(t *testing.T) {
+	some := expect.That("a request", func([]listener.Request) string { return "none" })
+	assert.Equal(t, reports.Inconclusive, beside(t, func(t *T) { t.Expect([]listener.Request{}).To(some) }))
+	one := expect.That("a request", func(*listener.Listener) string { return "none" })
+	l, err := listener.OpenAt("127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(l.Close)
+	assert.Equal(t, reports.Inconclusive, beside(t, func(t *T) { t.Expect(l).To(one) }))
+}
+
+// An exchange shows what is in it, and not what a value has from others.
+func TestAValueThatOneOfSeveralAnswersShowsCountsOnlyWhereNothingFailed(t *testing.T) {
+	good := &reports.Exchange{Number: 3, Response: &reports.Response{Status: 200}}
+	assert.Equal(t, reports.Inconclusive, beside(t, func(t *T) { t.Expect(1).SeenIn(good).To(never) }))
+	assert.Equal(t, reports.Fail, verdict(t, func(t *T) { t.Expect(1).SeenIn(good).To(never) }).Verdict)
+}
+
+// A matcher that a check makes as it runs may know of other answers than that which it judges.
+func TestAMatcherOfUnknownOriginCountsOnlyWhereNothingFailed(t *testing.T) {
+	good := &reports.Exchange{Number: 3, Response: &reports.Response{Status: 200}}
+	judge := func(t *T) {
+		t.Expect(good).To(expect.That("as before", func(*reports.Exchange) string { return "otherwise" }))
+	}
+	assert.Equal(t, reports.Inconclusive, beside(t, judge))
+	assert.Equal(t, reports.Fail, verdict(t, judge).Verdict)
+	assert.Equal(t, reports.Fail, beside(t, func(t *T) { t.Expect(good).To(expect.Refuse(401)) }))
+}
+
+var alike = expect.Family("alike", func(*reports.Exchange) expect.Matcher {
+	return expect.That("the same", func(*reports.Exchange) string { return "another" })
+})
+
+// A matcher of two rests on what both compare with.
+func TestAMatcherOfTwoComparesWithWhatTheyDo(t *testing.T) {
+	good := &reports.Exchange{Number: 3, Response: &reports.Response{Status: 200}}
+	bad := &reports.Exchange{Number: 4, Response: &reports.Response{Status: 500}}
+	got := verdict(t, func(t *T) { t.Expect(good).To(expect.Either(expect.Refuse(401), alike(bad))) })
+	assert.Equal(t, reports.Inconclusive, got.Verdict)
+}
+
+// An answer that a value holds is part of what it comes from, whenever it was obtained.
+func TestAValueRestsOnTheAnswersThatItHolds(t *testing.T) {
+	good := &reports.Exchange{Number: 3, Response: &reports.Response{Status: 200}}
+	bad := &reports.Exchange{Number: 4, Response: &reports.Response{Status: 500}}
+	type two = struct{ shown, other *reports.Exchange }
+	for _, c := range []struct {
+		of   any
+		want reports.Verdict
+	}{
+		{two{good, bad}, reports.Inconclusive},
+		{[]*reports.Exchange{good, bad}, reports.Inconclusive},
+		{map[string]*two{"x": {good, bad}}, reports.Inconclusive},
+		{two{good, good}, reports.Fail},
+		{two{good, nil}, reports.Fail},
+	} {
+		got := verdict(t, func(t *T) { t.Expect(c.of).SeenIn(good).To(expect.Be(1)) })
+		assert.Equal(t, c.want, got.Verdict, c.of)
+	}
 }
 
 // A number may come from a failed answer.

@@ -21,6 +21,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/introspector"
 	"github.com/mcpauth/conformance/suites/internal/listener"
+	"github.com/mcpauth/conformance/suites/internal/login"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 	"github.com/mcpauth/conformance/suites/internal/rebind"
@@ -798,7 +799,7 @@ func (a Assertion) judge(m expect.Matcher, advice bool) bool {
 		case reports.StepMet:
 			a.count(m.Kind())
 			if j.Advice != nil {
-				a.record(ex, j.Advice.Expected, j.Advice.Observed, true)
+				a.record(m, ex, j.Advice.Expected, j.Advice.Observed, true)
 			}
 		case reports.StepRefusedInside:
 			a.count(expect.Refusal)
@@ -811,7 +812,7 @@ func (a Assertion) judge(m expect.Matcher, advice bool) bool {
 			}
 			a.t.leaveExchange(ex, a.about, j)
 		default:
-			a.record(ex, j.Expected, cmp.Or(j.Observed, j.Undecided), advice)
+			a.record(m, ex, j.Expected, cmp.Or(j.Observed, j.Undecided), advice)
 		}
 	})
 	return outcome == reports.StepMet || outcome == reports.StepRefusedInside
@@ -821,9 +822,9 @@ func (a Assertion) judgeForeign(m types.GomegaMatcher, advice bool) bool {
 	ok, err := m.Match(a.actual)
 	switch {
 	case err != nil:
-		a.record(a.exchange(), "a value that can be judged", err.Error(), advice)
+		a.record(m, a.exchange(), "a value that can be judged", err.Error(), advice)
 	case !ok:
-		a.record(a.exchange(), "see observed", strings.Join(strings.Fields(m.FailureMessage(a.actual)), " "), advice)
+		a.record(m, a.exchange(), "see observed", strings.Join(strings.Fields(m.FailureMessage(a.actual)), " "), advice)
 	}
 	return ok && err == nil
 }
@@ -845,17 +846,20 @@ func (a Assertion) count(k expect.Kind) {
 	}
 }
 
-// witnessed reports whether a server run by mcpauth has seen the value, so that it cannot come from a failed answer of the target.
+// witnessed reports whether a server run by mcpauth has seen the value, so that it cannot come from a failed answer of the target. That
+// nothing came may be because the target failed.
 func witnessed(actual any) bool {
-	switch actual.(type) {
-	case *listener.Listener, []listener.Request:
-		return true
+	switch seen := actual.(type) {
+	case *listener.Listener:
+		return seen.Connections() > 0
+	case []listener.Request:
+		return len(seen) > 0
 	}
 	return false
 }
 
 // record adds a finding about a value to the current row, unless its evidence is a failure.
-func (a Assertion) record(ex *reports.Exchange, expected, observed string, advice bool) {
+func (a Assertion) record(m types.GomegaMatcher, ex *reports.Exchange, expected, observed string, advice bool) {
 	t, about := a.t, a.about
 	if f := failure(ex); f != "" && !t.isAbout(f) {
 		t.Cite(ex)
@@ -863,7 +867,7 @@ func (a Assertion) record(ex *reports.Exchange, expected, observed string, advic
 		return
 	}
 	if !witnessed(a.actual) {
-		if failed := t.anyShowsNothing(a.basis(ex)); failed != nil {
+		if failed := t.anyShowsNothing(a.basis(m, ex)); failed != nil {
 			t.spoilt = true
 			t.leave(about, t.showsNothing(failed, expected), reports.Inconclusive)
 			return
@@ -878,22 +882,23 @@ func (a Assertion) record(ex *reports.Exchange, expected, observed string, advic
 	t.step(reports.BasisStep{Outcome: reports.BodyFound, About: f.About, Exchange: f.Exchange, Advice: advice, Finding: &f})
 }
 
-// basis returns the exchanges from which a value may come, besides the one that shows it: without one, all that the check sent; for a value
-// made of several answers, all that the row sent.
-func (a Assertion) basis(shows *reports.Exchange) []*reports.Exchange {
+// basis returns what a finding may rest on besides the exchange that shows it: the exchanges that the value holds, and all that the row
+// sent; without one that shows it, all that the check sent. One answer that a named matcher judges stands for itself.
+func (a Assertion) basis(m types.GomegaMatcher, shows *reports.Exchange) []*reports.Exchange {
 	if shows == nil {
 		return a.t.own()
 	}
 	switch v := a.actual.(type) {
 	case Basis:
 		return v.Basis()
-	case expect.JWT, *Grant, *Flow:
-		return nil
-	case expect.Evidence:
-		earlier := a.t.transcript[:a.t.rowBegan]
-		return slices.DeleteFunc(a.t.own(), func(ex *reports.Exchange) bool { return slices.Contains(earlier, ex) })
+	case *reports.Exchange, *oauth.Tokens, expect.JWT, *Grant, *Flow, *login.Page:
+		if own, is := m.(expect.Matcher); is && expect.CallOf(own) != nil { // which knows what it compares with
+			return expect.ComparedWith(own)
+		}
 	}
-	return nil
+	earlier := a.t.transcript[:a.t.rowBegan]
+	ofTheRow := slices.DeleteFunc(a.t.own(), func(ex *reports.Exchange) bool { return slices.Contains(earlier, ex) })
+	return append(ofTheRow, expect.Held(a.actual)...)
 }
 
 // Basis is a value that knows all its answers: other failed requests of the row do not affect it.

@@ -25,7 +25,11 @@ type remembered struct {
 // named records a constructor and its arguments. A list is spread. If an argument cannot be serialized, the matcher has no name.
 func named(m Matcher, name string, args ...any) Matcher {
 	call := &reports.Call{Name: name}
+	var exchanges []*reports.Exchange
 	for _, a := range args { // of plain types: see Family for others
+		if of, is := a.(Matcher); is {
+			exchanges = append(exchanges, ComparedWith(of)...)
+		}
 		if list := reflect.ValueOf(a); list.IsValid() && list.Kind() == reflect.Slice {
 			for i := range list.Len() {
 				if !remember(call, list.Index(i).Interface()) {
@@ -36,7 +40,7 @@ func named(m Matcher, name string, args ...any) Matcher {
 			return m
 		}
 	}
-	return &remembered{Matcher: m, call: call}
+	return &remembered{m, call, exchanges}
 }
 
 func remember(call *reports.Call, arg any) bool {
@@ -294,8 +298,11 @@ func SubjectOf(m Matcher, actual any) (*reports.Subject, []*reports.Exchange) {
 
 // ComparedWith returns the exchanges among the arguments of a matcher.
 func ComparedWith(m Matcher) []*reports.Exchange {
-	if r, is := m.(*remembered); is {
-		return r.exchanges
+	switch m := m.(type) {
+	case *remembered:
+		return m.exchanges
+	case *asked:
+		return ComparedWith(m.Matcher)
 	}
 	return nil
 }
@@ -345,6 +352,13 @@ func ExchangesOf(actual any) []*reports.Exchange {
 		all = append(all, tokenResponse(e))
 	}
 	return slices.DeleteFunc(all, func(ex *reports.Exchange) bool { return ex == nil })
+}
+
+// Held returns the exchanges that a value holds, however deep.
+func Held(actual any) []*reports.Exchange {
+	w := &factWriter{}
+	w.write(reflect.ValueOf(actual), 0)
+	return w.exchanges
 }
 
 func number(ex *reports.Exchange) int {
