@@ -9,14 +9,14 @@ import (
 // Accepted is a finding that its owner has accepted, with the reason.
 type Accepted struct {
 	ID, Reason, Issue string
-	// Expires is the last day on which it counts; zero means that it does not end.
+	// Expires is the last day on which the entry counts; zero: it does not expire.
 	Expires time.Time
-	// Where names the entry for people: file and line.
+	// Where is the place of the entry for people: file and line.
 	Where string
 }
 
-// unaccepted returns the verdict as it is without a baseline. Reports of older versions do not say it: there the level tells what an
-// accepted finding was.
+// unaccepted returns the verdict without a baseline. Reports of older versions do not contain it: there the level says what an accepted
+// finding was.
 func (r *Result) unaccepted() Verdict {
 	switch {
 	case r.Verdict != Suppressed:
@@ -29,9 +29,8 @@ func (r *Result) unaccepted() Verdict {
 	return Warn
 }
 
-// Accept applies a baseline: findings of the accepted requirements become SUPPRESSED and stay visible. An entry
-// that has expired is not applied, and one whose requirement was judged without a finding is stale: both are
-// listed in Run.Stale, and fail the run.
+// Accept applies a baseline: findings of the accepted requirements become SUPPRESSED and stay visible. An expired entry is not applied, and
+// an entry whose requirement was judged without a finding is stale: both are listed in Run.Stale, and fail the run.
 func Accept(redacted Redacted, baseline []Accepted, now time.Time) Redacted {
 	run := redacted.run
 	run.Results = slices.Clone(run.Results)
@@ -54,7 +53,7 @@ func Accept(redacted Redacted, baseline []Accepted, now time.Time) Redacted {
 	return Redacted{run}
 }
 
-// suppress has a result with a finding be accepted.
+// suppress marks a result with a finding as accepted.
 func (r *Result) suppress(a *Accepted) bool {
 	switch r.Verdict {
 	case Fail, Warn, Inconclusive:

@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// Basis is what a verdict was judged from, step by step, so that it can be judged again from the report alone. It is there
-// where the run was told to keep it (suites.Config.KeepBasis).
+// Basis is what a verdict was judged from, step by step, so that it can be judged again from the report alone. It exists if the run was
+// configured to keep it (suites.Config.KeepBasis).
 type Basis struct {
 	Steps []BasisStep `json:"steps"`
-	// Rows is how many rows the tables of the check have.
+	// Rows is the number of rows in the tables of the check.
 	Rows int `json:"rows,omitempty"`
 	// Ended and Why are the verdict with which the check ended early, and its reason.
 	Ended Verdict `json:"ended,omitempty"`
@@ -20,36 +20,34 @@ type Basis struct {
 // StepOutcome is the result of a step.
 type StepOutcome string
 
-// The outcomes of steps. Those that begin with "body" are what the code of a check saw by itself: there is no matcher for them.
+// The outcomes of steps. Those that begin with "body" are observations of a check's own code, without a matcher.
 const (
 	StepMet           StepOutcome = "met"
 	StepUnmet         StepOutcome = "unmet"
-	StepRefusedInside StepOutcome = "refused-inside" // by a tool result, as this target refuses everything
+	StepRefusedInside StepOutcome = "refused-inside" // by a tool result, as this target always refuses
 	StepUndecided     StepOutcome = "undecided"
 	BodyFound         StepOutcome = "body-found"
 	BodyLeft          StepOutcome = "body-left"       // undecided
-	BodyRefused       StepOutcome = "body-refused"    // of earlier versions: matchers judge refusals
-	BodyControlled    StepOutcome = "body-controlled" // of earlier versions: matchers judge controls
+	BodyRefused       StepOutcome = "body-refused"    // from earlier versions: now matchers judge refusals
+	BodyControlled    StepOutcome = "body-controlled" // from earlier versions: now matchers judge controls
 )
 
 // BasisStep is one judgement of a check.
 type BasisStep struct {
 	Outcome StepOutcome `json:"outcome"`
 	About   string      `json:"about,omitempty"` // row of a table, or variant
-	// Matcher judged Subject. Either is absent where it cannot be written down: the step is attested then, as all are that
-	// have no matcher.
+	// Matcher judged Subject. Either is missing if it cannot be serialized: the step is then attested, like all steps without a matcher.
 	Matcher *Call    `json:"matcher,omitempty"`
 	Subject *Subject `json:"subject,omitempty"`
-	// Exchange is the number of the one that shows it; 0 for none.
+	// Exchange is the number of the exchange that shows it; 0: none.
 	Exchange int      `json:"exchange,omitempty"`
-	Advice   bool     `json:"advice,omitempty"`  // never more than a warning
+	Advice   bool     `json:"advice,omitempty"`  // at most a warning
 	Finding  *Finding `json:"finding,omitempty"` // that resulted from it
 	Verdict  Verdict  `json:"verdict,omitempty"` // of a row that is undecided, with Why
 	Why      string   `json:"why,omitempty"`
-	// Kind is what it means that the matcher is satisfied: refusal, control, or empty.
+	// Kind is the meaning of a match: refusal, control, or empty.
 	Kind string `json:"kind,omitempty"`
-	// Attested says why the step cannot be judged again though its matcher and subject are known: it saw what is removed from
-	// reports.
+	// Attested says why the step cannot be judged again although its matcher and subject are known: reports do not contain what it judged.
 	Attested string `json:"attested,omitempty"`
 }
 
@@ -68,26 +66,26 @@ type Value struct {
 	List    *[]string   `json:"list,omitempty"`
 	JSON    *string     `json:"json,omitempty"` // a JSON object, as sent
 	Null    bool        `json:"null,omitempty"`
-	Call    *Call       `json:"call,omitempty"` // a value, or a matcher, that is named
-	// Facts are those of which another type consists, as JSON; exchanges are in it by their numbers.
+	Call    *Call       `json:"call,omitempty"` // a named value or matcher
+	// Facts are the content of another type, as JSON with exchanges by number.
 	Facts *string `json:"facts,omitempty"`
 }
 
-// Subject is what a matcher judged: an exchange, or typed facts that were recorded at the time.
+// Subject is the judged value: an exchange, or typed facts that were recorded at the time.
 type Subject struct {
-	// Exchange is the number of the one that is judged, or of the token response of a flow.
+	// Exchange is the number of the judged exchange, or of the token response of a flow.
 	Exchange int `json:"exchange,omitempty"`
-	// Ending is where an authorization request ended.
+	// Ending is the end of an authorization request.
 	Ending *Ending `json:"ending,omitempty"`
-	// JWT is a token without its signature; its Name is the client for which it was issued.
+	// JWT is a token without its signature; its Name is the client that got it.
 	JWT   *Token `json:"jwt,omitempty"`
 	Value *Value `json:"value,omitempty"`
 }
 
-// Ending is what is known of the end of an authorization request, without the values of code and token.
+// Ending is the end of an authorization request, without the values of code and token.
 type Ending struct {
-	Exchange    int    `json:"exchange,omitempty"` // that shows it
-	Flow        bool   `json:"flow,omitempty"`     // a token request may have followed: see Subject.Exchange
+	Exchange    int    `json:"exchange,omitempty"` // the exchange that shows it
+	Flow        bool   `json:"flow,omitempty"`     // a token request may follow: see Subject.Exchange
 	Code        bool   `json:"code,omitempty"`
 	Error       string `json:"error,omitempty"`
 	IssuesToken bool   `json:"issues_token,omitempty"`
@@ -202,7 +200,7 @@ func redactTexts(v any, text func(string) string) any {
 	return v
 }
 
-// TextOf returns a part of a report as it is written.
+// TextOf returns a part of a report in its written form.
 func TextOf(v any) string {
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -211,7 +209,7 @@ func TextOf(v any) string {
 	return string(b)
 }
 
-// Rebased returns a run whose bases are what a function makes of them.
+// Rebased returns a run with the bases that a function returns.
 func Rebased(r Redacted, rebase func(run *Run, result *Result) *Basis) Redacted {
 	out := r.run
 	out.Results = slices.Clone(r.run.Results)

@@ -5,22 +5,22 @@ import (
 	"strings"
 )
 
-// How many of its last exchanges stay for a result. What passed is shown by its last one; where nothing could be decided, or
-// something is wrong, what led there matters too.
+// The numbers of last exchanges that are kept for a result. The last one shows what passed; the path to an undecided result or a finding
+// matters too.
 const (
 	keptOfPassed = 1
 	keptOfOthers = 4
 )
 
-// keptBody is how much of a body stays in an exchange that shows only what passed, in bytes.
+// keptBody bounds the body of an exchange that shows only what passed, in bytes.
 const keptBody = 1 << 10
 
-// Cited returns the run with the exchanges that its results cite: those on which findings rest, the controls beside which they count,
-// and the last ones of each result. The numbers of the others stay in Result.Evidence.
+// Cited returns the run with only the exchanges that its results cite: those of findings, their controls, and the last ones of each result.
+// Result.Evidence keeps the numbers of the others.
 func Cited(redacted Redacted) Redacted {
 	run := redacted.run
 	kept := run.cites()
-	out := []Exchange{} // a list in JSON, also where nothing is cited
+	out := []Exchange{} // a list in JSON, even if it is empty
 	for _, e := range run.Exchanges {
 		whole, ok := kept[e.Number]
 		if ok && !whole && e.Response != nil && len(e.Response.Body) > keptBody {
@@ -36,7 +36,7 @@ func Cited(redacted Redacted) Redacted {
 	return Redacted{run}
 }
 
-// CitedOf returns the exchanges of a run that Cited keeps, whole: of a run that is not redacted yet, whose other exchanges nobody reads.
+// CitedOf returns the complete exchanges that Cited keeps, from a run that is not redacted yet.
 func CitedOf(run *Run) []Exchange {
 	kept := run.cites()
 	return slices.DeleteFunc(slices.Clone(run.Exchanges), func(e Exchange) bool {
@@ -45,7 +45,7 @@ func CitedOf(run *Run) []Exchange {
 	})
 }
 
-// cites returns the exchanges that a run cites; true for those that have to stay whole.
+// cites returns the exchanges that a run cites; true: complete.
 func (r *Run) cites() map[int]bool {
 	kept := map[int]bool{}
 	for i := range r.Results {
@@ -57,7 +57,7 @@ func (r *Run) cites() map[int]bool {
 	return kept
 }
 
-// cited notes the exchanges that a result cites, and those of them that have to stay whole.
+// cited adds the exchanges that a result cites, with those that must stay complete.
 func (r *Result) cited(kept map[int]bool) {
 	note := func(numbers ...int) {
 		for _, n := range numbers {
@@ -67,7 +67,7 @@ func (r *Result) cited(kept map[int]bool) {
 	switch r.Verdict {
 	case Pass, NotApplicable, NotTested:
 		for _, n := range r.Evidence[max(0, len(r.Evidence)-keptOfPassed):] {
-			if !kept[n] { // it is there now, and whole if another result needs that
+			if !kept[n] { // it is included, and complete if another result needs that
 				kept[n] = false
 			}
 		}
@@ -78,7 +78,7 @@ func (r *Result) cited(kept map[int]bool) {
 	for _, f := range r.Findings {
 		note(f.Exchange)
 	}
-	if r.Basis != nil { // without them it cannot be judged again
+	if r.Basis != nil { // it cannot be judged again without them
 		note(r.Evidence...)
 	}
 }

@@ -2,23 +2,22 @@ package reports
 
 import "slices"
 
-// Change is a result beside what it was in an earlier run; Old is nil where that run did not have it, New where
-// the later one does not.
+// Change is a result with its earlier one. Old is nil if the earlier run did not have it, and New if the later one does not.
 type Change struct{ Old, New *Result }
 
-// Difference is what changed between two runs.
+// Difference is the difference of two runs.
 type Difference struct {
-	// Regressed results have a finding that they did not have, or a graver one.
+	// Regressed results have a new finding, or a more serious one.
 	Regressed []Change
 	// Accepted results have a new finding that the baseline accepts.
 	Accepted []Change
-	// Undecided results were judged and are not any more. What was a finding is not fixed by that.
+	// Undecided results are no longer judged, which does not fix a finding.
 	Undecided []Change
 	Still     []Change // findings of both runs
 	Fixed     []Change // findings whose requirement is now met or does not apply
 }
 
-// Diff compares two runs requirement by requirement, wires and revisions apart.
+// Diff compares two runs by requirement, wire and revision.
 func Diff(before, after Redacted) Difference {
 	was, older := byRevision(&before.run)
 	is, order := byRevision(&after.run)
@@ -49,7 +48,7 @@ func Diff(before, after Redacted) Difference {
 // place is where a requirement is judged.
 type place struct{ id, wire, revision string }
 
-// byRevision spreads the results over the revisions that they hold for, in the order of the run.
+// byRevision distributes the results over their revisions, in the order of the run.
 func byRevision(run *Run) (map[place]*Result, []place) {
 	results, order := map[place]*Result{}, []place{}
 	for i := range run.Results {
@@ -66,8 +65,8 @@ func byRevision(run *Run) (map[place]*Result, []place) {
 	return results, order
 }
 
-// gravity returns 2 for a failure, 1 for a warning, 0 for a requirement that is met or does not apply, and -1 where
-// nothing was decided. An accepted finding weighs what it weighed before: accepting it fixes nothing.
+// gravity returns 2 for a failure, 1 for a warning, 0 for a requirement that is met or does not apply, and -1 if nothing was decided. An
+// accepted finding keeps its gravity: accepting it fixes nothing.
 func gravity(r *Result) int {
 	if r == nil {
 		return -1
@@ -91,7 +90,7 @@ func gravity(r *Result) int {
 	return -1
 }
 
-// ExitCode returns 1 for a regression, and 3 where a MUST that was judged is not any more.
+// ExitCode returns 1 for a regression, and 3 if a MUST is no longer judged.
 func (d Difference) ExitCode() int {
 	if len(d.Regressed) > 0 {
 		return ExitFindings

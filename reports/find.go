@@ -10,8 +10,8 @@ import (
 	"unicode/utf16"
 )
 
-// finder finds values in a text: as they are, and where the text is decoded, in up to mostLayers layers of escapes (percent, JSON,
-// HTML, UTF-16) and encodings (base64, base32, hex).
+// finder finds values in a text: in plain form, and decoded in up to mostLayers layers of escapes (percent, JSON, HTML, UTF-16) and
+// encodings (base64, base32, hex).
 type finder struct {
 	values []string // sorted; none is shorter than shortestSecret
 	names  []string // of each value
@@ -24,11 +24,11 @@ type finder struct {
 const (
 	mostLayers = 4
 	headBits   = 1 << 20
-	// mostDecoded is how many times as much as a text is may be decoded of it.
+	// mostDecoded bounds the decoded bytes, as a multiple of the text.
 	mostDecoded = 64
 )
 
-// span is a part of a text in which a value is.
+// span is a part of a text with a value.
 type span struct{ from, to, value int }
 
 func newFinder(names map[string]string) *finder {
@@ -50,7 +50,7 @@ func newFinder(names map[string]string) *finder {
 	return f
 }
 
-// head returns a number for the first six bytes of a value, which are those of a number themselves, the first one on top.
+// head returns a hash of the first six bytes of a value, given as a number with the first byte on top.
 func head(window uint64) uint64 { return (window & windowBits) * 0x9e3779b97f4a7c15 >> 44 }
 
 const (
@@ -58,13 +58,13 @@ const (
 	windowBits = 1<<window - 1
 )
 
-// begins reports whether a value may begin with six bytes.
+// begins reports whether a value may begin with these six bytes.
 func (f *finder) begins(six uint64) bool {
 	h := head(six)
 	return f.heads[h/64]>>(h%64)&1 == 1
 }
 
-// longest returns the number of the longest value with which a text begins, or -1.
+// longest returns the index of the longest value at the beginning of a text, or -1.
 func (f *finder) longest(text []byte) int {
 	for {
 		i := sort.Search(len(f.values), func(i int) bool { return f.values[i] > string(text) }) - 1
@@ -95,10 +95,10 @@ func common(a string, b []byte) int {
 // layer is a text that was decoded from a part of another.
 type layer struct {
 	text []byte
-	from *layer // nil: it is the text itself
-	// starts are the places in the other at which each byte begins, and the end; nil where bits are counted.
+	from *layer // nil: the text itself
+	// starts are the positions in the other text at which each byte begins, and the end; nil if bits are counted.
 	starts []int32
-	// first is the bit of the other at which the encoded part begins, if each character of the other stands for some bits.
+	// first is the bit of the other text at which the encoded part begins, if each of its characters stands for some bits.
 	first, bits int
 }
 
@@ -118,13 +118,13 @@ func (l *layer) place(p, q int) (int, int) {
 type search struct {
 	*finder
 	found []span
-	left  int // bytes that may be decoded yet
+	left  int // bytes that may still be decoded
 	spare [][]byte
 }
 
 var searches = sync.Pool{New: func() any { return &search{} }}
 
-// spans returns the parts of a text in which values stand, in order; those that overlap are joined, under the name of the longest.
+// spans returns the parts of a text with values, in order. Overlapping ones are joined, under the name of the longest.
 func (f *finder) spans(text string) []span {
 	if len(f.values) == 0 || len(text) < shortestSecret {
 		return nil
@@ -174,7 +174,7 @@ func (s *search) release(b []byte) {
 	}
 }
 
-// compare notes the value with which a text begins, which is that of a layer from a byte on.
+// compare records the value at the beginning of a text, which is that of a layer from a byte on.
 func (s *search) compare(l *layer, text []byte, at int) {
 	if v := s.longest(text); v >= 0 {
 		from, to := l.place(at, at+len(s.values[v]))
@@ -182,7 +182,7 @@ func (s *search) compare(l *layer, text []byte, at int) {
 	}
 }
 
-// look looks for values in a layer, and in what it decodes to.
+// look searches a layer, and its decoded forms.
 func (s *search) look(l *layer, layers int) {
 	b := l.text
 	var six uint64
@@ -220,7 +220,7 @@ const (
 	lower32
 )
 
-// values64 are what the characters of base64 and base64url stand for; those of base32 and hex likewise.
+// values64 are the values of the characters of base64 and base64url; likewise for base32 and hex.
 var alphabets, values64, values32, valuesHex = tables()
 
 func tables() (kinds, b64, b32, hex [256]byte) {
@@ -243,14 +243,14 @@ func tables() (kinds, b64, b32, hex [256]byte) {
 	return kinds, b64, b32, hex
 }
 
-// encodings are those whose characters stand for some bits each.
+// encodings are those in which a character stands for some bits.
 var encodings = []struct {
 	kind   byte
 	bits   int
 	values *[256]byte
 }{{inBase64, 6, &values64}, {inHex, 4, &valuesHex}, {upper32, 5, &values32}, {lower32, 5, &values32}}
 
-// words looks at a word of a layer in all ways in which it can be read.
+// words searches a word of a layer in all its readings.
 func (s *search) words(l *layer, start, end, layers int) {
 	for k := range encodings {
 		e := &encodings[k]
@@ -269,9 +269,9 @@ func (s *search) words(l *layer, start, end, layers int) {
 	}
 }
 
-// encoded looks at a word that may be encoded. At which bit a value begins is not known: any is tried.
+// encoded searches a word that may be encoded. A value may begin at any bit, so it tries all.
 func (s *search) encoded(l *layer, start, end, bits int, values *[256]byte, layers int) {
-	step := 2 // bits between the places at which a byte may begin
+	step := 2 // between possible beginnings of a byte
 	if bits != 6 {
 		step = 1
 	}
@@ -279,7 +279,7 @@ func (s *search) encoded(l *layer, start, end, bits int, values *[256]byte, laye
 		step = 4
 	}
 	var acc uint64
-	seen, read := 0, 0 // bits of the word; phases in which it has been read as text, as bits
+	seen, read := 0, 0 // bits of the word; phases in which it was read as text, as bits
 	for _, c := range l.text[start:end] {
 		acc, seen = acc<<bits|uint64(values[c]), seen+bits
 		for behind := bits - step; behind >= 0; behind -= step {
@@ -311,7 +311,7 @@ func (s *search) encoded(l *layer, start, end, bits int, values *[256]byte, laye
 	}
 }
 
-// legible reports whether six bytes are visible characters or those of UTF-16.
+// legible reports whether six bytes are visible characters, or such in UTF-16.
 func legible(six uint64) bool {
 	if six &= windowBits; six&0x808080808080 != 0 {
 		return false
@@ -325,7 +325,7 @@ func legible(six uint64) bool {
 	return true
 }
 
-// decode adds the bytes that a word encodes from a bit on, a number of them at most.
+// decode appends the bytes that a word encodes from a bit on, up to a number.
 func decode(out, word []byte, first, bits int, values *[256]byte, most int) []byte {
 	acc, n := 0, -(first % bits)
 	for _, c := range word[first/bits:] {
@@ -346,7 +346,7 @@ func (s *search) escapes(c byte) bool {
 	return c == '%' || c == '\\' || c == '&' || c == 0 || c == '+' && s.spaces
 }
 
-// unescaped returns a layer without its escapes, of whatever kind; false if it has none.
+// unescaped returns a layer without escapes of any kind; false if it has none.
 func (s *search) unescaped(l *layer) (layer, bool) {
 	b := l.text
 	if !slices.ContainsFunc(b, s.escapes) {
@@ -381,7 +381,7 @@ func (s *search) unescaped(l *layer) (layer, bool) {
 	return out, changed
 }
 
-// escape returns what an escape at the beginning of a text stands for, and its length; 0 if there is none.
+// escape returns the meaning of an escape at the beginning of a text, and its length; 0 if there is none.
 func escape(b []byte) (plain string, n int) {
 	switch b[0] {
 	case 0: // of UTF-16
@@ -404,7 +404,7 @@ func escape(b []byte) (plain string, n int) {
 	return "", 0
 }
 
-// backslash returns an escape of JSON or JavaScript.
+// backslash decodes an escape of JSON or JavaScript.
 func backslash(b []byte) (plain string, n int) {
 	if len(b) < 2 {
 		return "", 0
@@ -445,7 +445,7 @@ func hexadecimal(b []byte, at, digits int) (uint64, bool) {
 	return v, err == nil
 }
 
-// replace returns a text with another in place of each span.
+// replace replaces each span of a text.
 func (f *finder) replace(text string) string {
 	spans := f.spans(text)
 	if len(spans) == 0 {

@@ -9,17 +9,17 @@ import (
 	"github.com/mcpauth/conformance/fixtures/requirements"
 )
 
-// Group is what a run says of one requirement with one verdict: on both wires, and at every revision.
+// Group has the results of one requirement with one verdict: on both wires, and at all revisions.
 type Group struct {
 	Results  []*Result // at least one
 	Severity requirements.Severity
-	Why      string // what goes wrong, and for whom; empty where the catalogue does not say
+	Why      string // the consequence, and for whom; empty if the catalogue does not say
 }
 
-// First returns the result that stands for the group.
+// First returns a representative result of the group.
 func (g *Group) First() *Result { return g.Results[0] }
 
-// Groups returns the results with a verdict, by requirement: the most serious first, then those of higher levels.
+// Groups returns the results with a verdict, by requirement: the most serious first, then by level.
 func (r *Run) Groups(v Verdict) []Group {
 	var out []Group
 	place := map[string]int{}
@@ -45,7 +45,7 @@ func (r *Run) Groups(v Verdict) []Group {
 	return out
 }
 
-// Requirements counts the requirements with each verdict. One that has several verdicts, at different revisions, counts for each.
+// Requirements counts the requirements with each verdict. One with several verdicts, at different revisions, counts for each.
 func (r *Run) Requirements() map[Verdict]int {
 	out := map[Verdict]int{}
 	for _, v := range Verdicts {
@@ -56,8 +56,8 @@ func (r *Run) Requirements() map[Verdict]int {
 	return out
 }
 
-// ToFix returns the requirements that failed, the most serious first. A server that is open to everybody, though nothing says that it
-// is meant to be, comes before them: everything else depends on it.
+// ToFix returns the failed requirements, the most serious first. A server that is open to everybody without a declaration comes before
+// them: everything else depends on it.
 func (r *Run) ToFix() []Group {
 	failed := r.Groups(Fail)
 	if r.Open == "" {
@@ -71,7 +71,7 @@ func (r *Run) ToFix() []Group {
 	return failed
 }
 
-// Worst returns the verdicts by requirement: of several, the one that keeps it furthest from being met.
+// Worst returns the worst verdict of each requirement.
 func (r *Run) Worst() map[string]Verdict {
 	out := map[string]Verdict{}
 	for i := range r.Results {
@@ -83,7 +83,7 @@ func (r *Run) Worst() map[string]Verdict {
 	return out
 }
 
-// headlined returns 0 for what every report begins with.
+// headlined returns 0 for a group at the beginning of every report.
 func headlined(g Group) int {
 	if slices.ContainsFunc(g.Results, func(r *Result) bool { return r.Headline != "" }) {
 		return 0
@@ -142,7 +142,7 @@ func (g *Group) revisionsAt(level string) map[string]bool {
 	return out
 }
 
-// WireWords says in words how the protocol of a wire differs from that of the other: revisions before 2026-07-28 have sessions.
+// WireWords says how the protocol of a wire differs from the other: revisions before 2026-07-28 have sessions.
 func WireWords(wire string) string {
 	switch wire {
 	case "stateful":
@@ -171,7 +171,7 @@ func listRevisions(revisions map[string]bool) string {
 	return "no revision"
 }
 
-// Findings returns those of all results of the group; what is found on both wires is there once.
+// Findings returns the findings of all results of the group; equal ones on both wires are included once.
 func (g *Group) Findings() []Finding {
 	var out []Finding
 	for _, res := range g.Results {
@@ -187,13 +187,13 @@ func (g *Group) Findings() []Finding {
 	return out
 }
 
-// Reason is one reason that several requirements of a verdict share.
+// Reason is a reason that several requirements with a verdict share.
 type Reason struct {
 	Text string
 	IDs  []string // without duplicates, in the order of the results
 }
 
-// Reasons returns those of a verdict, that of most requirements first.
+// Reasons returns the reasons of a verdict, by the number of requirements.
 func (r *Run) Reasons(v Verdict) []Reason {
 	var out []Reason
 	place := map[string]int{}

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Past is what a history keeps of a run.
+// Past is a history entry for a run.
 type Past struct {
 	Started time.Time       `json:"started"`
 	Target  string          `json:"target"`
@@ -17,7 +17,7 @@ type Past struct {
 	Counts  map[Verdict]int `json:"counts"`
 }
 
-// Past returns what a history keeps of the run.
+// Past returns the history entry of the run.
 func (r *Run) Past() Past {
 	unmet := map[string]bool{}
 	for i := range r.Results {
@@ -29,7 +29,7 @@ func (r *Run) Past() Past {
 		Counts: r.Counts()}
 }
 
-// Line returns the entry as it is in a history.
+// Line returns the entry as a line of a history.
 func (p Past) Line() []byte {
 	b, err := json.Marshal(p)
 	if err != nil {

@@ -5,31 +5,31 @@ import (
 	"slices"
 )
 
-// Identity is what was tested, as far as it can be told from outside.
+// Identity is what was tested, as far as it is visible from outside.
 type Identity struct {
 	Origin   string   `json:"origin"`
-	Resource string   `json:"resource,omitempty"` // as the protected resource metadata name it
-	Issuers  []string `json:"issuers,omitempty"`  // that the metadata name
+	Resource string   `json:"resource,omitempty"` // in the protected resource metadata
+	Issuers  []string `json:"issuers,omitempty"`  // in the metadata
 	// LeafKey is the SHA-256 of the public key in the certificate of the server (SubjectPublicKeyInfo); empty without TLS.
 	LeafKey string `json:"tls_leaf_key_sha256,omitempty"`
-	// Name and Version are those that the server declares (serverInfo).
+	// Name and Version are declared by the server (serverInfo).
 	Name    string `json:"declared_name,omitempty"`
 	Version string `json:"declared_version,omitempty"`
-	// Control shows that whoever made the run controls the origin; nil where nobody asked.
+	// Control proves that the author of the run controls the origin; nil if that was not requested.
 	Control *Control `json:"control,omitempty"`
 }
 
-// Control is a nonce that was found where only the owner of an origin can put it.
+// Control is a nonce in a place that only the owner of an origin can write.
 type Control struct {
 	Nonce  string `json:"nonce"`
 	Method string `json:"method"` // http or dns
 	Where  string `json:"where"`  // the URL, or the name of the TXT record
-	// Exchange is the number of the one that shows it, for http, and Record the record, for dns.
+	// Exchange is the number of the exchange with the nonce, for http, and Record the record, for dns.
 	Exchange int    `json:"exchange,omitempty"`
 	Record   string `json:"record,omitempty"`
 }
 
-// ControlPath is where the owner of an origin puts a nonce, and ControlRecord the name of a TXT record before the host.
+// ControlPath is the path of the nonce, and ControlRecord the prefix of the TXT record's name.
 const (
 	ControlPath   = "/.well-known/mcpauth-challenge/"
 	ControlRecord = "_mcpauth-challenge."
@@ -37,7 +37,7 @@ const (
 
 var nonce = regexp.MustCompile(`^[A-Za-z0-9_-]{16,128}$`)
 
-// ValidNonce reports whether a text can be a nonce which nobody serves by accident, and which is part of a path and of a record.
+// ValidNonce reports whether a text can be a nonce: it is unlikely to be there by accident, and fits into a path and a record.
 func ValidNonce(text string) bool { return nonce.MatchString(text) }
 
 func redactIdentity(i *Identity, text func(string) string) *Identity {
@@ -58,8 +58,8 @@ func redactIdentity(i *Identity, text func(string) string) *Identity {
 	return &out
 }
 
-// Excerpt returns what of a run certain results rest on: without other results and their exchanges, without pictures of pages,
-// and without the place of the target file on the machine.
+// Excerpt returns the part of a run on which certain results rest: without other results and their exchanges, without pictures of pages,
+// and without the path of the target file.
 func Excerpt(r Redacted, holds func(id string) bool) Redacted {
 	run := r.run
 	run.Target.File, run.Target.Line, run.Screenshots = "", 0, nil

@@ -11,13 +11,13 @@ import (
 	"strings"
 )
 
-// Shard says which part of a run this is: the Index-th of Count, from 1.
+// Shard is a part of a run: the Index-th of Count, from 1.
 type Shard struct {
 	Index int `json:"index"`
 	Count int `json:"count"`
 }
 
-// ParseShard reads the form 2/5.
+// ParseShard parses the form 2/5.
 func ParseShard(text string) (Shard, error) {
 	a, b, ok := strings.Cut(text, "/")
 	index, err1 := strconv.Atoi(a)
@@ -31,8 +31,7 @@ func ParseShard(text string) (Shard, error) {
 // Has reports whether the i-th of the selected checks, from 0, belongs to the shard.
 func (s Shard) Has(i int) bool { return s.Count == 0 || i%s.Count == s.Index-1 }
 
-// Merge makes one run of the shards of it. order is that of the results, by id. The error names everything that keeps
-// the shards apart.
+// Merge makes one run from its shards. order is the order of the results, by id. The error names everything that prevents the merge.
 func Merge(parts []Redacted, order []string) (Redacted, error) {
 	if err := mergeable(parts); err != nil {
 		return Redacted{}, err
@@ -70,7 +69,7 @@ func (r *Run) add(part *Run) {
 	if part.Started.Before(r.Started) {
 		r.Started = part.Started
 	}
-	if len(r.Screenshots) == 0 { // each shard signs in again, at the same pages
+	if len(r.Screenshots) == 0 { // each shard signs in at the same pages
 		r.Screenshots = part.Screenshots
 	}
 	if r.Unreachable == "" {
@@ -78,7 +77,7 @@ func (r *Run) add(part *Run) {
 	}
 }
 
-// withNew adds what a list does not have yet.
+// withNew adds the elements that a list lacks.
 func withNew[E comparable](list, more []E) []E {
 	for _, e := range more {
 		if !slices.Contains(list, e) {
@@ -147,7 +146,7 @@ func belongs(run, first *Run, number int, seen map[int]bool) error {
 
 var placeholder = regexp.MustCompile(`‹([a-z_]+)#(\d+)›`)
 
-// apart gives the exchanges and the placeholders of one shard numbers of their own.
+// apart renumbers the exchanges and the placeholders of one shard.
 func apart(run *Run, shift int, used map[string]int) {
 	most := maps.Clone(used)
 	m := mover{shift, func(s string) string { return renumbered(s, used, most) }}
@@ -171,7 +170,7 @@ func apart(run *Run, shift int, used map[string]int) {
 	maps.Copy(used, most)
 }
 
-// renumbered adds to the number of each placeholder how many of its kind are used, and keeps the highest number in most.
+// renumbered adds to the number of each placeholder the number of used ones of its kind, and keeps the highest number in most.
 func renumbered(s string, used, most map[string]int) string {
 	return placeholder.ReplaceAllStringFunc(s, func(p string) string {
 		m := placeholder.FindStringSubmatch(p)
@@ -185,7 +184,7 @@ func renumbered(s string, used, most map[string]int) string {
 	})
 }
 
-// mover gives the parts of a shard their numbers in the whole.
+// mover renumbers the parts of a shard.
 type mover struct {
 	shift int
 	text  func(string) string

@@ -9,15 +9,15 @@ import (
 	"unicode"
 )
 
-// secretParameter is in the name of a query parameter whose value is a secret: ?api_key=, ?tavilyApiKey=, ?access_token=, ?sig=.
+// secretParameter matches names of query parameters whose value is a secret: ?api_key=, ?tavilyApiKey=, ?access_token=, ?sig=.
 var secretParameter = regexp.MustCompile(`(?i)key(?:s|id)?(?:$|[^a-z])|token|secret|passw|passphrase|passcode|pwd|auth(?:$|[^o])|` +
 	`oauth|authoriz|credential|signature|jwt|session|bearer|cookie|hmac|^(?:sig|sign|code|pass|pin|otp|sk|pat|creds?)$`)
 
 // urlSecret is a secret in the query of a URL.
 type urlSecret struct{ name, value, placeholder string }
 
-// querySecrets finds the secrets in a query, by the names of the parameters and by the form of their values; spans are the places of
-// the values as they are written.
+// querySecrets finds the secrets in a query, by the names of the parameters and by the form of their values; spans are the positions of the
+// values.
 func querySecrets(address string) (found []urlSecret, spans [][2]int) {
 	query := strings.IndexByte(address, '?')
 	if query < 0 {
@@ -50,17 +50,17 @@ func unescaped(s string) string {
 	return s
 }
 
-// redactedValue begins what is in place of a value in a URL. It has no characters that a URL must not have: the URL is still one.
+// redactedValue is the prefix of the replacement of a value in a URL. It has only characters that a URL may have.
 const redactedValue = "redacted-"
 
-// digested stands for a value at a place: the same in each report, so that runs of one target can be compared, and too short to find
-// a random value by it.
+// digested replaces a value: with the same text in each report, so that runs of one target can be compared, and too short to recover a
+// random value.
 func digested(place, value string) string {
 	sum := sha256.Sum256([]byte(place + "\n" + value))
 	return redactedValue + hex.EncodeToString(sum[:4])
 }
 
-// randomLength is how long a value is that may be a secret whatever its name.
+// randomLength is the length from which a value may be a secret whatever its name.
 const randomLength = 20
 
 // looksRandom reports whether a value has the form of a credential: that of a known service, or a long word with several digits.
@@ -84,10 +84,10 @@ func looksRandom(value string) bool {
 
 var namedValue = regexp.MustCompile("[?&;][^=&;#]+=" + redactedValue + "[0-9a-f]{8}(?:[&;#]|$)")
 
-// IsNamed reports whether a URL has what Named writes in place of a secret. The secret itself is missing.
+// IsNamed reports whether a URL contains a replacement by Named, so that the secret itself is missing.
 func IsNamed(address string) bool { return namedValue.MatchString(address) }
 
-// Named returns the URL of a target as it is shown: a secret in its query is replaced by a digest.
+// Named returns the URL of a target in the form for reports: a digest replaces a secret in its query.
 func Named(address string) string {
 	found, spans := querySecrets(address)
 	for i := len(found) - 1; i >= 0; i-- {
@@ -96,7 +96,7 @@ func Named(address string) string {
 	return address
 }
 
-// AddQuery registers the secrets in the query of a URL, with the placeholders that Named writes.
+// AddQuery registers the secrets in the query of a URL, with the placeholders of Named.
 func (s *Secrets) AddQuery(address string) {
 	found, _ := querySecrets(address)
 	for _, q := range found {

@@ -31,13 +31,13 @@ const (
 // Rule says which results make a run fail.
 type Rule struct {
 	FailOn FailOn `json:"fail_on,omitempty"` // must if empty
-	// RequireComplete says that no selected MUST may stay untested.
+	// RequireComplete says that every selected MUST must be tested.
 	RequireComplete bool `json:"require_complete,omitempty"`
-	// Named are the requirements that the user named one by one. If one of them is not tested at all, the run is undecided.
+	// Named are the requirements that the user selected by id. If one of them is not tested at all, the run is undecided.
 	Named []string `json:"named,omitempty"`
 }
 
-// Held returns the run with another rule. If that names no requirements, those that the run names stay.
+// Held returns the run with another rule. If the rule names no requirements, those of the run stay.
 func Held(redacted Redacted, rule Rule) Redacted {
 	if rule.Named == nil {
 		rule.Named = redacted.run.Rule.Named
@@ -52,8 +52,8 @@ type Kind string
 // The kinds of outcome. Only Conformant and PassedTested are a success.
 const (
 	Conformant   Kind = "conformant"             // every selected MUST is met or does not apply
-	PassedTested Kind = "passed-what-was-tested" // the same of what was tested; some MUSTs were not
-	Tolerated    Kind = "tolerated"              // MUSTs are unmet, and the user lets that pass
+	PassedTested Kind = "passed-what-was-tested" // the same for what was tested; some MUSTs were not
+	Tolerated    Kind = "tolerated"              // MUSTs are unmet, and the user accepts that
 	Findings     Kind = "findings"
 	Undecided    Kind = "undecided"
 	Broken       Kind = "failed" // the tool, not the target
@@ -61,7 +61,7 @@ const (
 	Nothing      Kind = "nothing-selected"
 )
 
-// Kinds are all of them.
+// Kinds are all outcomes.
 var Kinds = []Kind{Conformant, PassedTested, Tolerated, Findings, Undecided, Broken, Interrupted, Nothing}
 
 // Outcome is the result of a whole run. The exit code and the headline of every report come from it, so that no report
@@ -74,8 +74,8 @@ type Outcome struct {
 	Colour string `json:"colour"`
 }
 
-// Outcome judges the run by its rule, from the results alone. Several reasons may hold; the gravest wins: a failure of the
-// tool, an interruption, findings, then what is undecided.
+// Outcome judges the run by its rule, from the results alone. If several reasons apply, the most serious counts: a failure of the tool, an
+// interruption, findings, then undecided requirements.
 func (r *Run) Outcome() Outcome {
 	s := r.sum()
 	switch on := cmp.Or(r.Rule.FailOn, FailOnMust); {
@@ -125,7 +125,7 @@ func (r *Run) reached() string {
 	return fmt.Sprintf(" after %d of %s", len(all)-len(left), Count(most, "check"))
 }
 
-// undecided says why the results are not a success, though nothing failed; empty where they are one.
+// undecided says why the results are not a success although nothing failed; empty if they are.
 func (r *Run) undecided(s sums) string {
 	switch {
 	case r.Open != "":
@@ -148,20 +148,20 @@ func (r *Run) undecided(s sums) string {
 	return ""
 }
 
-// sums are the results of a run, counted by requirement: one that is judged on two wires counts once, by its worst verdict.
+// sums counts the results of a run by requirement: one that is judged on two wires counts once, with its worst verdict.
 type sums struct {
-	musts   map[string]Verdict // of each MUST, the worst
+	musts   map[string]Verdict // the worst verdict of each MUST
 	unmet   map[string]bool    // the MUSTs that failed
 	warns   map[string][]string
 	missing []want
-	named   []string // asked for by name, and not tested
-	// headline is what the gravest failure says of itself.
+	named   []string // selected by id, and not tested
+	// headline is the headline of the most serious failure.
 	headline string
-	// decided counts the results that say something about the target: of MUSTs where there are any, else of all.
+	// decided counts the results that say something about the target: those of MUSTs if there are any, else all.
 	decided, errored int
 }
 
-// want is something that the user could add, and how many MUSTs that would let be tested.
+// want is something that the user could add, with the number of MUSTs that it would let be tested.
 type want struct {
 	option string
 	ids    []string
@@ -223,7 +223,7 @@ func (s *sums) add(res *Result) {
 	s.missing = append(s.missing, want{res.Missing, []string{res.ID}})
 }
 
-// severity orders verdicts by how far they keep a requirement from being met.
+// severity orders verdicts, the worst last.
 func severity(v Verdict) int {
 	return slices.Index([]Verdict{NotApplicable, Pass, Warn, Suppressed, NotTested, Flaky, Review, Inconclusive, Fail, Errored}, v)
 }
@@ -258,7 +258,7 @@ func (s *sums) failures() string {
 	return text
 }
 
-// success returns the outcome where nothing failed and nothing is undecided.
+// success returns the outcome if nothing failed and nothing is undecided.
 func (s *sums) success() Outcome {
 	passed, all := s.open(Pass)+s.open(Warn)+s.open(Suppressed), len(s.musts)-s.open(NotApplicable)
 	o := Outcome{ExitConformant, Conformant, fmt.Sprintf("PASSED: %d of %s that apply", passed, Count(all, "MUST")), "brightgreen"}
@@ -293,7 +293,7 @@ func (s *sums) success() Outcome {
 // mostAdvice bounds the options that a headline names.
 const mostAdvice = 4
 
-// advice says what the user could add, the most rewarding first.
+// advice says what the user could add, the most useful first.
 func (s *sums) advice() string {
 	slices.SortStableFunc(s.missing, func(a, b want) int { return len(b.ids) - len(a.ids) })
 	var parts []string

@@ -10,42 +10,42 @@ import (
 	"unicode"
 )
 
-// Secrets collects every secret of a run when it is made or received, so that its value can be
-// removed from all output. It is safe for concurrent use; the zero value is ready.
+// Secrets collects every secret of a run when it is made or received, so that its value can be removed from all output. It is safe for
+// concurrent use; the zero value is ready.
 type Secrets struct {
 	mu     sync.Mutex
 	values map[string]string // value -> placeholder
-	short  map[string]string // value -> placeholder, of those that are removed by their place only
+	short  map[string]string // value -> placeholder, of those that are removed only in the places of secrets
 	fields map[string]bool   // names of fields whose values are secrets
 	kinds  map[string]int
 	size   int  // of all, in bytes
-	lost   bool // there were more than can be remembered
+	lost   bool // there were more than the limit
 }
 
 const (
-	// shortest value that can be removed without tearing holes into ordinary text.
+	// shortestSecret is the minimum length of a value that can be removed everywhere without damage to ordinary text.
 	shortestSecret = 6
-	// longest value that is remembered: words beyond that are cut out of every text.
+	// longestSecret is the maximum length of a stored value: longer words are removed from every text.
 	longestSecret = 32 << 10
-	// mostSecrets bounds the memory of all secrets, in bytes. Where a target brings more, everything is removed that looks like
-	// a secret.
+	// mostSecrets bounds the memory of all secrets, in bytes. If a target sends more, everything that looks like a secret is removed.
 	mostSecrets = 12 << 20
-	// perSecret is the memory that a secret needs besides its value, and longestName the longest secret that is looked for in names.
+	// perSecret is the memory overhead of a secret, and longestName the longest secret that is searched in names.
 	perSecret, longestName = 128, 256
-	// mostParts is how many parts of a run are redacted at once: what each takes depends on the lengths of its texts.
+	// mostParts bounds the parts of a run that are redacted concurrently: the memory of each depends on the lengths of its texts.
 	mostParts = 4
 	// mostShort bounds the short secrets, and the names of their fields.
 	mostShort = 100
 )
 
-// ordinaryWord is a value of a query that texts may hold for another reason: it is removed only where it is the whole value of a field.
+// ordinaryWord matches query values that texts may contain for another reason: they are removed only if they are the whole value of a
+// field.
 var ordinaryWord = regexp.MustCompile(`^[A-Za-z_-]{1,15}$`)
 
-// Add registers a secret of a kind such as "access_token" and returns the placeholder that stands for it
-// in reports. Values shorter than six bytes are removed where a field has nothing else as its value: see Field.
+// Add registers a secret of a kind such as "access_token", and returns its placeholder in reports. Values shorter than six bytes are
+// removed only if they are the whole value of a field: see Field.
 func (s *Secrets) Add(kind, value string) string { return s.add(kind, value, "") }
 
-// add returns Add with a placeholder; empty for one by kind and number.
+// add is Add with a placeholder; empty: one with the kind and a number.
 func (s *Secrets) add(kind, value, placeholder string) string {
 	if len(value) < shortestSecret || placeholder != "" && ordinaryWord.MatchString(value) {
 		s.mu.Lock()
@@ -59,7 +59,7 @@ func (s *Secrets) add(kind, value, placeholder string) string {
 		return value
 	}
 	if i := strings.LastIndexByte(value, '.'); i > 0 && isJWT(value) {
-		defer s.Add("signature", value[i+1:]) // which alone makes it worth something
+		defer s.Add("signature", value[i+1:]) // the part that makes it valuable
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -80,11 +80,11 @@ func (s *Secrets) add(kind, value, placeholder string) string {
 	s.size += cost
 	s.kinds[kind]++
 	p := cmp.Or(placeholder, fmt.Sprintf("‹%s#%d›", kind, s.kinds[kind]))
-	s.values[strings.Clone(value)] = p // not the text around it
+	s.values[strings.Clone(value)] = p // without the text around it
 	return p
 }
 
-// Field names a form field, JSON member or header field whose value is a secret, however short it is.
+// Field registers a form field, JSON member or header field whose value is always a secret.
 func (s *Secrets) Field(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -99,7 +99,7 @@ func (s *Secrets) Field(name string) {
 // Remove returns a text without the secrets.
 func (s *Secrets) Remove(text string) string { return redaction(s)(text) }
 
-// In reports whether a text holds a secret.
+// In reports whether a text contains a secret.
 func (s *Secrets) In(text string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -111,7 +111,7 @@ func (s *Secrets) In(text string) bool {
 	return false
 }
 
-// finder finds the secrets that are known now.
+// finder finds the secrets that are known so far.
 func (s *Secrets) finder() *finder {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -133,8 +133,8 @@ func (s *Secrets) anyCase() *finder {
 
 func isJWT(v string) bool { return strings.HasPrefix(v, "eyJ") && strings.Count(v, ".") == 2 }
 
-// Redacted is a run from which every registered secret, cookie value, and token signature is gone.
-// It is the only thing reporters accept; Redact is the only way to make one.
+// Redacted is a run without any registered secret, cookie value or token signature. Report writers accept only this type, and only Redact
+// makes it.
 type Redacted struct{ run Run }
 
 // Run returns the redacted run. It is shared: do not change it.
@@ -144,7 +144,7 @@ var (
 	// three base64url segments, the first of which begins like {"
 	compactJWS = regexp.MustCompile(`^eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{2,}\.[A-Za-z0-9_-]{8,}`)
 	segment    = regexp.MustCompile(`^[A-Za-z0-9_-]+`)
-	// members of OAuth JSON answers whose string value is a secret, whoever sent it
+	// members of OAuth JSON answers whose string value is always a secret
 	secretMember = regexp.MustCompile(`("(?:access_token|refresh_token|id_token|client_secret|registration_access_token|device_code|` +
 		`code_verifier|assertion|client_assertion|password)"\s*:\s*")((?:[^"\\]|\\.)*)(")`)
 	// the signature of a JWS in JSON
@@ -154,8 +154,8 @@ var (
 	pemKey    = regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----`)
 )
 
-// Redact removes secrets from a run: the registered ones in every spelling, cookie values, secret members
-// of OAuth answers, private keys, and the signature of anything that looks like a JWT.
+// Redact removes secrets from a run: the registered ones in every encoding, cookie values, secret members of OAuth answers, private keys,
+// and the signature of anything that looks like a JWT.
 func Redact(run Run, secrets *Secrets) Redacted {
 	text := redaction(secrets)
 	out := run
@@ -185,14 +185,14 @@ func Redact(run Run, secrets *Secrets) Redacted {
 	for i, r := range run.Results {
 		out.Results[i] = redactResult(r, text)
 	}
-	out.Screenshots = append([]Screenshot(nil), run.Screenshots...) // of pages that showed no secret when they were taken
+	out.Screenshots = append([]Screenshot(nil), run.Screenshots...) // these pages showed no secret
 	for i := range out.Screenshots {
 		out.Screenshots[i].Title, out.Screenshots[i].URL = text(out.Screenshots[i].Title), text(out.Screenshots[i].URL)
 	}
 	out.Exchanges = make([]Exchange, len(run.Exchanges))
 	var together sync.WaitGroup
 	parts := min(runtime.GOMAXPROCS(0), mostParts)
-	for part := range parts { // most of the work, and each exchange stands for itself
+	for part := range parts { // the largest part of the work; exchanges are independent
 		together.Go(func() {
 			text := remembering(text)
 			fields := headers{text, remembering(names.inName), places}
@@ -210,7 +210,7 @@ func Redact(run Run, secrets *Secrets) Redacted {
 	return Redacted{out}
 }
 
-// remembering redacts short texts once: most header fields are in many exchanges.
+// remembering redacts equal short texts once: many exchanges have the same header fields.
 func remembering(text func(string) string) func(string) string {
 	const short, most = 256, 1 << 12
 	seen := map[string]string{}
@@ -271,7 +271,7 @@ func redaction(secrets *Secrets) func(string) string {
 	}
 }
 
-// replaceWords puts another in the place of each word: what a secret may be written in without a break. A text whose words stay is not
+// replaceWords replaces words, which consist of characters that a secret may have without a break. A text without replacements is not
 // copied.
 func replaceWords(s string, other func(word string) string) string {
 	var out strings.Builder
@@ -295,11 +295,11 @@ func replaceWords(s string, other func(word string) string) string {
 	return out.String() + s[kept:]
 }
 
-// inWord reports whether a secret may hold a character where it is written without a break.
+// inWord reports whether a secret may contain a character without a break.
 func inWord(c byte) bool { return wordCharacter(c) || strings.IndexByte("-.~+/=%", c) >= 0 }
 
-// withoutSignatures removes the signature of each compact JWS. One is tried only where it can begin, and once in each segment: where its
-// first word begins none, no other does.
+// withoutSignatures removes the signature of each compact JWS. It tries only possible beginnings, once in each segment: if the first word
+// of a segment does not begin a JWS, no other does.
 func withoutSignatures(s string) string {
 	var out strings.Builder
 	kept := 0
@@ -394,7 +394,7 @@ func (h headers) redact(in []Field) []Field {
 		changed = changed || f != in[i]
 	}
 	if !changed {
-		return in // most, and a run has thousands
+		return in // most of thousands in a run
 	}
 	return out
 }
@@ -410,33 +410,33 @@ func cookieWithoutValue(c string) string {
 	return pair
 }
 
-// secretForm is how a secret looks, from one of the words with which it begins.
+// secretForm is the form of a secret, with the words that begin it.
 type secretForm struct {
 	what  string
 	words []string
 	form  *regexp.Regexp
-	// inOneRun says that the form is looked for once in each run of its characters: if its first word does not begin it, no other does.
+	// inOneRun says that each run of the form's characters is searched once: if its first word does not begin the form, no other does.
 	inOneRun *regexp.Regexp
 }
 
-// secretForms are tried where their words are, which is much faster than a search for the whole of each.
+// secretForms are tried only at their words, which is much faster than a search for each form.
 var secretForms = []secretForm{
 	{"a private key", []string{"-----BEGIN "}, regexp.MustCompile(`^-----BEGIN [A-Z ]*PRIVATE KEY-----`), nil},
 	{"a signed token", []string{"eyJ"}, regexp.MustCompile(`^eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{2,}\.[A-Za-z0-9_-]{16,}`),
 		regexp.MustCompile(`^[A-Za-z0-9_-]+`)},
-	// Where JSON is in a text of JSON, its quotes have backslashes.
+	// In JSON inside JSON, quotes have backslashes.
 	{"a secret in JSON", []string{`"access_token`, `"refresh_token`, `"client_secret`, `"registration_access_token`, `"device_code`,
 		`"password`}, regexp.MustCompile(`^"(?:access_token|refresh_token|client_secret|registration_access_token|device_code|password)` +
 		`\\*"\s*:\s*\\*"[^"\\‹]{16,}`), nil},
 	{"the private part of a JWK", []string{`"d`}, regexp.MustCompile(`^"d\\*"\s*:\s*\\*"[A-Za-z0-9_=-]{16,}`), nil},
-	// Credentials that well-known services mark as such.
+	// Credentials with the prefix of a well-known service.
 	{"a credential of a well-known service", []string{"ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xoxb-", "xoxa-",
 		"xoxp-", "xoxr-", "xoxs-", "AKIA", "AIza", "sk_live_", "rk_live_", "sk-ant-"},
 		regexp.MustCompile(`^(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{60,}|glpat-[A-Za-z0-9_-]{20,}|xox[baprs]-[A-Za-z0-9-]{20,}` +
 			`|AKIA[0-9A-Z]{16}|AIza[0-9A-Za-z_-]{35}|(?:sk|rk)_live_[A-Za-z0-9]{20,}|sk-ant-[A-Za-z0-9_-]{20,})`), nil},
 }
 
-// SecretsIn names what in a text has the form of a secret; nil for nothing. It knows no values: for texts of somebody else.
+// SecretsIn names what in a text has the form of a secret, or nil. It knows no values: it is for untrusted texts.
 func SecretsIn(text string) []string {
 	var out []string
 	for i := range secretForms {
@@ -467,7 +467,8 @@ func (f *secretForm) in(text string) bool {
 	return false
 }
 
-// begins reports whether a word begins at a place, and does not go on there. The n of \n in JSON is not a letter.
+// begins reports whether a word is at a position and ends there. The n of
+// in JSON is not a letter.
 func begins(text string, at int) bool {
 	escape := at > 1 && text[at-2] == '\\'
 	return at == 0 || escape || !wordCharacter(text[at-1]) || !wordCharacter(text[at])

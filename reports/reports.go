@@ -1,5 +1,5 @@
-// Package reports is the model of a finished run, for the packages that write reports. They accept only
-// a Redacted run, so that code that writes an unredacted one does not compile.
+// Package reports is the model of a finished run, for the packages that write reports. They accept only a Redacted run, so that code that
+// writes an unredacted one does not compile.
 package reports
 
 import (
@@ -11,8 +11,7 @@ import (
 	"github.com/mcpauth/conformance/fixtures/requirements"
 )
 
-// Verdict is the result for one requirement. Only Pass counts as passed; every other verdict has
-// a reason.
+// Verdict is the result for one requirement. Only Pass counts as passed; every other verdict has a reason.
 type Verdict string
 
 // The verdicts.
@@ -21,7 +20,7 @@ const (
 	Fail          Verdict = "FAIL"           // a MUST is unmet
 	Warn          Verdict = "WARN"           // a SHOULD, MAY or best practice is unmet, or a MUST is met in a risky way
 	NotApplicable Verdict = "NOT_APPLICABLE" // the target does not have the feature, and need not
-	NotTested     Verdict = "NOT_TESTED"     // out of reach of the tier or of the permissions given
+	NotTested     Verdict = "NOT_TESTED"     // the user has not supplied or allowed what it needs
 	Review        Verdict = "REVIEW"         // a person must decide
 	Inconclusive  Verdict = "INCONCLUSIVE"   // tried, and could not be decided
 	Suppressed    Verdict = "SUPPRESSED"     // accepted by the baseline
@@ -29,7 +28,7 @@ const (
 	Errored       Verdict = "ERROR"          // the tool failed
 )
 
-// Verdicts lists every verdict, gravest first: the order in which people want to read them.
+// Verdicts lists every verdict, the most serious first.
 var Verdicts = []Verdict{Errored, Fail, Inconclusive, Warn, Review, Flaky, Suppressed, NotTested, NotApplicable, Pass}
 
 // Run is one conformance run against one target.
@@ -38,61 +37,61 @@ type Run struct {
 	Target     Target           `json:"target"`
 	Started    time.Time        `json:"started"`
 	Duration   Milliseconds     `json:"duration_ms"`
-	Requests   int              `json:"requests"`   // sent over the network, by all checks and the survey together
+	Requests   int              `json:"requests"`   // of all checks and the survey
 	Catalogue  string           `json:"catalogue"`  // digest of the requirement catalogue
 	Revisions  []RevisionStatus `json:"revisions"`  // every revision the catalogue knows
-	Discovered []Fact           `json:"discovered"` // what the survey learned, for people
+	Discovered []Fact           `json:"discovered"` // results of the survey, for people
 	Results    []Result         `json:"results"`    // in catalogue order
-	Exchanges  []Exchange       `json:"exchanges"`  // what the results rest on, by number
+	Exchanges  []Exchange       `json:"exchanges"`  // the evidence of the results, by number
 	Pending    int              `json:"pending"`    // requirements of the catalogue that have no check yet
 	// Screenshots show pages of the login, without the contents of their fields.
 	Screenshots []Screenshot `json:"screenshots,omitempty"`
-	// Tokens are the JWTs that stand by name in exchanges on which findings rest.
+	// Tokens are the JWTs that exchanges of findings contain by name.
 	Tokens []Token `json:"tokens,omitempty"`
-	// Identity is what was tested; nil where nobody asked.
+	// Identity is what was tested; nil if that was not requested.
 	Identity *Identity `json:"identity,omitempty"`
-	// Judges are the versions of the code that judged, by area; set if the results hold what they were judged from.
+	// Judges are the versions of the judging code, by area; set if the results contain their basis.
 	Judges map[string]string `json:"judges,omitempty"`
-	// Unreachable says why the target could not be tested at all; empty when it could.
+	// Unreachable says why the target could not be tested at all; empty if it could.
 	Unreachable string `json:"unreachable,omitempty"`
-	// Instead is the URL that was probably meant, where this one could not be tested; empty where none is known.
+	// Instead is the URL that the user probably meant, if this one could not be tested; else empty.
 	Instead     string `json:"instead,omitempty"`
 	Interrupted bool   `json:"interrupted,omitempty"`
-	// Selected is how many requirements the run was to judge.
+	// Selected is the number of selected requirements.
 	Selected int `json:"selected,omitempty"`
-	// Command is how the run can be started again, and AuthorizedBy who allowed the test; empty where nobody said.
+	// Command repeats the run, and AuthorizedBy is who allowed the test; empty if unknown.
 	Command      string `json:"command,omitempty"`
 	AuthorizedBy string `json:"authorized_by,omitempty"`
-	// Doubt says why no verdict of the run can be trusted, such as a change of the clock; empty if they can.
+	// Doubt says why the verdicts of the run do not count, such as a change of the clock; empty if they do.
 	Doubt string `json:"doubt,omitempty"`
-	// Shard says which part of a whole run this is; nil for a whole one.
+	// Shard is the part of a whole run; nil for a whole one.
 	Shard *Shard `json:"shard,omitempty"`
-	// Stale says which entries of the baseline no longer hold.
+	// Stale names the entries of the baseline that no longer apply.
 	Stale []string `json:"stale,omitempty"`
 	// Rule says which results make the run fail.
 	Rule Rule `json:"rule"`
-	// Open says what anonymous callers may do although nobody declared it public; empty if nothing.
+	// Open says what works without authorization and is not declared public, or "".
 	Open string `json:"open,omitempty"`
-	// NotWorking lists what the user gave and did not work: a login, a token, an issuer.
+	// NotWorking lists what the user supplied and did not work: a login, a token, an issuer.
 	NotWorking []string `json:"not_working,omitempty"`
 }
 
-// Tool names the program that made the run.
+// Tool is the program that made the run.
 type Tool struct {
 	Name    string `json:"name"`
 	Version string `json:"version"`
 }
 
-// Target is what was tested.
+// Target is the tested server.
 type Target struct {
 	URL  string `json:"url"`
-	Tier string `json:"tier"` // the deepest tier the run had access to
-	// File and Line say where the target is written down; empty and 0 where it was given as a URL only.
+	Tier string `json:"tier"` // the deepest tier that the run could test
+	// File and Line are the place of the target's declaration; empty and 0 if only the URL was given.
 	File string `json:"file,omitempty"`
 	Line int    `json:"line,omitempty"`
 }
 
-// Depth says in words what the run had to test the target with.
+// Depth says what the run had to test the target with.
 func (t *Target) Depth() string {
 	if meaning := requirements.Tier(t.Tier).Meaning(); meaning != "" {
 		return "Tested with " + meaning + " (tier " + t.Tier + ")"
@@ -100,7 +99,7 @@ func (t *Target) Depth() string {
 	return "Tier " + t.Tier
 }
 
-// RevisionStatus says whether the target speaks an MCP revision, and how this was found out.
+// RevisionStatus says whether the target speaks an MCP revision, and how this is known.
 type RevisionStatus struct {
 	Revision string `json:"revision"`
 	Wire     string `json:"wire"`
@@ -111,7 +110,7 @@ type RevisionStatus struct {
 // Words returns the status in words.
 func (r RevisionStatus) Words() string { return strings.ReplaceAll(r.Status, "-", " ") }
 
-// Fact is one thing the survey learned.
+// Fact is a result of the survey.
 type Fact struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
@@ -125,8 +124,8 @@ type Screenshot struct {
 	Image []byte `json:"image"`
 }
 
-// Result is the verdict on one requirement, for one wire where wires are judged apart, and for the
-// revisions at which the requirement has the same level.
+// Result is the verdict on one requirement: for one wire if wires are judged separately, and for the revisions at which the requirement has
+// the same level.
 type Result struct {
 	ID        string   `json:"id"`
 	Title     string   `json:"title"`
@@ -137,40 +136,40 @@ type Result struct {
 	Wire      string   `json:"wire,omitempty"`
 	Revisions []string `json:"revisions"`
 	Verdict   Verdict  `json:"verdict"`
-	// Was is the verdict that an accepted finding had before the baseline.
+	// Was is the verdict of an accepted finding before the baseline.
 	Was    Verdict `json:"was,omitempty"`
 	Reason string  `json:"reason,omitempty"` // why the verdict is not PASS
-	// Missing is the option, or the part of the target file, whose absence left the requirement untested.
+	// Missing is the option, or the part of the target file, without which the requirement was not tested.
 	Missing string `json:"missing,omitempty"`
 	// Observation says which exchange or declaration shows that the requirement does not apply.
 	Observation string `json:"observation,omitempty"`
-	// Headline is a sentence with which every report begins; empty for nearly all results.
+	// Headline is a sentence at the beginning of every report; empty for nearly all results.
 	Headline    string       `json:"headline,omitempty"`
 	Findings    []Finding    `json:"findings,omitempty"`
 	Notes       []string     `json:"notes,omitempty"`
 	Tried       []string     `json:"-"`                  // the rows of the check's tables, in order
 	Evidence    []int        `json:"evidence,omitempty"` // numbers of exchanges
-	Controls    []int        `json:"controls,omitempty"` // those of them that show what the target serves
-	Basis       *Basis       `json:"basis,omitempty"`    // nil where it was not kept
+	Controls    []int        `json:"controls,omitempty"` // those that show what the target serves
+	Basis       *Basis       `json:"basis,omitempty"`    // nil if it was not kept
 	Remediation string       `json:"remediation"`
 	Sources     []Source     `json:"sources"`
 	Duration    Milliseconds `json:"duration_ms"`
 }
 
-// Source is a text that states the requirement.
+// Source is a document that states the requirement.
 type Source struct {
 	Doc     string `json:"doc"`
 	Section string `json:"section"`
 	URL     string `json:"url,omitempty"`
 }
 
-// Finding is one thing that is not as it should be.
+// Finding is a deviation from an expectation.
 type Finding struct {
 	Expected string `json:"expected"`
 	Observed string `json:"observed"`
 	About    string `json:"about,omitempty"`    // which variant of the attack or document
 	Exchange int    `json:"exchange,omitempty"` // number of the exchange that shows it
-	Advice   bool   `json:"advice,omitempty"`   // never more than a warning, whatever the level
+	Advice   bool   `json:"advice,omitempty"`   // at most a warning, whatever the level
 }
 
 // Exchange is one request with its response. Headers keep their order and spelling.
@@ -180,32 +179,32 @@ type Exchange struct {
 	Started  time.Time `json:"started"`
 	Request  Request   `json:"request"`
 	Response *Response `json:"response,omitempty"`
-	// Error says why there is no response, or why it is not whole.
+	// Error says why there is no response, or why it is incomplete.
 	Error    string       `json:"error,omitempty"`
 	Duration Milliseconds `json:"duration_ms"`
 }
 
-// Ended returns the time at which the answer had come, or the wait for it ended.
+// Ended returns the time at which the answer was complete, or the wait for it ended.
 func (e *Exchange) Ended() time.Time {
 	return e.Started.Add(time.Duration(float64(e.Duration) * float64(time.Millisecond)))
 }
 
-// Request is what was sent.
+// Request is a sent request.
 type Request struct {
 	Method string  `json:"method"`
 	URL    string  `json:"url"`
 	Header []Field `json:"header"`
 	Body   string  `json:"body,omitempty"`
-	Raw    bool    `json:"raw,omitempty"` // written byte by byte, because no HTTP library would send it
+	Raw    bool    `json:"raw,omitempty"` // written as raw bytes, because no HTTP library would send it
 }
 
-// Response is what came back.
+// Response is a received response.
 type Response struct {
 	Status int     `json:"status"`
 	Proto  string  `json:"proto"`
 	Header []Field `json:"header"`
 	Body   string  `json:"body,omitempty"`
-	// Truncated says that the body went on after the limit.
+	// Truncated says that the body continued after the limit.
 	Truncated bool `json:"truncated,omitempty"`
 }
 
@@ -215,7 +214,7 @@ type Field struct {
 	Value string `json:"value"`
 }
 
-// Milliseconds is a duration as reports write it.
+// Milliseconds is a duration in the form of reports.
 type Milliseconds float64
 
 // Since returns the time since t.
@@ -230,7 +229,7 @@ func (r *Run) Exchange(number int) (*Exchange, bool) {
 	return &r.Exchanges[i], true
 }
 
-// Unchecked says how many requirements of the catalogue have no check, in a sentence with %d; empty where each has one.
+// Unchecked says how many requirements of the catalogue have no check, in a sentence with %d; empty if each has one.
 func (r *Run) Unchecked(sentence string) string {
 	if r.Pending == 0 {
 		return ""

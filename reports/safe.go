@@ -14,8 +14,8 @@ import (
 	"unicode/utf8"
 )
 
-// Printable makes foreign text safe to show: control characters (but newline and tab), characters that are not seen or
-// change the direction of text, invalid UTF-8, and what a CI system would take for a command become visible escapes.
+// Printable makes untrusted text safe to show: control characters (except newline and tab), characters that are invisible or change the
+// direction of text, invalid UTF-8, and commands for a CI system become visible escapes.
 func Printable(s string) string {
 	if strings.ContainsFunc(s, dangerous) || !utf8.ValidString(s) {
 		s = escaped(s)
@@ -32,7 +32,7 @@ func Printable(s string) string {
 var (
 	// Azure Pipelines reads ##vso[command] and GitHub the old ##[command] anywhere in a line, TeamCity ##teamcity[message].
 	agentCommand = regexp.MustCompile(`##([A-Za-z]*\[)`)
-	// GitHub reads ::command::data at the beginning of a line, white space of Unicode aside.
+	// GitHub reads ::command::data at the beginning of a line, after Unicode white space.
 	workflowCommand = regexp.MustCompile(`(?m)^([\s\pZ]*)::(.*::)`)
 )
 
@@ -53,7 +53,7 @@ func escaped(s string) string {
 	return b.String()
 }
 
-// Prefixed returns Printable with a prefix on every line, so that no line begins with foreign text.
+// Prefixed is Printable with a prefix on every line, so that no line begins with untrusted text.
 func Prefixed(prefix, text string) string {
 	var b strings.Builder
 	for line := range strings.SplitSeq(strings.TrimRight(Printable(text), "\n"), "\n") {
@@ -62,15 +62,15 @@ func Prefixed(prefix, text string) string {
 	return b.String()
 }
 
-// Long is a list of which a run may have so much that it is encoded one element after another. Its elements are written where the
-// value has an empty list of that name, as a member of the whole or of a member of it.
+// Long is a list that may be so long that it is encoded element by element. Its elements replace the empty list of that name in the value,
+// as a member of the value or of one of its members.
 type Long struct {
 	Name     string
 	Elements iter.Seq[any]
 }
 
-// WriteJSON writes a value as JSON, indented by a string unless that is empty. Characters that a terminal or a CI system would
-// act on are escaped: the value stays the same.
+// WriteJSON writes a value as JSON, indented unless indent is empty. It escapes characters on which a terminal or a CI system would act,
+// without changing the value.
 func WriteJSON(w io.Writer, value any, indent string, long ...Long) error {
 	if indent == "" {
 		return json.NewEncoder(quiet{w}).Encode(value)
@@ -82,20 +82,20 @@ func WriteJSON(w io.Writer, value any, indent string, long ...Long) error {
 	return l.err
 }
 
-// widest is how long, in bytes, an object or a list may be that is on one line: reports are kept, and indents are a tenth of them.
+// widest is the maximum length, in bytes, of an object or a list on one line: reports are stored, and indents are a tenth of them.
 const widest = 800
 
-// layout writes compact JSON for people: what is short, and each list of numbers, is on one line, without spaces; of the rest each member
-// is on a line of its own.
+// layout writes compact JSON for people: short values, and each list of numbers, are on one line, without spaces; each member of other
+// values has its own line.
 type layout struct {
 	to     quiet
 	indent string
 	long   []Long
-	b      bytes.Buffer // what is not yet written
+	b      bytes.Buffer // not written yet
 	err    error
 }
 
-// flush writes what there is. It ends with a whole value.
+// flush writes the buffer, which ends with a complete value.
 func (l *layout) flush() {
 	if l.err == nil {
 		_, l.err = l.to.Write(l.b.Bytes())
@@ -103,7 +103,7 @@ func (l *layout) flush() {
 	l.b.Reset()
 }
 
-// value encodes a value and lays it out.
+// value encodes and lays out a value.
 func (l *layout) value(v any, depth int) {
 	text, err := json.Marshal(v)
 	if err != nil {
@@ -120,7 +120,7 @@ func (l *layout) line(depth int) {
 	}
 }
 
-// next begins an element or a member on a line of its own.
+// next begins an element or a member on a new line.
 func (l *layout) next(first bool, depth int) {
 	if !first {
 		l.b.WriteByte(',')
@@ -165,7 +165,7 @@ func (l *layout) lay(text []byte, depth int) {
 	l.b.WriteByte(text[len(text)-1])
 }
 
-// longIn returns the long list whose place is in a text; nil if there is none.
+// longIn returns the long list whose placeholder a text contains, or nil.
 func (l *layout) longIn(text []byte) *Long {
 	for i := range l.long {
 		if bytes.Contains(text, []byte(`"`+l.long[i].Name+`":[]`)) {
@@ -175,7 +175,7 @@ func (l *layout) longIn(text []byte) *Long {
 	return nil
 }
 
-// list lays out a list, one element after another.
+// list lays out a list element by element.
 func (l *layout) list(elements iter.Seq[any], depth int) {
 	l.b.WriteByte('[')
 	first := true
@@ -190,7 +190,7 @@ func (l *layout) list(elements iter.Seq[any], depth int) {
 	l.b.WriteByte(']')
 }
 
-// valueEnd returns where the value ends that compact JSON begins with.
+// valueEnd returns the end of the value at the beginning of compact JSON.
 func valueEnd(text []byte) int {
 	depth, quoted := 0, false
 	for i := 0; i < len(text); i++ {
@@ -218,12 +218,12 @@ func valueEnd(text []byte) int {
 	return len(text)
 }
 
-// quiet escapes what is left in JSON that encoding/json takes for harmless. It gets whole values.
+// quiet escapes what encoding/json leaves in JSON although it is dangerous. It gets complete values.
 type quiet struct{ io.Writer }
 
 func (q quiet) Write(p []byte) (int, error) {
 	var out []byte
-	from := 0 // what is before is in out
+	from := 0 // the text before it is in out
 	for i := 0; i < len(p); {
 		r, n := rune(p[i]), 1
 		if r >= utf8.RuneSelf {
@@ -247,7 +247,7 @@ func (q quiet) Write(p []byte) (int, error) {
 	return q.Writer.Write(p)
 }
 
-// OneLine returns Printable with line breaks and tabs made visible too, cut after max runes.
+// OneLine is Printable with visible line breaks and tabs, cut after max runes.
 func OneLine(s string, max int) string {
 	s = strings.NewReplacer("\n", `\n`, "\t", `\t`).Replace(Printable(s))
 	if n := []rune(s); len(n) > max {
@@ -256,7 +256,7 @@ func OneLine(s string, max int) string {
 	return s
 }
 
-// AtMost returns a text of at most so many bytes: of a longer one the beginning.
+// AtMost returns the beginning of a text, up to a number of bytes.
 func AtMost(most int, text string) string {
 	const said = len("… (1000000000 bytes in all)")
 	if len(text) <= most {
@@ -265,14 +265,14 @@ func AtMost(most int, text string) string {
 	return Beginning(text, most-said)
 }
 
-// Beginning returns the beginning of a text, and says how long it was. It ends before a word that goes on, which might be a secret.
+// Beginning returns the beginning of a text, with its length. It ends before an incomplete word, which may be a secret.
 func Beginning(text string, keep int) string {
 	cut := strings.TrimRightFunc(strings.ToValidUTF8(text[:keep], ""), func(r rune) bool { return r < utf8.RuneSelf && inWord(byte(r)) })
 	return fmt.Sprintf("%s… (%d bytes in all)", cut, len(text))
 }
 
-// WithoutUserinfo returns a URL, or what should have been one, without what is before its last @: a mistyped URL can have a user name and a
-// password anywhere before it.
+// WithoutUserinfo removes everything before the last @ of a URL, valid or not: a mistyped URL can have a user name and a password anywhere
+// before it.
 func WithoutUserinfo(address string) string {
 	at := strings.LastIndexByte(address, '@')
 	if at < 0 {
@@ -285,7 +285,7 @@ func WithoutUserinfo(address string) string {
 	return scheme + "://…" + address[at:]
 }
 
-// dangerous reports whether a character controls something, shows nothing, or changes the direction of text.
+// dangerous reports whether a character controls something, is invisible, or changes the direction of text.
 func dangerous(r rune) bool {
 	if r < 0xa0 {
 		return r != '\n' && r != '\t' && unicode.IsControl(r)

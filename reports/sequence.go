@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Lane is one of those who take part in an authorization.
+// Lane is a participant of an authorization.
 type Lane int
 
 // The lanes, from left to right.
@@ -26,22 +26,22 @@ var LaneNames = []string{"browser", "client", "MCP server", "authorization serve
 type Step struct {
 	From, To      Lane
 	Label, Answer string
-	Exchange      int      // that shows it; 0 if none was kept
+	Exchange      int      // the exchange that shows it; 0 if none was kept
 	Failed        []string // ids of requirements that fail here
-	Warned        int      // how many have a warning
+	Warned        int      // number of requirements with a warning
 }
 
-// stage is a part of the flow: how its exchange is recognised, and the areas whose checks are about it.
+// stage is a part of the flow: how to recognize its exchange, and the areas of its checks.
 type stage struct {
 	from, to Lane
 	label    string
 	areas    []string
 	is       func(f *flow, e *Exchange) bool
-	// optional stages are left out where no exchange shows them and nothing fails in them.
+	// optional stages are omitted if no exchange shows them and nothing fails in them.
 	optional bool
 }
 
-// flow knows the addresses of a run.
+// flow has the addresses of a run.
 type flow struct {
 	target, authorize, token, registration, revoke string
 
@@ -106,7 +106,7 @@ func field(header []Field, name string) string {
 	return ""
 }
 
-// Sequence returns the flow of an authorization as the run saw it, with what fails in each step.
+// Sequence returns the flow of an authorization in the run, with the failures in each step.
 func (r *Run) Sequence() []Step {
 	f := &flow{target: r.Target.URL, bearer: func(e *Exchange) bool { return field(e.Request.Header, "Authorization") != "" }}
 	for i := range r.Exchanges {
@@ -124,7 +124,7 @@ func (r *Run) Sequence() []Step {
 	return out
 }
 
-// readMetadata reads where the endpoints of a flow are.
+// readMetadata reads the endpoints of a flow.
 func (f *flow) readMetadata(e *Exchange) {
 	var doc struct {
 		Authorization string `json:"authorization_endpoint"`
@@ -137,7 +137,7 @@ func (f *flow) readMetadata(e *Exchange) {
 	}
 }
 
-// step returns the first exchange of a stage, and what fails in its areas.
+// step returns the first exchange of a stage, and the failures in its areas.
 func (r *Run) step(f *flow, g *stage) Step {
 	s := Step{From: g.from, To: g.to, Label: g.label}
 	for i := range r.Exchanges {
@@ -159,7 +159,7 @@ func (r *Run) step(f *flow, g *stage) Step {
 	return s
 }
 
-// answerOf returns an answer in a few words.
+// answerOf describes an answer in a few words.
 func answerOf(e *Exchange) string {
 	if e.Response == nil {
 		return "no answer"

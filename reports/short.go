@@ -11,15 +11,14 @@ import (
 	"strings"
 )
 
-// secretFields are form fields, JSON members and header fields whose values are secrets by their name.
+// secretFields are the names of form fields, JSON members and header fields whose values are secrets.
 var secretFields = []string{
 	"password", "passwd", "pwd", "pass", "pin", "passcode", "otp", "totp", "client_secret", "secret", "code", "token", "access_token",
 	"refresh_token",
 	"code_verifier", "device_code", "api_key", "apikey", "authorization", "proxy-authorization", "x-api-key",
 }
 
-// places finds secrets that are too short to be looked for everywhere: where a field has such a name, and nothing but the secret
-// as its value.
+// places finds secrets that are too short to be searched everywhere: where a field has such a name, and the secret is its whole value.
 type places struct {
 	placeholders        map[string]string // value -> placeholder
 	values              []string
@@ -27,7 +26,7 @@ type places struct {
 	form, member, input *regexp.Regexp
 }
 
-// places returns those of the short secrets that are known now; nil if there are none.
+// places returns the places of the short secrets that are known so far; nil if there are none.
 func (s *Secrets) places() *places {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -54,10 +53,10 @@ func (s *Secrets) places() *places {
 	return p
 }
 
-// kind returns what stands for a short secret; empty if the value is none.
+// kind returns the placeholder of a short secret; empty for another value.
 func (p *places) kind(value string) string { return p.placeholders[value] }
 
-// text removes short secrets from fields of forms and URLs, from members of JSON, and from fields of a page that are filled in.
+// text removes short secrets from fields of forms and URLs, from members of JSON, and from filled-in fields of a page.
 func (p *places) text(s string) string {
 	if p == nil {
 		return s
@@ -74,8 +73,8 @@ func (p *places) text(s string) string {
 	return s
 }
 
-// mayHold reports whether a text may hold a short secret in a notation: it has the mark of the notation, and a secret as it is, or
-// something that is escaped.
+// mayHold reports whether a text may contain a short secret in a notation: it has the mark of the notation, and a plain secret or an
+// escape.
 func (p *places) mayHold(s, mark, escapes string) bool {
 	return strings.Contains(s, mark) && (strings.ContainsAny(s, escapes) || containsAny(s, p.values...))
 }
@@ -136,7 +135,7 @@ func (p *places) each(s string, field *regexp.Regexp, plain func(string) string)
 	return b.String() + s[at:]
 }
 
-// header returns the value of a header field without a short secret: the whole of it, or what follows a scheme.
+// header returns the value of a header field without a short secret: the whole value, or the part after a scheme.
 func (p *places) header(name, value string) string {
 	if p == nil || !slices.Contains(p.fields, strings.ToLower(name)) {
 		return value

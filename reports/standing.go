@@ -8,16 +8,16 @@ import (
 	"github.com/mcpauth/conformance/fixtures/profiles"
 )
 
-// Standing sums up the verdicts of several requirements.
+// Standing summarizes the verdicts of several requirements.
 type Standing string
 
 // The standings.
 const (
-	Met          Standing = "met"          // everything passed that applies
-	SoFar        Standing = "so-far"       // what was judged passed, and more could be judged
+	Met          Standing = "met"          // everything that applies passed
+	SoFar        Standing = "so-far"       // everything judged passed, and more could be judged
 	Partly       Standing = "partly"       // there are warnings
 	Unmet        Standing = "unmet"        // a MUST failed
-	Undetermined Standing = "undetermined" // nothing passed, or something could not be decided
+	Undetermined Standing = "undetermined" // nothing passed, or something is undecided
 	Irrelevant   Standing = "irrelevant"   // none of it applies to this target
 )
 
@@ -65,7 +65,7 @@ func (c *tally) standing() Standing {
 	return Met
 }
 
-// ThreatStanding is what a run says about a threat: Met means that it is mitigated.
+// ThreatStanding is the result of a run for a threat: Met means that it is mitigated.
 type ThreatStanding struct {
 	profiles.Threat
 	Standing       Standing
@@ -74,7 +74,7 @@ type ThreatStanding struct {
 	Untested       int // verdicts that a deeper run would have
 }
 
-// Threats says what an attacker can do, as a run shows it.
+// Threats returns what an attacker can do, according to the run.
 func (r *Run) Threats() []ThreatStanding {
 	var out []ThreatStanding
 	for _, threat := range profiles.Threats() {
@@ -93,7 +93,7 @@ func (r *Run) Threats() []ThreatStanding {
 	return out
 }
 
-// shown returns what the run says about a threat in a sentence of its own: that a server is open to anybody. Empty for nearly all.
+// shown returns the run's own sentence about a threat: that a server is open to anybody. Empty for nearly all.
 func (r *Run) shown(threat *profiles.Threat) string {
 	if r.Open != "" && threat.Covers(anonymous) {
 		return r.Open
@@ -106,18 +106,18 @@ func (r *Run) shown(threat *profiles.Threat) string {
 	return ""
 }
 
-// anonymous is the requirement that nobody is served without credentials.
+// anonymous is the requirement that requests without credentials are refused.
 const anonymous = "RS-CHALLENGE-401-STATUS"
 
-// ClientStanding is whether a well-known client can connect.
+// ClientStanding says whether a well-known client can connect.
 type ClientStanding struct {
 	profiles.Client
 	Standing Standing
-	Unmet    []profiles.Need // what is in its way
-	Open     []profiles.Need // what was not seen
+	Unmet    []profiles.Need // unmet needs
+	Open     []profiles.Need // needs that the run did not see
 }
 
-// ClientStandings says which clients can connect, as a run shows it.
+// ClientStandings returns which clients can connect, according to the run.
 func (r *Run) ClientStandings() []ClientStanding {
 	verdicts := map[string][]Verdict{}
 	for i := range r.Results {
@@ -163,24 +163,23 @@ func standingOf(anyOf []string, verdicts map[string][]Verdict) Standing {
 type ProfileStanding struct {
 	profiles.Set
 	Standing Standing
-	// Of the MUSTs of the set: passed, failed, legitimately absent, and not decided or not tested.
+	// Of the MUSTs of the set: passed, failed, legitimately absent, and undecided or not tested.
 	Passed, Absent, Open int
 	Failed               []string
 	// ShouldsWarned are the SHOULDs of the set with findings.
 	ShouldsWarned []string
-	// NotScored is how many requirements were judged that the set does not hold, since they are newer.
+	// NotScored is the number of judged requirements that the set lacks because they are newer.
 	NotScored int
 }
 
-// hinges are the requirements that show whether the target has the role of a profile: if one does not apply, it has not.
+// hinges are the requirements that show whether the target has the role of a profile: if one does not apply, it does not.
 var hinges = map[string][]string{
 	"resource-server":        {"RS-CHALLENGE-401-STATUS"},
 	"authorization-server":   {"AS-TOKEN-SUCCESS-SHAPE"},
 	"server-with-bundled-as": {"RS-CHALLENGE-401-STATUS", "AS-TOKEN-SUCCESS-SHAPE"},
 }
 
-// Profiles returns the result of a run for each frozen set of the revisions that it judged. A set of a role that the target
-// does not have is left out.
+// Profiles returns the result of a run for each frozen set of the judged revisions. It omits sets of a role that the target does not have.
 func (r *Run) Profiles() []ProfileStanding {
 	var out []ProfileStanding
 	for _, set := range profiles.Current() {
@@ -191,7 +190,7 @@ func (r *Run) Profiles() []ProfileStanding {
 	return out
 }
 
-// Standing returns the result of a run for one set; any is false where the target has no such role.
+// Standing returns the result of a run for one set; any is false if the target does not have the role.
 func (r *Run) Standing(set profiles.Set) (s ProfileStanding, any bool) { return r.profile(set) }
 
 func (r *Run) profile(set profiles.Set) (s ProfileStanding, any bool) {
@@ -210,7 +209,7 @@ func (r *Run) profile(set profiles.Set) (s ProfileStanding, any bool) {
 		}
 		s.count(res)
 	}
-	for _, id := range set.Musts { // a run of a part says nothing about the rest
+	for _, id := range set.Musts { // a partial run says nothing about the rest
 		if !seen[id] {
 			s.Open++
 		}
@@ -226,7 +225,7 @@ func (r *Run) profile(set profiles.Set) (s ProfileStanding, any bool) {
 	return s, any && !absent
 }
 
-// count counts a result by what the set says of its requirement.
+// count counts a result for the set's entry of its requirement.
 func (s *ProfileStanding) count(res *Result) {
 	switch {
 	case slices.Contains(s.Set.Musts, res.ID):
@@ -242,7 +241,7 @@ func (s *ProfileStanding) count(res *Result) {
 
 func (s *ProfileStanding) countMust(res *Result) {
 	switch res.unaccepted() {
-	case Pass, Warn: // a MUST met in a risky way is met
+	case Pass, Warn: // a MUST that is met in a risky way is met
 		s.Passed++
 	case Fail:
 		if !slices.Contains(s.Failed, res.ID) {
@@ -262,13 +261,13 @@ func (r *Run) judged(revision string) bool {
 	})
 }
 
-// Cause is why several results have a verdict.
+// Cause is a common reason of several results.
 type Cause struct {
 	Reason string
 	Count  int
 }
 
-// Causes returns the reasons of the results with a verdict, each once, the most common first.
+// Causes returns the reasons of the results with a verdict, the most common first.
 func (r *Run) Causes(v Verdict) []Cause {
 	n := map[string]int{}
 	for i := range r.Results {

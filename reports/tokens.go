@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Token is what a JWT says, without its signature. Its Name stands for it in the exchanges.
+// Token is the content of a JWT, without its signature. Exchanges contain its Name instead.
 type Token struct {
 	Name   string `json:"name"`
 	Header string `json:"header"` // JSON
@@ -34,7 +34,7 @@ func jsonObject(segment string) (string, bool) {
 	return string(b), true
 }
 
-// tokens returns the JWTs among the secrets that are in exchanges on which a finding rests, or a basis.
+// tokens returns the JWTs among the secrets in exchanges on which a finding or a basis rests.
 func (s *Secrets) tokens(run *Run, text func(string) string) []Token {
 	s.mu.Lock()
 	var all []Token
@@ -53,10 +53,10 @@ func (s *Secrets) tokens(run *Run, text func(string) string) []Token {
 	return all
 }
 
-// standsForSecret is what is in place of a secret.
+// standsForSecret matches placeholders.
 var standsForSecret = regexp.MustCompile(`‹[^‹›\n]{1,80}›`)
 
-// placeholders returns the names of secrets in exchanges on which a finding rests, or a basis.
+// placeholders returns the placeholders in exchanges on which a finding or a basis rests.
 func (r *Run) placeholders() map[string]bool {
 	wanted := r.restedOn()
 	named := map[string]bool{}
@@ -83,7 +83,7 @@ func (r *Run) placeholders() map[string]bool {
 	return named
 }
 
-// restedOn returns the numbers of the exchanges on which a finding rests, or a basis.
+// restedOn returns the numbers of the exchanges on which a finding or a basis rests.
 func (r *Run) restedOn() map[int]bool {
 	out := map[int]bool{}
 	for i := range r.Results {
@@ -99,11 +99,10 @@ func (r *Run) restedOn() map[int]bool {
 	return out
 }
 
-// unsigned is a JWT whose signature has been removed, as minted ones are in exchanges.
+// unsigned matches a JWT without a signature, like minted ones in exchanges.
 var unsigned = regexp.MustCompile(`\b(eyJ[A-Za-z0-9_-]*)\.(eyJ[A-Za-z0-9_-]*)\.`)
 
-// TokensOf returns the JWTs of an exchange, decoded: those whose names are in it, and those that are in it without their
-// signature.
+// TokensOf returns the decoded JWTs of an exchange: those that it contains by name, and those without a signature.
 func (r *Run) TokensOf(e *Exchange) []Token {
 	var text strings.Builder
 	for _, f := range e.Request.Header {

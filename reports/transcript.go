@@ -8,8 +8,7 @@ import (
 // mostShown bounds a body in text reports, in bytes.
 const mostShown = 2 << 10
 
-// Transcript writes an exchange as text, as it is on the wire. Foreign lines are prefixed, so that
-// none can pass for a command to a CI system.
+// Transcript writes an exchange as text. Untrusted lines have a prefix, so that none is a command for a CI system.
 func Transcript(e *Exchange) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "exchange %d\n", e.Number)

@@ -6,15 +6,15 @@ import (
 	"strings"
 )
 
-// Unlock is what the user could give, and what that would let be tested.
+// Unlock is something that the user could supply, and what it would let be tested.
 type Unlock struct {
-	Option  string   // an option, or a part of the target file; empty where nothing that the user could give helps
+	Option  string   // an option, or a part of the target file; empty if the user cannot help
 	Reasons []Reason // why each requirement was not tested
 	IDs     []string // of all reasons, without duplicates
 	Musts   int      // of them
 }
 
-// Unlocks returns what was not tested, by what the user could give: what unlocks most comes first, what nothing unlocks last.
+// Unlocks returns what was not tested, by what the user could supply: the most useful first, what nothing unlocks last.
 func (r *Run) Unlocks() []Unlock {
 	var out []Unlock
 	for i := range r.Results {
@@ -50,10 +50,10 @@ func (u *Unlock) add(res *Result) {
 	}
 }
 
-// Next is a command that the user may want to run after this run.
+// Next is a command to run after this run.
 type Next struct{ Says, Command string }
 
-// given are options with what they need.
+// given are options with their requirements.
 var given = map[string]struct{ environment, flag string }{
 	"--token-env":       {"TOKEN=…", "--token-env TOKEN"},
 	"--username":        {"MCPAUTH_PASSWORD=…", "--username NAME"},
@@ -64,10 +64,10 @@ var given = map[string]struct{ environment, flag string }{
 	"--allow-intrusive": {"", "--allow-intrusive"},
 }
 
-// mostAgain is how many requirements a command names.
+// mostAgain bounds the requirements in a command.
 const mostAgain = 5
 
-// NextCommands returns what to run next: to test the fixes, and to test more.
+// NextCommands returns the next commands: to test the fixes, and to test more.
 func (r *Run) NextCommands() []Next {
 	again := cmp.Or(r.Command, "mcpauth run "+ShellQuoted(r.Target.URL))
 	if r.Unreachable != "" {
@@ -96,7 +96,7 @@ func (r *Run) NextCommands() []Next {
 	return out
 }
 
-// reachable returns what to run where the target could not be tested.
+// reachable returns the next command if the target could not be tested.
 func (r *Run) reachable(again string) Next {
 	if r.Instead != "" {
 		return Next{"Test the URL that was probably meant", r.elsewhere(again)}
@@ -104,7 +104,7 @@ func (r *Run) reachable(again string) Next {
 	return Next{"See what answers at this address", "mcpauth doctor " + ShellQuoted(r.Target.URL)}
 }
 
-// elsewhere returns a command for the URL that was probably meant, in place of the one in it or in its target file.
+// elsewhere returns a command with the URL that the user probably meant, instead of the one in it or in its target file.
 func (r *Run) elsewhere(command string) string {
 	given, meant := " "+ShellQuoted(r.Target.URL)+" ", " "+ShellQuoted(r.Instead)+" "
 	if strings.Contains(command+" ", given) {
@@ -113,7 +113,7 @@ func (r *Run) elsewhere(command string) string {
 	return command + " " + ShellQuoted(r.Instead)
 }
 
-// ShellQuoted returns a word as a shell reads it.
+// ShellQuoted quotes a word for a shell.
 func ShellQuoted(word string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:,=@%+", r)

@@ -15,11 +15,11 @@ import (
 	"github.com/mcpauth/conformance/reports/bundle"
 )
 
-// ciSystems are the issuers whose identities are those of CI systems.
+// ciSystems are the issuers of identities of CI systems.
 var ciSystems = []string{"https://token.actions.githubusercontent.com", "https://gitlab.com"}
 
-// checker checks the signature of a bundle against Sigstore's trusted root: an identity that an issuer vouches for, in a
-// certificate that a log shows, with an entry of a transparency log.
+// checker checks the signature of a bundle against Sigstore's trusted root: an identity by an issuer, in a logged certificate, with an
+// entry in a transparency log.
 func checker(trusted []byte, identity, issuer string) (func(f bundle.Files) (bundle.Signer, error), error) {
 	material, err := root.NewTrustedRootFromJSON(trusted)
 	if err != nil {
@@ -29,13 +29,13 @@ func checker(trusted []byte, identity, issuer string) (func(f bundle.Files) (bun
 		verify.WithObserverTimestamps(1))
 }
 
-// readBundle reads what cosign and GitHub's attest action write.
+// readBundle reads the output of cosign and of GitHub's attest action.
 func readBundle(text []byte) (verify.SignedEntity, error) {
 	var b sigstore.Bundle
 	return &b, b.UnmarshalJSON(text)
 }
 
-// checkerBy returns checker by any trusted material, and any demands on the log.
+// checkerBy is checker with any trusted material, and any requirements for the log.
 func checkerBy(material root.TrustedMaterial, identity, issuer string, read func(text []byte) (verify.SignedEntity, error),
 	demands ...verify.VerifierOption) (func(f bundle.Files) (bundle.Signer, error), error) {
 	verifier, err := verify.NewVerifier(material, demands...)
@@ -69,7 +69,7 @@ func checkerBy(material root.TrustedMaterial, identity, issuer string, read func
 	}, nil
 }
 
-// speaksOf says where a signed statement holds another predicate than the bundle.
+// speaksOf returns an error if a signed statement has another predicate than the bundle.
 func speaksOf(result *verify.VerificationResult, predicate []byte) error {
 	if result.Statement == nil || result.Statement.GetPredicateType() != bundle.PredicateType {
 		return errors.New("it signs no test result")

@@ -1,5 +1,5 @@
-// Command mcpauth-verify-keyless verifies a certificate that a CI system or cosign signed without a key, by a certificate of
-// Sigstore, without the network. It is a module of its own, so that mcpauth stays free of Sigstore's dependencies.
+// Command mcpauth-verify-keyless verifies a certificate that a CI system or cosign has signed without a key, with a certificate of
+// Sigstore, and without the network. It is a separate module, so that mcpauth does not depend on Sigstore.
 package main
 
 import (
@@ -25,7 +25,7 @@ func main() {
 	os.Exit(tell(os.Stdout, os.Stderr, v, err))
 }
 
-// tell writes what was found, and returns the exit code. The names of files in a bundle come from others, so they are escaped.
+// tell writes the result, and returns the exit code. The names of files in a bundle are untrusted, so they are escaped.
 func tell(out, errs io.Writer, v bundle.Verification, err error) int {
 	if err != nil {
 		fmt.Fprintln(errs, "mcpauth-verify-keyless: "+reports.OneLine(err.Error(), 2000))

@@ -56,7 +56,7 @@ func readBaseline(path string, draft bool) ([]reports.Accepted, error) {
 	return out, r.Err()
 }
 
-// read judges an entry by itself.
+// read validates a single entry.
 func (e *baselineEntry) read(r *strict.Reader, n *yaml.Node, draft bool) reports.Accepted {
 	if _, ok := requirements.Lookup(e.ID); !ok {
 		r.Add(n, "%q is not a requirement; mcpauth list shows them all", e.ID)
@@ -74,9 +74,8 @@ func (e *baselineEntry) read(r *strict.Reader, n *yaml.Node, draft bool) reports
 	return a
 }
 
-// writeBaseline writes the findings of a run as a baseline. Entries of the old one are kept where the run did not
-// judge them, and their reasons where it did; reasons of new entries are left for people to write, and the file is
-// refused until they have.
+// writeBaseline writes the findings of a run as a baseline. Entries of the old one stay if the run did not judge them, and their reasons
+// stay if it did. People must write the reasons of new entries: until then, the file is rejected.
 func writeBaseline(path string, old []reports.Accepted, run *reports.Run) error {
 	f := baselineFile{Version: 1}
 	judged, found := judgedAndFound(run)

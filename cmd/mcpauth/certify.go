@@ -40,7 +40,7 @@ type certification struct {
 	tool                                    bundle.Tool
 }
 
-// otherwise lists the flags of run under which a certificate would claim more than was tested, each with the reason.
+// otherwise lists the flags of run with which a certificate would claim more than was tested, each with the reason.
 var otherwise = map[string]string{
 	"only": "the whole set is run", "skip": "the whole set is run", "label-filter": "the whole set is run", "shard": "one run decides",
 	"baseline": "nothing is accepted that is not met", "update-baseline": "nothing is accepted that is not met",
@@ -96,7 +96,7 @@ func (cert *certification) register(f *pflag.FlagSet) {
 	f.Lookup("prove-control").NoOptDefVal = newNonce
 }
 
-// newNonce asks for a nonce to be made.
+// newNonce requests a new nonce.
 const newNonce = "new"
 
 func (cert *certification) run(c *cobra.Command) error {
@@ -110,7 +110,7 @@ func (cert *certification) run(c *cobra.Command) error {
 	return cert.o.runOne(c, "")
 }
 
-// prepare refuses a run that cannot end with a certificate, before the first request.
+// prepare rejects, before the first request, a run that cannot end with a certificate.
 func (cert *certification) prepare(c *cobra.Command) error {
 	var refused error
 	c.Flags().Visit(func(f *pflag.Flag) {
@@ -247,10 +247,10 @@ func (cert *certification) carryOut(c *cobra.Command, cfg suites.Config) error {
 	return nil
 }
 
-// ordinaryClient is the User-Agent of certified runs, so that a target cannot recognize them by it.
+// ordinaryClient is the User-Agent of certified runs, so that it does not identify them.
 const ordinaryClient = "node"
 
-// challenge makes a nonce, says where to put it, and waits until it is there, if that is wanted.
+// challenge makes a nonce, says where to put it, and waits for it if requested.
 func (cert *certification) challenge(c *cobra.Command, cfg *suites.Config) error {
 	if cfg.ProveControl = cert.control; cert.control != newNonce {
 		return nil
@@ -305,7 +305,7 @@ func (cert *certification) bundle(c *cobra.Command, run reports.Redacted, began 
 	return files, cert.sign(c, files)
 }
 
-// target names what was tested: the target file by its digest, or the reference server by that of the program.
+// target identifies what was tested: the target file by its digest, or the reference server by that of the program.
 func (cert *certification) target() (bundle.Descriptor, error) {
 	name, digest := "the reference server that is built in", cert.tool.Digest
 	if cert.o.file != "" {
@@ -318,7 +318,7 @@ func (cert *certification) target() (bundle.Descriptor, error) {
 	return bundle.Descriptor{Name: name, Digest: map[string]string{"sha256": digest}}, nil
 }
 
-// sign signs a bundle, and verifies it as anybody else would.
+// sign signs a bundle, and verifies it.
 func (cert *certification) sign(c *cobra.Command, files bundle.Files) error {
 	o := bundle.Options{Now: time.Now(), Unsigned: true, Submission: true, Rejudge: suites.JudgeAgain}
 	if !cert.predicateOnly {
@@ -353,7 +353,7 @@ func flagsOf(c *cobra.Command) []string {
 	return out
 }
 
-// tell reports what was written, and what to do with it.
+// tell says what was written, and what to do with it.
 func (cert *certification) tell(c *cobra.Command, files bundle.Files) {
 	v := files.Verify(c.Context(), bundle.Options{Now: time.Now(), Unsigned: true, Rejudge: suites.JudgeAgain})
 	notice(c, "wrote %s: %s is met, as far as it applies; %s", cert.out, cert.set.Name(), rejudged(&v))

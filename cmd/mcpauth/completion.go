@@ -11,7 +11,7 @@ import (
 	"github.com/mcpauth/conformance/fixtures/requirements"
 )
 
-// complete has shells complete requirement ids and the other fixed words.
+// complete makes shells complete requirement ids and other fixed words.
 func complete(root *cobra.Command) {
 	for _, c := range descendants(root) {
 		if c.Name() == "explain" {
@@ -31,7 +31,7 @@ func words(list ...string) cobra.CompletionFunc {
 	}
 }
 
-// fixedWords returns the values of a flag, where they can be listed. After a tab comes the description that the shell shows.
+// fixedWords returns the values of flags with a fixed list. The description for the shell follows a tab.
 func fixedWords() map[string][]string {
 	ids := requirementIDs()
 	var presetNames, designNames []string

@@ -36,7 +36,7 @@ func demoCommand() *cobra.Command {
 	return c
 }
 
-// demo runs against the reference server, started on loopback for this one run.
+// demo runs against the reference server, which it starts on loopback.
 func (o *options) demo(c *cobra.Command, ideal reference.Options) error {
 	listen := o.addresses(c)
 	services, err := serveDemo(listen)
@@ -45,9 +45,9 @@ func (o *options) demo(c *cobra.Command, ideal reference.Options) error {
 	}
 	defer services.Close()
 	services.tell(&ideal)
-	ideal.Policy.Patience, ideal.Behaviour.Patience = time.Second, time.Second // everything is on this machine, but the machine may be busy
+	ideal.Policy.Patience, ideal.Behaviour.Patience = time.Second, time.Second // everything is on this machine, which may be busy
 	if changed(c, "seed") {
-		ideal.Behaviour.LockTime = 200 * time.Millisecond // however slowly one request follows another
+		ideal.Behaviour.LockTime = 200 * time.Millisecond // however slow the requests are
 	}
 	ideal.Listen = listen()
 	r, err := reference.Start(ideal)
@@ -59,7 +59,7 @@ func (o *options) demo(c *cobra.Command, ideal reference.Options) error {
 	if err != nil {
 		return err
 	}
-	// It fetches keys within milliseconds, but for a busy machine, and honours a revocation in a fifth of a second.
+	// The target fetches keys within milliseconds, unless the machine is busy, and applies a revocation in a fifth of a second.
 	cfg.OnPart, cfg.KeyWait = seeded.Fakes.StartPart, max(o.maxWait, 10*time.Second)
 	cfg.Patience = cmp.Or(cfg.Patience, time.Second)
 	cfg.Target = withFlags(lab.Target(r), cfg.Target)
@@ -72,12 +72,12 @@ func (o *options) demo(c *cobra.Command, ideal reference.Options) error {
 	return o.execute(c, cfg)
 }
 
-// demoServices are the servers that the reference server calls. Users give the addresses of such servers for their own targets.
+// demoServices are the servers that the reference server calls. Users configure such servers for their own targets.
 type demoServices struct {
 	documents            *suites.Documents
 	tokens, verification *suites.Introspection
 	api                  *suites.API
-	rebinding            *suites.Rebinding // nil where the machine has no second address
+	rebinding            *suites.Rebinding // nil if the machine has no second address
 	closers              []func()
 }
 
@@ -154,7 +154,7 @@ func (o *options) chooseDriver(c *cobra.Command, cfg *suites.Config) {
 	}
 }
 
-// addresses returns those at which a demo listens: with a seed always the same.
+// addresses returns the addresses of a demo: with a seed, always the same.
 func (o *options) addresses(c *cobra.Command) func() string {
 	if !changed(c, "seed") {
 		return func() string { return "127.0.0.1:0" }

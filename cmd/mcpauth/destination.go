@@ -14,12 +14,11 @@ import (
 	"time"
 )
 
-// destination is where the program writes a file. A regular file, or nothing, is replaced by a temporary file when that is complete. A
-// pipe or a character device is written to. Everything else is refused: a symbolic link may lead where its owner wants, not where the
-// user does.
+// destination is where the program writes a file. A complete temporary file replaces a regular file, or creates it. A pipe or a character
+// device is written to. Everything else is rejected: a symbolic link may lead where its owner wants, not where the user does.
 type destination struct {
 	path string
-	temp *os.File // nil: written to as it is
+	temp *os.File // nil: written directly
 }
 
 // ownOutput reports whether a path is another name of the program's standard output.
@@ -45,7 +44,7 @@ func descriptor(path string) (n int, own bool) {
 	return 0, false
 }
 
-// openDestination finds out early whether a file can be written.
+// openDestination checks early that a file can be written.
 func openDestination(path string) (*destination, error) {
 	through, err := writtenThrough(path)
 	if err != nil || through {
@@ -58,8 +57,7 @@ func openDestination(path string) (*destination, error) {
 	return &destination{path, f}, nil
 }
 
-// writtenThrough says whether the program writes to the existing file; false means that a new file replaces it. The error says why
-// neither is allowed.
+// writtenThrough reports whether the program writes to the existing file, or a new file replaces it. The error says why neither is allowed.
 func writtenThrough(path string) (bool, error) {
 	if _, own := descriptor(path); own {
 		return true, nil
@@ -95,9 +93,9 @@ func (d *destination) finish(b []byte) error {
 	})
 }
 
-// finishBy returns finish for content that a function writes in parts.
+// finishBy is finish for content that a function writes in parts.
 func (d *destination) finishBy(write func(io.Writer) error) error {
-	through, err := writtenThrough(d.path) // it may have changed meanwhile
+	through, err := writtenThrough(d.path) // it may have changed in the meantime
 	switch {
 	case err != nil:
 		return err
@@ -140,14 +138,14 @@ func writeThrough(path string, b []byte) error {
 	if err != nil {
 		return err
 	}
-	_ = f.SetWriteDeadline(time.Now().Add(patience)) // devices have none
+	_ = f.SetWriteDeadline(time.Now().Add(patience)) // devices have no deadline
 	if _, err = f.Write(b); errors.Is(err, os.ErrDeadlineExceeded) {
 		err = fmt.Errorf("%s: the program that reads it has stopped reading", path)
 	}
 	return errors.Join(err, f.Close())
 }
 
-// abandon removes what was not finished.
+// abandon removes an unfinished file.
 func (d *destination) abandon() {
 	if d.temp != nil {
 		_ = d.temp.Close()

@@ -60,7 +60,7 @@ func readRun(path string) (reports.Redacted, error) {
 	return withoutQuerySecrets(run), nil
 }
 
-// withoutQuerySecrets removes the secrets of the target's URL from a report: earlier versions did not.
+// withoutQuerySecrets removes the secrets of the target's URL from a report: earlier versions wrote them.
 func withoutQuerySecrets(run reports.Redacted) reports.Redacted {
 	r := run.Run()
 	if r.Target.URL == reports.Named(r.Target.URL) {
@@ -94,7 +94,7 @@ func writeDifference(w io.Writer, before, after *reports.Run, d reports.Differen
 	return err
 }
 
-// writeChange writes one change on a line, with the requirement as it is now, or as it was if it no longer exists.
+// writeChange writes one change on a line, with the current requirement, or the old one if it no longer exists.
 func writeChange(w io.Writer, name string, c *reports.Change) {
 	r := cmp.Or(c.New, c.Old)
 	where := r.Level

@@ -36,7 +36,7 @@ func docsCommand() *cobra.Command {
 	}
 }
 
-// writeChecks writes one page a requirement, and an index by area.
+// writeChecks writes one page for each requirement, and an index by area.
 func writeChecks(dir string) error {
 	var index bytes.Buffer
 	all := requirements.All()

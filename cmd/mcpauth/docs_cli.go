@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// writeCommands writes one page for each command below c, and for c itself. They say what --help says.
+// writeCommands writes a page for c, and for each command below it. Their content is that of --help.
 func writeCommands(dir string, c *cobra.Command) error {
 	c.InitDefaultHelpFlag()
 	if err := os.WriteFile(filepath.Join(dir, pageOf(c)), commandPage(c), 0o644); err != nil {

@@ -55,7 +55,7 @@ beside the target file. A *tier* says what a run can test with what you give; se
 	return os.WriteFile(filepath.Join(dir, "index.md"), page.Bytes(), 0o644)
 }
 
-// writeMembers writes one row for each member of an object, or of the objects of a list, and of what they hold.
+// writeMembers writes one row for each member of an object, or of the objects in a list, and for nested members.
 func writeMembers(rows *bytes.Buffer, path string, of *schema) {
 	if of.Items != nil && of.Items.Properties != nil {
 		of = of.Items

@@ -74,7 +74,7 @@ func (d *doctor) targets(c *cobra.Command, o *options, url string) {
 	}
 }
 
-// origins says of each flag that is set whether the command line or the environment sets it.
+// origins says for each flag that is set whether the command line or the environment sets it.
 func origins(c *cobra.Command) map[string]string {
 	out := map[string]string{}
 	c.Flags().VisitAll(func(f *pflag.Flag) {
@@ -106,7 +106,7 @@ func (d *doctor) browser() {
 	d.say("ok", "browser", "found; login pages that need scripts can be used")
 }
 
-// target checks the target as a run would: name, address, TLS, clock.
+// target checks name, address, TLS and clock of the target.
 func (d *doctor) target(c *cobra.Command, o *options, url string) {
 	cfg, err := o.config(c, url)
 	if err == nil && o.file != "" {
@@ -135,7 +135,7 @@ func (d *doctor) target(c *cobra.Command, o *options, url string) {
 	}
 }
 
-// surveyed reports what a first look at the target found.
+// surveyed reports the results of a first look at the target.
 func (d *doctor) surveyed(seen *suites.Surveyed) {
 	if skew := seen.Skew.Abs(); skew > 30*time.Second {
 		d.ill("clock", fmt.Sprintf("the target's clock differs by %v from this one: verdicts on expiry will be wrong", skew))

@@ -14,7 +14,7 @@ import (
 	"github.com/mcpauth/conformance/reports/fleet"
 )
 
-// fleetCommand sums up a folder of results.
+// fleetCommand summarizes a folder of results.
 func fleetCommand() *cobra.Command {
 	var specs []string
 	var before, failOn string
@@ -36,7 +36,7 @@ Exit status: 0; 1 a target has findings, with --fail-on findings; 2 usage; 4 the
 	return c
 }
 
-// sumUp writes the reports of a folder, and says on standard error what is in it.
+// sumUp writes the reports of a folder, and a summary to standard error.
 func sumUp(c *cobra.Command, dir, before, failOn string, specs []string) error {
 	if failOn != "none" && failOn != "findings" {
 		return &exit{reports.ExitUsage, fmt.Errorf("--fail-on %q: want findings or none", failOn)}
@@ -52,7 +52,7 @@ func sumUp(c *cobra.Command, dir, before, failOn string, specs []string) error {
 	return nil
 }
 
-// writeFleet writes the reports of a folder. The lines are written as the folder is read, the others at its end.
+// writeFleet writes the reports of a folder. It writes lines while it reads the folder, and the other reports at the end.
 func writeFleet(stdout io.Writer, dir, before string, specs []string) (*fleet.Summary, error) {
 	outputs, err := openFleetOutputs(stdout, specs)
 	defer outputs.abandon()
@@ -81,12 +81,12 @@ func writeFleet(stdout io.Writer, dir, before string, specs []string) (*fleet.Su
 type fleetOutput struct {
 	kind  string
 	to    *destination // nil for standard output
-	lines io.Writer    // where a line for each target goes, while the folder is read; nil for the reports that are written at its end
+	lines io.Writer    // the writer of lines during the reading; nil for reports that are written at the end
 }
 
 type fleetOutputs []fleetOutput
 
-// lines returns where a line for each target goes.
+// lines returns the writer for a line for each target.
 func (outputs fleetOutputs) lines() io.Writer {
 	var all []io.Writer
 	for _, o := range outputs {
@@ -97,7 +97,7 @@ func (outputs fleetOutputs) lines() io.Writer {
 	return io.MultiWriter(all...)
 }
 
-// abandon removes what was not finished.
+// abandon removes unfinished files.
 func (outputs fleetOutputs) abandon() {
 	for _, o := range outputs {
 		if o.to != nil {
@@ -133,7 +133,7 @@ func openFleetOutputs(stdout io.Writer, specs []string) (out fleetOutputs, err e
 	return out, nil
 }
 
-// finish writes a report at the end, or closes that of the lines.
+// finish writes a report at the end, or closes the lines.
 func (o *fleetOutput) finish(stdout io.Writer, s *fleet.Summary) error {
 	var b bytes.Buffer
 	write := map[string]func(io.Writer) error{"html": s.HTML, "openmetrics": s.OpenMetrics}[o.kind]

@@ -14,8 +14,7 @@ import (
 	"github.com/mcpauth/conformance/suites/target/strict"
 )
 
-// chosen returns the targets of this run: those of its part of the list, without those that opted out and without duplicates, each with its
-// URL.
+// chosen returns the targets of this run: those of its part of the list, without opted-out ones and duplicates, each with its URL.
 func (o *options) chosen(entries []entry) ([]entry, error) {
 	part, err := partOf("split", o.fleet.split)
 	if err != nil {
@@ -57,7 +56,7 @@ func (e *entry) readFile() error {
 	return nil
 }
 
-// introduced requires a contact if the list has servers beyond the user's own network.
+// introduced requires a contact if the list has servers outside the user's network.
 func (o *options) introduced(entries []entry) error {
 	if strings.ContainsAny(o.fleet.contact, "\r\n()") {
 		return fmt.Errorf("--contact %q: want a URL or an address, without brackets", o.fleet.contact)
@@ -71,7 +70,7 @@ func (o *options) introduced(entries []entry) error {
 	return nil
 }
 
-// inPart reports whether a target is in a part. That depends on its URL alone, so that the others stay in their parts when a list grows.
+// inPart reports whether a target is in a part. Only its URL decides, so that other targets keep their part when a list grows.
 func inPart(canonicalURL string, part reports.Shard) bool {
 	if part.Count == 0 {
 		return true
@@ -80,7 +79,7 @@ func inPart(canonicalURL string, part reports.Shard) bool {
 	return int(binary.BigEndian.Uint64(sum[:])%uint64(part.Count)) == part.Index-1
 }
 
-// optOuts are the hosts and URLs that are left out.
+// optOuts are the opted-out hosts and URLs.
 type optOuts map[string]bool
 
 func readOptOuts(path string) (optOuts, error) {
@@ -106,7 +105,7 @@ func readOptOuts(path string) (optOuts, error) {
 	})
 }
 
-// has reports whether the owner of a URL has opted out: for the URL, its host, or all names below a domain.
+// has reports whether the owner of a URL has opted out: with the URL, its host, or all names below a domain.
 func (o optOuts) has(canonicalURL string) bool {
 	if o[canonicalURL] {
 		return true

@@ -33,7 +33,7 @@ type fleetOptions struct {
 	parallel, perHost           int
 	totalRate                   float64
 	totalTimeout                time.Duration
-	given                       []string // the flags that were given and change results
+	given                       []string // the flags that are set and change results
 }
 
 func (f *fleetOptions) register(flags *pflag.FlagSet) {
@@ -57,7 +57,7 @@ func (f *fleetOptions) register(flags *pflag.FlagSet) {
 // fleetOnly are the flags that need --out.
 var fleetOnly = []string{"resume", "parallel", "per-host", "total-rate", "total-timeout", "split", "opt-out", "contact"}
 
-// ofOneTarget are the flags that a run of many targets refuses, each with the reason.
+// ofOneTarget are the flags that a run of many targets rejects, each with the reason.
 var ofOneTarget = map[string]string{
 	"config": "the list names the target files", "report": "mcpauth fleet writes reports from the folder", "shard": "use --split",
 	"seed": "it is for a run alone", "history": "mcpauth fleet --against compares", "baseline": "it applies to one target",
@@ -74,7 +74,7 @@ type fleetRun struct {
 	c       *cobra.Command
 	gate    *gate
 	shared  *suites.Shared
-	serving sync.Mutex // held by a target for which servers are run: two may use the same address
+	serving sync.Mutex // held by a target with servers run by mcpauth: two may use the same address
 
 	mu      sync.Mutex
 	total   int
@@ -113,10 +113,10 @@ func (f *fleetRun) leftOf(entries []entry) []entry {
 	return left
 }
 
-// folder returns that of a target's results.
+// folder returns the folder of a target's results.
 func (f *fleetRun) folder(e *entry) string { return filepath.Join(f.o.fleet.out, e.key()) }
 
-// testAll tests the targets of a queue. A rate of all requests together bounds the run anyway, and is not spent on scouts.
+// testAll tests the targets of a queue. With a total rate there are no scouts: the rate bounds the run, and scouts would use it up.
 func (f *fleetRun) testAll(ctx, begin context.Context, q *queue) {
 	var running sync.WaitGroup
 	defer running.Wait()
@@ -139,10 +139,10 @@ func (f *fleetRun) testAll(ctx, begin context.Context, q *queue) {
 	}
 }
 
-// endings returns two contexts: that of the targets in flight, which a second signal ends, and that in which targets may begin, which the
-// first signal or --total-timeout ends.
+// endings returns two contexts: one for the targets in progress, which a second signal ends, and one for starting targets, which the first
+// signal or --total-timeout ends.
 func (f *fleetRun) endings() (ctx, begin context.Context, stop func()) {
-	begin = f.c.Context() // which the first signal ends
+	begin = f.c.Context() // the first signal ends it
 	ctx, abort := context.WithCancel(context.WithoutCancel(begin))
 	endTotal := func() {}
 	if t := f.o.fleet.totalTimeout; t > 0 {
@@ -167,7 +167,7 @@ func (f *fleetRun) endings() (ctx, begin context.Context, stop func()) {
 	return ctx, begin, func() { signal.Stop(signals); endTotal(); abort() }
 }
 
-// conclude says whether the list is done.
+// conclude says whether all targets of the list are done.
 func (f *fleetRun) conclude(begin context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -186,7 +186,7 @@ func (f *fleetRun) conclude(begin context.Context) error {
 	return nil
 }
 
-// test tests one target and writes its state. Nothing is written for a target that was interrupted.
+// test tests one target and writes its state. It writes nothing for an interrupted target.
 func (f *fleetRun) test(ctx context.Context, e entry, t *turn) {
 	defer t.end()
 	dir := f.folder(&e)
@@ -220,14 +220,13 @@ func exitCode(err error) int {
 	return reports.ExitToolFailed
 }
 
-// configured returns the configuration of one run. A URL alone beyond the user's own network is scanned passively, because the list says
-// nothing else about it.
+// configured returns the configuration of one run. A URL outside the user's network, without a target file, is scanned passively.
 func (f *fleetRun) configured(e entry) (suites.Config, error) {
 	address := e.URL
 	if e.File != "" {
-		address = "" // the file says it
+		address = "" // the file contains it
 	}
-	sub := *f.o // which it changes
+	sub := *f.o // it is changed
 	cfg, err := sub.config(f.c, address)
 	if err != nil {
 		return cfg, err
@@ -246,7 +245,7 @@ func (f *fleetRun) configured(e entry) (suites.Config, error) {
 	return cfg, nil
 }
 
-// run returns one run, without reports of its own.
+// run performs one run without writing reports.
 func (f *fleetRun) run(ctx context.Context, e entry, t *turn) (run reports.Redacted, passive bool, err error) {
 	cfg, err := f.configured(e)
 	if err != nil {
@@ -274,7 +273,7 @@ func (f *fleetRun) run(ctx context.Context, e entry, t *turn) (run reports.Redac
 	return run, cfg.Passive, nil
 }
 
-// servesItself reports whether a target file has servers run for the target, at addresses of this machine.
+// servesItself reports whether a target file declares servers that mcpauth runs on this machine.
 func servesItself(path string) bool {
 	if path == "" {
 		return false
@@ -306,26 +305,25 @@ func (f *fleetRun) report(d fleet.Done, err error) {
 	}
 }
 
-// madeBy says what the results of a target depend on, besides the target itself: the program, the catalogue, the flags that choose what
-// is tested and how, and the contents of the files that they and the target file name. Secrets are left out: a short one could be
-// guessed from the digest.
+// madeBy says what the results of a target depend on, besides the target itself: the program, the catalogue, the flags that affect results,
+// and the contents of the files that they and the target file name. It omits secrets, because a short one could be guessed from the digest.
 func (o *options) madeBy(e *entry) fleet.Made {
 	sum := sha256.New()
 	fmt.Fprintln(sum, o.fleet.given)
 	for _, path := range []string{e.File, e.recipe, o.caFile, o.signIn.recipe} {
 		b, err := strict.ReadFile(path, mostCertificates)
 		fmt.Fprintln(sum, path != "", err == nil, len(b))
-		_, _ = sum.Write(b) // a hash has no errors
+		_, _ = sum.Write(b) // writing to a hash never fails
 	}
 	build := suites.Build()
 	program := strings.TrimSpace(build.Version + " " + build.Commit)
 	return fleet.Made{Tool: program, Catalogue: requirements.Digest(), Configuration: hex.EncodeToString(sum.Sum(nil)[:12])}
 }
 
-// indifferent are flags that change the order or speed of the tests, and no result.
+// indifferent are flags that change only the order or speed of the tests.
 var indifferent = append([]string{"targets", "out", "quiet", "verbose", "color", "rate", "concurrency"}, fleetOnly...)
 
-// given returns the flags that were given and change results, in order.
+// given returns the flags that are set and change results, in order.
 func given(flags *pflag.FlagSet) []string {
 	var out []string
 	flags.VisitAll(func(f *pflag.Flag) {

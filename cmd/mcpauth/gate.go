@@ -7,19 +7,19 @@ import (
 	"time"
 )
 
-// gate says when the next target of a fleet may begin. At most atOnce targets are tested at once. The survey of a target delays others
-// only for a moment: hosts that do not answer delay no other target.
+// gate says when the next target of a fleet may start. It tests at most atOnce targets concurrently. The survey of a target delays others
+// only briefly, so that hosts without an answer do not hold them up.
 type gate struct {
 	atOnce int
 
 	mu        sync.Mutex
 	changed   chan struct{} // closed at the next change
-	surveying []*turn       // begun, and not yet known to answer
+	surveying []*turn       // started, and without an answer so far
 	ready     int           // surveyed, and waiting to be tested
 	testing   int
 }
 
-// mostSurveys bounds the surveys that run next to the tests, and moment is how long a survey delays others.
+// mostSurveys bounds the surveys that run during the tests, and moment is how long a survey delays others.
 const (
 	mostSurveys = 32
 	moment      = 100 * time.Millisecond
@@ -27,7 +27,7 @@ const (
 
 func newGate(atOnce int) *gate { return &gate{atOnce: atOnce, changed: make(chan struct{})} }
 
-// change changes the counts, and wakes all that wait.
+// change changes the counts, and wakes all waiters.
 func (g *gate) change(f func()) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -36,7 +36,7 @@ func (g *gate) change(f func()) {
 	g.changed = make(chan struct{})
 }
 
-// await waits until try succeeds, which is called with the lock held; false where the context ends before.
+// await waits until try, called with the lock held, succeeds; false if the context ends first.
 func (g *gate) await(ctx context.Context, try func() bool) bool {
 	for {
 		g.mu.Lock()
@@ -54,7 +54,7 @@ func (g *gate) await(ctx context.Context, try func() bool) bool {
 	}
 }
 
-// begin waits until another target may be surveyed; nil where the context ends before.
+// begin waits until another target may be surveyed; nil if the context ends first.
 func (g *gate) begin(ctx context.Context) *turn {
 	t := &turn{gate: g}
 	if ctx.Err() != nil || !g.await(ctx, func() bool {
@@ -70,7 +70,7 @@ func (g *gate) begin(ctx context.Context) *turn {
 	return t
 }
 
-// aside returns the turn of a target that is surveyed without a delay for others.
+// aside returns the turn of a target whose survey delays no others.
 func (g *gate) aside() *turn { return &turn{gate: g} }
 
 // recent counts the surveys that began within the last moment.
@@ -84,7 +84,7 @@ func (g *gate) recent() int {
 	return n
 }
 
-// turn is the way of one target through the gate.
+// turn is the progress of one target through the gate.
 type turn struct {
 	gate     *gate
 	began    time.Time
@@ -92,7 +92,7 @@ type turn struct {
 	tested   bool
 }
 
-// test waits until the target, which is surveyed, may be tested. It returns early where the context ends.
+// test waits until the surveyed target may be tested. It returns early if the context ends.
 func (t *turn) test(ctx context.Context) {
 	t.surveyed = true
 	t.gate.change(func() { t.leave(); t.gate.ready++ })
@@ -106,12 +106,12 @@ func (t *turn) test(ctx context.Context) {
 	})
 }
 
-// leave takes the turn out of those that are surveyed. It is called with the lock held.
+// leave ends the survey of the turn. The caller holds the lock.
 func (t *turn) leave() {
 	t.gate.surveying = slices.DeleteFunc(t.gate.surveying, func(other *turn) bool { return other == t })
 }
 
-// end makes room for another target.
+// end ends the turn, so that another target may start.
 func (t *turn) end() {
 	t.gate.change(func() {
 		switch {

@@ -52,7 +52,7 @@ func ofGroups(names ...string) []string {
 	return out
 }
 
-// some registers those flags of a run that a command uses; the others have their defaults.
+// some registers the flags of a run that a command uses; the others keep their defaults.
 func (o *options) some(f *pflag.FlagSet, used []string) {
 	all := pflag.NewFlagSet("", pflag.ContinueOnError)
 	o.register(all)
@@ -61,20 +61,20 @@ func (o *options) some(f *pflag.FlagSet, used []string) {
 	}
 }
 
-// changed reports whether a flag was given; false for a flag that the command does not have.
+// changed reports whether a flag is set; false for a flag that the command does not have.
 func changed(c *cobra.Command, name string) bool {
 	f := c.Flags().Lookup(name)
 	return f != nil && f.Changed
 }
 
-// helpWidth is that of the narrowest usual terminal.
+// helpWidth is the minimum width of a usual terminal.
 const helpWidth = 80
 
 // help writes what a command does, then how it is used.
 func help(c *cobra.Command, _ []string) {
 	says := cmp.Or(c.Long, c.Short)
 	var paragraphs []string
-	continues := false // the paragraph before
+	continues := false // of the paragraph before
 	for line := range strings.Lines(says) {
 		line = strings.TrimRight(line, "\n")
 		prose := line != "" && line[0] != ' '
@@ -88,10 +88,10 @@ func help(c *cobra.Command, _ []string) {
 	fmt.Fprintf(c.OutOrStdout(), "%s\n\n%s", narrow(strings.Join(paragraphs, "\n")), c.UsageString())
 }
 
-// item is what begins an item of a list. Its further lines are indented by as much.
+// item matches the beginning of a list item. Its further lines are indented by the same width.
 var item = regexp.MustCompile(`^(- |\d+\. )`)
 
-// narrow breaks the lines of a text, which may be Markdown, at the width of the help. Blocks of code stay.
+// narrow wraps the lines of a text, which may be Markdown, to the width of the help. It keeps code blocks.
 func narrow(text string) string {
 	var out []string
 	code := false
@@ -106,7 +106,7 @@ func narrow(text string) string {
 	return strings.Join(out, "\n")
 }
 
-// wrapped breaks a line at the width of the help. What continues an item of a list is indented.
+// wrapped wraps a line to the width of the help, and indents continued list items.
 func wrapped(line string) []string {
 	indent := strings.Repeat(" ", len(item.FindString(line)))
 	var out []string
@@ -125,7 +125,7 @@ func wrapped(line string) []string {
 	return append(out, rest)
 }
 
-// usage writes how a command is used: like cobra does, but with the flags in groups, and within 80 columns.
+// usage writes the usage of a command like cobra, but with the flags in groups, and within 80 columns.
 func usage(c *cobra.Command) error {
 	w := c.OutOrStderr()
 	fmt.Fprintf(w, "Usage:\n  %s\n", c.UseLine())
@@ -184,7 +184,7 @@ func describe(w io.Writer, f *pflag.Flag) {
 	described(w, name, says, 26)
 }
 
-// spelled returns a flag as it is written, and what it is for.
+// spelled returns the spelling and the description of a flag.
 func spelled(f *pflag.Flag) (name, says string) {
 	value, says := pflag.UnquoteUsage(f)
 	value = map[string]string{"strings": "LIST", "stringArray": "VALUE", "string": "VALUE", "int": "N", "float": "N",
@@ -225,7 +225,7 @@ func described(w io.Writer, name, says string, column int) {
 	fmt.Fprintln(w, strings.TrimRight(line+rest, " "))
 }
 
-// othersFlags are names of flags in other tools, each with the flag that mcpauth has for it.
+// othersFlags are flags of other tools, each with the corresponding flag of mcpauth.
 var othersFlags = map[string]string{
 	"token": "token-env", "bearer": "token-env", "access-token": "token-env", "password": "password-env", "pass": "password-env",
 	"user": "username", "u": "username", "k": "ca-file", "insecure": "ca-file", "cacert": "ca-file", "header": "header-env",
@@ -235,7 +235,7 @@ var othersFlags = map[string]string{
 	"scopes": "scope", "redirect": "redirect-uri", "x": "connect-to", "proxy": "connect-to",
 }
 
-// flagError explains a mistake about flags, and names the one that was probably meant.
+// flagError explains an error about flags, and suggests the flag that was probably meant.
 func flagError(c *cobra.Command, err error) error {
 	name := ""
 	var unknown *pflag.NotExistError
@@ -250,7 +250,7 @@ func flagError(c *cobra.Command, err error) error {
 	return &exit{reports.ExitUsage, fmt.Errorf("%s; see %s --help", text, c.CommandPath())}
 }
 
-// nearFlag returns the flag of a command that a name probably means; empty where none is near.
+// nearFlag returns the flag of a command that a name probably means, or "".
 func nearFlag(c *cobra.Command, name string) string {
 	if name == "" {
 		return ""
@@ -282,7 +282,7 @@ func nearestID(word string) string {
 	return nearest.Of(word, ids)
 }
 
-// suggested returns a suggestion for the end of a message; empty if there is none.
+// suggested returns a suggestion for the end of a message, or "".
 func suggested(meant string) string {
 	if meant == "" {
 		return ""

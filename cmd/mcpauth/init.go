@@ -14,7 +14,7 @@ import (
 	"github.com/mcpauth/conformance/suites"
 )
 
-// initCommand writes a target file from what a first look at the target shows.
+// initCommand writes a target file from a first look at the target.
 func initCommand() *cobra.Command {
 	var o options
 	var path string
@@ -37,7 +37,7 @@ and registers nothing.`,
 	return c
 }
 
-// writeTarget looks at a server, and writes its target file to a path. An existing one is replaced only with force.
+// writeTarget surveys a server, and writes its target file. It replaces an existing file only with force.
 func (o *options) writeTarget(c *cobra.Command, url, path string, force bool) error {
 	cfg, err := o.config(c, url)
 	if err != nil {
@@ -65,7 +65,7 @@ func (o *options) writeTarget(c *cobra.Command, url, path string, force bool) er
 	return nil
 }
 
-// mayWrite returns the error of a file that exists and must not be replaced.
+// mayWrite returns an error if a file exists and must not be replaced.
 func mayWrite(path string, force bool) error {
 	through, err := writtenThrough(path)
 	if err != nil {
@@ -77,7 +77,7 @@ func mayWrite(path string, force bool) error {
 	return nil
 }
 
-// targetText returns the target file. What comes from the target is quoted as YAML does, so that it stays a value.
+// targetText returns the target file. Texts of the target are quoted, so that they stay values.
 func targetText(url string, seen *suites.Surveyed) string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
@@ -93,7 +93,7 @@ func targetText(url string, seen *suites.Surveyed) string {
 // writeLine writes a line of a target file.
 type writeLine func(format string, args ...any)
 
-// aboutServer writes which server it is, what it speaks, and how it is protected.
+// aboutServer writes the URL of the server, its revisions, and its protection.
 func aboutServer(line writeLine, url string, seen *suites.Surveyed) {
 	line("# What mcpauth tests, and with what. mcpauth schema target prints every key; secrets are named, never written down.")
 	line("version: 1")
@@ -118,7 +118,7 @@ func aboutServer(line writeLine, url string, seen *suites.Surveyed) {
 	}
 }
 
-// aboutLogin writes who signs in, and as which client.
+// aboutLogin writes the users and the clients.
 func aboutLogin(line writeLine, seen *suites.Surveyed) {
 	line("# With a user the tool signs in, and judges the authorization server too. A second one lets checks across users run.")
 	line("# login:")
@@ -139,7 +139,7 @@ func aboutLogin(line writeLine, seen *suites.Surveyed) {
 	}
 }
 
-// aboutScopes writes which scopes there are, and how long their tokens are valid.
+// aboutScopes writes the scopes, and the lifetime of their tokens.
 func aboutScopes(line writeLine, seen *suites.Surveyed) {
 	line("# scopes:")
 	line("#   request: [%s]", strings.Join(comments(seen.Scopes), ", "))
@@ -152,7 +152,7 @@ func aboutScopes(line writeLine, seen *suites.Surveyed) {
 	line("#   refresh: 720h                         # without use")
 }
 
-// aboutTools writes which tools there are, and which other credentials they accept.
+// aboutTools writes the tools, and other credentials that they accept.
 func aboutTools(line writeLine, seen *suites.Surveyed) {
 	line("# The tools that may be called, and the scopes that each needs: all of scope, one of any_of. denied-only: only with tokens that " +
 		"must be refused.")
@@ -174,13 +174,13 @@ func aboutTools(line writeLine, seen *suites.Surveyed) {
 	line("#   - {kind: api-key, header: X-API-Key, value: {env: API_KEY}, tools: [\"read_*\"]}")
 }
 
-// quoted returns a string as a YAML value on one line, for any place: JSON strings are valid YAML.
+// quoted returns a string as a YAML value on one line: JSON strings are valid YAML.
 func quoted(s string) string {
-	b, _ := json.Marshal(reports.OneLine(s, 8<<10)) // strings always marshal; a URL that is cut would be another one
+	b, _ := json.Marshal(reports.OneLine(s, 8<<10)) // strings always marshal; a truncated URL would be another one
 	return string(b)
 }
 
-// comment returns a text that cannot leave its comment.
+// comment returns a text that cannot end its comment.
 func comment(s string) string { return reports.OneLine(s, 200) }
 
 func comments(list []string) []string {

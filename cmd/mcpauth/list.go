@@ -68,7 +68,7 @@ func listCommand() *cobra.Command {
 	return c
 }
 
-// listedSet is a frozen set as it is listed.
+// listedSet is a frozen set in the list.
 type listedSet struct {
 	Name       string `json:"name"`
 	Profile    string `json:"profile"`
@@ -79,11 +79,11 @@ type listedSet struct {
 	Shoulds    int    `json:"shoulds"`
 	Why        string `json:"why,omitempty"` // it replaces another
 	ReplacedBy string `json:"replaced_by,omitempty"`
-	// NotScored are requirements that belong to the profile and are not in the set, with the reason.
+	// NotScored are requirements of the profile outside the set, with the reason.
 	NotScored map[string]string `json:"not_scored,omitempty"`
 }
 
-// addedAfterRelease is why a requirement of a profile is in no frozen set: certificates of one set stay comparable.
+// addedAfterRelease is the reason why a requirement of a profile is in no frozen set: certificates of one set stay comparable.
 const addedAfterRelease = "added-after-release"
 
 func notScored(s *profiles.Set) map[string]string {
@@ -120,12 +120,12 @@ func listSets(w io.Writer, format string) error {
 	return &exit{reports.ExitUsage, fmt.Errorf("--format %q: want table or json", format)}
 }
 
-// validate refuses values that can select nothing because they are misspelled.
+// validate rejects misspelled values, which would select nothing.
 func (f *filter) validate() error {
 	for _, option := range []struct {
 		name         string
 		given, known []string
-		says         string // where the known ones are too many to list
+		says         string // if the known ones are too many to list
 	}{
 		{"revision", f.revision, requirements.Revisions, ""},
 		{"area", f.area, areaNames(), "(mcpauth list shows all areas)"},
@@ -151,12 +151,12 @@ var (
 	tierNames  = []string{string(requirements.T0), string(requirements.T1), string(requirements.T2), string(requirements.T3)}
 )
 
-// holds reports whether a list has a word, whatever its letter case.
+// holds reports whether a list contains a word, in any letter case.
 func holds(list []string, word string) bool {
 	return slices.ContainsFunc(list, func(w string) bool { return strings.EqualFold(w, word) })
 }
 
-// allLabels returns those that a requirement may have, each once.
+// allLabels returns the labels of all requirements.
 func allLabels() []string {
 	out := slices.Concat([]string{"core", "browser", "intrusive", "pending"}, levelNames, tierNames)
 	for _, r := range requirements.All() {
@@ -173,10 +173,10 @@ func status(r *requirements.Requirement) string {
 	return "checked"
 }
 
-// mostListed is how many requirements are listed one by one: more do not fit on a screen.
+// mostListed is the maximum number of requirements in a full list: more do not fit on a screen.
 const mostListed = 40
 
-// brief writes id and title of each requirement, within 80 columns.
+// brief writes the id and title of each requirement, within 80 columns.
 func brief(w io.Writer, rs []*requirements.Requirement) error {
 	for _, r := range rs {
 		fmt.Fprintf(w, "%-6s %s\n       %s\n", r.Level, r.ID, reports.OneLine(r.Title, helpWidth-8))
@@ -212,7 +212,7 @@ func (f *filter) list(w io.Writer, format string, wide bool) error {
 	return byArea(w, chosen)
 }
 
-// byArea writes how many requirements each area has, by level: one screen for the whole catalogue.
+// byArea writes the number of requirements in each area, by level: one screen for the whole catalogue.
 func byArea(w io.Writer, rs []*requirements.Requirement) error {
 	total := map[requirements.Level]int{}
 	n := map[string]map[requirements.Level]int{}

@@ -37,7 +37,7 @@ func (e *exit) Error() string {
 	return e.err.Error()
 }
 
-// concluded is the outcome of a run whose summary ends with it, so it is not printed again.
+// concluded is the outcome of a run whose summary already contains it.
 type concluded struct{ error }
 
 func main() {
@@ -46,7 +46,7 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:]))
 }
 
-// endings returns the signals that end a run in order: also that the terminal is closed, unless that is ignored (nohup).
+// endings returns the signals that end a run in order, including a closed terminal unless that is ignored (nohup).
 func endings() []os.Signal {
 	out := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) {
@@ -82,7 +82,7 @@ func run(ctx context.Context, args []string) int {
 	return code
 }
 
-// withoutSecrets returns an error without the secrets in the queries of the URLs that were given.
+// withoutSecrets removes the secrets in the queries of given URLs from an error.
 func withoutSecrets(text string, args []string) string {
 	for _, a := range args {
 		if strings.Contains(a, "?") {
@@ -110,7 +110,7 @@ func verbs(root *cobra.Command) []string {
 	return out
 }
 
-// problems returns the lines of an error, one for each problem: several mistakes in a file are several errors.
+// problems returns the lines of an error, one for each problem.
 func problems(err error) []string {
 	var several interface{ Unwrap() []error }
 	if err != nil && errors.As(err, &several) && err.Error() == several.(error).Error() {
@@ -126,7 +126,7 @@ func problems(err error) []string {
 	return []string{err.Error()}
 }
 
-// notice prints a message to standard error. No line of it begins with text from elsewhere.
+// notice prints a message to standard error. No line of it begins with untrusted text.
 func notice(c *cobra.Command, format string, args ...any) {
 	fmt.Fprint(c.ErrOrStderr(), reports.Prefixed("mcpauth: ", fmt.Sprintf(format, args...)))
 }
@@ -156,7 +156,7 @@ outside, and shows the HTTP exchange behind each verdict.`,
 	return root
 }
 
-// explainArguments makes a command say what is wrong with its arguments, and one that only has subcommands refuse others.
+// explainArguments makes a command explain errors in its arguments, and a command with subcommands reject others.
 func explainArguments(c *cobra.Command) {
 	if !c.Runnable() && c.HasSubCommands() {
 		c.Args = cobra.ArbitraryArgs
@@ -183,7 +183,7 @@ func explainArguments(c *cobra.Command) {
 	}
 }
 
-// helpCommand is like cobra's own, and does not succeed where there is no such command.
+// helpCommand is like cobra's, but fails if there is no such command.
 func helpCommand() *cobra.Command {
 	return &cobra.Command{Use: "help [command]", Short: "Help about any command", RunE: func(c *cobra.Command, args []string) error {
 		about, rest, err := c.Root().Find(args)

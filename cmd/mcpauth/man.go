@@ -10,7 +10,7 @@ import (
 	"github.com/mcpauth/conformance/suites"
 )
 
-// manCommand writes the manual pages: one for each command.
+// manCommand writes the manual pages, one for each command.
 func manCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "man DIR", Short: "Write manual pages into a folder", Args: cobra.ExactArgs(1),
@@ -18,7 +18,7 @@ func manCommand() *cobra.Command {
 			if err := os.MkdirAll(args[0], 0o755); err != nil {
 				return &exit{reports.ExitUsage, err}
 			}
-			c.Root().DisableAutoGenTag = true // the heading says the version
+			c.Root().DisableAutoGenTag = true // the heading has the version
 			if err := doc.GenManTree(c.Root(), &doc.GenManHeader{Section: "1", Source: "mcpauth " + suites.Build().Version, Manual: "mcpauth"},
 				args[0]); err != nil {
 				return &exit{reports.ExitToolFailed, err}

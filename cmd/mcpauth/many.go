@@ -20,7 +20,7 @@ import (
 	"github.com/mcpauth/conformance/suites/target/strict"
 )
 
-// gather adds the target files that --targets lists. Without --out, a list holds only files, and each target gets the requested reports.
+// gather adds the target files of --targets. Without --out, a list has only files, and each target gets the requested reports.
 func (o *options) gather(entries []entry) error {
 	for _, e := range entries {
 		if e.File == "" {
@@ -31,7 +31,7 @@ func (o *options) gather(entries []entry) error {
 	return nil
 }
 
-// runAll tests several targets, one after another, with reports of each, and a matrix of all.
+// runAll tests several targets in sequence, with reports for each, and a matrix for all.
 func (o *options) runAll(c *cobra.Command) error {
 	names, err := o.names()
 	if err != nil {
@@ -74,12 +74,12 @@ func (o *options) names() ([]string, error) {
 	return names, nil
 }
 
-// severalRuns are the runs of several targets, one after another.
+// severalRuns are the runs of several targets in sequence.
 type severalRuns struct {
 	o               *options
 	together, apart []string // the reports of all targets, and those of each
 	columns         []matrix.Column
-	worst           *exit // nil where every run passed
+	worst           *exit // nil if every run passed
 }
 
 // outcome returns the error of the worst run.
@@ -90,7 +90,7 @@ func (s *severalRuns) outcome() error {
 	return s.worst
 }
 
-// add tests one more target. The error ends the whole run: a mistake in the configuration, or an interruption by the user.
+// add tests one more target. The error ends the whole run: an error in the configuration, or an interruption by the user.
 func (s *severalRuns) add(c *cobra.Command, name, file string) error {
 	sub := *s.o
 	sub.files, sub.file, sub.reports = nil, file, nil
@@ -114,7 +114,7 @@ func (s *severalRuns) add(c *cobra.Command, name, file string) error {
 	return nil
 }
 
-// page returns the path of a target's HTML report as the matrix links to it; empty where one of them is missing.
+// page returns the path of a target's HTML report for a link in the matrix; empty if either is missing.
 func page(apart, together []string) string {
 	path := func(specs []string, kind string) string {
 		for _, spec := range specs {
@@ -141,7 +141,7 @@ func worse(a, b int) bool {
 	return slices.Index(rank, a) > slices.Index(rank, b)
 }
 
-// split separates the reports of all targets together from those of each.
+// split separates the reports for all targets from those for each.
 func (o *options) split() (together, apart []string) {
 	for _, spec := range o.reports {
 		if name, _, _ := strings.Cut(spec, "="); name == "matrix" {
@@ -153,7 +153,7 @@ func (o *options) split() (together, apart []string) {
 	return together, apart
 }
 
-// named puts a target's name into the path of a report: instead of {target}, or before the extension.
+// named adds a target's name to the path of a report: instead of {target}, or before the extension.
 func named(spec, name string) string {
 	kind, path, _ := strings.Cut(spec, "=")
 	if strings.Contains(path, "{target}") {
@@ -163,7 +163,7 @@ func named(spec, name string) string {
 	return kind + "=" + strings.TrimSuffix(path, ending) + "-" + name + ending
 }
 
-// writeMatrix writes a matrix: as Markdown to standard output or a path that ends in .md, else as a page.
+// writeMatrix writes a matrix: as Markdown to standard output or a path that ends with .md, else as a page.
 func writeMatrix(stdout io.Writer, spec string, columns []matrix.Column) error {
 	_, path, _ := strings.Cut(spec, "=")
 	write := matrix.Write
@@ -230,7 +230,7 @@ func (o *options) frozen() ([]string, error) {
 	return ids, nil
 }
 
-// appendHistory adds the run to the history, and returns the target's earlier runs. It does not write to a history that it cannot read.
+// appendHistory adds the run to the history, and returns the target's earlier runs. It does not write to an unreadable history.
 func (o *options) appendHistory(run reports.Redacted) ([]reports.Past, error) {
 	if o.history == "" {
 		return nil, nil

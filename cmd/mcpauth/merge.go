@@ -12,7 +12,7 @@ import (
 	"github.com/mcpauth/conformance/suites"
 )
 
-// mergeCommand makes one report of the shards of a run.
+// mergeCommand merges the shards of a run into one report.
 func mergeCommand() *cobra.Command {
 	var o options
 	c := &cobra.Command{
@@ -29,7 +29,7 @@ func mergeCommand() *cobra.Command {
 	return c
 }
 
-// mergeFiles makes one report of those in the files.
+// mergeFiles merges the reports in the files.
 func (o *options) mergeFiles(c *cobra.Command, paths []string) error {
 	if err := o.threshold(); err != nil {
 		return &exit{reports.ExitUsage, err}
@@ -61,10 +61,10 @@ func (o *options) conclude(c *cobra.Command, run reports.Redacted) error {
 	return o.outcome(run)
 }
 
-// shard reads --shard: i/n, or auto, which uses the numbers that CI systems give their parallel jobs.
+// shard parses --shard: i/n, or auto, which uses the numbers of parallel jobs in CI systems.
 func shard(text string) (reports.Shard, error) { return partOf("shard", text) }
 
-// partOf reads the value of --shard or --split: i/n, or auto, for which the system that runs parallel jobs numbers them.
+// partOf parses the value of --shard or --split: i/n, or auto, which uses the numbers of parallel jobs.
 func partOf(flag, text string) (reports.Shard, error) {
 	switch text {
 	case "":
@@ -79,9 +79,9 @@ func partOf(flag, text string) (reports.Shard, error) {
 	return part, err
 }
 
-// numberedPart returns the part that the system which runs parallel jobs gives to this one.
+// numberedPart returns the part of this job, by the number that the system for parallel jobs assigns.
 func numberedPart(flag string) (reports.Shard, error) {
-	count := "MCPAUTH_" + strings.ToUpper(flag) + "_COUNT" // a Kubernetes indexed Job does not say how many there are
+	count := "MCPAUTH_" + strings.ToUpper(flag) + "_COUNT" // a Kubernetes indexed Job does not pass the count
 	for _, ci := range []struct {
 		index, count string
 		from         int // the first index

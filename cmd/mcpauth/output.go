@@ -33,7 +33,7 @@ type outputs struct {
 	options        formats.Options
 }
 
-// outputs opens every requested report, so that a path that cannot be written fails early.
+// outputs opens every requested report, so that an unwritable path fails early.
 func (o *options) outputs(c *cobra.Command) (*outputs, error) {
 	out := &outputs{
 		stdout: c.OutOrStdout(), stderr: c.ErrOrStderr(), options: formats.Options{Strict: o.strict, Verbose: o.verbose},
@@ -55,7 +55,7 @@ func (o *options) outputs(c *cobra.Command) (*outputs, error) {
 // open opens a report: FORMAT, or FORMAT=PATH.
 func (o *outputs) open(spec string) error {
 	name, path, _ := strings.Cut(spec, "=")
-	if name == "matrix" { // of all targets together, when they are done
+	if name == "matrix" { // for all targets together, at the end
 		return fmt.Errorf("--report %s: a matrix needs several targets", spec)
 	}
 	format, ok := formats.Named(name)
@@ -88,8 +88,8 @@ func namesAnother(path string) bool {
 	return ok && slices.Contains(formats.List(), second)
 }
 
-// write writes every report, the summary for people, and where the reports are. The summary goes to standard output, unless a
-// report does.
+// write writes every report, the summary for people, and the paths of the reports. The summary goes to standard output, unless a report
+// does.
 func (o *outputs) write(run reports.Redacted) error {
 	for _, r := range o.list {
 		if err := o.writeOne(r, run); err != nil {
@@ -132,7 +132,7 @@ func (o *outputs) writeOne(r *output, run reports.Redacted) error {
 	return err
 }
 
-// abandon removes what was not finished.
+// abandon removes unfinished files.
 func (o *outputs) abandon() {
 	for _, r := range o.list {
 		if r.to != nil {
@@ -157,7 +157,7 @@ func colour(flag string, w io.Writer) bool {
 	return terminal(w)
 }
 
-// progress shows how far a run is: one live line on a terminal, a line every ten seconds elsewhere.
+// progress shows the progress of a run: one live line on a terminal, else a line every ten seconds.
 type progress struct {
 	w     io.Writer
 	live  bool
@@ -196,7 +196,7 @@ func (p *progress) result(r reports.Result) {
 	}
 	p.last = time.Now()
 	line := fmt.Sprintf("%d of %d checks done", len(p.seen), p.total)
-	if p.bad > 0 { // findings are tried a second time before they count, most of them at the end
+	if p.bad > 0 { // findings are tried a second time before they count, mostly at the end
 		line += ", " + reports.Count(p.bad, "finding")
 	}
 	if p.live {

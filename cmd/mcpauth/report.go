@@ -8,7 +8,7 @@ import (
 	"github.com/mcpauth/conformance/reports/formats"
 )
 
-// reportCommand renders a run again from its JSON.
+// reportCommand writes reports of a run from its JSON report.
 func reportCommand() *cobra.Command {
 	var o options
 	c := &cobra.Command{

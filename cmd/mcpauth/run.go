@@ -48,7 +48,7 @@ type options struct {
 	seed                                                                 int64
 }
 
-// register registers every flag that a run has.
+// register registers every flag of a run.
 func (o *options) register(f *pflag.FlagSet) {
 	o.registerTarget(f)
 	o.registerSelection(f)
@@ -86,7 +86,7 @@ func (o *options) registerSelection(f *pflag.FlagSet) {
 	f.BoolVar(&o.intrusive, "allow-intrusive", false, "allow checks that may trip limits (default: on loopback only)")
 }
 
-// registerResult registers the flags that say when a run fails, and what is kept of it.
+// registerResult registers the flags that say when a run fails, and what it writes.
 func (o *options) registerResult(f *pflag.FlagSet) {
 	f.StringVar(&o.failOn, "fail-on", "must", "weakest level whose findings fail the run: must, should, practice or none")
 	f.BoolVar(&o.strict, "strict", false, "the same as --fail-on should; warnings become failures in JUnit")
@@ -116,7 +116,7 @@ func (o *options) registerLimits(f *pflag.FlagSet) {
 		"reference server give the same report except for the times (in your own network only)")
 }
 
-// registerNetwork registers the flags that say where a run may go.
+// registerNetwork registers the flags that say where a run may connect.
 func (o *options) registerNetwork(f *pflag.FlagSet) {
 	f.BoolVar(&o.authorized, "i-am-authorized", false,
 		"confirm that you may sign in, register clients and attack at every host beyond your own network that the run contacts: the target and "+
@@ -131,7 +131,7 @@ func (o *options) registerNetwork(f *pflag.FlagSet) {
 			"Where it does not name mcpauth, neither do clientInfo and the names of registered clients")
 }
 
-// fromEnvironment sets every flag that was not given from its environment variable MCPAUTH_NAME.
+// fromEnvironment sets every flag that is not set from its environment variable MCPAUTH_NAME.
 func fromEnvironment(c *cobra.Command) error {
 	var failed error
 	c.Flags().VisitAll(func(f *pflag.Flag) {
@@ -181,7 +181,7 @@ The last line says which, and what to add to test more.`,
 	return c
 }
 
-// givenURL returns the URL of a command, by its argument or by the environment.
+// givenURL returns the URL of a command, from its argument or from the environment.
 func givenURL(args []string) string {
 	if len(args) == 1 {
 		return args[0]
@@ -189,8 +189,8 @@ func givenURL(args []string) string {
 	return os.Getenv("MCPAUTH_URL")
 }
 
-// run tests what the URL and the flags name: a list, several target files, one target file, or a URL; if they name nothing, the
-// reference server.
+// run tests the target of the URL and the flags: a list, several target files, one target file, a URL, or without any of them the reference
+// server.
 func (o *options) run(c *cobra.Command, url string) error {
 	entries, err := o.list(c)
 	if err != nil {
@@ -211,7 +211,7 @@ func (o *options) run(c *cobra.Command, url string) error {
 	return o.runOne(c, url)
 }
 
-// list reads --targets, and adds its target files to the others if each target has its own reports.
+// list reads --targets. If each target has its own reports, it adds the list's target files to the others.
 func (o *options) list(c *cobra.Command) ([]entry, error) {
 	err := o.listUsage(c)
 	if err != nil {
@@ -230,7 +230,7 @@ func (o *options) list(c *cobra.Command) ([]entry, error) {
 	return entries, nil
 }
 
-// listUsage reports that --out, or what goes with it, is given without a list, or the other way round.
+// listUsage returns an error if --out, or a flag that needs it, is used without a list, or a list without it.
 func (o *options) listUsage(c *cobra.Command) error {
 	if o.fleet.out != "" && o.targets == "" {
 		return errors.New("--out needs a list: give --targets")
@@ -243,7 +243,7 @@ func (o *options) listUsage(c *cobra.Command) error {
 	return nil
 }
 
-// fleetUsage reports a flag that cannot be combined with --out.
+// fleetUsage returns an error for a flag that cannot be combined with --out.
 func (o *options) fleetUsage(c *cobra.Command) error {
 	for _, name := range slices.Sorted(maps.Keys(ofOneTarget)) {
 		if changed(c, name) {
@@ -280,7 +280,7 @@ func (o *options) runOne(c *cobra.Command, url string) error {
 	return o.execute(c, cfg)
 }
 
-// target adds what the target file says, and starts the servers that the target trusts and calls.
+// target adds the declarations of the target file, and starts the servers that the target trusts and calls.
 func (o *options) target(cfg *suites.Config) (stop func(), err error) {
 	if o.file == "" {
 		return func() {}, nil
@@ -323,7 +323,7 @@ func (o *options) config(c *cobra.Command, url string) (suites.Config, error) {
 	return cfg, nil
 }
 
-// ways returns how a run is judged, kept, and named to the target.
+// ways sets how a run judges, what it keeps, and how it names itself to the target.
 func (o *options) ways(_ *cobra.Command, cfg *suites.Config) error {
 	if err := o.threshold(); err != nil {
 		return err
@@ -343,7 +343,7 @@ func (o *options) ways(_ *cobra.Command, cfg *suites.Config) error {
 	return nil
 }
 
-// choice returns which requirements a run judges.
+// choice sets which requirements a run judges.
 func (o *options) choice(_ *cobra.Command, cfg *suites.Config) error {
 	if o.profile != "" && len(o.only) > 0 {
 		return errors.New("--profile and --only: each chooses the requirements; give one")
@@ -382,7 +382,7 @@ func (o *options) access(c *cobra.Command, cfg *suites.Config) (err error) {
 	return err
 }
 
-// network sets where the target's names resolve to, and which certificates are trusted.
+// network sets the resolution of the target's names, and the trusted certificates.
 func (o *options) network(_ *cobra.Command, cfg *suites.Config) error {
 	for _, m := range o.connectTo {
 		from, to, ok := strings.Cut(m, "=")
@@ -432,7 +432,7 @@ func (o *options) clientCertificate() (out target.ClientCertificate, err error) 
 // aside are options that do not change what a run tests.
 var aside = append([]string{"report", "history", "verbose", "quiet", "color", "evidence", "targets", "out"}, fleetOnly...)
 
-// command returns how a run can be started again: the command, the URL, and every option that was given, by a flag or by the environment.
+// command returns the command that repeats a run: with the URL, and every option that is set, by a flag or by the environment.
 func command(c *cobra.Command, url string) string {
 	words := []string{c.CommandPath()}
 	if url != "" && c.Name() != "demo" {
@@ -457,8 +457,8 @@ func command(c *cobra.Command, url string) string {
 	return strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "" }), " ")
 }
 
-// execute runs, writes the reports and turns the outcome into an exit code. Reports are prepared before the run, so that a path that
-// cannot be written is known before the first request.
+// execute runs, writes the reports, and turns the outcome into an exit code. It opens the reports first, so that an unwritable path fails
+// before the first request.
 func (o *options) execute(c *cobra.Command, cfg suites.Config) error {
 	if o.carryOut != nil { // a run of another command, such as certify
 		return o.carryOut(c, cfg)
@@ -503,7 +503,7 @@ func (o *options) saveBaseline(old []reports.Accepted, run reports.Redacted) err
 	return writeBaseline(o.baseline, old, run.Run())
 }
 
-// test carries out a run, and shows its progress on standard error. The error has its exit code.
+// test performs a run, and shows its progress on standard error. The error has its exit code.
 func (o *options) test(c *cobra.Command, cfg suites.Config) (reports.Redacted, error) {
 	progress := newProgress(c.ErrOrStderr(), o.quiet)
 	cfg.OnNotice = func(text string) { notice(c, "%s", text) }
@@ -515,7 +515,7 @@ func (o *options) test(c *cobra.Command, cfg suites.Config) (reports.Redacted, e
 	switch {
 	case err == nil:
 		return run, nil
-	case errors.Is(c.Context().Err(), context.Canceled): // whatever it was then that could not be done
+	case errors.Is(c.Context().Err(), context.Canceled): // whatever failed because of it
 		return run, &exit{reports.ExitInterrupted, errors.New("interrupted before the target was tested")}
 	case errors.As(err, &usage):
 		return run, &exit{reports.ExitUsage, err}
@@ -536,7 +536,7 @@ func (o *options) report(run reports.Redacted, out *outputs) error {
 	return o.outcome(run)
 }
 
-// cost says what a run beyond the user's own network may do there.
+// cost says what a run outside the user's network may do there.
 func (o *options) cost(c *cobra.Command, cfg suites.Config) {
 	scheme, _, _ := strings.Cut(cfg.URL, "://")
 	if o.quiet || suites.Own(cfg.URL) || !slices.Contains([]string{"http", "https"}, scheme) {
@@ -556,8 +556,7 @@ func (o *options) threshold() error {
 	return fmt.Errorf("--fail-on %q: want must, should, practice or none", o.failOn)
 }
 
-// rule says when the run fails. Only requirements with a complete id count as named: a pattern may select requirements that this run
-// cannot test.
+// rule says when the run fails. Only complete ids count as named: a pattern may select requirements that this run cannot test.
 func (o *options) rule() reports.Rule {
 	rule := reports.Rule{FailOn: reports.FailOn(o.failOn), RequireComplete: o.complete}
 	for _, id := range o.only {
@@ -568,7 +567,7 @@ func (o *options) rule() reports.Rule {
 	return rule
 }
 
-// outcome returns the error that carries the exit code of a run; nil for 0. Its text is printed only if no summary contains it.
+// outcome returns an error with the exit code of a run; nil for 0. Its text is printed only if no summary contains it.
 func (o *options) outcome(run reports.Redacted) error {
 	outcome := run.Run().Outcome()
 	if outcome.Code == reports.ExitConformant {

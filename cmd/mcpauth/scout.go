@@ -8,25 +8,25 @@ import (
 	"github.com/mcpauth/conformance/suites"
 )
 
-// queue hands out the targets of a list in order. While the first ones are tested, scouts ask the hosts of those that follow for one
-// public document. Hosts that do not answer go first: the time to wait for them passes while others are tested.
+// queue hands out the targets of a list in order. During the tests of the first ones, scouts fetch one public document from the hosts of
+// the others. Hosts that do not answer go first, so that the wait for them passes during other tests.
 type queue struct {
 	entries []entry
 	silent  func(context.Context, entry) bool // asks a host
 
 	mu      sync.Mutex
 	taken   []bool
-	next    int // before it, all are handed out
-	scouted int // before it, each is handed out or has a scout
+	next    int // all before it are handed out
+	scouted int // all before it are handed out, or have a scout
 }
 
 const (
-	// scouts is how many hosts are asked at once, and mostSilent how many silent ones are surveyed at once.
+	// scouts is the number of hosts that are asked concurrently, and mostSilent that of silent ones that are surveyed concurrently.
 	scouts     = 32
 	mostSilent = 64
-	// lookout is how far the scouts are ahead: what they learn must still be true when the target is tested.
+	// lookout is how far the scouts are ahead: their results must still be true when the target is tested.
 	lookout = 500
-	// scoutTime is how long a scout waits for an answer. A host that takes longer goes first, and has the usual time.
+	// scoutTime is how long a scout waits for an answer. A slower host goes first, with the usual time limit.
 	scoutTime = 5 * time.Second
 )
 
@@ -48,7 +48,7 @@ func (q *queue) take() (entry, bool) {
 	return entry{}, false
 }
 
-// claim takes a target, and reports whether it was still to be tested.
+// claim takes a target, and reports whether it was still available.
 func (q *queue) claim(i int) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -57,16 +57,16 @@ func (q *queue) claim(i int) bool {
 	return !was
 }
 
-// scouting says what a scout does next.
+// scouting is the next action of a scout.
 type scouting int
 
 const (
-	ended   scouting = iota // no host is left to ask
+	ended   scouting = iota // all hosts have been asked
 	waiting                 // the scouts are far enough ahead
 	asking                  // asks a host
 )
 
-// ahead returns the next target for a scout: a URL that is not one of the first, whose tests begin at once.
+// ahead returns the next target for a scout: a URL that is not one of the first, which are tested at once.
 func (q *queue) ahead(first int) (scouting, int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -82,7 +82,7 @@ func (q *queue) ahead(first int) (scouting, int) {
 	return ended, 0
 }
 
-// scout looks for silent hosts, and has each tested as soon as it is found. The context ends the search, not the tests.
+// scout finds silent hosts, and starts their tests at once. The context ends the search, not the tests.
 func (q *queue) scout(ctx context.Context, first int, test func(entry)) {
 	var running sync.WaitGroup
 	slots := make(chan struct{}, mostSilent)
@@ -127,7 +127,7 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// silent asks the host of a target. A wrong configuration is reported when it is the target's turn.
+// silent asks the host of a target. It ignores a wrong configuration, which the target's test reports.
 func (f *fleetRun) silent(ctx context.Context, e entry) bool {
 	cfg, err := f.configured(e)
 	return err == nil && suites.Silent(ctx, cfg, scoutTime)

@@ -23,10 +23,10 @@ import (
 	"github.com/mcpauth/conformance/suites"
 )
 
-// trapsAtOnce is how many traps are tried together.
+// trapsAtOnce is the number of concurrent traps.
 const trapsAtOnce = 3
 
-// selfTest runs this very program against targets that attack it, and reports whether each promise holds.
+// selfTest runs this program against targets that attack it, and reports whether it keeps each promise.
 func selfTest(c *cobra.Command, traps []hostile.Trap) error {
 	program, err := os.Executable()
 	if err != nil {
@@ -35,7 +35,7 @@ func selfTest(c *cobra.Command, traps []hostile.Trap) error {
 	return tryTraps(c, program, traps)
 }
 
-// tryTraps runs a program against targets that attack it, and reports whether each promise holds.
+// tryTraps runs a program against targets that attack it, and reports whether it keeps each promise.
 func tryTraps(c *cobra.Command, program string, traps []hostile.Trap) error {
 	w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
 	defer w.Flush()
@@ -60,7 +60,7 @@ func tryTraps(c *cobra.Command, program string, traps []hostile.Trap) error {
 	}
 	w.Flush()
 	if len(broken) > 0 {
-		for _, b := range broken { // at the end too, because readers of a CI log begin there
+		for _, b := range broken { // at the end too, where readers of a CI log begin
 			fmt.Fprintln(c.ErrOrStderr(), "BROKEN", b)
 		}
 		return &exit{reports.ExitToolFailed, fmt.Errorf("%s broken", reports.Count(len(broken), "promise"))}
@@ -70,12 +70,12 @@ func tryTraps(c *cobra.Command, program string, traps []hostile.Trap) error {
 
 // sprung is the result of a trap.
 type sprung struct {
-	err  error // nil where the promise was held
+	err  error // nil if the promise was kept
 	took time.Duration
-	peak int64 // of memory, in bytes; 0 where the system does not tell
+	peak int64 // memory in bytes; 0 if the system does not report it
 }
 
-// springAll runs a program against traps, several at once.
+// springAll runs a program against traps, several at a time.
 func springAll(ctx context.Context, program string, traps []hostile.Trap) []sprung {
 	out := make([]sprung, len(traps))
 	turn := make(chan struct{}, trapsAtOnce)
@@ -93,7 +93,7 @@ func springAll(ctx context.Context, program string, traps []hostile.Trap) []spru
 	return out
 }
 
-// mostModules is how many modules of others may be linked.
+// mostModules is the maximum number of linked third-party modules.
 const mostModules = 30
 
 func linkedModules() int {
@@ -104,8 +104,8 @@ func linkedModules() int {
 	return len(info.Deps)
 }
 
-// watch returns the most memory that a process has had until it is over, in bytes; 0 where the system does not tell. The usage that
-// the system reports at the end would count what the parent had when it started the process.
+// watch returns the peak memory of a process until its end, in bytes; 0 if the system does not report it. The system's own figure would
+// include the memory of the parent when it started the process.
 func watch(pid int, over <-chan struct{}) (most int64) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -127,13 +127,13 @@ func watch(pid int, over <-chan struct{}) (most int64) {
 	}
 }
 
-// noBrowser is the error of a trap that needs a browser where there is none.
+// noBrowser is the error of a trap that needs a browser.
 type noBrowser struct{ error }
 
-// examined are the reports that a trap looks at.
+// examined are the reports that traps examine.
 var examined = []string{"json", "html", "junit", "markdown", "sarif", "har"}
 
-// process is the tool while it runs.
+// process is the running tool.
 type process struct {
 	*os.Process
 	said *transcript
@@ -141,7 +141,7 @@ type process struct {
 
 func (p process) Said() string { return p.said.String() }
 
-// transcript is what a process has written, to be read while it writes.
+// transcript is the output of a process, which can be read while it is written.
 type transcript struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -168,7 +168,7 @@ func reporting(args []string, dir string) []string {
 	args = slices.Clone(args)
 	switch args[0] {
 	case "run":
-		args = append(args, "--evidence", "all") // everything that is recorded must be free of secrets
+		args = append(args, "--evidence", "all") // everything recorded must be free of secrets
 	case "diff":
 		return args
 	}
@@ -178,7 +178,7 @@ func reporting(args []string, dir string) []string {
 	return args
 }
 
-// spring sets a trap and runs a program against it. The peak is the most memory that the program used, in bytes.
+// spring sets a trap and runs a program against it. peak is the program's peak memory in bytes.
 func spring(ctx context.Context, program string, trap hostile.Trap) (peak int64, err error) {
 	if trap.Browser && suites.BrowserFound() != nil {
 		return 0, &noBrowser{suites.BrowserFound()}
@@ -205,7 +205,7 @@ func spring(ctx context.Context, program string, trap hostile.Trap) (peak int64,
 	return o.Peak, attack.Judge(o)
 }
 
-// outcomeOf runs a program against a trap, in a directory of its own, for its reports.
+// outcomeOf runs a program against a trap, in a new directory for its reports.
 func outcomeOf(ctx context.Context, program string, attack *hostile.Attack, dir string) (hostile.Outcome, error) {
 	cmd := exec.CommandContext(ctx, program, reporting(attack.Args, dir)...)
 	cmd.Dir = dir
@@ -213,7 +213,7 @@ func outcomeOf(ctx context.Context, program string, attack *hostile.Attack, dir 
 	var out, errs transcript
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	heard := make(chan os.Signal, 1)
-	signal.Notify(heard, syscall.SIGHUP) // the program would inherit an ignored signal (nohup), but not a handler
+	signal.Notify(heard, syscall.SIGHUP) // the program inherits an ignored signal (nohup), but not a handler
 	defer signal.Stop(heard)
 	started := time.Now()
 	if err := cmd.Start(); err != nil {
@@ -225,13 +225,13 @@ func outcomeOf(ctx context.Context, program string, attack *hostile.Attack, dir 
 	over := make(chan struct{})
 	peak := make(chan int64, 1)
 	go func() { peak <- watch(cmd.Process.Pid, over) }()
-	_ = cmd.Wait() // the trap judges how it ended
+	_ = cmd.Wait() // the trap judges the exit
 	close(over)
 	return hostile.Outcome{Code: cmd.ProcessState.ExitCode(), Stdout: out.String(), Stderr: errs.String(), Reports: map[string]string{},
 		Took: time.Since(started), Peak: <-peak}, nil
 }
 
-// readFiles reads the reports that a program has left in a directory. Other files are strays.
+// readFiles reads the reports in a directory. Other files are strays.
 func readFiles(dir string, o *hostile.Outcome) error {
 	files, err := os.ReadDir(dir)
 	if err != nil {

@@ -96,8 +96,7 @@ func serveDesign(c *cobra.Command, name, listen string) error {
 	return nil
 }
 
-// targetFileOf returns the target file of a design: the one in the source tree if there is one, else a copy that exists as long as the
-// design is served.
+// targetFileOf returns the target file of a design: the one in the source tree if there is one, else a copy that is removed at the end.
 func targetFileOf(name string) (path string, remove func(), err error) {
 	path = filepath.Join("fixtures", "targets", name)
 	if _, err := os.Stat(path); err == nil {
@@ -156,7 +155,7 @@ func (f *fakeIDP) serve(c *cobra.Command) error {
 	return nil
 }
 
-// useKey has the server sign with the key of the file that was given.
+// useKey makes the server sign with the key in a file.
 func (f *fakeIDP) useKey(s *idp.Server) error {
 	if f.key == "" {
 		return nil
@@ -184,8 +183,8 @@ algorithm RS256 and audience %[2]s. The line below is a token for that audience.
 	fmt.Fprintln(c.OutOrStdout(), s.Mint("alice", f.audience, []string{"notes:read", "notes:write"}, nil))
 }
 
-// serveRebinding answers for names whose address changes, next to the documents of a demo; nil where the machine has no second address
-// on loopback.
+// serveRebinding starts a name server for names with changing addresses, for the documents of a demo; nil if the machine has no second
+// loopback address.
 func serveRebinding(documents *suites.Documents) *suites.Rebinding {
 	_, port, err := net.SplitHostPort(documents.Host())
 	if err != nil {

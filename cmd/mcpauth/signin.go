@@ -13,8 +13,8 @@ import (
 	"github.com/mcpauth/conformance/suites/target"
 )
 
-// signIn are the flags about users, clients and the login. Secrets come from the environment only: a command
-// line is public on the machine.
+// signIn are the flags about users, clients and the login. Secrets come from the environment only: everybody on the machine can read a
+// command line.
 type signIn struct {
 	username, passwordEnv, oneTimeEnv       string
 	secondUsername, secondPasswordEnv       string
@@ -49,7 +49,7 @@ func (s *signIn) register(f *pflag.FlagSet) {
 	f.DurationVar(&s.patience, "patience", 0, "how long a revocation may take to have its effect (default 5s)")
 }
 
-// registerClient registers the flags that say as which client users sign in.
+// registerClient registers the flags about the client of a login.
 func (s *signIn) registerClient(f *pflag.FlagSet) {
 	f.StringVar(&s.clientID, "client-id", "", "a client registered at the authorization server by hand")
 	f.StringVar(&s.clientSecretEnv, "client-secret-env", "MCPAUTH_CLIENT_SECRET",

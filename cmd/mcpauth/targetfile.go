@@ -9,7 +9,7 @@ import (
 	"github.com/mcpauth/conformance/suites/target"
 )
 
-// loadTarget adds what a target file says to a configuration. It does not change what flags have set.
+// loadTarget adds the content of a target file to a configuration. It does not change what flags have set.
 func loadTarget(path string, cfg *suites.Config) error {
 	flags := cfg.Target
 	var replaced []string
@@ -30,7 +30,7 @@ func loadTarget(path string, cfg *suites.Config) error {
 	return nil
 }
 
-// withFlags returns what a file says, where flags take precedence.
+// withFlags returns the content of a file, overridden by flags.
 func withFlags(t, flags target.Target) target.Target {
 	t.URL = cmp.Or(flags.URL, t.URL)
 	if len(flags.Users) > 0 {

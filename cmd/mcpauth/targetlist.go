@@ -23,15 +23,15 @@ import (
 type entry struct {
 	URL  string
 	File string // the path of its target file; empty for a URL alone
-	name string // the path as the list writes it
-	at   string // where the list names it, for errors
-	// foreign says that a registry names it, and the user has not looked at it.
+	name string // the path in the list
+	at   string // its place in the list, for errors
+	// foreign says that it comes from a registry, and the user has not reviewed it.
 	foreign bool
-	// recipe is the path of the login recipe that the target file names.
+	// recipe is the path of the login recipe in the target file.
 	recipe string
 }
 
-// listed reads the targets of --targets: lines of URLs and paths of target files, or pages of the MCP registry's /v0.1/servers.
+// listed reads the targets of --targets: lines with URLs and paths of target files, or pages of the MCP registry's /v0.1/servers.
 func (o *options) listed(stdin io.Reader) ([]entry, error) {
 	b, err := readInput(o.targets, stdin)
 	if err != nil {
@@ -74,14 +74,14 @@ func readInput(path string, stdin io.Reader) ([]byte, error) {
 	return strict.ReadFile(path, mostInput)
 }
 
-// Limits of files that are read as a whole, in bytes: files written by hand, or from a registry, are far smaller.
+// Limits of files that are read at once, in bytes: files written by hand, or from a registry, are far smaller.
 const (
 	mostInput        = 64 << 20
 	mostCertificates = 16 << 20
 	mostText         = 1 << 20 // keys and PRODUCT.yaml
 )
 
-// withoutBOM returns a text without the byte order mark that some editors put first.
+// withoutBOM removes the byte order mark that some editors write.
 func withoutBOM(b []byte) []byte { return bytes.TrimPrefix(b, []byte("\ufeff")) }
 
 func looksLikeJSON(b []byte) bool {
@@ -89,7 +89,7 @@ func looksLikeJSON(b []byte) bool {
 	return len(b) > 0 && (b[0] == '{' || b[0] == '[')
 }
 
-// eachLine calls f with each line that is neither empty nor a comment; an error of f names the line.
+// eachLine calls f for each line that is neither empty nor a comment; an error of f names the line.
 func eachLine(b []byte, path string, f func(line, at string) error) error {
 	s := bufio.NewScanner(bytes.NewReader(withoutBOM(b)))
 	n := 1
@@ -109,10 +109,10 @@ func eachLine(b []byte, path string, f func(line, at string) error) error {
 	return nil
 }
 
-// registryMark is in a list that was made from pages of a registry: the user has not reviewed its URLs.
+// registryMark marks a list that was made from pages of a registry: the user has not reviewed its URLs.
 const registryMark = "# from a registry: what is in your own network is not tested"
 
-// lines reads a list of one target a line. The path of a target file is relative to the folder of the list.
+// lines reads a list with one target on each line. The path of a target file is relative to the folder of the list.
 func lines(b []byte, path string) (out []entry, err error) {
 	foreign := bytes.Contains(b, []byte(registryMark))
 	err = eachLine(b, path, func(line, at string) error {
@@ -131,7 +131,7 @@ func lines(b []byte, path string) (out []entry, err error) {
 	return out, err
 }
 
-// canonical returns the form in which URLs of targets are compared: scheme and host in lower case, without a default port.
+// canonical returns the canonical form of a target's URL: scheme and host in lower case, without a default port.
 func canonical(address string) (string, error) {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -155,7 +155,7 @@ func canonical(address string) (string, error) {
 	return u.String(), nil
 }
 
-// notAURL returns an error of url.Parse without anything of the URL that may be secret.
+// notAURL removes from an error of url.Parse the parts of the URL that may be secret.
 func notAURL(err error, address string) error {
 	var e *url.Error
 	if errors.As(err, &e) {
@@ -165,13 +165,13 @@ func notAURL(err error, address string) error {
 	switch authority, _, _ := strings.Cut(rest, "/"); {
 	case strings.Contains(authority, "@"):
 		err = errors.New("leave out the user name and the password")
-	case strings.Contains(address, "@") && strings.Contains(err.Error(), "port"): // what it quotes may be a part of a password
+	case strings.Contains(address, "@") && strings.Contains(err.Error(), "port"): // the quoted text may be a part of a password
 		err = errors.New("invalid port after host")
 	}
 	return fmt.Errorf("not a URL: %w", err)
 }
 
-// key names the folder of a target: a digest of its canonical URL, and of the path of its file as the list writes it.
+// key returns the folder name of a target: a digest of its canonical URL, and of the path of its file in the list.
 func (e *entry) key() string {
 	id, err := canonical(e.URL)
 	if err != nil {
@@ -184,7 +184,7 @@ func (e *entry) key() string {
 	return hex.EncodeToString(sum[:12])
 }
 
-// distinct leaves out what was listed before.
+// distinct removes duplicates.
 func distinct(entries []entry) []entry {
 	seen := map[string]bool{}
 	return slices.DeleteFunc(entries, func(e entry) bool {
@@ -197,7 +197,7 @@ func distinct(entries []entry) []entry {
 	})
 }
 
-// registryPage is what an MCP registry answers at /v0.1/servers, or at /v0/servers in earlier versions, where a server is not wrapped.
+// registryPage is the answer of an MCP registry at /v0.1/servers, or at /v0/servers in earlier versions, where a server is not wrapped.
 type registryPage struct {
 	Servers []struct {
 		registryServer
@@ -214,10 +214,10 @@ type registryPage struct {
 	} `json:"metadata"`
 }
 
-// longestURL is the longest URL in a list from others.
+// longestURL is the longest URL in a list from a third party.
 const longestURL = 2000
 
-// listable reports whether a URL can be a line of a list without a change.
+// listable reports whether a URL can be a line of a list without changes.
 func listable(address string) bool { return reports.OneLine(address, longestURL) == address }
 
 type registryServer struct {
@@ -227,15 +227,15 @@ type registryServer struct {
 	} `json:"remotes"`
 }
 
-// registryList is what pages of a registry hold.
+// registryList is the content of registry pages.
 type registryList struct {
 	urls     []string
-	unusable int    // remotes whose URL has variables, or is none
-	next     string // the cursor of the last page; empty where it is the last one of all
+	unusable int    // remotes whose URL has variables, or is invalid
+	next     string // the cursor of the last page; empty if it is the last of all
 }
 
-// readRegistry reads one page or several, one after another: the streamable HTTP endpoints of servers in their latest version that can be
-// tested as they are.
+// readRegistry reads one page or several consecutive ones: the streamable HTTP endpoints of servers in their latest version that need no
+// variables.
 func readRegistry(b []byte) (registryList, error) {
 	var all registryList
 	d := json.NewDecoder(bytes.NewReader(withoutBOM(b)))

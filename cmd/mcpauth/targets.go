@@ -20,7 +20,7 @@ import (
 	"github.com/mcpauth/conformance/suites"
 )
 
-// targetsCommand makes lists for run --targets from what other programs wrote.
+// targetsCommand makes lists for run --targets from files of other programs.
 func targetsCommand() *cobra.Command {
 	c := &cobra.Command{Use: "targets", Short: "Make a list for run --targets from files of other programs"}
 	c.AddCommand(&cobra.Command{
@@ -66,7 +66,7 @@ func fromRegistry(c *cobra.Command, paths []string) error {
 	return printEntries(c, entries)
 }
 
-// readRegistries reads the pages of a registry. They are complete where one names no further page.
+// readRegistries reads the pages of a registry. complete says that no page is missing at the end.
 func readRegistries(c *cobra.Command, paths []string) (all registryList, complete bool, err error) {
 	for _, path := range paths {
 		b, err := readInput(path, c.InOrStdin())
@@ -83,7 +83,7 @@ func readRegistries(c *cobra.Command, paths []string) (all registryList, complet
 	return all, complete, nil
 }
 
-// leftOut says how many were left out, if any, and why.
+// leftOut says how many were omitted, if any, and why.
 func leftOut(c *cobra.Command, n int, of, why string) {
 	if n > 0 {
 		notice(c, "%s left out: %s", reports.Count(n, of), why)
@@ -141,7 +141,7 @@ func readClients(c *cobra.Command, paths []string, given bool) (all clientServer
 	return all, nil
 }
 
-// usualConfigurations returns the configurations of MCP clients that are in their usual places.
+// usualConfigurations returns the configurations of MCP clients in their usual places.
 func usualConfigurations() []string {
 	home, err := os.UserHomeDir()
 	if err != nil {
@@ -172,19 +172,19 @@ func usualConfigurations() []string {
 // clientServers are the servers in the configuration of a client.
 type clientServers struct {
 	urls            []string
-	keyed           []string // the names of those whose path may hold a key
+	keyed           []string // the names of those whose path may contain a key
 	local, unusable int
 	known           bool // the configuration has a place for servers
 }
 
-// serverMaps are the members in which clients keep their servers, by name. Editors put their own name before it, and a dot.
+// serverMaps are the members in which clients store their servers, by name. Editors add their own name and a dot before it.
 var serverMaps = []string{"mcpServers", "servers", "context_servers", "mcp"}
 
 func holdsServers(member string) bool {
 	return slices.Contains(serverMaps, member[strings.LastIndexByte(member, '.')+1:])
 }
 
-// readClient finds the servers of a client's configuration, at any depth: some keep them for each project.
+// readClient finds the servers in a client's configuration, at any depth: some store them for each project.
 func readClient(b []byte) (clientServers, error) {
 	var found clientServers
 	var whole map[string]any
@@ -214,7 +214,7 @@ func (s *clientServers) search(object map[string]any) {
 	}
 }
 
-// add adds one server. Instead of a server there may be another map of servers, as in {"mcp": {"servers": {}}}.
+// add adds one server. A map of servers may come instead, as in {"mcp": {"servers": {}}}.
 func (s *clientServers) add(name string, value any) {
 	server, ok := value.(map[string]any)
 	if !ok {
@@ -236,8 +236,8 @@ func (s *clientServers) add(name string, value any) {
 	}
 }
 
-// mayHoldKey reports whether the path of a URL may hold a key: some services give each user an address that others cannot guess. A key
-// is a UUID, or has 16 letters and digits in a row, of both.
+// mayHoldKey reports whether the path of a URL may contain a key: some services give each user an unguessable address. A key is a UUID, or
+// has 16 consecutive letters and digits, of both.
 func mayHoldKey(address string) bool {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -256,8 +256,8 @@ func mayHoldKey(address string) bool {
 
 var uuid = regexp.MustCompile(`[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}`)
 
-// remote returns the URL of a remote server without what may be secret; empty for a local one. The program mcp-remote gets the URL as an
-// argument.
+// remote returns the URL of a remote server without parts that may be secret; empty for a local one. The program mcp-remote gets the URL as
+// an argument.
 func remote(server map[string]any) string {
 	var addresses []string
 	for _, member := range []string{"url", "serverUrl", "httpUrl"} {
@@ -296,7 +296,7 @@ func argumentsOf(server map[string]any) (out []string) {
 	return out
 }
 
-// withoutComments returns JSON without comments and without commas before a closing bracket: editors accept both.
+// withoutComments removes from JSON the comments, and commas before a closing bracket: editors accept both.
 func withoutComments(b []byte) []byte {
 	var out bytes.Buffer
 	for i := 0; i < len(b); {
@@ -320,7 +320,7 @@ func withoutComments(b []byte) []byte {
 	return out.Bytes()
 }
 
-// commentLength returns that of the comment with which a text begins; 0 where it begins with none. One without an end goes to the end.
+// commentLength returns the length of the comment at the beginning of a text; 0 if there is none. An unterminated one extends to the end.
 func commentLength(b []byte) int {
 	begin, end := []byte("//"), []byte("\n")
 	if bytes.HasPrefix(b, []byte("/*")) {
@@ -334,12 +334,12 @@ func commentLength(b []byte) int {
 	case n < 0:
 		return len(b)
 	case string(end) == "\n":
-		return len(begin) + n // the line ends there still
+		return len(begin) + n // the line ends there too
 	}
 	return len(begin) + n + len(end)
 }
 
-// stringLength returns the length of the JSON string that a text begins with, with its quotes.
+// stringLength returns the length of the JSON string at the beginning of a text, with its quotes.
 func stringLength(b []byte) int {
 	for i := 1; i < len(b); i++ {
 		switch b[i] {

@@ -137,7 +137,7 @@ func (v *verification) readKey(o *bundle.Options) error {
 	return nil
 }
 
-// say writes what was found as text.
+// say writes the result as text.
 func (v *verification) say(c *cobra.Command, out *bundle.Verification) {
 	w := c.OutOrStdout()
 	line := func(format string, args ...any) { fmt.Fprintln(w, reports.OneLine(fmt.Sprintf(format, args...), 1000)) }
@@ -164,7 +164,7 @@ func (v *verification) say(c *cobra.Command, out *bundle.Verification) {
 	}
 }
 
-// sayVerified writes what a valid bundle certifies.
+// sayVerified writes the content of a valid bundle.
 func sayVerified(line func(format string, args ...any), out *bundle.Verification) {
 	cert := out.Certification
 	line("VERIFIED: %s %s by %s meets %s, as far as it applies", cert.Product.Product, cert.Product.Version, cert.Product.Vendor, cert.Set)

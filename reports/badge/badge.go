@@ -1,4 +1,4 @@
-// Package badge writes the state of a run for a badge, as the endpoint of shields.io reads it.
+// Package badge writes the outcome of a run for a badge, in the format of the shields.io endpoint.
 package badge
 
 import (
@@ -8,7 +8,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 )
 
-// Write writes label, message and colour. Its colour is that of the outcome, and so agrees with the exit code.
+// Write writes label, message and colour. The colour is that of the outcome, so that it agrees with the exit code.
 func Write(w io.Writer, redacted reports.Redacted) error {
 	run := redacted.Run()
 	n, outcome := run.Counts(), run.Outcome()

@@ -1,5 +1,5 @@
-// Package bundle writes and verifies certificates: a folder with the results of a frozen set, what they rest on, and a signed
-// statement about both, which somebody else can check and judge again without the network.
+// Package bundle writes and verifies certificates: a folder with the results of a frozen set, their evidence, and a signed statement about
+// both, which anybody can check and judge again without the network.
 package bundle
 
 import (
@@ -33,25 +33,25 @@ const (
 	StatementFile   = "statement.json"
 	SignatureFile   = "statement.dsse.json"
 	PredicateFile   = "predicate.json"          // what cosign attest-blob and GitHub's attest action sign
-	KeylessFile     = "statement.sigstore.json" // what they make of it
+	KeylessFile     = "statement.sigstore.json" // their output
 )
 
-// Described are the files that the manifest lists; Around it are those that speak of the manifest.
+// Described are the files that the manifest lists; Around are those that refer to the manifest.
 var (
 	Described = []string{ProductFile, ReadmeFile, ResultsFile, JUnitFile, ReportFile, SetFile, EnvironmentFile}
 	Around    = []string{ManifestFile, StatementFile, SignatureFile, PredicateFile, KeylessFile}
 )
 
-// Files are the files of a bundle by their names.
+// Files are the files of a bundle by name.
 type Files map[string][]byte
 
-// Limits of a bundle that is read: those that are written stay far below them.
+// Limits of a bundle that is read, far above those of written ones.
 const (
 	largestFile    = 64 << 20
-	largestText    = 4 << 20 // what is neither results nor a report: its values take many times its size in memory
+	largestText    = 4 << 20 // for files other than results and reports: their values need many times their size in memory
 	mostFiles      = 20
 	largestResults = 64 << 20 // unpacked
-	mostGrowth     = 100      // unpacked to packed: those that are written grow by 15
+	mostGrowth     = 100      // unpacked to packed: written ones grow by 15
 )
 
 // Manifest lists the files of a bundle.
@@ -89,7 +89,7 @@ func marshal(v any) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// unmarshal reads JSON that holds nothing that is unknown.
+// unmarshal reads JSON without unknown members.
 func unmarshal(b []byte, into any) error {
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.DisallowUnknownFields()
@@ -133,7 +133,7 @@ func unpack(b []byte) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// Write writes a bundle into a new or empty folder: whole, or not at all.
+// Write writes a bundle into a new or empty folder, completely or not at all.
 func (f Files) Write(dir string) error {
 	if old, err := os.ReadDir(dir); err == nil && len(old) > 0 {
 		return fmt.Errorf("%s is not empty: give the path of a new folder", dir)
@@ -162,7 +162,7 @@ func (f Files) Write(dir string) error {
 	return os.Rename(temp, dir)
 }
 
-// largest returns the most bytes that a file of a bundle may have.
+// largest returns the maximum size of a file in a bundle.
 func largest(name string) int64 {
 	if slices.Contains([]string{ResultsFile, JUnitFile, ReportFile}, name) {
 		return largestFile
@@ -170,8 +170,7 @@ func largest(name string) int64 {
 	return largestText
 }
 
-// Read reads a bundle. What is not a regular file, or too large, is a problem and is not read. A folder that holds nothing of a
-// certificate is an error.
+// Read reads a bundle. A special or too large file is a problem, and is not read. A folder without a file of a certificate is an error.
 func Read(dir string) (Files, []Problem, error) {
 	list, err := os.ReadDir(dir)
 	if info, e := os.Stat(dir); e == nil && !info.IsDir() {

@@ -15,7 +15,7 @@ import (
 	"github.com/mcpauth/conformance/reports/junit"
 )
 
-// Input is what a bundle is made from.
+// Input has the parts of a bundle.
 type Input struct {
 	Product []byte // PRODUCT.yaml
 	Run     reports.Redacted
@@ -23,7 +23,7 @@ type Input struct {
 	Tool    Tool
 	// Target is the target file: its name, and the digest of its content.
 	Target Descriptor
-	// Image is NAME@sha256:DIGEST of what was tested; may be empty.
+	// Image is NAME@sha256:DIGEST of the tested image; may be empty.
 	Image       string
 	Environment Environment
 	NotScored   map[string]string
@@ -31,23 +31,23 @@ type Input struct {
 	Rejudge func(run *reports.Run) reports.Rejudged
 }
 
-// Environment is environment.json: in what a certificate was made.
+// Environment is environment.json: the environment in which a certificate was made.
 type Environment struct {
 	Tool      Tool     `json:"tool"`
 	Catalogue string   `json:"catalogue"`
-	Flags     []string `json:"flags"` // without secrets, which are not flags
+	Flags     []string `json:"flags"` // without secrets, which are never flags
 	UserAgent string   `json:"user_agent"`
 	Order     Order    `json:"order"`
 	Clock     Clock    `json:"clock"`
 }
 
-// Order is the order in which the checks began.
+// Order is the order in which the checks started.
 type Order struct {
 	Kind string `json:"kind"` // random
 	Seed string `json:"seed"`
 }
 
-// Clock is what the clock of the machine said.
+// Clock is the reading of the machine's clock.
 type Clock struct {
 	Began time.Time `json:"began"`
 	Ended time.Time `json:"ended"`
@@ -59,7 +59,7 @@ var image = regexp.MustCompile(`^(\S+)@sha256:([0-9a-f]{64})$`)
 // ValidImage reports whether a text names an image by its digest.
 func ValidImage(name string) bool { return image.MatchString(name) }
 
-// Make makes an unsigned bundle. The run must be one that nothing blocks: see Blocks.
+// Make makes an unsigned bundle. Nothing may block the run: see Blocks.
 func Make(in Input) (Files, error) {
 	product, err := ReadProduct(ProductFile, in.Product)
 	if err != nil {
@@ -135,7 +135,7 @@ func statementOf(in Input, product Product, run *reports.Run, again reports.Reju
 	return s
 }
 
-// readme says what the certificate claims, and the command that repeats it.
+// readme describes the certificate, with the command that repeats it.
 func readme(c *Certification, again reports.Rejudged, flags []string) string {
 	var b strings.Builder
 	say := func(format string, args ...any) {
@@ -175,14 +175,14 @@ func readme(c *Certification, again reports.Rejudged, flags []string) string {
 	return b.String()
 }
 
-// Command returns the line that repeats a certificate: by the same flags, with what each user has of its own, and unsigned.
+// Command returns the command that repeats a certificate: with the same flags, the user's own values, and unsigned.
 func Command(flags []string) string {
 	words := []string{"mcpauth", "certify"}
 	for _, flag := range flags {
 		switch name, _, _ := strings.Cut(strings.TrimPrefix(flag, "--"), "="); name {
 		case "config":
 			words = append(words, "-c", "target.yaml")
-		case "i-am-authorized": // who repeats it says so
+		case "i-am-authorized": // whoever repeats it has to say so
 		case "key", "passphrase-env", "output", "product", "predicate-only", "subject", "prove-control":
 		default:
 			words = append(words, reports.ShellQuoted(flag))

@@ -22,7 +22,7 @@ import (
 //go:embed product.schema.json
 var ProductSchema []byte
 
-// Product is what a vendor says of what is certified.
+// Product describes the certified product, by its vendor.
 type Product struct {
 	Vendor  string `json:"vendor"`
 	Product string `json:"product"`
@@ -38,7 +38,7 @@ var productSchema = sync.OnceValue(func() *jsonschema.Schema {
 	}
 	c := jsonschema.NewCompiler()
 	c.AssertFormat()
-	const name = "mcpauth:product" // absolute: the compiler makes any other a path below the working directory, which may be gone
+	const name = "mcpauth:product" // absolute: the compiler resolves any other against the working directory, which may be gone
 	if err := c.AddResource(name, document); err != nil {
 		panic(err)
 	}
@@ -63,7 +63,7 @@ func ReadProduct(name string, text []byte) (Product, error) {
 		if lines[key.Value] = key.Line; value.Kind != yaml.ScalarNode {
 			return Product{}, fmt.Errorf("%s:%d: %s: want a text", name, value.Line, key.Value)
 		}
-		members[key.Value] = value.Value // a version 1.0 is a text, and no number
+		members[key.Value] = value.Value // version 1.0 is a text, not a number
 	}
 	if err := productSchema().Validate(members); err != nil {
 		return Product{}, invalid(name, lines, err)
@@ -99,7 +99,7 @@ func invalid(name string, lines map[string]int, err error) error {
 
 var notInNames = regexp.MustCompile(`[^a-z0-9]+`)
 
-// Folder returns the name of the folder in which a submission of the product is: vendor-product.
+// Folder returns the name of the product's submission folder: vendor-product.
 func (p Product) Folder() string {
 	name := func(s string) string { return strings.Trim(notInNames.ReplaceAllString(strings.ToLower(s), "-"), "-") }
 	return name(p.Vendor) + "-" + name(p.Product)

@@ -9,14 +9,14 @@ import (
 	"github.com/mcpauth/conformance/reports"
 )
 
-// instructs is found in reasons that already say what to supply.
+// instructs matches reasons that already say what to supply.
 var instructs = regexp.MustCompile(`(?i)(^|[ ;:,(])(declare|give|add|raise|lift|shorten|let (it|the)|run (this|fewer)|want) |` +
 	`\(--?[a-z]|with --[a-z]|in the target file|\(target\.|\(client\.|\(scopes\.`)
 
-// identifier finds a requirement whose failure a reason names.
+// identifier matches the id of a failed requirement in a reason.
 var identifier = regexp.MustCompile(`\b[A-Z]{2,}(-[A-Z0-9]+)+\b`)
 
-// remedies are what to do about the reasons that hold a text.
+// remedies are the remedies for reasons with a text.
 var remedies = []struct{ text, do string }{
 	{"prove", "Let the ordinary request succeed that is sent for comparison: fix the server, or put what it needs into the target file"},
 	{"the time for this", "Raise --timeout, or certify a server that answers sooner"},
@@ -27,7 +27,7 @@ var remedies = []struct{ text, do string }{
 	{"without TLS", "Serve it over https"},
 }
 
-// remedy says what to supply so that a requirement is decided; empty where the reason says it.
+// remedy says what to supply so that a requirement is decided; empty if the reason says it.
 func remedy(r *reports.Result) string {
 	if instructs.MatchString(r.Reason) {
 		return ""

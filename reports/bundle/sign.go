@@ -17,13 +17,13 @@ import (
 	"github.com/youmark/pkcs8"
 )
 
-// Key signs or verifies: one of ed25519, or ECDSA on P-256.
+// Key signs or verifies with ed25519, or with ECDSA on P-256.
 type Key struct{ dsse.SignerVerifier }
 
-// ErrNoPassphrase says that a key is encrypted, and nothing is there to decrypt it with.
+// ErrNoPassphrase says that a key is encrypted, and there is no passphrase.
 var ErrNoPassphrase = errors.New("the key is encrypted: set the passphrase in the environment")
 
-// PrivateKey reads a private key in PEM: PKCS#8, also encrypted by a passphrase, or SEC 1.
+// PrivateKey reads a private key in PEM: PKCS#8, which may be encrypted with a passphrase, or SEC 1.
 func PrivateKey(text, passphrase []byte) (Key, error) {
 	block, rest := pem.Decode(text)
 	if block == nil || len(bytes.TrimSpace(rest)) > 0 {
@@ -119,7 +119,7 @@ func (f Files) Sign(ctx context.Context, key Key) error {
 	return err
 }
 
-// signedBy says why a bundle is not signed by a key; empty where it is.
+// signedBy says why a bundle is not signed by a key; empty if it is.
 func (f Files) signedBy(ctx context.Context, key Key) string {
 	var envelope dsse.Envelope
 	if err := unmarshal(f[SignatureFile], &envelope); err != nil {
@@ -143,7 +143,7 @@ func (f Files) signedBy(ctx context.Context, key Key) string {
 	return ""
 }
 
-// plainBase64 reports whether the texts of an envelope are written in the one usual way.
+// plainBase64 reports whether the texts of an envelope are in canonical base64.
 func plainBase64(e dsse.Envelope) bool {
 	for _, s := range []string{e.Payload, e.Signatures[0].Sig} {
 		if b, err := base64.StdEncoding.DecodeString(s); err != nil || base64.StdEncoding.EncodeToString(b) != s {

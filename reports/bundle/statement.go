@@ -16,7 +16,7 @@ const (
 	PayloadType   = "application/vnd.in-toto+json"
 )
 
-// Statement says what was tested, and how it went, of the manifest of a bundle.
+// Statement says, about the manifest of a bundle, what was tested, and the result.
 type Statement struct {
 	Type          string       `json:"_type"`
 	Subject       []Descriptor `json:"subject"`
@@ -30,9 +30,9 @@ type Descriptor struct {
 	Digest map[string]string `json:"digest"`
 }
 
-// Predicate is a test result, with what only this tool says under one name.
+// Predicate is a test result, with this tool's own data under one name.
 type Predicate struct {
-	Result        string        `json:"result"` // PASSED, or WARNED where a SHOULD is unmet
+	Result        string        `json:"result"` // PASSED, or WARNED if a SHOULD is unmet
 	Configuration []Descriptor  `json:"configuration"`
 	PassedTests   []string      `json:"passedTests"`
 	WarnedTests   []string      `json:"warnedTests"`
@@ -40,7 +40,7 @@ type Predicate struct {
 	Certification Certification `json:"https://github.com/mcpauth/conformance/certification/v1"`
 }
 
-// Certification is what a certificate says.
+// Certification is the content of a certificate.
 type Certification struct {
 	Product  Product          `json:"product"`
 	Profile  string           `json:"profile"`
@@ -55,10 +55,9 @@ type Certification struct {
 	Started   time.Time `json:"started"`
 	Finished  time.Time `json:"finished"`
 	Expires   time.Time `json:"expires"`
-	// NotApplicable are the MUSTs and SHOULDs of the set that do not apply, with what shows it: features that the target refuses or
-	// lacks.
+	// NotApplicable are the MUSTs and SHOULDs of the set that do not apply, with the evidence: features that the target refuses or lacks.
 	NotApplicable []Absent `json:"not_applicable"`
-	// NotScored are requirements of the profile that are not part of the set, with the reason.
+	// NotScored are requirements of the profile outside the set, with the reason.
 	NotScored map[string]string `json:"not_scored,omitempty"`
 	Rejudged  Counts            `json:"rejudged"`
 }
@@ -83,7 +82,7 @@ type Absent struct {
 	Observation string `json:"observation"`
 }
 
-// Counts say how far the verdicts can be judged again from the bundle.
+// Counts say how many verdicts can be judged again from the bundle.
 type Counts struct {
 	Whole      int `json:"judged_again"`
 	Partly     int `json:"partly_judged_again"`
@@ -98,13 +97,13 @@ func countsOf(r reports.Rejudged) Counts {
 	return Counts{len(r.Whole), len(r.Partly), len(r.Attested), r.Steps, r.Recomputed, r.Own, r.Looked}
 }
 
-// Validity is how long a certificate holds, and Freshness how old it may be when it is submitted.
+// Validity is the lifetime of a certificate, and Freshness its maximum age at submission.
 const (
 	Validity  = 365 * 24 * time.Hour
 	Freshness = 90 * 24 * time.Hour
 )
 
-// verdicts sorts the tests of a run by verdict. A test is a requirement at a level, on a wire where wires are judged apart.
+// verdicts groups the tests of a run by verdict. A test is a requirement at a level, on a wire if wires are judged separately.
 func verdicts(run *reports.Run, set *profiles.Set) (passed, warned, failed []string, absent []Absent) {
 	passed, warned, failed, absent = []string{}, []string{}, []string{}, []Absent{}
 	for i := range run.Results {
@@ -123,7 +122,7 @@ func verdicts(run *reports.Run, set *profiles.Set) (passed, warned, failed []str
 			warned = append(warned, name)
 		case reports.NotApplicable:
 			absent = append(absent, Absent{r.ID, r.Level, r.Reason, r.Observation})
-		case reports.NotTested: // of a SHOULD: it is neither
+		case reports.NotTested: // a SHOULD: it is neither
 		default:
 			failed = append(failed, name)
 		}
@@ -131,7 +130,7 @@ func verdicts(run *reports.Run, set *profiles.Set) (passed, warned, failed []str
 	return passed, warned, failed, absent
 }
 
-// Blocks says what keeps a run from being certified, one sentence each, with what to supply or to fix.
+// Blocks says what prevents a certificate, one sentence each, with what to supply or to fix.
 func Blocks(run *reports.Run, set *profiles.Set) []string {
 	var out []string
 	add := func(format string, args ...any) {
@@ -183,7 +182,7 @@ func Blocks(run *reports.Run, set *profiles.Set) []string {
 	return slices.Compact(out)
 }
 
-// blocks says what to do about a MUST that is not met; empty where it is.
+// blocks says what to do about an unmet MUST; empty if it is met.
 func blocks(r *reports.Result) string {
 	switch r.Verdict {
 	case reports.Pass:

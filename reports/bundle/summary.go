@@ -12,7 +12,7 @@ import (
 // SummaryType is the predicate of a Simple Verification Result.
 const SummaryType = "https://in-toto.io/attestation/svr/v0.2"
 
-// Summary is what a verifier found, for registries: an in-toto statement that the verifier may sign.
+// Summary is the result of a verification for registries: an in-toto statement that the verifier may sign.
 type Summary struct {
 	Type          string           `json:"_type"`
 	Subject       []Descriptor     `json:"subject"`
@@ -30,18 +30,18 @@ type SummaryPredicate struct {
 	Properties  []string  `json:"properties"`
 }
 
-// Policy is the frozen set by which the verifier judged.
+// Policy is the frozen set of the verifier.
 type Policy struct {
 	URI    string            `json:"uri"`
 	Digest map[string]string `json:"digest"`
 }
 
-// Summarise makes the summary of a verification that found no problem and checked the signature.
+// Summarise makes the summary of a verification without problems whose signature was checked.
 func Summarise(v *Verification, f Files, version string) ([]byte, error) {
 	if err := v.vouched(); err != nil {
 		return nil, err
 	}
-	if !v.OK { // a badge may still be grey, but a summary says what holds
+	if !v.OK { // a badge may be grey, but a summary states what is valid
 		return nil, fmt.Errorf("the bundle does not verify: %s", v.Problems[0])
 	}
 	var s Statement
@@ -57,7 +57,7 @@ func Summarise(v *Verification, f Files, version string) ([]byte, error) {
 	return marshal(out)
 }
 
-// properties returns what was verified, in words that registries match.
+// properties returns the verified properties in words for registries.
 func properties(v *Verification) []string {
 	c := v.Certification
 	name := "MCPAUTH_" + strings.ToUpper(strings.NewReplacer("-", "_", "@", "_").Replace(c.Profile+"_"+c.Revision))
@@ -82,12 +82,12 @@ func (v *Verification) vouched() error {
 	return nil
 }
 
-// onlyExpired reports whether nothing is wrong with a bundle but its age.
+// onlyExpired reports whether the age of a bundle is its only problem.
 func (v *Verification) onlyExpired() bool {
 	return len(v.Problems) == 1 && v.Problems[0].Reason == Expired
 }
 
-// badge is what a badge says.
+// badge is the content of a badge.
 type badge struct{ Label, Message, Colour string }
 
 func badgeOf(v *Verification) (badge, error) {
@@ -115,7 +115,7 @@ func BadgeJSON(v *Verification) ([]byte, error) {
 	return marshal(map[string]any{"schemaVersion": 1, "label": b.Label, "message": b.Message, "color": b.Colour})
 }
 
-// BadgeSVG returns the badge of a verified bundle as a picture.
+// BadgeSVG returns the badge of a verified bundle as an image.
 func BadgeSVG(v *Verification) ([]byte, error) {
 	b, err := badgeOf(v)
 	if err != nil {

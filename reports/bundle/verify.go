@@ -18,7 +18,7 @@ import (
 	reportjson "github.com/mcpauth/conformance/reports/json"
 )
 
-// Reason says in a word why a bundle does not verify.
+// Reason is a word for why a bundle does not verify.
 type Reason string
 
 // The reasons.
@@ -36,7 +36,7 @@ const (
 	UnknownSet     Reason = "unknown-set"
 	BadResults     Reason = "results"
 	Contradicted   Reason = "contradicted" // a verdict does not follow from its evidence
-	OtherJudges    Reason = "other-judges" // the same, by other code than that which made the certificate
+	OtherJudges    Reason = "other-judges" // the same, judged by other code than that of the certificate
 	NotConformant  Reason = "not-conformant"
 	NoControl      Reason = "control"
 	HoldsSecret    Reason = "secret"
@@ -45,7 +45,7 @@ const (
 	Expired        Reason = "expired"
 )
 
-// Problem is one thing for which a bundle does not verify.
+// Problem is a reason why a bundle does not verify.
 type Problem struct {
 	Reason Reason `json:"reason"`
 	File   string `json:"file,omitempty"`
@@ -59,32 +59,32 @@ func (p Problem) String() string {
 	return reports.OneLine(p.File+": "+p.Says, 600)
 }
 
-// UnknownBuild is what made a bundle where that is not a release.
+// UnknownBuild means that no release made the bundle.
 const UnknownBuild = "unknown build"
 
 // Options say how a bundle is verified.
 type Options struct {
 	Now time.Time
-	// Submission demands that the bundle is fresh.
+	// Submission requires that the bundle is fresh.
 	Submission bool
-	// Key is the vendor's; nil where the signature is checked by Check, or not at all.
+	// Key is the vendor's; nil if Check checks the signature, or nothing does.
 	Key *Key
-	// Check checks a signature of another kind, and says who signed.
+	// Check checks another kind of signature, and returns the signer.
 	Check func(f Files) (Signer, error)
-	// Unsigned leaves the signature out, for somebody else to check.
+	// Unsigned does not check the signature.
 	Unsigned bool
 	// Rejudge judges the verdicts again (suites.JudgeAgain).
 	Rejudge func(run *reports.Run) reports.Rejudged
-	// Releases are the binaries that were released; those that this build knows where it is nil.
+	// Releases are the released binaries; nil: those that this build knows.
 	Releases releases.List
 }
 
-// Signer is who signed a bundle.
+// Signer is the signer of a bundle.
 type Signer struct {
 	Key      string `json:"key,omitempty"`
 	Identity string `json:"identity,omitempty"` // of a certificate
 	Issuer   string `json:"issuer,omitempty"`
-	// Witnessed says that a CI system signed, and not the vendor itself.
+	// Witnessed says that a CI system has signed, not the vendor.
 	Witnessed bool `json:"witnessed"`
 }
 
@@ -96,14 +96,15 @@ type Verification struct {
 	// Signature is verified, left-out or failed.
 	Signature string `json:"signature"`
 	Signer    Signer `json:"signer"`
-	// SignedByKey says that a signature by a key is there, which was left out.
+	// SignedByKey says that there is a signature by a key, which was not checked.
 	SignedByKey bool `json:"-"`
 	// Build is the release that made the bundle, or "unknown build".
 	Build         string         `json:"build"`
 	Manifest      string         `json:"manifest_sha256"`
-	Certification *Certification `json:"certification"` // nil where the statement cannot be read
+	Certification *Certification `json:"certification"` // nil if the statement cannot be read
 	Rejudged      Counts         `json:"rejudged"`
-	// Attested are the ids of verdicts of which nothing was judged again, and Because says why, also of those that were judged in part.
+	// Attested are the ids of verdicts without any judgement that was repeated. Because says why, also for those that were judged again in
+	// part.
 	Attested []string          `json:"attested_not_rejudged"`
 	Because  map[string]string `json:"not_rejudged_because"`
 	At       time.Time         `json:"verified_at"`
@@ -117,7 +118,7 @@ type verifier struct {
 	statement Statement
 	set       profiles.Set
 	results   []byte // unpacked
-	unpacking error  // why they are not
+	unpacking error  // why they could not be unpacked
 	run       *reports.Run
 }
 
@@ -125,7 +126,7 @@ func (v *verifier) add(r Reason, file, format string, args ...any) {
 	v.Problems = append(v.Problems, Problem{r, file, fmt.Sprintf(format, args...)})
 }
 
-// Verify verifies a bundle without the network. Problems that were found while it was read are given.
+// Verify verifies a bundle without the network. found are the problems of Read.
 func (f Files) Verify(ctx context.Context, o Options, found ...Problem) Verification {
 	v := &verifier{files: f, o: o}
 	v.Problems, v.Notices, v.Attested, v.Build, v.Signature, v.At = append([]Problem{}, found...), []string{}, []string{},
@@ -149,7 +150,7 @@ func (f Files) Verify(ctx context.Context, o Options, found ...Problem) Verifica
 	return v.Verification
 }
 
-// whole reports whether the files are those that were signed: only the results of such a bundle are read.
+// whole reports whether the files are the signed ones: the results of another bundle are not read.
 func (v *verifier) whole() bool {
 	return !slices.ContainsFunc(v.Problems, func(p Problem) bool {
 		return slices.Contains([]Reason{MissingFile, ExtraFile, RenamedFile, ChangedFile, BadManifest, BadStatement, WrongSignature}, p.Reason)
@@ -201,7 +202,7 @@ func (v *verifier) manifest() {
 	}
 }
 
-// sameAs returns the file that is not listed and has the content of a listed one; empty for none.
+// sameAs returns an unlisted file with the content of a listed one, or "".
 func (v *verifier) sameAs(e Entry, listed map[string]Entry) string {
 	for _, name := range slices.Sorted(maps.Keys(v.files)) {
 		if _, known := listed[name]; !known && Digest(v.files[name]) == e.SHA256 {
@@ -211,7 +212,7 @@ func (v *verifier) sameAs(e Entry, listed map[string]Entry) string {
 	return ""
 }
 
-// secrets looks for what has the form of a secret in every file.
+// secrets searches every file for texts in the form of a secret.
 func (v *verifier) secrets() {
 	for _, name := range slices.Sorted(maps.Keys(v.files)) {
 		b := v.files[name]
@@ -221,7 +222,7 @@ func (v *verifier) secrets() {
 			}
 		}
 		if name == SignatureFile || name == KeylessFile {
-			continue // base64, and what it holds is in the statement
+			continue // base64, whose content is in the statement
 		}
 		if found := reports.SecretsIn(string(b)); len(found) > 0 {
 			v.add(HoldsSecret, name, "it holds %s: a bundle is published, and nothing in it may be secret", strings.Join(found, ", "))
@@ -305,7 +306,7 @@ func (v *verifier) signature(ctx context.Context) {
 	}
 }
 
-// CosignCommand checks the signature of a bundle that was signed without a key.
+// CosignCommand verifies the signature of a bundle that was signed without a key.
 const CosignCommand = "cosign verify-blob-attestation --bundle " + KeylessFile + " --type " + PredicateType +
 	" --certificate-identity IDENTITY --certificate-oidc-issuer ISSUER " + ManifestFile
 
@@ -322,7 +323,7 @@ func (v *verifier) age() {
 	}
 }
 
-// readSet looks for the set among those that are compiled in.
+// readSet finds the set among those that are compiled in.
 func (v *verifier) readSet() bool {
 	c := v.Certification
 	set, ok := profiles.ByDigest(Digest(v.files[SetFile]))
@@ -339,7 +340,7 @@ func (v *verifier) readSet() bool {
 	return ok
 }
 
-// why returns the reason for which a set replaces another.
+// why returns the reason why a set replaces another.
 func why(name string) string {
 	for _, s := range profiles.Sets() {
 		if s.Name() == name {
@@ -364,7 +365,7 @@ func (v *verifier) readResults() bool {
 	return true
 }
 
-// claims compares what the statement and the other reports say with the results.
+// claims compares the statement and the other reports with the results.
 func (v *verifier) claims() {
 	product, err := ReadProduct(ProductFile, v.files[ProductFile])
 	if err != nil {
@@ -393,14 +394,14 @@ func (v *verifier) claims() {
 	}
 	in := Input{Set: v.set, Tool: c.Tool, Target: v.statement.Predicate.Configuration[2], Image: c.Image, NotScored: c.NotScored}
 	want := statementOf(in, product, v.run, reports.Rejudged{})
-	want.Predicate.Certification.Rejudged = c.Rejudged // which depends on what a build knows
+	want.Predicate.Certification.Rejudged = c.Rejudged // this depends on the build
 	if again, err := marshal(want.Predicate); err != nil || !bytes.Equal(again, v.files[PredicateFile]) {
 		v.add(BadStatement, StatementFile, "it says something else than the results: %s", differs(want.Predicate, v.statement.Predicate))
 	}
 	v.cases()
 }
 
-// differs says in what two predicates differ.
+// differs names the difference of two predicates.
 func differs(want, got Predicate) string {
 	for _, p := range []struct {
 		name      string
@@ -457,7 +458,7 @@ func (v *verifier) judgeAgain() {
 	}
 }
 
-// control looks again at what shows control of the origin.
+// control checks the proof of control of the origin again.
 func (v *verifier) control() {
 	id := v.run.Identity
 	c := id.Control

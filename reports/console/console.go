@@ -1,5 +1,4 @@
-// Package console writes a run for people at a terminal or in a CI log: what to fix, then what could not be decided, then
-// the result.
+// Package console writes a run for a terminal or a CI log: what to fix, then what is undecided, then the result.
 package console
 
 import (
@@ -12,13 +11,13 @@ import (
 	"github.com/mcpauth/conformance/reports"
 )
 
-// Options change what is shown.
+// Options change the output.
 type Options struct {
 	Colour  bool
 	Verbose bool // passed checks too, and every finding
 }
 
-// width is that of the narrowest usual terminal, in characters.
+// width is the minimum width of a usual terminal, in characters.
 const width = 80
 
 const (
@@ -32,7 +31,7 @@ var colours = map[reports.Verdict]string{
 	reports.NotApplicable: "2", reports.NotTested: "2", reports.Review: "34", reports.Suppressed: "2", reports.Flaky: "33",
 }
 
-// Write writes the findings, the most serious first, then what could not be decided, then the summary.
+// Write writes the findings, the most serious first, then what is undecided, then the summary.
 func Write(w io.Writer, redacted reports.Redacted, opt Options) error {
 	p := &printer{run: redacted.Run(), opt: opt}
 	p.head()
@@ -66,15 +65,15 @@ func (p *printer) verdict(v reports.Verdict) string {
 	return short(string(v))
 }
 
-// short returns a word of a report, which somebody else may have written.
+// short returns a word of a report, which may be untrusted.
 func short(text string) string { return reports.OneLine(text, 200) }
 
-// labelled writes a label in a column of its own, and foreign text beside it.
+// labelled writes a label in a separate column, with untrusted text beside it.
 func (p *printer) labelled(label, text string, most int) {
 	p.hanging(fmt.Sprintf("  %-9s", label), text, most)
 }
 
-// hanging writes foreign text after an indent: escaped, wrapped at words, and never at the start of a line.
+// hanging writes untrusted text after an indent: escaped, wrapped at words, and never at the start of a line.
 func (p *printer) hanging(indent, text string, most int) {
 	for _, line := range wrap(reports.OneLine(text, most), width-len(indent)) {
 		p.b.WriteString(indent + line + "\n")
@@ -82,11 +81,11 @@ func (p *printer) hanging(indent, text string, most int) {
 	}
 }
 
-// noBreak is a space at which no line ends.
+// noBreak is a space without a line break.
 const noBreak = "\u00a0"
 
-// wrap breaks a text into lines of at most so many characters, at spaces where there are any. What it brings to the beginning of a line
-// is escaped again: a command may begin there.
+// wrap breaks a text into lines of at most so many characters, at spaces if possible. It escapes text again that moves to the beginning of
+// a line: a command may begin there.
 func wrap(text string, most int) []string {
 	var lines []string
 	line := ""
@@ -168,7 +167,7 @@ func (p *printer) finding(f reports.Finding) {
 	}
 }
 
-// reasons writes why requirements have a verdict: one that several share is written once.
+// reasons writes the reasons of a verdict, each once.
 func (p *printer) reasons(v reports.Verdict, what string) {
 	reasons := p.run.Reasons(v)
 	if len(reasons) == 0 {
@@ -202,10 +201,10 @@ func (p *printer) passed() {
 	}
 }
 
-// mostFirst is how many requirements are named to begin with.
+// mostFirst is the number of requirements to fix first.
 const mostFirst = 5
 
-// first names what to fix to begin with.
+// first names what to fix first.
 func (p *printer) first() {
 	groups := p.run.ToFix()
 	if len(groups) < 2 { // one is still on the screen
@@ -218,7 +217,7 @@ func (p *printer) first() {
 	p.b.WriteString("\n")
 }
 
-// Conclusion returns the last line of what people see.
+// Conclusion returns the last line of the output.
 func Conclusion(o reports.Outcome) string {
 	if o.Code == reports.ExitConformant {
 		return reports.OneLine(o.Headline, 1000)

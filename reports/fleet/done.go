@@ -1,4 +1,4 @@
-// Package fleet keeps the results of many targets in a folder, one subfolder each, and sums them up without holding them all.
+// Package fleet stores the results of many targets in a folder, with one subfolder each, and summarizes them without holding all in memory.
 package fleet
 
 import (
@@ -20,10 +20,10 @@ import (
 	"github.com/mcpauth/conformance/reports/json"
 )
 
-// Version is the version of the form of done.json.
+// Version is the version of the format of done.json.
 const Version = 1
 
-// The files of a target's folder. Done is written last: where it is, the results are whole.
+// The files of a target's folder. Done is written last: if it exists, the results are complete.
 const (
 	ResultsFile = "results.json.gz"
 	DoneFile    = "done.json"
@@ -35,8 +35,8 @@ type State string
 // The states of a target.
 const (
 	Tested      State = "tested"
-	Unreachable State = "unreachable" // nothing could be learned of it
-	Invalid     State = "invalid"     // what the list or its file says of it cannot be used
+	Unreachable State = "unreachable" // nothing is known about it
+	Invalid     State = "invalid"     // its entry in the list, or its file, is invalid
 	Failed      State = "failed"      // the tool failed, not the target
 )
 
@@ -48,29 +48,29 @@ type Done struct {
 	Target  string    `json:"target"`
 	File    string    `json:"file,omitempty"` // its target file
 	State   State     `json:"state"`
-	Why     string    `json:"why,omitempty"` // where it is not tested
+	Why     string    `json:"why,omitempty"` // if it is not tested
 	Started time.Time `json:"started"`
-	// Duration is that of the run, and Requests are those that it sent.
+	// Duration is the duration of the run, and Requests the number of its requests.
 	Duration reports.Milliseconds `json:"duration_ms"`
 	Requests int                  `json:"requests"`
-	Passive  bool                 `json:"passive,omitempty"` // nobody signed in, nothing was registered or attacked
-	// Made says by what the results were made: with --resume a target is tested again where that differs.
+	Passive  bool                 `json:"passive,omitempty"` // nobody signed in, and nothing was registered or attacked
+	// Made says what made the results: with --resume a target is tested again if it differs.
 	Made    Made            `json:"made_by"`
 	Outcome reports.Outcome `json:"outcome"`
 	// Verdicts are the ids of requirements by their worst verdict.
 	Verdicts map[reports.Verdict][]string `json:"verdicts,omitempty"`
-	// Digest is the SHA-256 of the file with the results; empty where there is none.
+	// Digest is the SHA-256 of the file with the results; empty without one.
 	Digest string `json:"results_sha256,omitempty"`
 }
 
-// Made is what results follow from, apart from the target.
+// Made is what the results depend on, besides the target.
 type Made struct {
 	Tool          string `json:"tool"`
 	Catalogue     string `json:"catalogue"`
 	Configuration string `json:"configuration"`
 }
 
-// Add adds what a run found.
+// Add adds the results of a run.
 func (d *Done) Add(redacted reports.Redacted) {
 	run := redacted.Run()
 	d.Target, d.Started, d.Duration, d.Requests = run.Target.URL, run.Started, run.Duration, run.Requests
@@ -114,7 +114,7 @@ func WriteDone(dir string, d Done) error {
 	return writeDone(dir, d)
 }
 
-// prepare makes a target's folder, and removes what a process that was killed left unfinished there.
+// prepare makes a target's folder, and removes unfinished files of a killed process.
 func prepare(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -134,7 +134,7 @@ func prepare(dir string) error {
 	return nil
 }
 
-// temporary is the pattern of the names of files that are not complete yet.
+// temporary is the name pattern of incomplete files.
 const temporary = ".mcpauth-*"
 
 func writeDone(dir string, d Done) error {
@@ -143,13 +143,13 @@ func writeDone(dir string, d Done) error {
 	})
 }
 
-// whole gives a file its name when all of it is on the disk.
+// whole writes a file, and gives it its name when it is completely on disk.
 func whole(path string, write func(io.Writer) error) error {
 	f, err := os.CreateTemp(filepath.Dir(path), temporary)
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) // it is gone where all went well
+	defer os.Remove(f.Name()) // after success it no longer exists
 	if err := errors.Join(write(f), f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
 		return err
 	}
@@ -177,12 +177,11 @@ func Read(dir string) (Done, bool, error) {
 	if why := d.unknown(); why != "" {
 		return Done{}, false, fmt.Errorf("%s: %s; delete the file to have the target tested again", path, why)
 	}
-	d.Target = reports.Named(d.Target) // folders of earlier versions have secrets of URLs
+	d.Target = reports.Named(d.Target) // earlier versions wrote the secrets of URLs
 	return d, true, nil
 }
 
-// openRegular opens a regular file. A folder may be somebody else's: a pipe would be waited for, a device has no end, and a link leads
-// elsewhere.
+// openRegular opens a regular file. A folder may be untrusted: a pipe would block, a device has no end, and a link leads elsewhere.
 func openRegular(path string) (*os.File, error) {
 	info, err := os.Lstat(path)
 	if err != nil {
@@ -194,10 +193,10 @@ func openRegular(path string) (*os.File, error) {
 	return os.Open(path)
 }
 
-// requirementID is the form of the ids of requirements. Other catalogues may know others.
+// requirementID matches the ids of requirements, also those of other catalogues.
 var requirementID = regexp.MustCompile(`^[A-Z0-9]{2,}(-[A-Z0-9]+)+$`)
 
-// unknown says what is in the file that no run writes; empty for nothing. A folder may be somebody else's.
+// unknown names what no run writes in the file, or "". A folder may be untrusted.
 func (d *Done) unknown() string {
 	if !slices.Contains(states, d.State) {
 		return fmt.Sprintf("there is no state %q", d.State)
@@ -211,7 +210,7 @@ func (d *Done) unknown() string {
 	return d.unknownVerdict()
 }
 
-// unknownVerdict says which of the verdicts no run writes; empty for none.
+// unknownVerdict names the verdict that no run writes, or "".
 func (d *Done) unknownVerdict() string {
 	judged := map[string]bool{}
 	for v, ids := range d.Verdicts {
@@ -233,21 +232,21 @@ func (d *Done) unknownVerdict() string {
 	return ""
 }
 
-// Numbers that no run reaches: beyond them the sums of a folder would be wrong.
+// Numbers that no run reaches: larger ones would falsify the sums of a folder.
 const (
 	mostRequests = 1 << 30
 	mostJudged   = 5_000
 	longestRun   = reports.Milliseconds(366 * 24 * 60 * 60 * 1000)
 )
 
-// Finished reports whether a target's folder holds what a run by made would write again: the whole results of a target that was tested,
-// or that could not be reached. A file that cannot be read is not a result.
+// Finished reports whether a target's folder has what a run by made would write again: the complete results of a target that was tested, or
+// that could not be reached. An unreadable file is not a result.
 func Finished(dir string, made Made) bool {
 	d, ok, err := Read(dir)
 	if err != nil || !ok || d.Made != made {
 		return false
 	}
-	if d.State == Invalid || d.State == Failed { // the next time may be better
+	if d.State == Invalid || d.State == Failed { // another attempt may succeed
 		return false
 	}
 	f, err := openRegular(filepath.Join(dir, ResultsFile))

@@ -16,29 +16,29 @@ import (
 	"github.com/mcpauth/conformance/reports"
 )
 
-// mostListed bounds the lists of a summary: whoever wants all of them reads the lines.
+// mostListed bounds the lists of a summary: the lines have everything.
 const mostListed = 50
 
-// Summary sums up a folder of results. It holds counts and short lists, however many targets there are.
+// Summary summarizes a folder of results, with counts and short lists for any number of targets.
 type Summary struct {
 	Targets  int
 	States   map[State]int
 	Passive  int
 	Outcomes map[reports.Kind]int // of the targets that were tested
 	Requests int
-	Work     time.Duration // of all runs, as if one after another
-	First    time.Time     // when the first run began
-	Last     time.Time     // when the last one ended
-	Made     map[Made]int  // by what the results were made: results of more than one compare badly
+	Work     time.Duration // sum of the durations of all runs
+	First    time.Time     // start of the first run
+	Last     time.Time     // end of the last run
+	Made     map[Made]int  // by what made the results: different ones are hard to compare
 	// Requirements are counts by id and verdict.
 	Requirements map[string]map[reports.Verdict]int
 	// Worst are the targets with the most unmet requirements, the worst first.
 	Worst []Ranked
-	// Drift compares with an earlier folder; nil where there is none.
+	// Drift compares with an earlier folder, or is nil.
 	Drift *Drift
 }
 
-// Ranked is a target with what is unmet there.
+// Ranked is a target with its number of unmet requirements.
 type Ranked struct {
 	Key    string
 	Target string
@@ -46,7 +46,7 @@ type Ranked struct {
 	Unmet  int
 }
 
-// Drift is what changed since an earlier folder.
+// Drift is the change since an earlier folder.
 type Drift struct {
 	New, Gone         int // targets
 	Regressed, Fixed  int // requirements of targets: those that fail now and did not, and those that failed and pass now
@@ -60,7 +60,7 @@ type Drift struct {
 // Moved counts the targets at which a requirement changed.
 type Moved struct{ Regressed, Fixed int }
 
-// Sum reads a folder target by target. each, if not nil, is called with every target; before is an earlier folder, or empty.
+// Sum reads a folder target by target. each, if not nil, is called for every target; before is an earlier folder, or "".
 func Sum(dir, before string, each func(key string, d *Done) error) (*Summary, error) {
 	s := &Summary{States: map[State]int{}, Outcomes: map[reports.Kind]int{}, Made: map[Made]int{},
 		Requirements: map[string]map[reports.Verdict]int{}}
@@ -92,7 +92,7 @@ func Sum(dir, before string, each func(key string, d *Done) error) (*Summary, er
 	})
 }
 
-// walk calls f with each target of a folder that is done, in the order of their keys.
+// walk calls f for each finished target of a folder, in the order of keys.
 func walk(dir string, f func(key string, d *Done) error) error {
 	folders, err := os.ReadDir(dir)
 	if err != nil {
@@ -149,7 +149,7 @@ func (s *Summary) add(key string, d *Done) {
 	s.rank(Ranked{key, d.Target, musts(d.Verdicts[reports.Fail]), len(d.Verdicts[reports.Fail])})
 }
 
-// rank keeps the worst targets, and forgets the others.
+// rank keeps only the worst targets.
 func (s *Summary) rank(r Ranked) {
 	if r.Unmet == 0 {
 		return
@@ -170,7 +170,7 @@ func musts(ids []string) (n int) {
 	return n
 }
 
-// add compares a target with what it was.
+// add compares a target with its earlier result.
 func (m *Drift) add(now, old *Done, known bool) {
 	switch {
 	case !known:
@@ -198,7 +198,7 @@ func (m *Drift) add(now, old *Done, known bool) {
 		}
 	}
 	for _, id := range old.Verdicts[reports.Fail] {
-		if slices.Contains(now.Verdicts[reports.Pass], id) { // what is not tested any more is not fixed
+		if slices.Contains(now.Verdicts[reports.Pass], id) { // a requirement that is no longer tested is not fixed
 			m.Fixed++
 			m.of(id).Fixed++
 		}
@@ -212,7 +212,7 @@ func (m *Drift) of(id string) *Moved {
 	return m.Requirements[id]
 }
 
-// Changed returns the requirements that changed somewhere, those that regressed at most targets first.
+// Changed returns the requirements that changed somewhere, by the number of targets where they regressed.
 func (m *Drift) Changed() []string {
 	return slices.SortedFunc(maps.Keys(m.Requirements), func(a, b string) int {
 		x, y := m.Requirements[a], m.Requirements[b]
@@ -234,8 +234,7 @@ func (s *Summary) Failures() []string {
 	return ids
 }
 
-// Coverage returns how many of the verdicts that requirements could have at the targets that were tested decide something: PASS, FAIL,
-// WARN or not applicable.
+// Coverage returns how many of the possible verdicts of tested targets decide something: PASS, FAIL, WARN or not applicable.
 func (s *Summary) Coverage() (decided, all int) {
 	for _, counts := range s.Requirements {
 		for v, n := range counts {

@@ -28,7 +28,7 @@ var verdicts = []reports.Verdict{
 	reports.Suppressed, reports.Errored,
 }
 
-// OpenMetrics writes the counts in the text form of OpenMetrics 1.0, which Prometheus reads. No series is of one target: their
+// OpenMetrics writes the counts in the text format of OpenMetrics 1.0, which Prometheus reads. No series is for a single target, so their
 // number does not grow with the fleet.
 func (s *Summary) OpenMetrics(w io.Writer) error {
 	var b strings.Builder
@@ -97,6 +97,6 @@ func (s *Summary) HTML(w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	_, err = io.WriteString(w, reports.Printable(b.String())) // the page itself holds nothing that is escaped
+	_, err = io.WriteString(w, reports.Printable(b.String())) // the page itself has nothing to escape
 	return err
 }

@@ -1,4 +1,4 @@
-// Package formats is the registry of the forms in which a run can be written.
+// Package formats is the registry of report formats.
 package formats
 
 import (
@@ -18,14 +18,14 @@ import (
 	"github.com/mcpauth/conformance/reports/sarif"
 )
 
-// Options are the choices that formats offer; each follows those that concern it.
+// Options are options of formats; each format uses some of them.
 type Options struct {
 	Strict  bool           // warnings are failures
-	Verbose bool           // every verdict is shown
+	Verbose bool           // show every verdict
 	Past    []reports.Past // earlier runs against the target, oldest first
 }
 
-// Format is a form in which a run can be written.
+// Format is a report format.
 type Format struct {
 	Name  string
 	Write func(w io.Writer, run reports.Redacted, o Options) error
@@ -48,7 +48,7 @@ var all = []Format{
 	}},
 }
 
-// plain returns the writer of a format that offers no choice.
+// plain returns the writer of a format without options.
 func plain(write func(io.Writer, reports.Redacted) error) func(io.Writer, reports.Redacted, Options) error {
 	return func(w io.Writer, run reports.Redacted, _ Options) error { return write(w, run) }
 }

@@ -9,11 +9,11 @@ import (
 	"github.com/mcpauth/conformance/reports"
 )
 
-// most is how many annotations of one kind GitHub keeps for a step.
+// most is the number of annotations of a kind that GitHub keeps for a step.
 const most = 10
 
-// Write writes an annotation for each failure, tool error and undecided MUST (errors) and each warning (warnings).
-// Where there are more than GitHub keeps, the last says how many are left out.
+// Write writes an annotation for each failure, tool error and undecided MUST (errors) and each warning (warnings). If there are more than
+// GitHub keeps, the last one says how many are omitted.
 func Write(w io.Writer, redacted reports.Redacted) error {
 	run := redacted.Run()
 	var failed, warned []string
@@ -70,7 +70,7 @@ func result(kind string, r *reports.Result) string {
 	return command(kind, title, r.Title+": "+said)
 }
 
-// command returns one workflow command, on one line, whatever the target put into the texts.
+// command returns one workflow command on one line, whatever text the target has sent.
 func command(kind, title, message string) string {
 	data := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
 	property := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")

@@ -1,4 +1,4 @@
-// Package golden compares the verdicts of runs with those on file, for tests.
+// Package golden compares the verdicts of runs with golden files, for tests.
 package golden
 
 import (
@@ -12,8 +12,8 @@ import (
 	"github.com/mcpauth/conformance/reports"
 )
 
-// Compare names the lines in which the verdicts of a run differ from those in a file. What was not tested or does not
-// apply is only counted. With MCPAUTH_GOLDEN=write the file is written instead, for its author to read.
+// Compare names the lines in which the verdicts of a run differ from those in a file. It only counts requirements that were not tested or
+// do not apply. With MCPAUTH_GOLDEN=write it writes the file instead, for its author to read.
 func Compare(file string, run *reports.Run) error {
 	got := verdicts(run)
 	if os.Getenv("MCPAUTH_GOLDEN") == "write" {
@@ -31,7 +31,7 @@ func Compare(file string, run *reports.Run) error {
 	return fmt.Errorf("%s (- on file, + now):\n%s", file, strings.Join(append(differ.lines, reasons(run, differ.lines)...), "\n"))
 }
 
-// reasons returns those of the verdicts that are new.
+// reasons returns the reasons of new verdicts.
 func reasons(run *reports.Run, changed []string) []string {
 	var why []string
 	for _, r := range run.Results {
@@ -42,19 +42,19 @@ func reasons(run *reports.Run, changed []string) []string {
 	return why
 }
 
-// changes are the lines that go-cmp reports as removed and added, in their order.
+// changes are the lines that go-cmp reports as removed and added, in order.
 type changes struct {
 	path  cmp.Path
 	lines []string
 }
 
-// PushStep is called by go-cmp as it descends.
+// PushStep records a descent of go-cmp.
 func (c *changes) PushStep(s cmp.PathStep) { c.path = append(c.path, s) }
 
-// PopStep is called by go-cmp as it ascends.
+// PopStep records an ascent of go-cmp.
 func (c *changes) PopStep() { c.path = c.path[:len(c.path)-1] }
 
-// Report is called by go-cmp with each comparison of two lines.
+// Report records a comparison of two lines by go-cmp.
 func (c *changes) Report(r cmp.Result) {
 	if r.Equal() {
 		return

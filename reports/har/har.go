@@ -86,7 +86,7 @@ type timings struct {
 	Receive float64 `json:"receive"`
 }
 
-// Write writes every exchange, without secrets. A request without an answer has the status 0, as browsers write it.
+// Write writes every exchange, without secrets. A request without an answer has status 0, as in browsers.
 func Write(w io.Writer, redacted reports.Redacted) error {
 	run := redacted.Run()
 	out := archive{log{Version: "1.2", Creator: creator{run.Tool.Name, run.Tool.Version}, Entries: []entry{}}}
@@ -134,7 +134,7 @@ func pairs(fields []reports.Field) []pair {
 	return out
 }
 
-// query returns the parameters of a URL, in its order.
+// query returns the parameters of a URL in order.
 func query(address string) []pair {
 	out := []pair{}
 	_, raw, _ := strings.Cut(address, "?")

@@ -7,12 +7,12 @@ import (
 	"github.com/mcpauth/conformance/reports"
 )
 
-// diagram is the flow as a picture: a lane for each who takes part, an arrow for each step.
+// diagram is the picture of the flow: a lane for each participant, and an arrow for each step.
 type diagram struct {
 	Width, Height int
 	Lanes         []lane
 	Rows          []row
-	Says          string // for those who do not see it
+	Says          string // alternative text
 }
 
 type lane struct {
@@ -36,7 +36,7 @@ const (
 	headLength, headHalf = 9, 5
 )
 
-// draw makes the diagram; nil where the run saw nothing of a flow.
+// draw makes the diagram; nil if the run saw no flow.
 func draw(run *reports.Run) *diagram {
 	steps := run.Sequence()
 	if len(steps) == 0 || run.Unreachable != "" {
@@ -84,7 +84,7 @@ func head(x1, x2, y int) string {
 	return fmt.Sprintf("%d,%d %d,%d %d,%d", x2, y, back, y-headHalf, back, y+headHalf)
 }
 
-// trend is a line through how many MUSTs each run left unmet.
+// trend is a line of the number of MUSTs that each run left unmet.
 type trend struct {
 	Points      string
 	First, Last reports.Past
@@ -98,7 +98,7 @@ type dot struct {
 	Says string
 }
 
-// mostPast is how many runs the line goes back.
+// mostPast is the maximum number of runs in the line.
 const mostPast = 60
 
 // trendOf makes the trend; nil with fewer than two runs.

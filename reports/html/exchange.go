@@ -12,22 +12,22 @@ import (
 	"github.com/mcpauth/conformance/reports"
 )
 
-// exchange is one request with its answer, as the page shows it.
+// exchange is a request with its answer in the form of the page.
 type exchange struct {
 	Number          int
 	Role            string // control, attack, observed or step
-	About           string // which finding rests on it
+	About           string // the finding that rests on it
 	Title           string
 	Request, Answer []text
-	Absent          []string // what the control has and this request does not
+	Absent          []string // parts of the control that this request lacks
 	Curl            string
 	Tokens          []token
 	Open            bool
 
-	size int // in bytes, as it is on the page
+	size int // in bytes on the page
 }
 
-// text is a part of a message: one or several whole lines, marked where a verdict rests on them.
+// text is a part of a message: one or several complete lines, marked if a verdict rests on them.
 type text struct {
 	Text string
 	Mark bool
@@ -35,7 +35,7 @@ type text struct {
 
 type token struct{ Name, Header, Claims string }
 
-// line is a line of a message. Its name is that of its field, parameter or member, in small letters.
+// line is a line of a message. Its name is that of its field, parameter or member, in lower case.
 type line struct{ text, name string }
 
 // message returns the lines of a request or of an answer.
@@ -54,8 +54,8 @@ func message(start []line, header []reports.Field, body string) []line {
 	return out
 }
 
-// pretty returns the lines of a body: JSON is indented, also in the events of a stream, and of a form each parameter is a line. A long
-// body is cut off once its lines are made, since half a document can't be indented.
+// pretty returns the lines of a body: JSON is indented, also in the events of a stream, and each parameter of a form has a line. A long
+// body is cut after its lines are made, because half a document cannot be indented.
 func pretty(body, kind string) []line {
 	if len(body) > mostParsed {
 		return cut(plain(body[:mostParsed]))
@@ -151,7 +151,7 @@ func members(indented string) []line {
 	return out
 }
 
-// parameters returns those of a form or of a query, one a line.
+// parameters returns the parameters of a form or of a query, one on each line.
 func parameters(query, before string) []line {
 	var out []line
 	for part := range strings.SplitSeq(query, "&") {
@@ -162,7 +162,7 @@ func parameters(query, before string) []line {
 	return out
 }
 
-// longURL is from which length on the parameters of a URL have lines of their own.
+// longURL is the length from which the parameters of a URL have separate lines.
 const longURL = 100
 
 func requestLines(e *reports.Exchange) []line {
@@ -185,7 +185,7 @@ func answerLines(e *reports.Exchange) []line {
 	return out
 }
 
-// changing are fields whose values differ from request to request, and say nothing where they do.
+// changing are fields whose values differ between requests without a meaning.
 var changing = []string{
 	"user-agent", "content-length", "date", "mcp-session-id", "id", "state", "nonce", "code_challenge", "code", "code_verifier", "traceparent",
 	"cookie", "dpop",
@@ -194,7 +194,7 @@ var changing = []string{
 
 var numbered = regexp.MustCompile(`#\d+›`)
 
-// differing marks the lines of a request that its control does not have, and names what only the control has.
+// differing marks the lines of a request that its control lacks, and names those that only the control has.
 func differing(request, control []line, said string) (marks []bool, absent []string) {
 	plain := func(l line) string { return numbered.ReplaceAllString(strings.TrimLeft(l.text, " ?&"), "›") }
 	has := func(in []line, l line) bool {
@@ -217,7 +217,7 @@ func differing(request, control []line, said string) (marks []bool, absent []str
 	return marks, absent
 }
 
-// mentions reports whether a text names a field, as a whole word.
+// mentions reports whether a text names a field as a whole word.
 func mentions(said, name string) bool {
 	if len(name) < 3 {
 		return false
@@ -239,7 +239,7 @@ func isName(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '_' || c == '-'
 }
 
-// named marks the lines whose name a finding says.
+// named marks the lines that a finding names.
 func named(lines []line, said string) []bool {
 	marks := make([]bool, len(lines))
 	for i, l := range lines {
@@ -250,7 +250,7 @@ func named(lines []line, said string) []bool {
 	return marks
 }
 
-// joined returns lines as the page shows them: neighbours that are alike are one part.
+// joined merges adjacent lines of the same kind.
 func joined(lines []line, marks []bool) []text {
 	var out []text
 	for i, l := range lines {
@@ -264,8 +264,7 @@ func joined(lines []line, marks []bool) []text {
 	return out
 }
 
-// present makes an exchange ready for the page. said is what the findings that rest on it say; control, the exchange beside which
-// it counts, may be nil.
+// present prepares an exchange for the page. said has the texts of the findings that rest on it; control, its control, may be nil.
 func present(e, control *reports.Exchange, said string) exchange {
 	x := exchange{Number: e.Number, Title: titleOf(e), Curl: Curl(e)}
 	said = strings.ToLower(said)
@@ -285,7 +284,7 @@ func present(e, control *reports.Exchange, said string) exchange {
 	return x
 }
 
-// titleOf returns the method and the URL of a request, without its query, and what came back.
+// titleOf returns the method and the URL of a request, without its query, and the answer.
 func titleOf(e *reports.Exchange) string {
 	title, _, query := strings.Cut(e.Request.Method+" "+e.Request.URL, "?")
 	if query {
@@ -300,7 +299,7 @@ func titleOf(e *reports.Exchange) string {
 	return title + " → no whole answer"
 }
 
-// comparable reports whether two requests are for the same thing, so that what differs tells something.
+// comparable reports whether two requests have the same purpose, so that their differences matter.
 func comparable(a, b *reports.Exchange) bool {
 	at := func(e *reports.Exchange) string { address, _, _ := strings.Cut(e.Request.URL, "?"); return address }
 	return a != b && a.Request.Method == b.Request.Method && at(a) == at(b) && !a.Request.Raw && !b.Request.Raw
@@ -321,7 +320,7 @@ func decoded(run *reports.Run, e *reports.Exchange) []token {
 	return out
 }
 
-// Curl returns a command that repeats a request; what was removed as secret is in it as a placeholder.
+// Curl returns a command that repeats a request, with placeholders for removed secrets.
 func Curl(e *reports.Exchange) string {
 	if e.Request.Raw {
 		return "# written byte by byte, since no HTTP client would send it"

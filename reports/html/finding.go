@@ -21,7 +21,7 @@ type item struct {
 	Notes                                    []string
 }
 
-// finding is an item that needs attention, with all that the run and the catalogue say about it.
+// finding is an item that needs attention, with the details of the run and the catalogue.
 type finding struct {
 	item
 	Why, Statement, Reason string
@@ -40,7 +40,7 @@ type observation struct {
 	Seen     []seen
 }
 
-// seen is one answer, and the variants that got it.
+// seen is an answer with the variants that got it.
 type seen struct {
 	Observed string
 	Advice   bool
@@ -51,19 +51,19 @@ type seen struct {
 type variant struct {
 	About    string
 	Exchange int
-	Link     string // to the exchange, if the page shows it
+	Link     string // to the exchange, if it is on the page
 }
 
 type link struct{ Text, URL string }
 
-// mostVariants bounds the variants that are shown at once.
+// mostVariants bounds the variants that are visible at once.
 const mostVariants = 4
 
-// painter goes through the results of a run.
+// painter collects the results of a run for the page.
 type painter struct {
 	run     *reports.Run
 	anchors map[string]bool
-	left    int // bytes of exchanges that still fit on the page
+	left    int // bytes left for exchanges on the page
 }
 
 // item makes the item of a group.
@@ -84,7 +84,7 @@ func (p *painter) item(g *reports.Group) item {
 	return i
 }
 
-// anchor returns the place of a result on the page: its id, and where another has that id its verdict too.
+// anchor returns the anchor of a result: its id, with the verdict if another result has that id.
 func (p *painter) anchor(r *reports.Result) string {
 	a := r.ID
 	for n := 0; p.anchors[a]; n++ {
@@ -97,7 +97,7 @@ func (p *painter) anchor(r *reports.Result) string {
 	return a
 }
 
-// findings returns those of a run, the most serious first.
+// findings returns the findings of a run, the most serious first.
 func (p *painter) findings() []finding {
 	groups := slices.Concat(p.run.Groups(reports.Errored), p.run.ToFix())
 	for _, v := range []reports.Verdict{reports.Warn, reports.Review, reports.Flaky} {
@@ -136,7 +136,7 @@ func (p *painter) finding(g *reports.Group) finding {
 	return f
 }
 
-// observe adds a finding: what is expected appears once, and so does what came.
+// observe adds a finding. Equal expectations and equal observations appear once.
 func (f *finding) observe(found reports.Finding, v variant) {
 	at := slices.IndexFunc(f.Observations, func(o observation) bool { return o.Expected == found.Expected })
 	if at < 0 {
@@ -169,8 +169,8 @@ func links(r *reports.Result) []link {
 	return out
 }
 
-// exchanges returns those on which the findings of a group rest, with their control, in the order in which they were sent; where
-// there are few of them, what came before is there too.
+// exchanges returns the exchanges on which the findings of a group rest, with their control, in the order of sending. If there are few,
+// earlier ones are included.
 func (p *painter) exchanges(anchor string, g *reports.Group) (out []exchange, more int) {
 	said, cited := citedBy(g.Findings())
 	var controls, evidence []int
@@ -207,7 +207,7 @@ func (x *exchange) show(tokens []token) {
 	}
 }
 
-// citedBy returns the exchanges that findings cite, in the order of the findings, and what is said of each.
+// citedBy returns the exchanges that findings cite, in the order of the findings, and what these say about each.
 func citedBy(findings []reports.Finding) (said map[int][]reports.Finding, cited []int) {
 	said = map[int][]reports.Finding{}
 	for _, f := range findings {
@@ -222,13 +222,13 @@ func citedBy(findings []reports.Finding) (said map[int][]reports.Finding, cited 
 	return said, cited
 }
 
-// choose chooses the exchanges that are shown: the cited ones, a control, and where these are few, the last of the evidence.
+// choose selects the exchanges to show: the cited ones, a control, and if there are few, the last of the evidence.
 func (p *painter) choose(cited, controls, evidence []int) (chosen []int, control *reports.Exchange) {
 	chosen = slices.Clone(cited[:min(len(cited), mostExchanges-1)])
 	if control = p.control(chosen, controls); control != nil {
 		chosen = append(chosen, control.Number)
 	}
-	for i := len(evidence) - 1; i >= 0 && len(chosen) < fewExchanges; i-- { // the last ones tell most
+	for i := len(evidence) - 1; i >= 0 && len(chosen) < fewExchanges; i-- { // the last ones are the most useful
 		if !slices.Contains(chosen, evidence[i]) {
 			chosen = append(chosen, evidence[i])
 		}
@@ -237,7 +237,7 @@ func (p *painter) choose(cited, controls, evidence []int) (chosen []int, control
 	return chosen, control
 }
 
-// control returns the exchange beside which the chosen ones count: one for the same thing, if there is one.
+// control returns the control of the chosen exchanges: one with the same purpose, if there is one.
 func (p *painter) control(chosen, controls []int) *reports.Exchange {
 	var first *reports.Exchange
 	for _, number := range controls {
@@ -257,7 +257,7 @@ func (p *painter) control(chosen, controls []int) *reports.Exchange {
 	return first
 }
 
-// role returns what an exchange is for: an attack is one that counts beside a control.
+// role returns the purpose of an exchange: an attack has a control.
 func role(number int, said map[int][]reports.Finding, controls []int) string {
 	switch {
 	case said[number] != nil && len(controls) > 0:
@@ -270,7 +270,7 @@ func role(number int, said map[int][]reports.Finding, controls []int) string {
 	return "step"
 }
 
-// wording returns all that findings say about an exchange.
+// wording returns the texts of findings about an exchange.
 func wording(findings []reports.Finding) string {
 	var b strings.Builder
 	for _, f := range findings {
@@ -289,7 +289,7 @@ func about(findings []reports.Finding) string {
 	return strings.Join(out, "; ")
 }
 
-// undecided is one reason for which requirements could not be decided.
+// undecided is a reason why requirements are undecided.
 type undecided struct {
 	Reason    string
 	Items     []item
@@ -297,7 +297,7 @@ type undecided struct {
 	Anchor    string
 }
 
-// cause is one reason that several requirements share.
+// cause is a reason that several requirements share.
 type cause struct {
 	Reason string
 	Items  []item
@@ -318,7 +318,7 @@ func (p *painter) causes(reasons []reports.Reason, groups map[string]*reports.Gr
 	return out
 }
 
-// undecided returns the reasons for which requirements could not be decided, with what was seen.
+// undecided returns the reasons why requirements are undecided, with what was seen.
 func (p *painter) undecided() []undecided {
 	groups := p.groups(reports.Inconclusive)
 	var out []undecided
@@ -332,7 +332,7 @@ func (p *painter) undecided() []undecided {
 	return out
 }
 
-// groups returns those of a verdict, by id.
+// groups returns the groups of a verdict, by id.
 func (p *painter) groups(v reports.Verdict) map[string]*reports.Group {
 	out := map[string]*reports.Group{}
 	for _, g := range p.run.Groups(v) {
@@ -341,7 +341,7 @@ func (p *painter) groups(v reports.Verdict) map[string]*reports.Group {
 	return out
 }
 
-// locked is what was not tested because one thing was missing.
+// locked is what was not tested because of one missing thing.
 type locked struct {
 	Option string
 	N      int
@@ -358,7 +358,7 @@ func (p *painter) locked() []locked {
 	return out
 }
 
-// area are the requirements of one area that passed.
+// area has the passed requirements of one area.
 type area struct {
 	Name  string
 	Items []item

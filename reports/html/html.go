@@ -1,5 +1,5 @@
-// Package html writes a run as one self-contained page: no network, no dependence on scripts, and a content
-// security policy that lets nothing foreign in, whatever a target has put into its answers.
+// Package html writes a run as one self-contained page: without the network, usable without scripts, and with a content security policy
+// that blocks everything foreign, whatever a target has put into its answers.
 package html
 
 import (
@@ -24,25 +24,25 @@ var script string
 //go:embed page.html
 var page string
 
-// mostBody bounds a body on the page, in bytes; the JSON report has it whole.
+// mostBody bounds a body on the page, in bytes; the JSON report has all of it.
 const mostBody = 4 << 10
 
 // mostParsed bounds a body that is parsed to be indented, in bytes.
 const mostParsed = 64 << 10
 
-// mostShown bounds all exchanges of the page together, in bytes as they are in it.
+// mostShown bounds all exchanges of the page together, in bytes on the page.
 const mostShown = 4 << 20
 
-// mostExchanges bounds the exchanges shown for one requirement. Where fewer than fewExchanges show it, what came before is there too.
+// mostExchanges bounds the exchanges of one requirement. If there are fewer than fewExchanges, earlier ones are included.
 const (
 	mostExchanges = 6
 	fewExchanges  = 2
 )
 
-// mostFixes is how many fixes the page begins with.
+// mostFixes is the number of fixes at the top of the page.
 const mostFixes = 5
 
-// view is what the page shows.
+// view is the content of the page.
 type view struct {
 	Run        *reports.Run
 	Policy     string
@@ -76,10 +76,10 @@ type view struct {
 	Everything []string // areas and levels to choose from
 }
 
-// numbers are how many requirements each section has.
+// numbers are the numbers of requirements in each section.
 type numbers struct{ Findings, Undecided, Accepted, NotTested, Absent, Passed int }
 
-// chip is a verdict with how many requirements have it, and the section that shows them.
+// chip is a verdict with its number of requirements, and the section that shows them.
 type chip struct {
 	Verdict reports.Verdict
 	Class   string
@@ -92,7 +92,7 @@ var sections = map[reports.Verdict]string{
 	reports.NotApplicable: "not-applicable", reports.Pass: "passed",
 }
 
-// picture is a picture of a page, as an address that holds it.
+// picture is an image as a data URL.
 type picture struct {
 	Title, URL string
 	Source     template.URL
@@ -101,8 +101,8 @@ type picture struct {
 // mostPictures bounds all pictures of the page together, in bytes.
 const mostPictures = 600 << 10
 
-// pictures returns those of the login that fit on the page. Their bytes are encoded here, and their type is one of two, so that
-// nothing foreign is in the address.
+// pictures returns the pictures of the login that fit on the page. Their bytes are encoded here, and their type is one of two, so that the
+// URL contains nothing foreign.
 func pictures(run *reports.Run) []picture {
 	var out []picture
 	left := mostPictures
@@ -118,7 +118,7 @@ func pictures(run *reports.Run) []picture {
 // Write writes the page.
 func Write(w io.Writer, redacted reports.Redacted) error { return WriteTrend(w, redacted, nil) }
 
-// WriteTrend writes the page with a line of how many MUSTs earlier runs left unmet, oldest first.
+// WriteTrend writes the page with a line of the number of MUSTs that earlier runs left unmet, oldest first.
 func WriteTrend(w io.Writer, redacted reports.Redacted, history []reports.Past) error {
 	v := see(redacted.Run(), history)
 	t, err := template.New("page").Funcs(template.FuncMap{"safe": reports.Printable, "join": strings.Join, "short": short,
@@ -130,11 +130,11 @@ func WriteTrend(w io.Writer, redacted reports.Redacted, history []reports.Past) 
 	if err := t.Execute(&b, v); err != nil {
 		return fmt.Errorf("html: %w", err)
 	}
-	_, err = io.WriteString(w, reports.Printable(b.String())) // the page itself holds nothing that is escaped
+	_, err = io.WriteString(w, reports.Printable(b.String())) // the page itself has nothing to escape
 	return err
 }
 
-// see makes what the page shows of a run.
+// see makes the content of the page.
 func see(run *reports.Run, history []reports.Past) *view {
 	v := &view{Run: run, Style: template.CSS(style), Script: template.JS(script), Started: run.Started.UTC().Format("2006-01-02 15:04 UTC")}
 	v.Policy = fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; script-src 'sha256-%s'; img-src data:; base-uri 'none'; form-action "+
@@ -176,7 +176,7 @@ func digest(s string) string {
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// headline is that of the outcome, with the tone of its colour.
+// headline sets the headline of the outcome, and the tone of its colour.
 func (v *view) headline() {
 	outcome := v.Run.Outcome()
 	v.Headline = outcome.Headline
@@ -191,7 +191,7 @@ func (v *view) headline() {
 	}
 }
 
-// fixes are what to begin with: what fails, or where nothing does, the gravest warnings.
+// fixes sets what to fix first: the failures, or else the most serious warnings.
 func (v *view) fixes() {
 	for _, verdicts := range [][]reports.Verdict{{reports.Fail, reports.Inconclusive}, {reports.Warn}} {
 		for _, f := range v.Findings {
@@ -226,12 +226,12 @@ func (v *view) count() {
 		n[reports.Pass]}
 }
 
-// coverage is how much of what was selected was tested: a bar, by requirement.
+// coverage is the tested part of the selected requirements, as a bar.
 type coverage struct {
 	All     int
-	Tested  int // in per cent of those that apply
+	Tested  int // per cent of those that apply
 	Parts   []part
-	Wanting []reports.Unlock // what would let more be tested, the most first
+	Wanting []reports.Unlock // what would let more be tested, the most useful first
 }
 
 // part is a part of the bar, in thousandths.
@@ -240,7 +240,7 @@ type part struct {
 	N, X, Width int
 }
 
-// mostWanting is how many things the coverage names that would let more be tested.
+// mostWanting is the number of such things that the coverage names.
 const mostWanting = 3
 
 func cover(run *reports.Run) coverage {
@@ -269,7 +269,7 @@ func cover(run *reports.Run) coverage {
 	return c
 }
 
-// wanting returns the options by which most could be tested besides.
+// wanting returns the options that would let the most be tested.
 func wanting(run *reports.Run) (out []reports.Unlock) {
 	for _, u := range run.Unlocks() {
 		if u.Option != "" && len(out) < mostWanting {
@@ -279,17 +279,17 @@ func wanting(run *reports.Run) (out []reports.Unlock) {
 	return out
 }
 
-// classOf is the class of a verdict in the bar of coverage.
+// classOf is the class of a verdict in the coverage bar.
 var classOf = map[reports.Verdict]string{
 	reports.Errored: "fail", reports.Fail: "fail", reports.Warn: "warn", reports.Review: "warn", reports.Flaky: "warn",
 	reports.Suppressed: "warn", reports.Inconclusive: "inconclusive", reports.Pass: "pass", reports.NotTested: "not_tested",
 	reports.NotApplicable: "not_applicable",
 }
 
-// threats are the threats: those that are possible or not settled, and the others, of which a number is enough.
+// threats are the threats: possible or unsettled ones in detail, and the number of the others.
 type threats struct {
 	Open, Settled []threat
-	SoFar         bool // a run that is given more could try more of one
+	SoFar         bool // a run with more could test more
 }
 
 type threat struct {
@@ -322,7 +322,7 @@ func threaten(run *reports.Run) threats {
 	return out
 }
 
-// certification is how the run compares with the frozen sets: a line a profile, a column a revision.
+// certification compares the run with the frozen sets: a row for each profile, and a column for each revision.
 type certification struct {
 	Revisions []string
 	Rows      []standingRow
@@ -330,7 +330,7 @@ type certification struct {
 
 type standingRow struct {
 	Profile string
-	Cells   []*reports.ProfileStanding // nil where there is no such set
+	Cells   []*reports.ProfileStanding // nil if there is no such set
 }
 
 func certify(run *reports.Run) certification {

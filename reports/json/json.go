@@ -9,7 +9,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 )
 
-// Version is the version of the format. It changes when a reader of the old format would misread the new.
+// Version is the version of the format. It changes when an old reader would misread the new format.
 const Version = 1
 
 // Schema is the JSON Schema (draft 2020-12) of the format.
@@ -37,7 +37,7 @@ func Write(w io.Writer, redacted reports.Redacted) error {
 	return nil
 }
 
-// long returns a member that is written one element after another.
+// long returns a member that is written element by element.
 func long[E any](name string, elements []E) reports.Long {
 	return reports.Long{Name: name, Elements: func(yield func(any) bool) {
 		for i := range elements {

@@ -20,13 +20,13 @@ import (
 	"github.com/mcpauth/conformance/reports"
 )
 
-// Limits of a report that is read: those of this tool stay far below them.
+// Limits of a report that is read, far above those of written ones.
 const (
 	mostBytes = 256 << 20
 	deepest   = 24
 )
 
-// Problem is what is wrong with a report, and where.
+// Problem is an error in a report, with its place.
 type Problem struct {
 	Line int
 	At   string // the member, such as results/3/level
@@ -40,8 +40,8 @@ func (p *Problem) Error() string {
 	return fmt.Sprintf("line %d: %s: %s", p.Line, p.At, p.Says)
 }
 
-// Read reads what Write has written, and nothing else: whoever made the report, it keeps to the schema, and what it says of
-// requirements is what the catalogue says. Secrets are removed again, as far as their form gives them away.
+// Read reads only what Write writes: whoever made the report, it must conform to the schema, and its statements about requirements to the
+// catalogue. It removes recognizable secrets again.
 func Read(r io.Reader) (reports.Redacted, error) {
 	text, err := io.ReadAll(io.LimitReader(r, mostBytes+1))
 	switch {
@@ -75,7 +75,7 @@ func Read(r io.Reader) (reports.Redacted, error) {
 	return reports.Redact(*d.Run, &reports.Secrets{}), nil
 }
 
-// schemas are the compiled schemas of the format: of a whole report, and of the entries of its long lists, by their names.
+// schemas are the compiled schemas of the format: of a whole report, and of the entries of its long lists, by name.
 type schemas struct {
 	whole *jsonschema.Schema
 	entry map[string]*jsonschema.Schema
@@ -88,7 +88,7 @@ var compiled = sync.OnceValue(func() schemas {
 	}
 	c := jsonschema.NewCompiler()
 	c.AssertFormat()
-	const name = "mcpauth:report" // absolute: the compiler makes any other a path below the working directory, which may be gone
+	const name = "mcpauth:report" // absolute: the compiler resolves any other against the working directory, which may be gone
 	if err := c.AddResource(name, document); err != nil {
 		panic(err)
 	}
@@ -96,8 +96,8 @@ var compiled = sync.OnceValue(func() schemas {
 		"results": c.MustCompile(name + "#/$defs/result"), "exchanges": c.MustCompile(name + "#/$defs/exchange")}}
 })
 
-// valid says where a report leaves the schema; nil if it keeps to it. The entries of its long lists are judged one by one: as values
-// that a schema can judge, all of them would take many times the memory of their text.
+// valid returns where a report violates the schema, or nil. It validates the entries of long lists one by one, because all of them as
+// values would need many times the memory of their text.
 func valid(text []byte) *Problem {
 	whole, problem := map[string]any{}, (*Problem)(nil)
 	d := json.NewDecoder(bytes.NewReader(text))
@@ -115,7 +115,7 @@ func valid(text []byte) *Problem {
 	return judged(text, compiled().whole, whole, nil)
 }
 
-// judged says where a value that is at a place of a report leaves its schema.
+// judged returns where a value at a place of a report violates its schema.
 func judged(text []byte, schema *jsonschema.Schema, value any, place []string) *Problem {
 	var invalid *jsonschema.ValidationError
 	if err := schema.Validate(value); !errors.As(err, &invalid) {
@@ -128,7 +128,7 @@ func judged(text []byte, schema *jsonschema.Schema, value any, place []string) *
 	return &Problem{lineOf(text, at), strings.Join(at, "/"), invalid.ErrorKind.LocalizedString(message.NewPrinter(language.English))}
 }
 
-// memberOf returns the value of the next member of a report; of a long list, whose entries are judged here, an empty one.
+// memberOf returns the value of the next member of a report. For a long list, it validates the entries and returns an empty list.
 func memberOf(text []byte, d *json.Decoder, name string) (any, *Problem) {
 	var raw json.RawMessage
 	if err := d.Decode(&raw); err != nil {
@@ -145,10 +145,10 @@ func memberOf(text []byte, d *json.Decoder, name string) (any, *Problem) {
 	return []any{}, entriesOf(text, raw, name, entry)
 }
 
-// entriesOf judges the entries of a list one by one.
+// entriesOf validates the entries of a list one by one.
 func entriesOf(text []byte, list json.RawMessage, name string, schema *jsonschema.Schema) *Problem {
 	d := json.NewDecoder(bytes.NewReader(list))
-	_, _ = d.Token() // it begins
+	_, _ = d.Token() // the beginning
 	for i := 0; d.More(); i++ {
 		var raw json.RawMessage
 		if err := d.Decode(&raw); err != nil {
@@ -165,8 +165,8 @@ func entriesOf(text []byte, list json.RawMessage, name string, schema *jsonschem
 	return nil
 }
 
-// inconsistent says what a report says that its schema cannot forbid and that cannot be. Reports of another catalogue may name
-// requirements that this one does not hold.
+// inconsistent finds impossible statements that the schema does not exclude. Reports of another catalogue may name requirements that this
+// one lacks.
 func inconsistent(run *reports.Run) (at []string, says string) {
 	for i := range run.Results {
 		r := &run.Results[i]
@@ -189,7 +189,7 @@ func inconsistent(run *reports.Run) (at []string, says string) {
 	return nil, ""
 }
 
-// unknownRevision names a revision of a result that the run does not name.
+// unknownRevision finds a revision of a result that the run does not name.
 func unknownRevision(run *reports.Run, r *reports.Result) (member, says string) {
 	for _, revision := range r.Revisions {
 		if !slices.ContainsFunc(run.Revisions, func(s reports.RevisionStatus) bool { return s.Revision == revision }) {
@@ -199,7 +199,7 @@ func unknownRevision(run *reports.Run, r *reports.Result) (member, says string) 
 	return "", ""
 }
 
-// unlikeCatalogue says what a result says otherwise of its requirement than the catalogue.
+// unlikeCatalogue finds a statement of a result about its requirement that differs from the catalogue.
 func unlikeCatalogue(r *reports.Result) (member, says string) {
 	known, ok := requirements.Lookup(r.ID)
 	if !ok {
@@ -221,7 +221,7 @@ func unlikeCatalogue(r *reports.Result) (member, says string) {
 	return "", ""
 }
 
-// strict says where a text is not JSON that all readers read alike: it is bounded in depth, valid UTF-8, and has no member twice.
+// strict returns where a text is not JSON that all parsers read alike: with bounded depth, valid UTF-8, and no duplicate members.
 func strict(text []byte) *Problem {
 	if !utf8.Valid(text) {
 		return &Problem{Line: 1, Says: "it is not valid UTF-8"}
@@ -249,7 +249,7 @@ func strict(text []byte) *Problem {
 	return &Problem{Line: line(text, offset), Says: err.Error()}
 }
 
-// walker goes through JSON value by value.
+// walker visits JSON value by value.
 type walker struct {
 	text []byte
 	dec  *json.Decoder
@@ -300,7 +300,7 @@ func (w *walker) value(path []string) error {
 	return err
 }
 
-// lineOf returns the line on which a value is, or what is nearest to it.
+// lineOf returns the line of a value, or of its nearest ancestor.
 func lineOf(text []byte, at []string) int {
 	found := 1
 	w := &walker{text: text, dec: json.NewDecoder(bytes.NewReader(text))}
@@ -310,7 +310,7 @@ func lineOf(text []byte, at []string) int {
 		}
 		return len(path) == len(at) && slices.Equal(path, at)
 	}
-	_ = w.value(nil) // it is JSON
+	_ = w.value(nil) // it is valid JSON
 	return found
 }
 

@@ -1,4 +1,4 @@
-// Package junit writes a run as JUnit XML that GitLab, Jenkins and the GitHub actions read alike.
+// Package junit writes a run as JUnit XML that GitLab, Jenkins and the GitHub actions read in the same way.
 package junit
 
 import (
@@ -11,11 +11,11 @@ import (
 	"github.com/mcpauth/conformance/reports"
 )
 
-// Options change how a run is written.
+// Options change the output.
 type Options struct {
 	Strict bool // warnings become failures
-	// Properties adds level, revisions, wire, tier and sources to each test case. Consumers want them,
-	// but Jenkins' published schema does not know properties inside a test case.
+	// Properties adds level, revisions, wire, tier and sources to each test case. Consumers want them, but Jenkins' published schema does
+	// not allow properties in a test case.
 	Properties bool
 }
 
@@ -68,7 +68,7 @@ type testcase struct {
 	Out        string      `xml:"system-out,omitempty"`
 }
 
-// note carries its text twice: GitLab reads the element, Jenkins the attribute.
+// note has its text twice: GitLab reads the element, and Jenkins the attribute.
 type note struct {
 	Message string `xml:"message,attr"`
 	Type    string `xml:"type,attr"`
@@ -78,7 +78,7 @@ type note struct {
 // mostEvidence bounds the evidence of one case; GitLab refuses files over 30 MB.
 const mostEvidence = 64 << 10
 
-// Write writes run as one testsuites document, one testsuite an area.
+// Write writes a run as one testsuites document, with one testsuite for each area.
 func Write(w io.Writer, redacted reports.Redacted, opt Options) error {
 	run := redacted.Run()
 	doc := suites{Name: "mcpauth", Time: seconds(run.Duration)}
@@ -109,7 +109,7 @@ func Write(w io.Writer, redacted reports.Redacted, opt Options) error {
 	return err
 }
 
-// addTrouble adds what is wrong with the run as a whole, if anything, as a suite with one case.
+// addTrouble adds a problem of the run as a whole, if there is one, as a suite with one case.
 func (doc *suites) addTrouble(run *reports.Run, name, says, kind, trouble string) {
 	if trouble == "" {
 		return
@@ -120,8 +120,8 @@ func (doc *suites) addTrouble(run *reports.Run, name, says, kind, trouble string
 	doc.Suites = append(doc.Suites, s)
 }
 
-// conclude adds a case for the run as a whole where it ends badly and no other case says so: who reads only the counts sees
-// the same as who reads the exit code.
+// conclude adds a case for the run as a whole if it ends badly and no other case says so: a reader of the counts must see the same as a
+// reader of the exit code.
 func (d *suites) conclude(run *reports.Run) {
 	outcome := run.Outcome()
 	for _, s := range d.Suites {
@@ -176,7 +176,7 @@ func (s *suite) add(run *reports.Run, res *reports.Result, opt Options) {
 	s.Cases = append(s.Cases, c)
 }
 
-// judge says how a case ended, as the exit code has it: what does not count there is skipped.
+// judge sets the result of a case, in agreement with the exit code: what does not count there is skipped.
 func (c *testcase) judge(run *reports.Run, res *reports.Result, opt Options) {
 	text := body(run, res)
 	headline := string(res.Verdict) + ": " + reports.OneLine(res.Reason, 500)
@@ -200,8 +200,7 @@ func (c *testcase) judge(run *reports.Run, res *reports.Result, opt Options) {
 	}
 }
 
-// Name returns the test case's name: it starts with the requirement's id, is unique in the run, and holds
-// nothing that changes from run to run.
+// Name returns the test case's name: it starts with the requirement's id, is unique in the run, and is the same in every run.
 func Name(res *reports.Result) string {
 	name := res.ID
 	if res.Wire != "" {
@@ -220,7 +219,7 @@ func caseProperties(res *reports.Result) *properties {
 	if res.Wire != "" {
 		p = append(p, property{"wire", res.Wire})
 	}
-	if res.Verdict == reports.Pass || res.Verdict == reports.NotApplicable { // nobody looks up what is met
+	if res.Verdict == reports.Pass || res.Verdict == reports.NotApplicable { // nobody needs evidence for what is met
 		return &properties{p}
 	}
 	for _, s := range res.Sources {

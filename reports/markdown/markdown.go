@@ -9,10 +9,10 @@ import (
 	"github.com/mcpauth/conformance/reports"
 )
 
-// most bounds the summary, in bytes: half of what GitHub shows for one step.
+// most bounds the summary, in bytes: half of what GitHub shows for a step.
 const most = 512 << 10
 
-// mostFindings bounds the findings that are written out.
+// mostFindings bounds the findings with details.
 const mostFindings = 60
 
 // Write writes the summary.
@@ -59,7 +59,7 @@ func writeCounts(b *strings.Builder, counts map[reports.Verdict]int) {
 	}
 }
 
-// writeGroups writes what has a verdict, as far as there is room, and returns how many findings may follow.
+// writeGroups writes the requirements with a verdict, as far as there is room, and returns how many findings may follow.
 func writeGroups(b *strings.Builder, run *reports.Run, v reports.Verdict, n, left int) int {
 	fmt.Fprintf(b, "<details%s><summary>%d %s</summary>\n\n", map[bool]string{true: " open"}[v == reports.Fail || v == reports.Errored], n, v)
 	for _, g := range run.Groups(v) {
@@ -73,7 +73,7 @@ func writeGroups(b *strings.Builder, run *reports.Run, v reports.Verdict, n, lef
 	return left
 }
 
-// absent writes what does not apply, a line for each reason: one cause can make hundreds of requirements inapplicable.
+// absent writes what does not apply, one line for each reason: one cause can make hundreds of requirements inapplicable.
 func absent(b *strings.Builder, reasons []reports.Reason, n int) {
 	if len(reasons) == 0 {
 		return
@@ -89,10 +89,10 @@ func absent(b *strings.Builder, reasons []reports.Reason, n int) {
 	b.WriteString("\n</details>\n\n")
 }
 
-// mostFixes is how many fixes the summary begins with.
+// mostFixes is the number of fixes at the top of the summary.
 const mostFixes = 5
 
-// fixes writes what to fix first, with what goes wrong, and how to fix it.
+// fixes writes what to fix first, with the consequence, and how to fix it.
 func fixes(b *strings.Builder, run *reports.Run) {
 	groups := run.ToFix()
 	if len(groups) == 0 {
@@ -136,7 +136,7 @@ func finding(b *strings.Builder, g *reports.Group) {
 
 func cut(s string) string { return reports.OneLine(s, 300) }
 
-// Text escapes everything that Markdown or HTML could take for more than text, mentions and autolinks too.
+// Text escapes everything that Markdown or HTML could interpret, mentions and autolinks too.
 func Text(s string) string {
 	var b strings.Builder
 	for _, r := range reports.OneLine(s, 2000) {
@@ -160,7 +160,7 @@ func Text(s string) string {
 	return b.String()
 }
 
-// code returns a code span that nothing in it can end.
+// code returns a code span that its content cannot end.
 func code(s string) string {
 	s = reports.OneLine(s, 2000)
 	fence := "`"

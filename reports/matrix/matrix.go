@@ -1,4 +1,4 @@
-// Package matrix writes several runs side by side: a column for each target, a row for each requirement.
+// Package matrix writes several runs as a table: a column for each target, and a row for each requirement.
 package matrix
 
 import (
@@ -26,7 +26,7 @@ var style string
 type Column struct {
 	Name string
 	Run  reports.Redacted
-	// Report is the path of the target's own HTML report, from where the matrix is; empty where there is none.
+	// Report is the path of the target's own HTML report relative to the matrix, or "".
 	Report string
 }
 
@@ -43,7 +43,7 @@ type cell struct {
 	Link    string // to the finding in the target's own report
 }
 
-// part are the rows of which the gravest verdict is of one kind.
+// part has the rows whose worst verdict is of one kind.
 type part struct {
 	Name   string
 	Anchor string
@@ -51,7 +51,7 @@ type part struct {
 	Folded bool
 }
 
-// kinds are the parts of the matrix, in the order in which people read them.
+// kinds are the parts of the matrix in order.
 var kinds = []struct {
 	name, anchor string
 	folded       bool
@@ -65,16 +65,15 @@ var kinds = []struct {
 	{"Passes, or does not apply", "passes", true, []reports.Verdict{reports.Pass, reports.NotApplicable, ""}},
 }
 
-// short are the verdicts as they are in a cell.
+// short are the verdicts in the form for a cell.
 var short = map[reports.Verdict]string{reports.Pass: "pass", reports.Fail: "FAIL", reports.Warn: "warn", reports.NotApplicable: "n/a",
 	reports.NotTested: "–", reports.Inconclusive: "?", reports.Errored: "ERROR", reports.Suppressed: "accepted", reports.Review: "review",
 	reports.Flaky: "flaky"}
 
-// Short returns the verdict as it is in the cell; empty where the run did not judge the requirement.
+// Short returns the verdict in the form for a cell; empty if the run did not judge the requirement.
 func (c cell) Short() string { return short[c.Verdict] }
 
-// gather makes the rows, in the order of the runs: those with the gravest verdicts come first. Of several verdicts on a requirement the
-// gravest counts.
+// gather makes the rows, in the order of the runs: those with the worst verdicts come first. The worst verdict on a requirement counts.
 func gather(columns []Column) []part {
 	at := map[string]*row{}
 	var order []string
@@ -112,10 +111,10 @@ func gather(columns []Column) []part {
 	return out
 }
 
-// rank returns the place of a verdict among all, the gravest first.
+// rank returns the position of a verdict, worst first.
 func rank(v reports.Verdict) int { return slices.Index(reports.Verdicts, v) }
 
-// source returns the address of the text that states a requirement; empty where there is none.
+// source returns the URL of the text that states a requirement, or "".
 func source(r *reports.Result) string {
 	for _, s := range r.Sources {
 		if u, err := url.Parse(s.URL); err == nil && (u.Scheme == "https" || u.Scheme == "http") {
@@ -164,7 +163,7 @@ func summarise(c *Column) summary {
 	return s
 }
 
-// Write writes the matrix as a page that needs no network and no scripts.
+// Write writes the matrix as a page without network and scripts.
 func Write(w io.Writer, columns []Column) error {
 	sum := sha256.Sum256([]byte(style))
 	v := view{Policy: fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; base-uri 'none'; form-action 'none'",
@@ -184,7 +183,7 @@ func Write(w io.Writer, columns []Column) error {
 	return err
 }
 
-// WriteMarkdown writes the matrix as a table: the requirements on which the targets differ from passing.
+// WriteMarkdown writes the matrix as a table of the requirements that do not pass at some target.
 func WriteMarkdown(w io.Writer, columns []Column) error {
 	var b strings.Builder
 	b.WriteString("| requirement | title | level |")

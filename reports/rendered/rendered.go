@@ -1,4 +1,4 @@
-// Package rendered writes all reports of a run, for tests that look for something in everything that is written.
+// Package rendered writes all reports of a run, for tests that search all output.
 package rendered
 
 import (
@@ -12,7 +12,7 @@ import (
 	"github.com/mcpauth/conformance/reports/matrix"
 )
 
-// Texts returns all reports of a run by their names, the matrices, and the transcripts of its exchanges.
+// Texts returns all reports of a run by name, the matrices, and the transcripts of its exchanges.
 func Texts(run reports.Redacted) (map[string]string, error) {
 	columns := []matrix.Column{{Name: "a", Run: run}, {Name: "b", Run: run}}
 	writers := map[string]func(io.Writer) error{

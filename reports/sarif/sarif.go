@@ -1,6 +1,5 @@
-// Package sarif writes findings in the Static Analysis Results Interchange Format, version 2.1.0 (OASIS), for
-// code-scanning pages. Each finding points at the line of the target file that names the target, since a URL has no
-// source of mcpauth.
+// Package sarif writes findings in the Static Analysis Results Interchange Format, version 2.1.0 (OASIS), for code scanning pages. Each
+// finding points at the line of the target file that names the target, because a URL has no source file.
 package sarif
 
 import (
@@ -62,7 +61,7 @@ type message struct {
 	Text string `json:"text"`
 }
 
-// help is shown beside a finding.
+// help is the text next to a finding.
 type help struct {
 	Text     string `json:"text"`
 	Markdown string `json:"markdown"`
@@ -113,8 +112,8 @@ type suppression struct {
 	Justification string `json:"justification,omitempty"`
 }
 
-// Write writes a result for each FAIL (error), each WARN (warning), and each verdict that the baseline accepts
-// (suppressed). What could not be decided is a notification of the run: it is not a finding.
+// Write writes a result for each FAIL (error), each WARN (warning), and each verdict that the baseline accepts (suppressed). An undecided
+// requirement is a notification of the run: it is not a finding.
 func Write(w io.Writer, redacted reports.Redacted) error {
 	source := redacted.Run()
 	r := run{Tool: tool{driver{Name: source.Tool.Name, Version: source.Tool.Version, InformationURI: "https://github.com/mcpauth/conformance",
@@ -139,7 +138,7 @@ func Write(w io.Writer, redacted reports.Redacted) error {
 
 var levels = map[reports.Verdict]string{reports.Fail: "error", reports.Warn: "warning", reports.Suppressed: "note"}
 
-// severities are the catalogue's, as code scanning has them: critical above 9, high from 7, medium from 4.
+// severities are the catalogue's in the scale of code scanning: critical above 9, high from 7, medium from 4.
 var severities = map[requirements.Severity]string{
 	requirements.Critical: "9.5", requirements.High: "8.0", requirements.Medium: "5.5", requirements.Low: "3.0",
 }
@@ -161,7 +160,7 @@ func ruleOf(r *reports.Result) rule {
 	}
 	out.Help = help{text(r.Remediation + " Sources: " + strings.Join(sources, "; ") + "."), shown}
 	for _, tag := range []string{"security", r.Level, r.Area, r.Role} {
-		if tag != "" && !slices.Contains(out.Properties.Tags, tag) { // the format demands distinct ones
+		if tag != "" && !slices.Contains(out.Properties.Tags, tag) { // the format requires distinct ones
 			out.Properties.Tags = append(out.Properties.Tags, tag)
 		}
 	}
@@ -232,7 +231,7 @@ func invocationOf(source *reports.Run) invocation {
 	return out
 }
 
-// text returns fit to be shown anywhere, and never empty, as the format demands.
+// text returns a text that is safe to show, and never empty, as the format requires.
 func text(s string) string {
 	if s = strings.TrimSpace(reports.OneLine(s, longest)); s == "" {
 		return "-"
