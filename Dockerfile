@@ -1,11 +1,11 @@
-# Two images: `--target slim` (the default is with a browser) is a static binary alone.
+# Two images: the default one has a browser; `--target slim` has only the static binary.
 FROM golang:1.26-bookworm AS build
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 ARG VERSION=dev
-# COMMIT is the one that is built: the image gets no checkout.
+# COMMIT is the commit of the build: the image has no checkout.
 ARG COMMIT=
 RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X github.com/mcpauth/conformance/suites.Version=$VERSION -X github.com/mcpauth/conformance/suites.Commit=$COMMIT" -o /mcpauth ./cmd/mcpauth
 

@@ -12,7 +12,7 @@ quick: ## before each commit: style, units, and a run of the reference; without 
 		$$(go list ./... | grep -vE '/(suites|cmd/mcpauth|suites/tests/[a-z]+)$$') || code=$$?; \
 	wait $$suites && exit $$code
 
-flaws: ## every flaw by the checks that must notice it
+flaws: ## every flaw with the checks that must notice it
 	go test -vet=off ./suites/tests/matrix -run TestEveryFlawIsNoticed
 
 test: ## with a sample of the whole runs; make whole does all of them
@@ -27,11 +27,11 @@ demo:
 generate: ## after a change in fixtures/requirements/catalogue
 	go generate ./fixtures/requirements
 
-rows: ## after a change of what checks try: make rows, or make rows AREA=pkce for the file of one area
+rows: ## after a change of the rows of checks: make rows, or make rows AREA=pkce for the file of one area
 	MCPAUTH_GOLDEN=write go test -vet=off ./suites -run '^TestTheCatalogueNamesWhatIsTried$$/^$(AREA)'
 
 bench:
 	go test -run '^$$' -bench . -benchmem ./suites ./reports
 
-interop: ## make interop SERVER=oidc-provider; without SERVER all of them
+interop: ## make interop SERVER=oidc-provider; without SERVER, all servers
 	@interop/run.sh $(SERVER)

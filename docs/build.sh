@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the documentation site into build/site: the pages of this folder, those that the program generates, and the project's own.
+# Builds the documentation site in build/site from the pages of this folder, generated pages, and files of the repository's root.
 # Needs Python 3 and docs/requirements.txt. A broken link is an error.
 set -euo pipefail
 cd "$(dirname "$0")/.."
