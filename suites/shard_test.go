@@ -25,7 +25,7 @@ func TestShardsMakeTheWholeRun(t *testing.T) {
 		cfg := against.SigningIn(r)
 		cfg.Shard = shard
 		cfg.Skip = append(cfg.Skip, "RS-RATE-*", "AS-RATE-*", "AS-CIMD-SIZE-AND-TIME", "RS-ABUSE-*")
-		if !whole.All() {
+		if !whole.All(t) {
 			cfg.LabelFilter = "discovery || challenge || audience || pkce || metadata"
 		}
 		run, err := suites.Run(t.Context(), cfg)

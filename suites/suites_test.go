@@ -104,7 +104,7 @@ func TestReferencePassesEverything(t *testing.T) {
 			if name == "bundled" { // other tests use this run too
 				run = idealRun(t)
 			} else {
-				run = against.Run(t, against.Brief(cfg))
+				run = against.Run(t, against.Brief(t, cfg))
 			}
 			allowed := []reports.Verdict{}
 			if o.Host != "" {
@@ -149,7 +149,7 @@ func TestReferencePassesAtEveryRevision(t *testing.T) {
 			t.Parallel()
 			cfg := against.SigningIn(against.Start(t, reference.Ideal()))
 			cfg.Revisions = []string{rev}
-			against.Clean(t, against.Run(t, against.Brief(cfg)))
+			against.Clean(t, against.Run(t, against.Brief(t, cfg)))
 		})
 	}
 }
@@ -232,7 +232,7 @@ func TestRunsAgree(t *testing.T) {
 	}
 	first := verdicts(idealRun(t))
 	cfg := against.SigningIn(against.Start(t, reference.Ideal()))
-	if !whole.All() { // a third of the checks, once
+	if !whole.All(t) { // a third of the checks, once
 		cfg.Shard = reports.Shard{Index: 1, Count: 3}
 		assert.Subset(t, first, verdicts(against.Run(t, cfg)))
 		return

@@ -32,7 +32,7 @@ func TestSignalsAtAnyMoment(t *testing.T) {
 	ossignal.Notify(heard, syscall.SIGHUP) // a child process inherits an ignored signal (nohup), but not a handled one
 	t.Cleanup(func() { ossignal.Stop(heard) })
 	moments := 6 // each signal twice
-	if whole.All() {
+	if whole.All(t) {
 		moments = 20
 	}
 	for i := range moments {

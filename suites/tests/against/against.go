@@ -127,8 +127,9 @@ func WithoutCost(cfg suites.Config) suites.Config {
 }
 
 // Brief returns WithoutCost, unless every whole run is done. The flaws and the run against the ideal reference always test the rest.
-func Brief(cfg suites.Config) suites.Config {
-	if whole.All() {
+func Brief(t testing.TB, cfg suites.Config) suites.Config {
+	t.Helper()
+	if whole.All(t) {
 		return cfg
 	}
 	return WithoutCost(cfg)

@@ -74,7 +74,7 @@ func accused(run *reports.Run) []string {
 func TestFailureFromSomeRequestOn(t *testing.T) {
 	t.Parallel()
 	from := []int64{3, 12, 30, 90, 400, 1500}
-	if !whole.All() {
+	if !whole.All(t) {
 		from = []int64{3, 400}
 	}
 	if os.Getenv("MCPAUTH_KILL") == "all" {

@@ -262,7 +262,7 @@ func TestEachRequestOfEachCheckFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			sampled(t, name)
 			numbers, turn := []int{2}, 0
-			if whole.All() {
+			if whole.All(t) {
 				numbers = []int{1, 2, 3, 5, 8, 13}
 			}
 			var most map[string]int
@@ -275,13 +275,13 @@ func TestEachRequestOfEachCheckFails(t *testing.T) {
 			t.Cleanup(func() { t.Logf("%d requests failed", struck.Load()) })
 			for _, n := range numbers {
 				for _, onwards := range []bool{false, true} {
-					if !whole.All() && most == nil && onwards {
+					if !whole.All(t) && most == nil && onwards {
 						continue
 					}
 					t.Run(fmt.Sprintf("request %d, onwards %v", n, onwards), func(t *testing.T) {
 						t.Parallel()
 						cfg, ways := start(t)
-						cfg = against.Brief(cfg)
+						cfg = against.Brief(t, cfg)
 						if most != nil {
 							cfg.Skip, cfg.Only = nil, withAtLeast(most, n)
 						}
@@ -328,7 +328,7 @@ func chosenOf(t *testing.T, chosen string, most int) (turn int, numbers []int) {
 func calmVerdicts(t *testing.T, start func(t *testing.T) (suites.Config, []way)) map[string]reports.Verdict {
 	cfg, _ := start(t)
 	out := map[string]reports.Verdict{}
-	for _, r := range against.Run(t, against.Brief(cfg)).Results {
+	for _, r := range against.Run(t, against.Brief(t, cfg)).Results {
 		out[executionOf(r)] = r.Verdict
 	}
 	return out
@@ -371,7 +371,7 @@ func startSecure(t *testing.T) (suites.Config, []way) {
 // A failing browser is not evidence, at any login of a check.
 func TestTheBrowserFails(t *testing.T) {
 	numbers := []int{1}
-	if whole.All() {
+	if whole.All(t) {
 		numbers = []int{1, 2, 3, 4, 6, 9}
 	}
 	for _, n := range numbers {
@@ -391,7 +391,7 @@ func TestTheBrowserFails(t *testing.T) {
 				return "the browser failed: context deadline exceeded"
 			}}
 			s.sent = map[string]int{}
-			redacted, err := suites.Run(faults.With(t.Context(), plan), against.Brief(against.SigningIn(against.Start(t, reference.Ideal()))))
+			redacted, err := suites.Run(faults.With(t.Context(), plan), against.Brief(t, against.SigningIn(against.Start(t, reference.Ideal()))))
 			require.NoError(t, err)
 			assert.Empty(t, accused(redacted.Run()))
 			assert.NotZero(t, failed)
@@ -402,7 +402,7 @@ func TestTheBrowserFails(t *testing.T) {
 // A failed request of the survey or of the login is not evidence against the target in any check.
 func TestEachRequestOfTheSurveyFails(t *testing.T) {
 	numbers := []int{9}
-	if whole.All() {
+	if whole.All(t) {
 		numbers = []int{1, 2, 3, 5, 7, 9, 12, 17, 23, 31}
 	}
 	calm := calmVerdicts(t, startPlain)
@@ -449,7 +449,7 @@ func TestTheClockFails(t *testing.T) {
 		}
 	}
 	most := int64(2)
-	if whole.All() {
+	if whole.All(t) {
 		most = 24
 	}
 	for at := int64(1); at <= most; at++ {
@@ -478,7 +478,7 @@ func TestTheLimitsOfARunEnd(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			sampled(t, name)
 			t.Parallel()
-			cfg := against.Brief(against.SigningIn(against.Start(t, reference.Ideal())))
+			cfg := against.Brief(t, against.SigningIn(against.Start(t, reference.Ideal())))
 			cfg.MaxRequests, cfg.Timeout = cmp.Or(c.requests, cfg.MaxRequests), cmp.Or(c.time, cfg.Timeout)
 			redacted, err := suites.Run(faults.With(t.Context(), &faults.Plan{OneLook: true}), cfg)
 			require.NoError(t, err)

@@ -18,7 +18,7 @@ import (
 
 // chosen returns the flaws for whole runs. MCPAUTH_KILL is
 //
-//	empty     a small sample, always the same; with MCPAUTH_WHOLE=all a larger one
+//	empty     a small sample, always the same; with MCPAUTH_WHOLE a larger one, or a share of it
 //	all       every flaw
 //	touched   those of the areas whose files differ from the branch origin/main
 //	pkce      those whose name begins so, or that a check of this area notices; more than one with commas between
@@ -31,8 +31,8 @@ func chosen(t *testing.T, all []row) []row {
 		return share(t, all, part)
 	case what == "all":
 		return all
-	case what == "" && whole.All() && !testing.Short(): // the race detector makes a run ten times as long
-		return sample(all, 40)
+	case what == "" && whole.More() && !testing.Short(): // the race detector makes a run ten times as long
+		return slices.DeleteFunc(sample(all, 40), func(r row) bool { return !whole.InShare(r.Name) && whole.Number(r.Name)%320 != 0 })
 	case what == "":
 		return sample(all, 320)
 	case what == "touched":
@@ -58,6 +58,11 @@ func (r *row) concerns(words []string) bool {
 // of a limit: on a busy machine, all other checks make the run too slow for them.
 func sample(all []row, n uint32) []row {
 	return slices.DeleteFunc(slices.Clone(all), func(r row) bool { return r.timed() || whole.Number(r.Name)%n != 0 })
+}
+
+// inShare returns the flaws of the share that MCPAUTH_WHOLE asks for; all where it asks for all.
+func inShare(all []row) []row {
+	return slices.DeleteFunc(slices.Clone(all), func(r row) bool { return !whole.InShare(r.Name) })
 }
 
 // share returns one part of all flaws, such as 2/4.

@@ -69,15 +69,13 @@ func TestNothingIsClaimedOfAFlawWithLittleDeclared(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it is as long as the whole matrix, for each set-up")
 	}
-	tried := sample(rows(), 64)
-	sharing := whole.All() // each flaw in one of the set-ups
-	if sharing {
-		tried = rows()
-	}
-	sampled := func(*testing.T, string) {}
-	if os.Getenv("MCPAUTH_KILL") != "" {
-		tried, sharing = chosen(t, rows()), false
-	} else {
+	tried, sharing, sampled := sample(rows(), 64), false, func(*testing.T, string) {}
+	switch {
+	case os.Getenv("MCPAUTH_KILL") != "":
+		tried = chosen(t, rows())
+	case whole.More():
+		tried, sharing = inShare(rows()), true // each flaw in one of the set-ups
+	default:
 		sampled = whole.Sample(t, "a login", "a token")
 	}
 	for i, s := range scant {

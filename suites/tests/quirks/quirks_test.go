@@ -84,7 +84,7 @@ func TestQuirksAreNotAccused(t *testing.T) {
 			cfg := against.SigningIn(against.Start(t, o))
 			intrusive := true
 			cfg.AllowIntrusive, cfg.Patience = &intrusive, 100*time.Millisecond
-			expect(t, q.Name, against.Run(t, against.Brief(cfg)))
+			expect(t, q.Name, against.Run(t, against.Brief(t, cfg)))
 		})
 	}
 }
@@ -115,7 +115,7 @@ func runOnServer(t *testing.T, bend func(o *reference.Options)) *reports.Run {
 	intrusive := true
 	cfg.AllowIntrusive, cfg.Patience = &intrusive, 100*time.Millisecond
 	cfg.Skip = append(cfg.Skip, "RS-*")
-	return against.Run(t, against.Brief(cfg))
+	return against.Run(t, against.Brief(t, cfg))
 }
 
 // expect compares the failed checks of a run with the known ones.
