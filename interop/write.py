@@ -35,7 +35,8 @@ def main(folder, report):
         if result.get("type") != "result":
             continue
         if result["verdict"] in ("WARN", "FAIL"):
-            accepted.setdefault(result["id"], []).extend(result["findings"])
+            known = accepted.setdefault(result["id"], [])  # a result has each revision of the protocol
+            known += [f for f in result["findings"] if all((f["observed"], f.get("about")) != (k["observed"], k.get("about")) for k in known)]
         elif result["verdict"] != "PASS":
             why = json.dumps(result.get("reason", ""), ensure_ascii=False)[1:-1]
             unjudged.add(f"{result['verdict']} {result['id']}   {why}"[:220])

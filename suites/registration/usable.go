@@ -28,21 +28,58 @@ func issuesSecretsThatWork(t *T) {
 			t.NotApplicable("the client is registered with token_endpoint_auth_method %s", c.Method)
 		}
 		right := t.AS.TokenRequest(c, withMadeUpCode(c))
-		if !t.Expect(decided(t, right), "the issued secret").To(authenticate(whatHelps(t, c, right))) {
+		undecided := expect.NoAnswer(right) != ""
+		if !undecided && !t.Expect(right, "the issued secret").To(authenticate(whatHelps(t, c, right))) {
 			return
 		}
 		changed := lastChanged(t, c.Secret)
-		if wrong := t.AS.TokenRequest(c, withMadeUpCode(c), AsWithSecret(c, changed)); oauth.ErrorCode(wrong) == "invalid_client" {
+		wrong := t.AS.TokenRequest(c, withMadeUpCode(c), AsWithSecret(c, changed))
+		if !undecided && oauth.ErrorCode(wrong) == "invalid_client" {
 			t.Expect(wrong).To(expect.RefuseGrant("invalid_client"))
 			return
 		}
-		if !t.Session.Ready {
-			t.NotTested("the right and a wrong secret get the same answer with an invented code; a code of a login (--username) shows more")
-		}
-		Refuses(t, t.AS.Redemption(As(c)), Cases[Edit]{{"the secret, its last character changed", AsWithSecret(c, changed)}},
-			expect.RefuseGrant("invalid_client"))
+		comparesTheSecretOfAGoodRequest(t, c, right, changed)
 	})
 }
+
+// comparesTheSecretOfAGoodRequest is for servers that look at the code before the client, and for those that fail over an unknown code.
+func comparesTheSecretOfAGoodRequest(t *T, c *oauth.Client, right *reports.Exchange, changed string) {
+	if !t.Session.Ready {
+		decided(t, right)
+		t.NotTested("the right and a wrong secret get the same answer with an invented code; a code of a login (--username) shows more")
+	}
+	if oauth.ErrorCode(right) == "invalid_request" && needsMore(t, c) {
+		return
+	}
+	Refuses(t, t.AS.Redemption(As(c)), Cases[Edit]{{"the secret, its last character changed", AsWithSecret(c, changed)}},
+		expect.RefuseGrant("invalid_client"))
+}
+
+// needsMore reports, and tells, that a good code is not redeemed as the client is registered, but is with more in the body.
+func needsMore(t *T, c *oauth.Client) bool {
+	good := t.AS.Redeem(t.AS.MustAuthorize(As(c)))
+	if c.Method != oauth.Basic || expect.NoAnswer(good) != "" || t.AS.Tokens(good, c) != nil {
+		return false
+	}
+	identified := With("client_id", c.ID)
+	rows := Cases[Edit]{
+		{"with client_id in the body too", identified},
+		{"with client_id and client_secret in the body instead", Edits(Unidentified(), identified, With("client_secret", c.Secret))},
+	}
+	for _, more := range rows {
+		if t.AS.Tokens(t.AS.Redeem(t.AS.MustAuthorize(As(c)), more.Value), c) != nil {
+			t.Expect(more.Name, "the issued secret").SeenIn(good).To(authenticateAlone(expect.Describe(good)))
+			return true
+		}
+	}
+	return false
+}
+
+var authenticateAlone = expect.Family("authenticateAlone", func(answer string) expect.Matcher {
+	return expect.That("the client to be authenticated by its secret, as it is registered", func(more string) string {
+		return answer + "; " + more + ", tokens are issued"
+	})
+})
 
 func lastChanged(t *T, secret string) string {
 	misses := nearmiss.Of(secret, nearmiss.Changed)
