@@ -34,6 +34,7 @@ func TestFairnessAtTheAuthorizationEndpoint(t *testing.T) {
 			"AS-CONSENT-CSRF", reports.Pass},
 		"SameSite cookies keep other sites from sending a form of another browser": {behaving(withoutTokens), nil,
 			"AS-AUTHZ-TRANSACTION-BINDING", reports.Pass},
+		"a form whose token has a name of its own":             {behaving(namingTheToken), nil, "AS-CONSENT-CSRF", reports.Pass},
 		"a form without a token is refused from other origins": {behaving(comparingOrigin), nil, "AS-CONSENT-CSRF", reports.Pass},
 		"a form of another browser is refused from other origins": {behaving(comparingOrigin), nil,
 			"AS-AUTHZ-TRANSACTION-BINDING", reports.Pass},
@@ -95,6 +96,9 @@ func withoutTokens(b *idp.Behaviour) { b.BareForms = true }
 
 // unprotected omits the CSRF token, and lets browsers send the cookies with forms of other sites.
 func unprotected(b *idp.Behaviour) { b.BareForms, b.CrossSiteCookies = true, true }
+
+// namingTheToken gives the token of a form a name that does not say what it is; only this token protects the form.
+func namingTheToken(b *idp.Behaviour) { b.TokenField, b.CrossSiteCookies = "code", true }
 
 // comparingOrigin protects such forms by comparing Origin only.
 func comparingOrigin(b *idp.Behaviour) {

@@ -44,6 +44,11 @@ var approvals = []Flaw{
 	one("consent-without-scopes", idp.ConsentNamesScopes, "AS-CONSENT-CONTENT"),
 	one("consent-without-host", idp.ConsentNamesRedirect, "AS-CONSENT-CONTENT", "AS-CIMD-CONSENT-HOSTS"),
 	rowOf(one("consent-no-csrf-token", idp.CheckCSRF, "AS-CONSENT-CSRF"), "without the form's token"),
+	{
+		Name: "consent-of-the-session", Says: "A session alone tells what is approved, and its cookies travel with forms of other sites.",
+		Row: "without the form's token", Noticed: []string{"AS-CONSENT-CSRF"}, Also: []string{"AS-LOGIN-COOKIE-ATTRIBUTES"},
+		Bend: all(lacks(idp.CheckCSRF, idp.NamedTransaction), behaviour(func(b *idp.Behaviour) { b.TokenField, b.CrossSiteCookies = "code", true })),
+	},
 	rowOf(one("consent-by-get", idp.ConsentPost, "AS-CONSENT-CSRF"), "the approval in the URL"),
 	ofAnother("browser"), ofAnother("user"),
 	{

@@ -523,6 +523,9 @@ func (s *Server) ours(r *http.Request) *transaction {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.transactions[r.Form.Get("transaction")]
+	if t == nil && !s.Behaviour.has(NamedTransaction) {
+		t = s.begunIn(s.cookie(r, "as_browser"))
+	}
 	bound := s.Behaviour.has(BindTransaction) && !s.Behaviour.BindsUser && !s.Behaviour.BareForms
 	switch {
 	case t == nil, bound && t.browser != s.cookie(r, "as_browser"):
@@ -531,6 +534,16 @@ func (s *Server) ours(r *http.Request) *transaction {
 		return nil
 	}
 	return t
+}
+
+// begunIn is a transaction of a browser, whichever it is: a flaw.
+func (s *Server) begunIn(browser string) *transaction {
+	for _, t := range s.transactions {
+		if t.browser == browser {
+			return t
+		}
+	}
+	return nil
 }
 
 func (s *Server) login(w http.ResponseWriter, r *http.Request) {
@@ -990,7 +1003,7 @@ func (s *Server) consentPage(w http.ResponseWriter, t *transaction, user string)
 	}
 	p.Hidden = map[string]string{"transaction": t.id}
 	if !b.BareForms {
-		p.Hidden["csrf"] = t.csrf
+		p.Hidden[s.tokenField()] = t.csrf
 	}
 	if !b.has(ServerSideTransaction) {
 		p.Hidden["redirect_uri"] = t.redirectURI

@@ -59,6 +59,7 @@ const (
 	ServerSideTransaction Defence = "the request is kept by the server, not in the form"
 	BindTransaction       Defence = "a transaction belongs to the browser that began it"
 	UserPerSession        Defence = "the user is the one of the browser's own session"
+	NamedTransaction      Defence = "an approval names its transaction"
 	CheckCSRF             Defence = "the consent form needs its token"
 	ConsentPost           Defence = "consent is given by POST only"
 	ConsentNamesClient    Defence = "the consent page names the client"

@@ -59,6 +59,8 @@ type Manners struct {
 	// BareForms omit the token of the consent form, and do not bind it to a browser: SameSite cookies, or a comparison of Origin, prevent
 	// other sites from sending it.
 	BareForms bool
+	// TokenField is the name of the hidden field that holds the token of the consent form; csrf if it is empty.
+	TokenField string
 	// CrossSiteCookies lets browsers send the cookies with forms of other sites: SameSite=None.
 	CrossSiteCookies bool
 	// GoesOn is where the server reads the address to which it redirects after the login: in the request, in the address of the login page,

@@ -1,6 +1,7 @@
 package idp
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"slices"
@@ -92,13 +93,16 @@ func (s *Server) openRedirect(w http.ResponseWriter, r *http.Request, q url.Valu
 
 // csrfMatches compares the token of the consent form.
 func (s *Server) csrfMatches(t *transaction, form url.Values) bool {
-	b, sent := &s.Behaviour, form.Get("csrf")
+	b, field := &s.Behaviour, s.tokenField()
+	sent := form.Get(field)
 	switch {
-	case !b.has(CompareCSRF) && sent != "", !b.has(NonEmptyCSRF) && form.Has("csrf") && sent == "":
+	case !b.has(CompareCSRF) && sent != "", !b.has(NonEmptyCSRF) && form.Has(field) && sent == "":
 		return true
 	}
 	return sent == t.csrf
 }
+
+func (s *Server) tokenField() string { return cmp.Or(s.Behaviour.TokenField, "csrf") }
 
 // sameRegistration is a flaw: it finds the client that was registered with the same metadata before.
 func (s *Server) sameRegistration(c *client) *client {

@@ -181,7 +181,7 @@ func bindsApprovalToBrowser(t *T) {
 func forgedTokens() Cases[postEdit] {
 	return Cases[postEdit]{
 		{"sent by another site, without the form's token", func(t *T, p *posting) {
-			if p.foreign = true; !DropToken(p.form, &p.values) && t.Pages.SameSite() {
+			if p.foreign = true; !DropToken(p.form, &p.values) && !DropSecrets(p.form, &p.values) && t.Pages.SameSite() {
 				t.NotApplicable(sameSite)
 			}
 		}},

@@ -197,7 +197,7 @@ func bindsFormToBrowser(t *T) {
 			forgery{foreign, Foreign(foreign.approval()), ownPage(t).Jar})
 	}
 	own := ownPage(t)
-	if DropToken(own.form, &own.values) || !t.Pages.SameSite() {
+	if DropToken(own.form, &own.values) || DropSecrets(own.form, &own.values) || !t.Pages.SameSite() {
 		rows = rows.And("without the form's token, from another site", forgery{own, Foreign(own.approval()), own.Jar})
 	}
 	get := ownPage(t)

@@ -1,8 +1,13 @@
 package check
 
 import (
+	"bytes"
+	"encoding/base64"
+	"regexp"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
@@ -52,6 +57,48 @@ func ReplaceToken(f *login.Form, values *oauth.Form, by string) bool {
 		values.Set(in.Name, by)
 	}
 	return in != nil
+}
+
+// DropSecrets is DropToken for forms whose token has a name of its own: it takes out every hidden value, and every value in the query of
+// the form's address, that only the page knows. Another site cannot send them.
+func DropSecrets(f *login.Form, values *oauth.Form) (dropped bool) {
+	for _, in := range f.Inputs {
+		if in.Type == "hidden" && secret(in.Name, in.Value) {
+			values.Del(in.Name)
+			dropped = true
+		}
+	}
+	address, query, _ := strings.Cut(f.Action, "?")
+	params := strings.Split(query, "&")
+	kept := slices.DeleteFunc(slices.Clone(params), func(p string) bool {
+		name, value, _ := strings.Cut(p, "=")
+		return secret(name, value)
+	})
+	if len(kept) < len(params) {
+		f.Action, dropped = strings.TrimSuffix(address+"?"+strings.Join(kept, "&"), "?"), true
+	}
+	return dropped
+}
+
+// random is a value that nobody guesses: 16 characters or more without words between them.
+var random = regexp.MustCompile(`^[\w.~+/=%-]{16,}$`)
+
+// secret reports that only the page knows a value: it is random, and neither part of the authorization request, which an attacker may have
+// made, nor text that is merely encoded.
+func secret(name, value string) bool {
+	if slices.Contains(ofTheRequest, name) || !random.MatchString(value) || !strings.ContainsAny(value, "0123456789") {
+		return false
+	}
+	plain, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(value, "="))
+	return err != nil || !printable(plain)
+}
+
+var ofTheRequest = []string{
+	"client_id", "code_challenge", "login_hint", "nonce", "redirect_uri", "request", "request_uri", "resource", "scope", "state",
+}
+
+func printable(text []byte) bool {
+	return utf8.Valid(text) && !bytes.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) && !unicode.IsSpace(r) })
 }
 
 // TokenOf returns the value of a form's CSRF token, or "".
