@@ -47,7 +47,9 @@ var approvals = []Flaw{
 	{
 		Name: "consent-of-the-session", Says: "A session alone tells what is approved, and its cookies travel with forms of other sites.",
 		Row: "without the form's token", Noticed: []string{"AS-CONSENT-CSRF"}, Also: []string{"AS-LOGIN-COOKIE-ATTRIBUTES"},
-		Bend: all(lacks(idp.CheckCSRF, idp.NamedTransaction), behaviour(func(b *idp.Behaviour) { b.TokenField, b.CrossSiteCookies = "code", true })),
+		Bend: all(lacks(idp.CheckCSRF, idp.NamedTransaction), behaviour(func(b *idp.Behaviour) {
+			b.TokenField, b.CrossSiteCookies = "code", true
+		})),
 	},
 	rowOf(one("consent-by-get", idp.ConsentPost, "AS-CONSENT-CSRF"), "the approval in the URL"),
 	ofAnother("browser"), ofAnother("user"),
