@@ -3,6 +3,7 @@ package suites_test
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -72,6 +73,10 @@ func TestFairness(t *testing.T) {
 			func(c *suites.Config) { c.Base = []string{"notes:read"} }, "RS-SCOPE-EVERY-TOOL", reports.Pass},
 		"a base scope that nothing needs": {nil, func(c *suites.Config) { c.Base = []string{"notes:read"} },
 			"RS-SCOPE-EVERY-TOOL", reports.Fail},
+		"a token that may call less than declared": {nil, func(c *suites.Config) {
+			i := slices.IndexFunc(c.Credentials, func(c suites.Credential) bool { return c.Name == "the reader token" })
+			c.Credentials[i].Tools = append(slices.Clone(c.Credentials[i].Tools), "write_note")
+		}, "RS-STATIC-TOKEN-PERMISSIONS", reports.Warn},
 		"a prefix that is a tool itself": {func(o *reference.Options) { o.Static = []mcpserver.Static{key("a", "whoami*")} }, nil,
 			"RS-APIKEY-WILDCARDS", reports.Pass},
 		"a limit answered by a crash": {func(o *reference.Options) { o.Policy.LimitStatus = http.StatusInternalServerError }, nil,

@@ -57,7 +57,7 @@ var comparisons = []Flaw{
 		parsed(func(a, b *url.URL) bool {
 			return a.Host == b.Host && b.Path == a.Path+"/" && a.RawQuery == b.RawQuery && b.User == nil
 		})),
-	redirectMatch("dot-as-pattern", "Registered URIs are used as regular expressions.", "a letter in place of a dot of the host",
+	redirectMatch("dot-as-pattern", "Registered URIs are used as regular expressions.", "a letter instead of a dot of the host",
 		func(registered, sent string) bool { return sent == strings.Replace(registered, ".", "x", 1) }),
 
 	clientMatch("letter-case", "Client identifiers are compared without regard to letter case.", "upper and lower case swapped",

@@ -227,12 +227,13 @@ func comparesResources(t *T) {
 	})
 }
 
-// resembling are other resources with similar URLs.
+// resembling are other resources with similar URLs. With or without a slash at its end a resource may be the same.
 func resembling(own string, u *url.URL) Cases[string] {
+	bare := strings.TrimSuffix(own, "/")
 	return Cases[string]{
-		{"the last character left out", own[:len(own)-1]},
-		{"one character more", own + "x"},
-		{"a way up", own + "/../other"},
+		{"the last character left out", bare[:len(bare)-1]},
+		{"one character more", bare + "x"},
+		{"a way up", bare + "/../other"},
 		{"a host that ends in the same letters", u.Scheme + "://evil" + u.Host + u.Path},
 		{"another path", u.Scheme + "://" + u.Host + "/mcpauth-other"},
 	}

@@ -1,13 +1,29 @@
 package audience
 
 import (
+	"net/url"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
+
+// With or without a slash at its end an identifier may be the same: no look-alike is the one of the other.
+func TestNoLookalikeDiffersInTheSlashAtItsEnd(t *testing.T) {
+	for _, own := range []string{"https://mcp.example/", "https://mcp.example", "https://mcp.example/mcp/", "https://mcp.example/mcp"} {
+		u, _ := url.Parse(own)
+		same := func(v string) bool { return strings.TrimSuffix(v, "/") == strings.TrimSuffix(own, "/") }
+		for _, miss := range lookalikes(own) {
+			assert.False(t, same(miss.Value), "%s: %s", own, miss.Name)
+		}
+		for _, r := range resembling(own, u) {
+			assert.False(t, same(r.Value), "%s: %s", own, r.Name)
+		}
+	}
+}
 
 func TestWrongAudiences(t *testing.T) {
 	const issuer, origin, client = "https://as.example", "https://mcp.example", "client-1"

@@ -46,10 +46,24 @@ func readsSeveralResources(t *T) {
 			t.Expect(g, "or error invalid_target, where several are not supported").Ideally(expect.EndWithCode())
 		}
 	})
+	mixed(t, s, own)
+}
+
+// mixed names a foreign resource together with that of the server. Where it is good alone too, AS-RES-UNKNOWN-TARGET judges that.
+func mixed(t *T, s Sibling, own Edit) {
+	anyResource := ""
+	if _, alone := t.AS.TokensFor(Attacker); alone != nil {
+		if audience, _ := t.AS.Audience(alone); Names(audience, Attacker) {
+			anyResource = "a token for " + Attacker + " alone is issued too (AS-RES-UNKNOWN-TARGET)"
+		}
+	}
 	Each(t, Cases[Edit]{
 		{"a foreign resource after that of the server", Also("resource", Attacker)},
 		{"a foreign resource before that of the server", Before("resource", Attacker)},
 	}, func(t *T, both Edit) {
+		if anyResource != "" {
+			t.NotApplicable("%s", anyResource)
+		}
 		g := t.AS.MustReachDecision(t.AS.Authorize(own, both))
 		if g.Code() == "" {
 			t.Expect(g).To(expect.EndWithoutCode())

@@ -53,7 +53,7 @@ func comparesWholeScopes(t *T) {
 	rows := Cases[TokenEdit]{}
 	for _, near := range nearScopes(s) {
 		if !t.MCP.Permits(strings.Fields(instead(used, s, near.Value)), tool) {
-			rows = rows.And(fmt.Sprintf("%s: %q in place of %q", near.Name, near.Value, s), scopeClaim(t, instead(used, s, near.Value)))
+			rows = rows.And(fmt.Sprintf("%s: %q instead of %q", near.Name, near.Value, s), scopeClaim(t, instead(used, s, near.Value)))
 		}
 	}
 	Refuses(t, scoped(t, tool, Union([]string{"mcpauth:other"}, append(slices.Clone(used), "mcpauth:more"))), rows, expect.NotRun())

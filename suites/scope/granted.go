@@ -115,7 +115,7 @@ func parsesScopeStrictly(t *T) {
 	a, b := pool[0], pool[1]
 	t.Expect(grantOf(t, Scope(b, a)), "the scopes in another order").To(holdTheSameAs(grantOf(t, Scope(a, b))))
 	if upper := strings.ToUpper(a); upper != a {
-		t.Expect(grantOf(t, With("scope", upper)), "%s in place of %s", upper, a).To(lackScope(t, a))
+		t.Expect(grantOf(t, With("scope", upper)), "%s instead of %s", upper, a).To(lackScope(t, a))
 	}
 	Each(t, Cases[string]{{"a comma", a + "," + b}, {"a tab", a + "\t" + b}}, func(t *T, scope string) {
 		t.Expect(grantOf(t, With("scope", scope))).Ideally(lackScope(t, a), lackScope(t, b))
@@ -192,7 +192,7 @@ func honoursConsent(t *T) {
 		}
 	}))
 	if offered {
-		t.Note("the form itself offers %s besides what was requested: who approves it may add it", pool[1])
+		t.Note("the form itself offers %s, which was not requested: the user who approves it may add it", pool[1])
 		return
 	}
 	// The resource owner may decide otherwise than was asked (RFC 6749 section 3.3), but the page has not shown this.

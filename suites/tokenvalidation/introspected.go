@@ -141,7 +141,7 @@ func asksSafely(t *T) {
 		form := expect.Be("application/x-www-form-urlencoded")
 		t.Expect(mediaType(q), "the media type (RFC 7662 section 2.1)").SeenIn(ex).Ideally(form)
 	}
-	t.Expect(q, "what the caller sent besides").SeenIn(ex).To(passNothingOn)
+	t.Expect(q, "the other header fields of the caller").SeenIn(ex).To(passNothingOn)
 	t.Expect(q, "the resource server").SeenIn(ex).Ideally(authenticateItself)
 }
 
@@ -204,6 +204,6 @@ func noAnswers(t *T) Cases[introspector.Answer] {
 		{"active: {}", with(map[string]any{})},
 		{"a list", introspector.Answer{Body: "[" + whole + "]"}},
 		{"a body that is cut short", introspector.Answer{Body: whole[:len(whole)-2]}},
-		{"ACTIVE in place of active", t.Mint.ActiveAnswer(map[string]any{"active": nil, "ACTIVE": true})},
+		{"ACTIVE instead of active", t.Mint.ActiveAnswer(map[string]any{"active": nil, "ACTIVE": true})},
 	}
 }

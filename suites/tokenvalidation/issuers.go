@@ -136,7 +136,7 @@ func ambiguous(t *T, elsewhere string) Cases[introspector.Answer] {
 // spoilt are good answers with one bad value.
 func spoilt(good string) (out Cases[introspector.Answer]) {
 	if strings.Contains(good, "true") {
-		out = out.And("the text false in place of true", introspector.Answer{Body: strings.ReplaceAll(good, "true", `"false"`)})
+		out = out.And("the text false instead of true", introspector.Answer{Body: strings.ReplaceAll(good, "true", `"false"`)})
 	}
 	var members map[string]any
 	if json.Unmarshal([]byte(good), &members) == nil && members["aud"] != nil {

@@ -64,7 +64,7 @@ func forgetsWithdrawnKeys(t *T) {
 	t.Mint.PublishKeys(key.JWK())
 	old := t.Mint.SignedBy(key, nil)
 	if _, ok := t.Mint.UntilFetched(func() bool { return t.MCP.Served(t.MCP.Use(old)) }); !ok {
-		t.Inconclusive("a key that is published later is not taken up (RS-TOKEN-KEY-ROTATION)")
+		t.Inconclusive("a key that is published later is not picked up (RS-TOKEN-KEY-ROTATION)")
 	}
 	withdrawn(t, key, old)
 }
@@ -73,7 +73,7 @@ func forgetsWithdrawnKeys(t *T) {
 func forgetsRarely(t *T, change *KeyChange) {
 	t.Mint.MustHaveFetched()
 	if !change.Adopted {
-		t.Inconclusive("a key that is published later is not taken up (RS-TOKEN-KEY-ROTATION)")
+		t.Inconclusive("a key that is published later is not picked up (RS-TOKEN-KEY-ROTATION)")
 	}
 	if change.Withdrawn == nil {
 		withdrawn(t, change.Next, t.Mint.SignedBy(change.Next, nil))

@@ -28,7 +28,7 @@ func refusesIDTokens(t *T) {
 		t.NotApplicable("the authorization server issues no ID token")
 	}
 	Refuses(t, t.MCP.CallWithToken(tokens.Access), Cases[CallEdit]{
-		{"the ID token in place of the access token", Presenting(tokens.ID)},
+		{"the ID token instead of the access token", Presenting(tokens.ID)},
 	}, expect.Refuse(401))
 }
 

@@ -123,7 +123,7 @@ var ways = []Way{
 	{Pattern, "* for its second half", func(v string) string { return v[:len(v)/2] + "*" }},
 	{Pattern, "% for its second half", func(v string) string { return v[:len(v)/2] + "%" }},
 	{Pattern, "* alone", func(string) string { return "*" }},
-	{Pattern, "a letter in place of a dot", func(v string) string { return strings.Replace(v, ".", "x", 1) }},
+	{Pattern, "a letter instead of a dot", func(v string) string { return strings.Replace(v, ".", "x", 1) }},
 }
 
 // changedAt changes one character. It stays in the alphabets of base64url and of hexadecimal numbers, so that no other rule rejects the

@@ -75,7 +75,7 @@ var urlWays = []Way{
 	{Host, "the URL in the query of another host", func(v string) string { return "https://" + Attacker + "/?" + v }},
 	{Host, "a subdomain", of(onNames(func(p *parts) { p.host = "sub." + p.host }))},
 	{Host, "a host that ends in the same letters", of(onNames(func(p *parts) { p.host = "evil" + p.host }))},
-	{Host, "a letter in place of a dot of the host", of(onNames(func(p *parts) { p.host = strings.Replace(p.host, ".", "x", 1) }))},
+	{Host, "a letter instead of a dot of the host", of(onNames(func(p *parts) { p.host = strings.Replace(p.host, ".", "x", 1) }))},
 	{User, "user information before the host", of(func(p *parts) { p.host = "mcpauth@" + p.host })},
 	{Scheme, "the other scheme", of(func(p *parts) {
 		if p.scheme = map[string]string{"http": "https", "https": "http"}[strings.ToLower(p.scheme)]; p.scheme == "" {
