@@ -19,7 +19,7 @@ var ofTheReference = []struct {
 	name *regexp.Regexp
 	word string
 }{
-	{regexp.MustCompile(`: "[^"]*" in place of "[^"]*"$`), ""},
+	{regexp.MustCompile(`: "[^"]*" instead of "[^"]*"$`), ""},
 	{regexp.MustCompile(`\b(notes:(read|write|admin)|mcp:tool:(roll_dice|flip_coin))\b`), "SCOPE"},
 	{regexp.MustCompile(`\bnote://[^ ,]*\{[^ ,]*`), "TEMPLATE"},
 	{regexp.MustCompile(`\bnote://[^ ,]+`), "RESOURCE"},
