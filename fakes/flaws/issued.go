@@ -100,7 +100,7 @@ var issuedRows = []Flaw{
 	anyOf("resource-of-any-form", "Whatever is requested as resource becomes the audience.", all(
 		lacks(idp.ResourceForm, idp.KnownResources, idp.WholeResource), lacks(mcpserver.CheckAudience)), "AS-RES-MALFORMED"),
 	anyOf("resource-of-any-request", "A token request brings a token for whatever resource it names.",
-		lacks(idp.CodeResources, idp.KnownResourceAtToken, idp.KnownResources), "AS-RES-SWITCH-AT-TOKEN", "AS-RES-MULTIPLE"),
+		lacks(idp.CodeResources, idp.KnownResourceAtToken, idp.KnownResources), "AS-RES-SWITCH-AT-TOKEN"),
 	anyOf("dcr-errors-everywhere", "Whatever is refused in a registration is answered 422.", wrapping(
 		func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 			if r.Method != http.MethodPost || !strings.HasSuffix(r.URL.Path, "/register") {

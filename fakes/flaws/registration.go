@@ -105,6 +105,7 @@ var grants = []Flaw{
 	one("resource-switched", idp.CodeResources, "AS-RES-SWITCH-AT-TOKEN"),
 	one("resource-switched-at-refresh", idp.RefreshResources, "AS-REFRESH-RESOURCE"),
 	one("resource-last-checked", idp.EveryResource, "AS-RES-MULTIPLE"),
+	one("resource-first-checked", idp.LaterResources, "AS-RES-MULTIPLE"),
 	one("resource-for-all", idp.OneDefaultResource, "AS-TOKEN-AUD-NOT-UNIVERSAL"),
 	{
 		Name: "audience-of-any-sibling", Says: "The MCP server accepts a token for any resource of its authorization server.",

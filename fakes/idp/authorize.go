@@ -419,7 +419,8 @@ func (s *Server) resources(requested []string) ([]string, *problem) {
 		if v == "" {
 			continue
 		}
-		if !b.has(EveryResource) && i+1 < len(requested) { // the flaw: only the last one is checked, and all are granted
+		last := i+1 == len(requested)
+		if !b.has(EveryResource) && !last || !b.has(LaterResources) && i > 0 { // the flaw: it is granted unchecked
 			out = append(out, v)
 			continue
 		}

@@ -177,6 +177,7 @@ const (
 	RefreshNoResource    Defence = "a refresh without resource keeps that of the grant"
 	RefreshSameResource  Defence = "a refresh for the resource of the grant keeps it"
 	EveryResource        Defence = "of several resources every one is looked at"
+	LaterResources       Defence = "of several resources those after the first are looked at"
 	OneDefaultResource   Defence = "a token that was requested without resource is meant for one"
 	ResourceForm         Defence = "a malformed resource is refused"
 	SignedTokens         Defence = "JWTs are signed with a published key"

@@ -38,6 +38,11 @@ func usesOwnAccounts(t *T) {
 	one, other := session(t, tool, first), session(t, tool, second)
 	for range rounds {
 		answers := t.Race([]Variant{Call(one, "the first user"), Call(other, "the second user")})
+		for _, ex := range answers {
+			if why := expect.NoAnswer(ex); why != "" {
+				t.Inconclusive("where two users call at once: %s", why)
+			}
+		}
 		right := t.Expect(Text(answers[0]), "the first user, where two call at once").SeenIn(answers[0]).To(beAbout("their own account",
 			theirs)) &&
 			t.Expect(Text(answers[1]), "the second user, where two call at once").SeenIn(answers[1]).To(beAbout("their own account", mine))
@@ -69,17 +74,10 @@ func endsWithUpstreamGrant(t *T) {
 		return
 	}
 	Each(t, named(t.Upstream.Tools()), func(t *T, tool Tool) { // others may work without the third party
-		t.Expect(t.MCP.CallTool(tokens.Access, tool), "%s after the third-party grant is gone", expect.Span(t.Patience)).To(notRun)
+		t.Expect(t.MCP.CallTool(tokens.Access, tool), "%s after the third-party grant is gone", expect.Span(t.Patience)).To(expect.NotRun())
 	})
 	t.Expect(ex, "%s after the third-party grant is gone", expect.Span(t.Patience)).Ideally(expect.RefuseAnyway())
 }
-
-var notRun = expect.That("a refusal", func(ex *reports.Exchange) string {
-	if expect.Ran(ex) {
-		return "the tool runs"
-	}
-	return ""
-})
 
 // linkingTool is a declared tool that sends its user to a URL to link an account, or did so before.
 func linkingTool(t *T, token string) Tool {

@@ -193,7 +193,7 @@ func hidesItsCredential(t *T) {
 }
 
 var showNoneOf = expect.Family("showNoneOf", func(secrets []string) expect.Matcher {
-	return expect.That("no credential of the server in what the client gets", func(ex *reports.Exchange) string {
+	return expect.Show("no credential of the server in what the client gets", func(ex *reports.Exchange) string {
 		if slices.ContainsFunc(secrets, func(secret string) bool { return shows(ex, secret) }) {
 			return "the answer shows the server's credential for the API"
 		}
@@ -215,7 +215,7 @@ func translatesFailures(t *T) {
 	})
 }
 
-var beTranslated = expect.That("a tool result with isError, or a JSON-RPC error", func(ex *reports.Exchange) string {
+var beTranslated = expect.Show("a tool result with isError, or a JSON-RPC error", func(ex *reports.Exchange) string {
 	challenge := strings.Join(expect.HeaderValues(ex, "WWW-Authenticate"), " ")
 	if expect.Status(ex) >= 400 || strings.Contains(challenge, "upstream") {
 		return strings.TrimSpace(expect.Describe(ex) + " " + challenge)

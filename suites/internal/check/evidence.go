@@ -56,18 +56,40 @@ func (t *T) anyShowsNothing(exchanges []*reports.Exchange) *reports.Exchange {
 }
 
 // restsOnAnswers returns the end of a check. If one of its requests failed, it does not show that a feature is absent. HTTP 501 does (RFC
-// 9110 section 15.6.2).
+// 9110 section 15.6.2). If all of them failed, nothing shows that the target does what it should.
 func (t *T) restsOnAnswers(ended *stop) *stop {
-	if ended == nil || ended.verdict != reports.NotApplicable || t.declared != "" {
-		return ended
+	failed, all := t.failedOf(t.own())
+	if ended == nil && all && len(t.findings) == 0 {
+		t.spoilt = true
+		return &stop{reports.Inconclusive, t.MCP.Because(failed, noAnswerShows(failed))}
 	}
-	failed := t.anyShowsNothing(slices.DeleteFunc(t.own(), func(ex *reports.Exchange) bool { return notImplemented(ex) || t.keptSilent(ex) }))
-	if failed == nil {
+	if ended == nil || ended.verdict != reports.NotApplicable || t.declared != "" || failed == nil {
 		return ended
 	}
 	t.spoilt = true
 	return &stop{reports.Inconclusive, t.MCP.Because(failed, fmt.Sprintf("%s, or so it seems: a request of the check failed (%s)",
 		ended.reason, expect.Describe(failed)))}
+}
+
+// noAnswerShows says that none of some requests got an answer that shows anything.
+func noAnswerShows(failed *reports.Exchange) string {
+	return "no request got an answer that shows anything: " + expect.Describe(failed)
+}
+
+// failedOf is the first failure among exchanges, and whether all of them failed. An open stream without an event is no failure.
+func (t *T) failedOf(exchanges []*reports.Exchange) (first *reports.Exchange, all bool) {
+	all = len(exchanges) > 0
+	for _, ex := range exchanges {
+		if f := failure(ex); f == "" || t.isAbout(f) || notImplemented(ex) || t.keptSilent(ex) {
+			all = false
+			continue
+		}
+		all = all && !expect.OpenedSilently(ex)
+		if first == nil {
+			first = ex
+		}
+	}
+	return first, all
 }
 
 func notImplemented(ex *reports.Exchange) bool {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/deadline"
+	"github.com/mcpauth/conformance/suites/internal/expect"
 )
 
 // Cases is a table. The order of its rows is the order of the requests, and the name of a row is the prefix of its findings.
@@ -38,7 +39,22 @@ func (c Cases[V]) Where(chosen func(v V) bool) Cases[V] {
 // Each judges every row of a table. An undecided row ends alone, and is reported with the others.
 func Each[V any](t *T, rows Cases[V], judge func(t *T, v V)) {
 	for _, r := range rows {
-		t.row(r.Name, func() { judge(t, r.Value) })
+		t.row(r.Name, func() {
+			found, left := len(t.findings), len(t.undecided)
+			judge(t, r.Value)
+			if len(t.findings) == found && len(t.undecided) == left {
+				t.rowRestsOnAnswers()
+			}
+		})
+	}
+}
+
+// rowRestsOnAnswers leaves a row undecided whose requests all failed: its judgements are of nothing.
+func (t *T) rowRestsOnAnswers() {
+	sent := slices.DeleteFunc(slices.Clone(t.transcript[t.rowBegan:]), func(ex *reports.Exchange) bool { return ex.Check != t.id })
+	if failed, all := t.failedOf(sent); all {
+		t.spoilt = true
+		t.leaveExchange(failed, "", expect.Judgement{Undecided: noAnswerShows(failed)})
 	}
 }
 

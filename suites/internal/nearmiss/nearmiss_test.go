@@ -72,7 +72,7 @@ func TestNearMissesOfAURL(t *testing.T) {
 		"the URL in the query of another host":    "https://attacker.example/?https://client.example/app/cb?k=v",
 		"a subdomain":                             "https://sub.client.example/app/cb?k=v",
 		"a host that ends in the same letters":    "https://evilclient.example/app/cb?k=v",
-		"a letter instead of a dot of the host":  "https://clientxexample/app/cb?k=v",
+		"a letter instead of a dot of the host":   "https://clientxexample/app/cb?k=v",
 		"the other scheme":                        "http://client.example/app/cb?k=v",
 		"another port":                            "https://client.example:8443/app/cb?k=v",
 		"a slash more at the end of the path":     "https://client.example/app/cb/?k=v",
