@@ -12,7 +12,7 @@ import (
 	"github.com/mcpauth/conformance/fixtures/requirements"
 	"github.com/mcpauth/conformance/fixtures/whole"
 	"github.com/mcpauth/conformance/reports"
-	"github.com/mcpauth/conformance/suites/internal/against"
+	"github.com/mcpauth/conformance/suites/tests/against"
 )
 
 var checkInUserAgent = regexp.MustCompile(`\b(RS|AS)-[A-Z0-9]+(-[A-Z0-9]+)+\b`)
