@@ -76,7 +76,7 @@ func noAnswerShows(failed *reports.Exchange) string {
 	return "no request got an answer that shows anything: " + expect.Describe(failed)
 }
 
-// failedOf is the first failure among exchanges, and whether all of them failed. An open stream without an event is no failure.
+// failedOf is the first failure among exchanges, and whether all of them failed. An open stream without an event has not failed.
 func (t *T) failedOf(exchanges []*reports.Exchange) (first *reports.Exchange, all bool) {
 	all = len(exchanges) > 0
 	for _, ex := range exchanges {
