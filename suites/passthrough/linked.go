@@ -35,12 +35,16 @@ func usesOwnAccounts(t *T) {
 	if !t.Expect(theirs, "what %s says to the second user", tool.Name).SeenIn(t.Last()).To(ownAccount) {
 		return
 	}
-	one, other := session(t, tool, first), session(t, tool, second)
+	atOnce(t, session(t, tool, first), session(t, tool, second), mine, theirs)
+}
+
+// atOnce has both users call the tool at once: neither must get the answer about the account of the other.
+func atOnce(t *T, one, other mcp.Call, mine, theirs string) {
 	for range rounds {
 		answers := t.Race([]Variant{Call(one, "the first user"), Call(other, "the second user")})
 		for _, ex := range answers {
 			if why := expect.NoAnswer(ex); why != "" {
-				t.Inconclusive("where two users call at once: %s", why)
+				t.Inconclusive("two users call at once: %s", why)
 			}
 		}
 		right := t.Expect(Text(answers[0]), "the first user, where two call at once").SeenIn(answers[0]).To(beAbout("their own account",
