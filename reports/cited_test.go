@@ -53,6 +53,51 @@ func TestCited(t *testing.T) {
 	assert.Equal(t, long, early.Exchanges[0].Response.Body, "a secret is whole until it is removed")
 }
 
+// What is kept of each check, whichever ends first, is all that is kept of the run in the end.
+func TestCiting(t *testing.T) {
+	target := "https://mcp.example.com/mcp?tenant=1"
+	exchange := func(n int, method, address, body string, status int) *reports.Exchange {
+		return &reports.Exchange{Number: n, Request: reports.Request{Method: method, URL: address, Body: body},
+			Response: &reports.Response{Status: status, Body: body}}
+	}
+	metadata := `{"authorization_endpoint":"https://as.example.com/a","token_endpoint":"https://as.example.com/t"}`
+	code, refresh := "grant_type=authorization_code", "grant_type=refresh_token"
+	all := []*reports.Exchange{
+		exchange(1, "POST", "https://mcp.example.com/mcp", "{}", 401), exchange(2, "POST", target, "{}", 401),
+		exchange(3, "GET", "https://as.example.com/.well-known/oauth-authorization-server", "{}", 200),
+		exchange(4, "GET", "https://as.example.com/.well-known/oauth-authorization-server", metadata, 200),
+		exchange(5, "GET", "https://as.example.com/a?state=1", "", 400), exchange(6, "GET", "https://as.example.com/a?state=2", "", 302),
+		exchange(7, "POST", "https://as.example.com/t", code, 400), exchange(8, "POST", "https://as.example.com/t", code, 200),
+		exchange(9, "POST", "https://as.example.com/t", refresh, 400), exchange(10, "POST", "https://as.example.com/t", refresh, 200),
+		exchange(11, "POST", target, "{}", 401), exchange(12, "POST", target, "{}", 401), exchange(13, "POST", target, "{}", 401),
+	}
+	of := [][]*reports.Exchange{all[10:13], slices.Concat(all[6:10], all[:1]), slices.Concat(all[:6], all[7:11])} // the checks
+	results := []reports.Result{{ID: "A", Verdict: reports.Pass}, {ID: "B", Verdict: reports.Fail, Controls: []int{7}}, {ID: "C"}}
+	run := reports.Run{Target: reports.Target{URL: target}}
+	for i := range results {
+		for _, e := range of[i] {
+			results[i].Evidence = append(results[i].Evidence, e.Number)
+		}
+	}
+	run.Results = results
+	for _, e := range all {
+		run.Exchanges = append(run.Exchanges, *e)
+	}
+	want := reports.CitedOf(&run)
+	for _, order := range [][]int{{0, 1, 2}, {2, 1, 0}, {1, 0, 2}} {
+		citing, kept := &reports.Citing{Target: target}, map[int]bool{}
+		for _, i := range order {
+			for _, e := range citing.Of(results[i:i+1], of[i]) {
+				kept[e.Number] = true
+			}
+		}
+		early := run
+		early.Exchanges = slices.DeleteFunc(slices.Clone(run.Exchanges), func(e reports.Exchange) bool { return !kept[e.Number] })
+		assert.Less(t, len(early.Exchanges), len(run.Exchanges))
+		assert.Equal(t, want, reports.CitedOf(&early), order)
+	}
+}
+
 // After a merge of shards, the numbers of omitted exchanges do not refer to others.
 func TestMergedNumbersStayApart(t *testing.T) {
 	part := func(i int, id string, evidence []int, kept int) reports.Redacted {

@@ -83,6 +83,30 @@ var stages = []stage{
 		}, true},
 }
 
+// kind is all that the stages look at in an exchange: of those of one kind, Sequence shows the first.
+type kind struct {
+	method, address, metadata   string
+	target, bearer, ok, refused bool
+	code, redeems, refreshes    bool
+}
+
+// kindOf returns the kind of an exchange of a run with the target.
+func kindOf(e *Exchange, target string) kind {
+	address, _, _ := strings.Cut(e.Request.URL, "?")
+	k := kind{
+		method: e.Request.Method, address: address, target: e.Request.URL == target, ok: ok(e),
+		bearer:    field(e.Request.Header, "Authorization") != "",
+		refused:   e.Response == nil || e.Response.Status >= 400,
+		code:      e.Response != nil && strings.Contains(field(e.Response.Header, "Location"), "code="),
+		redeems:   strings.Contains(e.Request.Body, "grant_type=authorization_code"),
+		refreshes: strings.Contains(e.Request.Body, "grant_type=refresh_token"),
+	}
+	if k.ok && isMetadata(e) { // which says where the endpoints are
+		k.metadata = e.Response.Body
+	}
+	return k
+}
+
 func ok(e *Exchange) bool {
 	return e.Response != nil && e.Response.Status >= 200 && e.Response.Status <= 299
 }

@@ -415,7 +415,11 @@ func (s *preparation) release() {
 
 // engine makes an engine for checks of this run.
 func (s *preparation) engine() *check.Engine {
-	return &check.Engine{Registry: s.reg, World: s.world, OnResult: s.cfg.OnResult, Timeout: check.OrdinaryTimeout + s.cfg.MaxWait}
+	e := &check.Engine{Registry: s.reg, World: s.world, OnResult: s.cfg.OnResult, Timeout: check.OrdinaryTimeout + s.cfg.MaxWait}
+	if s.cfg.CitedOnly {
+		e.Citing = &reports.Citing{Target: s.run.Target.URL}
+	}
+	return e
 }
 
 // start begins the checks with these ids, side by side.

@@ -26,6 +26,8 @@ type Engine struct {
 	World    *World
 	Timeout  time.Duration // of one check; 30 s if zero
 	OnResult func(reports.Result)
+	// Citing, if set, chooses the exchanges that the run keeps.
+	Citing *reports.Citing
 
 	slots map[string]*slot
 	ended atomic.Int64 // number of ended slots
@@ -362,9 +364,14 @@ func (e *Engine) settle(s *slot, o *outcome) {
 	if s.open.Add(-1) > 0 {
 		return
 	}
-	for _, o := range s.outcomes {
+	for i := range s.outcomes {
+		o := &s.outcomes[i]
 		s.results = append(s.results, o.results...)
 		s.exchanges = append(s.exchanges, o.exchanges...)
+		o.exchanges = nil
+	}
+	if e.Citing != nil {
+		s.exchanges = e.Citing.Of(s.results, s.exchanges)
 	}
 	close(s.done)
 	e.ended.Add(1)
