@@ -107,7 +107,7 @@ func kindOf(m expect.Matcher) string {
 // that the matcher compares with.
 func (t *T) amountsTo(j expect.Judgement, k expect.Kind, ex *reports.Exchange, inside bool, cited []*reports.Exchange) reports.StepOutcome {
 	switch {
-	case j.Met && cutShort(ex) && !t.isAbout(failure(ex)):
+	case j.Met && unseen(ex, k) && !t.isAbout(failure(ex)):
 		return reports.StepUndecided
 	case j.Met:
 		return reports.StepMet

@@ -38,6 +38,18 @@ func failure(ex *reports.Exchange) requirements.Failure {
 // cutShort reports whether only a part of an answer has come: the rest may contain what is missing.
 func cutShort(ex *reports.Exchange) bool { return ex != nil && ex.Response != nil && ex.Error != "" }
 
+// unseen reports whether a matcher had no answer to look at, or only a part of one. A stream that stays open is an answer, and a
+// connection that the target closes may be a refusal.
+func unseen(ex *reports.Exchange, k expect.Kind) bool {
+	switch {
+	case cutShort(ex), failure(ex) == ours:
+		return true
+	case ex == nil || ex.Response != nil || ex.Error == wire.Silent:
+		return false
+	}
+	return k == expect.Look
+}
+
 // ours is a failure of mcpauth itself: of its limits, its time, or its browser. No requirement is about it.
 const ours requirements.Failure = "mcpauth"
 

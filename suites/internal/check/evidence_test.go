@@ -151,6 +151,32 @@ func TestTroublesOfThisMachineAreNoCrash(t *testing.T) {
 	}
 }
 
+// Nothing is amiss in an answer that never came, and nothing is right. What mcpauth failed to send was not refused either.
+func TestWhatWasNotSeenPassesNothing(t *testing.T) {
+	calm := expect.That("nothing amiss", func(*reports.Exchange) string { return "" })
+	served := expect.That("no server error", func(*reports.Exchange) string { return "" })
+	for _, c := range []struct {
+		fails string
+		m     expect.Matcher
+		want  reports.Verdict
+	}{
+		{wire.Closed, calm, reports.Inconclusive},
+		{wire.TimedOut, served, reports.Inconclusive},
+		{wire.ErrBudget.Error(), calm, reports.Inconclusive},
+		{wire.ErrBudget.Error(), expect.RefuseAnyway(), reports.Inconclusive},
+		{wire.ErrBudget.Error(), expect.NotBypass(), reports.Inconclusive},
+		{wire.Silent, calm, reports.Pass},
+	} {
+		got := verdict(t, func(t *T) {
+			t.controlled = true
+			ex := &reports.Exchange{Number: 3, Check: t.id, Error: c.fails}
+			t.transcript = append(t.transcript, ex)
+			t.Expect(ex).To(c.m)
+		})
+		assert.Equal(t, c.want, got.Verdict, c.fails)
+	}
+}
+
 // putTogether is a value that a check makes of several answers.
 type putTogether struct{ shown *reports.Exchange }
 

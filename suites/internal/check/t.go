@@ -257,6 +257,8 @@ func (t *T) Do(req wire.Request) *reports.Exchange {
 	switch {
 	case ex.Error == wire.ErrBudget.Error():
 		t.Inconclusive("%s; raise it with --max-requests", ex.Error)
+	case wire.Unsent(ex.Error) && t.surveyed(req.URL):
+		t.Inconclusive("%s", ex.Error)
 	case retryable(ex):
 		t.Inconclusive("the target limits requests to %s (HTTP %d, Retry-After %q): lift the limit for the test, or run fewer checks at a "+
 			"time with --only", endpoint(req.URL), ex.Response.Status, expect.Header(ex, "Retry-After"))
@@ -266,6 +268,16 @@ func (t *T) Do(req wire.Request) *reports.Exchange {
 		t.Inconclusive("%s: only a part of the answer came, so nothing shows that the request had its effect", expect.Describe(ex))
 	}
 	return ex
+}
+
+// surveyed reports whether the survey got an answer from the host of a URL, so that this machine can reach it.
+func (t *T) surveyed(address string) bool {
+	u, err := document.ParseURL(address)
+	if err != nil {
+		return false
+	}
+	_, answered := t.plainest(document.Origin(u))
+	return answered
 }
 
 // changes reports whether a request may change state at the target (RFC 9110 section 9.2.1).

@@ -37,8 +37,11 @@ var errBrokenOff = errors.New("broke off")
 // Ours reports whether a request got no answer for a reason on this side, which says nothing about the target.
 func Ours(failed string) bool {
 	return slices.Contains([]string{ErrBudget.Error(), ErrRoom.Error(), ErrPassive.Error(), Canceled}, failed) ||
-		strings.HasPrefix(failed, unsent) || strings.Contains(failed, notDialled)
+		Unsent(failed) || strings.Contains(failed, notDialled)
 }
+
+// Unsent reports whether this machine could not send a request at all.
+func Unsent(failed string) bool { return strings.HasPrefix(failed, unsent) }
 
 // notDialled is part of the error for an address that mcpauth does not connect to.
 const notDialled = "not dialled"

@@ -250,9 +250,25 @@ func withAtLeast(sent map[string]int, n int) []string {
 	return slices.Sorted(maps.Keys(ids))
 }
 
+// Where mcpauth itself sends nothing, no check passes for what it would have sent.
+func TestNothingPassesUnsent(t *testing.T) {
+	ways := []way{{"limit of requests", faults.Fault{Err: wire.ErrBudget}}, {"no port is free", faults.Fault{Err: syscall.EADDRNOTAVAIL}}}
+	for turn := range ways {
+		s := &sweep{ways: ways, number: 1, turn: turn, onwards: true, sent: map[string]int{}}
+		cfg := against.Brief(t, against.SigningIn(against.Start(t, reference.Ideal())))
+		redacted, err := suites.Run(faults.With(t.Context(), &faults.Plan{Request: s.request, OneLook: true}), cfg)
+		require.NoError(t, err)
+		for _, r := range redacted.Run().Results {
+			if r.Verdict == reports.Pass && s.sent[executionOf(r)] > 0 {
+				t.Errorf("%s: %s %s passes after %d", s.way(executionOf(r)).name, r.ID, r.Wire, s.sent[executionOf(r)])
+			}
+		}
+	}
+}
+
 // No check fails because any one of its requests fails in any way, even without a second look. MCPAUTH_SWEEP=TURN goes through every
 // request of every check: it fails alone, and with all requests after it, in one way. The turn selects the ways; n turns test everything.
-// MCPAUTH_SWEEP=TURN:FIRST-LAST does so for these numbers of requests. The default is a sample.
+// MCPAUTH_SWEEP=TURN:FIRST-LAST does so for these numbers of requests, and TURN:FIRST-LAST/STEP for each STEPth. The default is a sample.
 func TestEachRequestOfEachCheckFails(t *testing.T) {
 	sampled := whole.Sample(t, "plain")
 	for name, start := range map[string]func(t *testing.T) (suites.Config, []way){
@@ -310,15 +326,20 @@ func TestAnAnswerThatBreaksOffIsNoSuccess(t *testing.T) {
 // chosenOf parses TURN or TURN:FIRST-LAST, up to most requests.
 func chosenOf(t *testing.T, chosen string, most int) (turn int, numbers []int) {
 	t.Helper()
-	first, last := 1, most
+	first, last, step := 1, most, 1
 	text, span, bounded := strings.Cut(chosen, ":")
 	_, err := fmt.Sscan(text, &turn)
 	if bounded {
+		span, every, stepped := strings.Cut(span, "/")
 		_, wrong := fmt.Sscanf(span, "%d-%d", &first, &last)
 		err = cmp.Or(err, wrong)
+		if stepped {
+			_, wrong = fmt.Sscan(every, &step)
+			err = cmp.Or(err, wrong)
+		}
 	}
-	require.NoError(t, err, "MCPAUTH_SWEEP=%s is neither TURN nor TURN:FIRST-LAST", chosen)
-	for n := first; n <= min(last, most); n++ {
+	require.NoError(t, err, "MCPAUTH_SWEEP=%s is neither TURN nor TURN:FIRST-LAST nor TURN:FIRST-LAST/STEP", chosen)
+	for n := first; n <= min(last, most); n += step {
 		numbers = append(numbers, n)
 	}
 	return turn, numbers
