@@ -36,6 +36,14 @@ func namesResource(t *T) {
 	})
 }
 
+// beWithoutUser is advice: no clause about issuers and resources forbids user information.
+var beWithoutUser = expect.Family("beWithoutUser", func() expect.Matcher {
+	return be("no user information, which RFC 9110 section 4.2.4 deprecates", func(s string) bool {
+		u, err := document.ParseURL(s)
+		return err != nil || u.User == nil
+	})
+})
+
 // RFC 9728 section 1.2: an https URL without fragment.
 func identifiesByURL(t *T) {
 	d := t.MCP.Resource()
@@ -50,9 +58,9 @@ func identifiesByURL(t *T) {
 	u, _ := document.ParseURL(resource)
 	seen.To(be("scheme https (http only on loopback)",
 		func(string) bool { return u.Scheme == "https" || document.LoopbackHost(u.Hostname()) }),
-		be("no fragment, not even an empty one", func(s string) bool { return !strings.Contains(s, "#") }),
-		be("no user information", func(string) bool { return u.User == nil }))
-	seen.Ideally(be("no query, which RFC 9728 section 1.2 discourages", func(s string) bool { return !strings.Contains(s, "?") }),
+		be("no fragment, not even an empty one", func(s string) bool { return !strings.Contains(s, "#") }))
+	seen.Ideally(beWithoutUser(),
+		be("no query, which RFC 9728 section 1.2 discourages", func(s string) bool { return !strings.Contains(s, "?") }),
 		be("the normal spelling of scheme, host and port", func(s string) bool {
 			return document.Origin(u) == strings.Join(strings.SplitN(s, "/", 4)[:3], "/")
 		}),
@@ -93,7 +101,10 @@ func listsIssuers(t *T) {
 	}
 	for i, entry := range list {
 		about := fmt.Sprintf("entry %d of authorization_servers", i+1)
-		t.Expect(entry, "%s", about).SeenIn(d.Exchange).To(beIssuer())
+		t.Expect(entry, "%s", about).SeenIn(d.Exchange).To(beIssuer(resolves(t, entry)))
+		if s, ok := entry.(string); ok {
+			t.Expect(s, "%s", about).SeenIn(d.Exchange).Ideally(beWithoutUser())
+		}
 		t.Expect(entry, "%s", about).SeenIn(d.Exchange).Ideally(expect.That("every entry once", func(e any) string {
 			if slices.Contains(list[:i], e) && document.Kind(e) == document.Kind("") {
 				return fmt.Sprintf("%q appears twice", e)
@@ -103,17 +114,26 @@ func listsIssuers(t *T) {
 	}
 }
 
-// beIssuer expects an issuer identifier (RFC 8414 section 2).
-var beIssuer = expect.Family("beIssuer", func() expect.Matcher {
+// resolves reports that the metadata of an authorization server names an entry as its issuer.
+func resolves(t *T, entry any) bool {
+	return slices.ContainsFunc(t.Survey.Servers, func(a survey.Server) bool { return a.Issuer == entry && resolution(&a) == "" })
+}
+
+// beIssuer expects an issuer identifier (RFC 8414 section 2). One that its own metadata names may have any path.
+var beIssuer = expect.Family("beIssuer", func(resolves bool) expect.Matcher {
 	return expect.That("an issuer identifier: a string with an https URL without query and fragment", func(entry any) string {
 		s, isString := entry.(string)
 		if !isString {
 			return document.Kind(entry)
 		}
-		if problem := issuerProblem(s); problem != "" {
-			return fmt.Sprintf("%q: %s", s, problem)
+		problem := issuerProblem(s)
+		if problem == "" && !resolves {
+			problem = otherURL(s)
 		}
-		return ""
+		if problem == "" {
+			return ""
+		}
+		return fmt.Sprintf("%q: %s", s, problem)
 	})
 })
 
@@ -127,8 +147,15 @@ func issuerProblem(s string) string {
 		return "http on a host that is not loopback"
 	case strings.ContainsAny(s, "?#"):
 		return "the issuer has a query or a fragment"
-	case u.User != nil:
-		return "the issuer has user information"
+	}
+	return ""
+}
+
+// otherURL says which URL of an authorization server is listed as its issuer by mistake, by its path; or nothing.
+func otherURL(s string) string {
+	switch u, err := document.ParseURL(s); {
+	case err != nil:
+		return err.Error()
 	case strings.Contains(u.Path, "/.well-known/"):
 		return "the issuer is the URL of a metadata document"
 	case strings.HasSuffix(u.Path, "/authorize"), strings.HasSuffix(u.Path, "/token"):
@@ -284,12 +311,18 @@ func advertisesHeaderOnly(t *T) {
 			return "bearer_methods_supported: [" + strings.Join(methods, ", ") + "]"
 		})
 	}
-	known := func(s string) bool { return s == "header" || s == "body" || s == "query" }
 	seen.To(
 		holds("no query: MCP forbids tokens in the URI", func() bool { return !slices.Contains(methods, "query") }),
-		holds("header, which MCP demands", func() bool { return len(methods) == 0 || slices.Contains(methods, "header") }),
-		holds("only header, body or query", func() bool { return !slices.ContainsFunc(methods, func(s string) bool { return !known(s) }) }))
-	seen.Ideally(holds("header only: a JSON-RPC body has no form parameter", func() bool { return !slices.Contains(methods, "body") }))
+		holds("header, which MCP demands", func() bool { return len(methods) == 0 || slices.Contains(methods, "header") }))
+	seen.Ideally(
+		holds("only header, body and query, which RFC 9728 section 2 defines",
+			func() bool { return !slices.ContainsFunc(methods, undefined) }),
+		holds("header only: a JSON-RPC body has no form parameter", func() bool { return !slices.Contains(methods, "body") }))
+}
+
+// undefined is a bearer method that RFC 9728 section 2 does not define.
+func undefined(method string) bool {
+	return !slices.Contains([]string{"header", "body", "query"}, method)
 }
 
 // RFC 9728 section 3.2. An empty bearer_methods_supported has a meaning of its own (section 2).
@@ -334,7 +367,11 @@ func publishesPublicKeysOnly(t *T) {
 		u, err := document.ParseURL(s)
 		return err == nil && (u.Scheme == "https" || document.LoopbackHost(u.Hostname()))
 	})) {
-		t.Expect(t.Get(address), "the key set").To(haveNoPrivateKey())
+		keys := t.Get(address)
+		if expect.Status(keys) != 200 {
+			t.Leave("the key set", expect.Describe(keys))
+		}
+		t.Expect(keys, "the key set").To(haveNoPrivateKey())
 	}
 }
 

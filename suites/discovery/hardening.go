@@ -32,22 +32,24 @@ func publishesPublicURLs(t *T) {
 	d := t.MCP.Resource()
 	servers, _ := d.Object.Strings("authorization_servers")
 	for _, v := range append([]string{d.Object.String("resource"), d.Object.String("jwks_uri")}, servers...) {
-		t.Expect(v).SeenIn(d.Exchange).To(bePublic())
+		t.Expect(v).SeenIn(d.Exchange).To(useHTTPS())
+		t.Expect(v).SeenIn(d.Exchange).Ideally(bePublic())
 	}
 	for _, page := range []string{"resource_documentation", "resource_policy_uri", "resource_tos_uri"} {
 		t.Expect(d.Object.String(page), "%s", page).SeenIn(d.Exchange).Ideally(useHTTPS())
 	}
 	for _, ex := range refusals(t) {
 		v, _ := expect.Param(ex, "resource_metadata")
-		t.Expect(v, "the challenge").SeenIn(ex).To(bePublic())
+		t.Expect(v, "the challenge").SeenIn(ex).To(useHTTPS())
+		t.Expect(v, "the challenge").SeenIn(ex).Ideally(bePublic())
 	}
 }
 
-// bePublic expects a URL that every client can reach over TLS; what is not a URL at all is judged elsewhere.
+// bePublic is advice: no clause demands that every client can reach a host. What is not a URL at all is judged elsewhere.
 func bePublic() expect.Matcher {
-	return be("a public https URL", func(s string) bool {
+	return be("a URL with a public host", func(s string) bool {
 		u, err := document.ParseURL(s)
-		return err != nil || u.Scheme == "https" && !document.PrivateHost(u.Hostname())
+		return err != nil || !document.PrivateHost(u.Hostname())
 	})
 }
 
@@ -209,7 +211,10 @@ func claims(t *T, w mcp.Wire) *document.Object {
 
 // forbidsSniffing is WHATWG Fetch section 3.7: a browser that opens the document must not guess that it is a page.
 func forbidsSniffing(t *T) {
-	nosniff := expect.HaveHeader("X-Content-Type-Options", "nosniff")
+	nosniff := expect.HaveHeader("X-Content-Type-Options", expect.ValueThat("nosniff", func(v any) bool {
+		s, _ := v.(string)
+		return strings.EqualFold(s, "nosniff")
+	}))
 	Each(t, found(t), func(t *T, d *survey.Document) { t.Expect(d.Exchange).To(nosniff) })
 	for i := range t.Survey.Servers {
 		if m := t.Survey.Servers[i].Metadata(); m != nil {

@@ -60,19 +60,28 @@ func difference(want, got string) string {
 
 func identifiesIssuerByURL(t *T) {
 	everyDocument(t, func(t *T, d *survey.Document) {
-		t.Expect(d).SeenIn(d.Exchange).To(onDocument("an https URL without query, fragment and user information as issuer",
-			func(d *survey.Document) string {
-				issuer := d.Object.String("issuer")
-				u, err := document.ParseURL(issuer)
-				switch {
-				case err != nil:
-					return fmt.Sprintf("%q: %v", issuer, err)
-				case u.Scheme != "https" && !document.LoopbackHost(u.Hostname()), strings.ContainsAny(issuer, "?#"), u.User != nil:
-					return fmt.Sprintf("%q", issuer)
+		issuer := t.Expect(d).SeenIn(d.Exchange)
+		if issuer.To(onDocument("an https URL without query and fragment as issuer (RFC 8414 section 2)", notAnIssuer)) {
+			issuer.Ideally(onDocument("an issuer without user information (RFC 9110 section 4.2.4)", func(d *survey.Document) string {
+				if u, err := document.ParseURL(d.Object.String("issuer")); err == nil && u.User == nil {
+					return ""
 				}
-				return ""
+				return describe(d, "issuer")
 			}))
+		}
 	})
+}
+
+func notAnIssuer(d *survey.Document) string {
+	issuer := d.Object.String("issuer")
+	u, err := document.ParseURL(issuer)
+	switch {
+	case err != nil:
+		return fmt.Sprintf("%q: %v", issuer, err)
+	case u.Scheme != "https" && !document.LoopbackHost(u.Hostname()), strings.ContainsAny(issuer, "?#"):
+		return fmt.Sprintf("%q", issuer)
+	}
+	return ""
 }
 
 // sendsJSON judges what is answered 200: clients stop at the first success.
@@ -200,18 +209,27 @@ func namesReachableEndpoints(t *T) {
 		issuer, err := document.ParseURL(s.Issuer)
 		public := err == nil && !document.PrivateHost(issuer.Hostname())
 		for _, e := range endpoints(m.Object, "") {
-			t.Expect(e, "%s", e.name).SeenIn(m.Exchange).To(
-				onEndpoint("a URL without fragment and user information", func(value string) bool {
-					u, err := document.ParseURL(value)
-					return err != nil || strings.Contains(value, "#") || u.User != nil
-				}),
-				onEndpoint("a host that clients can reach, as they can reach the issuer", func(value string) bool {
-					u, err := document.ParseURL(value)
-					return err == nil && public && document.PrivateHost(u.Hostname())
+			seen := t.Expect(e, "%s", e.name).SeenIn(m.Exchange)
+			u, err := document.ParseURL(e.url)
+			if !seen.To(onEndpoint("a URL", func(string) bool { return err != nil })) {
+				continue
+			}
+			whole := onEndpoint("a URL without fragment", func(value string) bool { return strings.Contains(value, "#") })
+			if slices.Contains(withoutFragment, e.name) {
+				seen.To(whole)
+			} else {
+				seen.Ideally(whole)
+			}
+			seen.Ideally(onEndpoint("a URL without user information (RFC 9110 section 4.2.4)", func(string) bool { return u.User != nil }),
+				onEndpoint("a host that clients can reach, as they can reach the issuer", func(string) bool {
+					return public && document.PrivateHost(u.Hostname())
 				}))
 		}
 	})
 }
+
+// withoutFragment are the endpoints whose URL must not have a fragment (OAuth 2.1 sections 3.1 and 3.2, RFC 7009 section 2).
+var withoutFragment = []string{"authorization_endpoint", "token_endpoint", "revocation_endpoint"}
 
 func listsGrantTypes(t *T) {
 	everyDocument(t, func(t *T, d *survey.Document) {

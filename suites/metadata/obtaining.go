@@ -62,12 +62,15 @@ func publishesMetadata(t *T) {
 	})
 }
 
-// places says what is at the locations where there is no document.
+// places says what is at each of the locations.
 func places(s *survey.Server) string {
 	var out []string
 	for _, d := range s.Documents {
-		if d.Err != nil {
+		switch {
+		case d.Err != nil:
 			out = append(out, d.URL+": "+d.Err.Error())
+		case d.Found():
+			out = append(out, fmt.Sprintf("%s: metadata of issuer %q", d.URL, d.Object.String("issuer")))
 		}
 	}
 	return "none: " + strings.Join(out, "; ")

@@ -1,0 +1,99 @@
+package suites_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/mcpauth/conformance/fakes/answer"
+	"github.com/mcpauth/conformance/fakes/flaws"
+	"github.com/mcpauth/conformance/fakes/idp"
+	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites"
+)
+
+// publishing changes the protected resource metadata.
+func publishing(change func(d map[string]any)) func(o *reference.Options) {
+	return func(o *reference.Options) { o.Policy.PRM = func(_ string, d map[string]any) { change(d) } }
+}
+
+// serving changes the authorization server metadata.
+func serving(change func(d map[string]any)) func(o *reference.Options) {
+	return func(o *reference.Options) { o.Behaviour.Metadata = func(_ string, d map[string]any) { change(d) } }
+}
+
+// withUser is a URL with user information.
+func withUser(address any) string { return strings.Replace(address.(string), "://", "://mcpauth@", 1) }
+
+// listingPrivateServer is a public server that lists an authorization server in a private network.
+func listingPrivateServer(o *reference.Options) {
+	o.Host = flaws.Public
+	publishing(func(d map[string]any) {
+		d["authorization_servers"] = append(d["authorization_servers"].([]string), "https://10.0.0.5:8443")
+	})(o)
+}
+
+// sniffingForbiddenInCapitals has the metadata of the resource say NOSNIFF.
+func sniffingForbiddenInCapitals(o *reference.Options) {
+	o.Wrap = func(next http.Handler) http.Handler {
+		return answer.Changed(next, "/.well-known/oauth-protected-resource/mcp", func(_ *http.Request, a *answer.Answer) {
+			a.Fields.Set("X-Content-Type-Options", "NOSNIFF")
+		})
+	}
+}
+
+// failing answers requests for a path with a server error, where they have a text in their query.
+func failing(path, query string) func(b *idp.Behaviour) {
+	return func(b *idp.Behaviour) {
+		b.Wrap = func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if strings.HasSuffix(r.URL.Path, path) && strings.Contains(r.URL.RawQuery, query) {
+					w.WriteHeader(http.StatusInternalServerError)
+					return
+				}
+				next.ServeHTTP(w, r)
+			})
+		}
+	}
+}
+
+// failingAtUnlistedScope names a scope that the authorization server does not list, and fails over it.
+func failingAtUnlistedScope(o *reference.Options) {
+	publishing(func(d map[string]any) { d["scopes_supported"] = []string{"notes:read", "unlisted"} })(o)
+	failing("/authorize", "unlisted")(&o.Behaviour)
+}
+
+func withToken(c *suites.Config) { c.Users = nil }
+
+// Documents that are right in another way than those of the reference, or risky where no clause forbids it.
+func TestFairnessOfWhatIsPublished(t *testing.T) {
+	t.Parallel()
+	expectFairness(t, map[string]fairness{
+		"a resource with user information": {publishing(func(d map[string]any) { d["resource"] = withUser(d["resource"]) }), withToken,
+			"RS-DISC-RESOURCE-FORM", reports.Warn},
+		"a bearer method of another specification": {
+			publishing(func(d map[string]any) { d["bearer_methods_supported"] = []string{"header", "sealed"} }), nil,
+			"RS-DISC-BEARER-METHODS", reports.Warn},
+		"a public server with an authorization server in a private network": {listingPrivateServer, withToken,
+			"RS-DISC-URLS-PUBLIC-HTTPS", reports.Warn},
+		"nosniff in capitals": {sniffingForbiddenInCapitals, nil, "RS-DISC-NOSNIFF", reports.Pass},
+		"keys of the resource that are not there": {
+			publishing(func(d map[string]any) { d["jwks_uri"] = withPath(d["resource"], "/nowhere") }), nil,
+			"RS-DISC-KEYS-AND-ALGS", reports.Inconclusive},
+		"an endpoint with user information": {
+			serving(func(d map[string]any) {
+				d["device_authorization_endpoint"] = withUser(d["device_authorization_endpoint"])
+			}), nil,
+			"AS-META-ENDPOINT-URL-FORM", reports.Warn},
+		"a key set with a fragment": {serving(func(d map[string]any) { d["jwks_uri"] = d["jwks_uri"].(string) + "#keys" }), nil,
+			"AS-META-ENDPOINT-URL-FORM", reports.Warn},
+		"a key set that fails":                {behaving(failing("/jwks", "")), withToken, "AS-META-ENDPOINTS-EXIST", reports.Warn},
+		"a scope over which the server fails": {failingAtUnlistedScope, nil, "AS-META-SCOPES-COHERENT", reports.Inconclusive},
+	})
+}
+
+// withPath is another path at the origin of a URL.
+func withPath(address any, path string) string {
+	return strings.TrimSuffix(address.(string), "/mcp") + path
+}
