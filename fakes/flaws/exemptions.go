@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"compress/zlib"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -153,6 +154,7 @@ var exemptions = []Flaw{
 	strayLists("no-session", "tools/list without a token and without a session", func(id string, _ bool) bool { return id == "" }),
 	strayLists("any-session", "in a session that was never opened", func(id string, known bool) bool { return id != "" && !known }),
 	unspokenWire,
+	unspokenTool,
 	opensFor("undefined", "RS-TOKEN-GARBAGE", "undefined", field("Authorization", "Bearer undefined")),
 	opensFor("null", "RS-TOKEN-GARBAGE", "null", field("Authorization", "Bearer null")),
 	opensFor("none", "RS-TOKEN-GARBAGE", "None", field("Authorization", "Bearer None")),
@@ -313,6 +315,25 @@ var unspokenWire = func() Flaw {
 				_, _ = io.WriteString(w, `{"jsonrpc":"2.0","id":1,"result":{"tools":[]}}`)
 			}
 			return answered
+		})
+	}
+	return f
+}()
+
+// unspokenTool looks a tool up without a token in the protocol without sessions, which the server does not speak otherwise.
+var unspokenTool = func() Flaw {
+	f := formFlaw("unspoken-tool", "tools/call without a token, at 2026-07-28", nil)
+	f.Bend = func(o *reference.Options) {
+		o.Policy.Revisions = []string{"2025-06-18", "2025-11-25"}
+		o.Wrap = before(func(w http.ResponseWriter, r *http.Request) bool {
+			called := r.Header.Get("Mcp-Method") == "tools/call" && rpcMethod(peek(r)) == "tools/call"
+			if called {
+				var m struct{ Params struct{ Name string } }
+				_ = json.Unmarshal(peek(r), &m) // a message that cannot be read has no name
+				w.Header().Set("Content-Type", "application/json")
+				_, _ = fmt.Fprintf(w, `{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"Unknown tool: %s"}}`, m.Params.Name)
+			}
+			return called
 		})
 	}
 	return f

@@ -397,6 +397,13 @@ var challenges = []Flaw{
 		Bend:    policy(func(p *mcpserver.Policy) { p.ErrorCode = func(string) string { return "" } }),
 		Noticed: []string{"RS-CHALLENGE-INVALID-TOKEN-ERROR"},
 	},
+	{
+		Name: "error-code-in-body", Says: "The error code of a bad token is only in the body.",
+		Bend: policy(func(p *mcpserver.Policy) {
+			p.ErrorCode, p.BodyError = func(string) string { return "" }, "invalid_token"
+		}),
+		Noticed: []string{"RS-CHALLENGE-INVALID-TOKEN-ERROR"}, Row: "which is only in the body",
+	},
 	{ // other checks expect a refusal with a fitting status
 		Name: "login-redirect", Says: "A missing token is redirected to a login page.",
 		Bend:    policy(func(p *mcpserver.Policy) { p.RedirectTo = "/login" }),

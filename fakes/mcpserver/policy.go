@@ -116,6 +116,7 @@ type Defects struct {
 	SessionManners
 	Capabilities   map[string]any
 	ErrorCode      func(cause string) string
+	BodyError      string                           // the error in the body of a 401; unauthorized if empty
 	Challenge      func(cause, url string) []string // replaces the WWW-Authenticate fields
 	ScopeChallenge func(url, scope string) string
 	PRM            func(place string, doc map[string]any)

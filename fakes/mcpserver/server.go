@@ -2,6 +2,7 @@ package mcpserver
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/rsa"
 	"encoding/json"
@@ -532,7 +533,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, cause string) {
 	if !p.has(NoSessionOnRefusal) {
 		w.Header().Set("Mcp-Session-Id", RandomID())
 	}
-	doc := map[string]any{"error": "unauthorized"}
+	doc := map[string]any{"error": cmp.Or(p.BodyError, "unauthorized")}
 	if !p.has(SilentRefusals) {
 		doc["received"] = credential
 	}

@@ -49,7 +49,7 @@ func givesBearerParameters(t *T) {
 	Each(t, withBearer(t), func(t *T, ex *reports.Exchange) {
 		some := expect.That("one or more parameters after Bearer (OAuth 2.1 section 5.3.1)", bare)
 		if expect.HaveChallengeOf("DPoP").Judge(ex).Met { // as RFC 9449 section 7.2 prints it
-			t.Expect(ex, "beside DPoP").Ideally(some)
+			t.Expect(ex, "next to a DPoP challenge").Ideally(some)
 		} else {
 			t.Expect(ex).To(some)
 		}
@@ -354,7 +354,7 @@ func namesInvalidToken(t *T) {
 		}
 		code, ok := expect.Param(ex, "error")
 		if a := t.Expect(code).SeenIn(ex); !ok && bodyError(ex) == "invalid_token" {
-			a.Ideally(beInvalidToken)
+			a.Ideally(challengeWithBodysError)
 		} else {
 			a.To(beInvalidToken)
 		}
@@ -369,6 +369,13 @@ var beInvalidToken = expect.That(`error="invalid_token" in the challenge (OAuth 
 		return "the challenge has no error"
 	}
 	return fmt.Sprintf("error=%q", code)
+})
+
+const asInBody = `error="invalid_token" in the challenge, as in the body (OAuth 2.1 section 5.3.2)`
+
+// challengeWithBodysError is beInvalidToken where the code is in the body, which clients of OAuth do not read.
+var challengeWithBodysError = expect.That(asInBody, func(string) string {
+	return "the challenge has no error; the answer has invalid_token, which is only in the body"
 })
 
 func bodyError(ex *reports.Exchange) string {
