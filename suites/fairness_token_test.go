@@ -118,6 +118,18 @@ func silent(o *reference.Options) {
 	}
 }
 
+// shortUserCodes tells devices user codes of four characters.
+func shortUserCodes(b *idp.Behaviour) {
+	code := regexp.MustCompile(`"user_code": ?"[^"]*"`)
+	b.Wrap = func(next http.Handler) http.Handler {
+		return answer.Changed(next, "/device_authorization", func(_ *http.Request, a *answer.Answer) {
+			body := code.ReplaceAll(a.Body.Bytes(), []byte(`"user_code":"BCDF"`))
+			a.Body.Reset()
+			a.Body.Write(body)
+		})
+	}
+}
+
 // One check judges each token endpoint that is right and differs from the reference, or shows less.
 func TestFairnessOfTokens(t *testing.T) {
 	t.Parallel()
@@ -138,8 +150,13 @@ func TestFairnessOfTokens(t *testing.T) {
 		"a URL does not revoke for confidential clients": {behaving(confidentialRevocation), nil,
 			"AS-REVOKE-REQUEST-FORM", reports.Pass},
 		"userinfo reads a POST as a form, as the token is in it": {behaving(formsOnly), nil, "AS-USERINFO-SHAPE", reports.Pass},
-		"userinfo encrypts":                                 {behaving(encrypts), nil, "AS-USERINFO-HYGIENE", reports.Inconclusive},
-		"userinfo forbids what others answer with 401":      {behaving(forbids), nil, "AS-USERINFO-TOKEN-STATE", reports.Warn},
+		"userinfo encrypts":                            {behaving(encrypts), nil, "AS-USERINFO-HYGIENE", reports.Inconclusive},
+		"userinfo forbids what others answer with 401": {behaving(forbids), nil, "AS-USERINFO-TOKEN-STATE", reports.Warn},
+		"a proxy forbids at userinfo what others answer with 401": {func(o *reference.Options) {
+			o.Proxy = true
+			forbids(&o.Behaviour)
+		}, nil, "AS-PROXY-UPSTREAM-TOKEN-NOT-GRANT", reports.Warn},
+		"a short user code of a device":                     {behaving(shortUserCodes), nil, "AS-DEVICE-GRANT", reports.Warn},
 		"refresh tokens that live for 30 days, as declared": {nil, idleFor(30 * 24 * time.Hour), "AS-REFRESH-EXPIRES", reports.Pass},
 	})
 }

@@ -17,7 +17,7 @@ import (
 )
 
 func enterprise() {
-	Should("AS-EMA-METADATA", advertisesAssertions)
+	Must("AS-EMA-METADATA", advertisesAssertions)
 	Must("RS-EXT-EMA-IDJAG-REFUSED", refusesAssertionsAsTokens)
 }
 
@@ -37,7 +37,7 @@ func advertisesAssertions(t *T) {
 		if !profile {
 			t.Note("authorization_grant_profiles_supported does not name the profile, as earlier drafts did not")
 		}
-		t.Expect(listed, "beside the profile").SeenIn(m.Exchange).To(listAssertionGrant)
+		t.Expect(listed, "since the profile is listed").SeenIn(m.Exchange).To(listAssertionGrant)
 	})
 }
 

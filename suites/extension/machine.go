@@ -54,7 +54,7 @@ var listRecommendedMethod = expect.That("private_key_jwt or client_secret_basic 
 
 const algorithmsOfKeys = "token_endpoint_auth_signing_alg_values_supported"
 
-var listAlgorithms = expect.That(algorithmsOfKeys+" beside private_key_jwt", func(m *document.Object) string {
+var listAlgorithms = expect.That(algorithmsOfKeys+" together with private_key_jwt", func(m *document.Object) string {
 	if algorithms, _ := m.Strings(algorithmsOfKeys); len(algorithms) > 0 || !lists(m, oauth.PrivateKey) {
 		return ""
 	}
