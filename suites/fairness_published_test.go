@@ -77,6 +77,8 @@ func TestFairnessOfWhatIsPublished(t *testing.T) {
 			"RS-DISC-BEARER-METHODS", reports.Warn},
 		"a public server with an authorization server in a private network": {listingPrivateServer, withToken,
 			"RS-DISC-URLS-PUBLIC-HTTPS", reports.Warn},
+		"an issuer whose path ends like that of an endpoint": {
+			func(o *reference.Options) { o.Apart, o.IssuerPath = true, "/tenants/token" }, withToken, "RS-DISC-AS-ENTRIES", reports.Pass},
 		"nosniff in capitals": {sniffingForbiddenInCapitals, nil, "RS-DISC-NOSNIFF", reports.Pass},
 		"keys of the resource that are not there": {
 			publishing(func(d map[string]any) { d["jwks_uri"] = withPath(d["resource"], "/nowhere") }), nil,

@@ -24,7 +24,7 @@ func judgeRefused(t *T, good Attempt[changing], what string, ex *reports.Exchang
 }
 
 // privileges are the grants without a user's consent. Only client_credentials can be used with the result of a registration: the others
-// need a token, a password or an assertion besides.
+// need a token, a password or an assertion too.
 var privileges = Cases[string]{
 	{"client_credentials", "client_credentials"},
 	{"token exchange", "urn:ietf:params:oauth:grant-type:token-exchange"},
