@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites"
@@ -24,6 +25,11 @@ func scriptCookie(o *reference.Options) { o.Behaviour.ScriptCookie = true }
 func crossSite(o *reference.Options)    { o.Behaviour.CrossSiteCookies = true }
 func codeFirst(o *reference.Options)    { o.Behaviour.CodeFirst = true }
 
+// atProvider has users sign in at another provider, and asks nothing itself.
+func atProvider(o *reference.Options) {
+	o.Proxy, o.Behaviour.Lacks = true, []idp.Defence{idp.ProxyConsent}
+}
+
 // goesOnAtHome makes the login page keep the address for after the login, and accept only its own paths.
 func goesOnAtHome(o *reference.Options) { o.Behaviour.GoesOn, o.Behaviour.OwnPaths = "address", true }
 
@@ -31,15 +37,16 @@ func goesOnAtHome(o *reference.Options) { o.Behaviour.GoesOn, o.Behaviour.OwnPat
 func TestFairnessOfLogins(t *testing.T) {
 	t.Parallel()
 	expectFairness(t, map[string]fairness{
-		"a refresh token for offline_access, used":       {offlineOnly, nil, "AS-REFRESH-WORKS", reports.Pass},
-		"a refresh token for offline_access, used again": {offlineOnly, nil, "AS-REFRESH-OLD-DIES", reports.Pass},
-		"a refresh token for offline_access, revoked":    {offlineOnly, nil, "AS-REVOKE-REFRESH-TOKEN", reports.Pass},
-		"the name on a page of its own, wrong passwords": {pagesOf("two-pages"), nil, "AS-LOGIN-REJECT-WRONG-PASSWORD", reports.Pass},
-		"the name on a page of its own, other sites":     {pagesOf("two-pages"), nil, "AS-LOGIN-CSRF", reports.Pass},
-		"no account that may be locked":                  {nil, noSacrificial, "AS-LOGIN-REJECT-WRONG-PASSWORD", reports.NotTested},
-		"a cookie for scripts":                           {scriptCookie, nil, "AS-LOGIN-COOKIE-ATTRIBUTES", reports.Pass},
-		"a token in place of SameSite":                   {crossSite, nil, "AS-LOGIN-CSRF", reports.Pass},
-		"a code that is looked at before its client":     {codeFirst, nil, "AS-LOGIN-NO-DEFAULT-CREDENTIALS", reports.Pass},
-		"a login page that goes on at its own page":      {goesOnAtHome, nil, "AS-LOGIN-RETURN-URL", reports.Pass},
+		"a refresh token for offline_access, used":           {offlineOnly, nil, "AS-REFRESH-WORKS", reports.Pass},
+		"a refresh token for offline_access, used again":     {offlineOnly, nil, "AS-REFRESH-OLD-DIES", reports.Pass},
+		"a refresh token for offline_access, revoked":        {offlineOnly, nil, "AS-REVOKE-REFRESH-TOKEN", reports.Pass},
+		"the name on a page of its own, wrong passwords":     {pagesOf("two-pages"), nil, "AS-LOGIN-REJECT-WRONG-PASSWORD", reports.Pass},
+		"the name on a page of its own, other sites":         {pagesOf("two-pages"), nil, "AS-LOGIN-CSRF", reports.Pass},
+		"no account that may be locked":                      {nil, noSacrificial, "AS-LOGIN-REJECT-WRONG-PASSWORD", reports.NotTested},
+		"a cookie for scripts":                               {scriptCookie, nil, "AS-LOGIN-COOKIE-ATTRIBUTES", reports.Pass},
+		"a token in place of SameSite":                       {crossSite, nil, "AS-LOGIN-CSRF", reports.Pass},
+		"a code that is looked at before its client":         {codeFirst, nil, "AS-LOGIN-NO-DEFAULT-CREDENTIALS", reports.Pass},
+		"a login at another provider, and no page before it": {atProvider, nil, "AS-LOGIN-DISCLOSURE", reports.NotApplicable},
+		"a login page that goes on at its own page":          {goesOnAtHome, nil, "AS-LOGIN-RETURN-URL", reports.Pass},
 	})
 }

@@ -95,6 +95,33 @@ func forbids(b *idp.Behaviour) {
 	}
 }
 
+// approvedForGood keeps approvals for a client, whatever the scope, and issues tokens that cannot be read. It knows one redirect URI.
+func approvedForGood(o *reference.Options) {
+	silent(o)
+	o.Behaviour.Consent = "client"
+	o.Behaviour.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Query().Get("redirect_uri"), "/second") {
+				http.Error(w, "The redirect URI is not known.", http.StatusBadRequest)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// confirmsWithout confirms revocations with HTTP 204.
+func confirmsWithout(b *idp.Behaviour) {
+	b.Wrap = func(next http.Handler) http.Handler {
+		return answer.Changed(next, "/revoke", func(_ *http.Request, a *answer.Answer) {
+			if a.Status == http.StatusOK {
+				a.Status = http.StatusNoContent
+				a.Body.Reset()
+			}
+		})
+	}
+}
+
 // encrypts makes userinfo answer with claims that only the client's key decrypts (OpenID Connect Core section 5.3.2).
 func encrypts(b *idp.Behaviour) {
 	b.Wrap = func(next http.Handler) http.Handler {
@@ -156,8 +183,13 @@ func TestFairnessOfTokens(t *testing.T) {
 			o.Proxy = true
 			forbids(&o.Behaviour)
 		}, nil, "AS-PROXY-UPSTREAM-TOKEN-NOT-GRANT", reports.Warn},
-		"a short user code of a device":                     {behaving(shortUserCodes), nil, "AS-DEVICE-GRANT", reports.Warn},
-		"refresh tokens that live for 30 days, as declared": {nil, idleFor(30 * 24 * time.Hour), "AS-REFRESH-EXPIRES", reports.Pass},
+		"a short user code of a device":                              {behaving(shortUserCodes), nil, "AS-DEVICE-GRANT", reports.Warn},
+		"refresh tokens that live for 30 days, as declared":          {nil, idleFor(30 * 24 * time.Hour), "AS-REFRESH-EXPIRES", reports.Pass},
+		"userinfo forbids strangers":                                 {behaving(forbids), nil, "AS-USERINFO-UNAUTHENTICATED", reports.Warn},
+		"opaque tokens, and nothing says what they may do":           {silent, nil, "AS-TOKEN-SCOPE-REPORTED", reports.NotApplicable},
+		"opaque tokens of a client with one approval for everything": {approvedForGood, nil, "AS-CONSENT-NEW-SCOPE", reports.Warn},
+		"revocations are confirmed with HTTP 204":                    {behaving(confirmsWithout), nil, "AS-REVOKE-REFRESH-KILLS-ACCESS", reports.Warn},
+		"a refresh token is revoked with HTTP 204":                   {behaving(confirmsWithout), nil, "AS-REFRESH-REVOKED", reports.Pass},
 	})
 }
 

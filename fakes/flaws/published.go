@@ -66,6 +66,14 @@ var publishedKeys = []Flaw{
 		Bend: func(o *reference.Options) { o.Wrap = servesPrivateKeys }, Noticed: []string{"AS-KEYS-NO-PRIVATE"}, Row: "/jwks.json",
 	},
 	{
+		Name: "key-private-and-unnamed", Says: "A key set with private keys is published, and no jwks_uri names one.",
+		Bend: func(o *reference.Options) {
+			o.Wrap = servesPrivateKeys
+			metadata(func(d map[string]any) { delete(d, "jwks_uri") })(o)
+		},
+		Noticed: []string{"AS-KEYS-NO-PRIVATE"}, Row: "/jwks.json", Also: []string{"AS-META-*", "AS-KEYS-*", "RS-*"},
+	},
+	{
 		Name: "key-private-in-metadata", Says: "The metadata has a private key.",
 		Bend: metadata(func(d map[string]any) {
 			d["jwks"] = map[string]any{"keys": []any{map[string]any{"kty": "EC", "crv": "P-256", "d": "AAAA"}}}

@@ -193,7 +193,7 @@ func escapes(uris, templates []string) Cases[string] {
 	}
 	for _, path := range upwards {
 		for _, uri := range uris {
-			out = out.And("in place of the last segment of "+uri+", "+path.Name, uri[:strings.LastIndexByte(uri, '/')+1]+path.Value)
+			out = out.And("instead of the last segment of "+uri+", "+path.Name, uri[:strings.LastIndexByte(uri, '/')+1]+path.Value)
 			if i := strings.Index(uri, "://"); i >= 0 {
 				out = out.And("behind the scheme of "+uri+", "+path.Name, uri[:i+3]+path.Value).And("behind "+uri+", "+path.Name, uri+"/"+path.Value)
 			}

@@ -61,7 +61,7 @@ func refusesSecretInQuery(t *T) {
 	}
 	good := redemption(t, As(c))
 	if expect.IssueTokens().Judge(good.Send(without)).Met {
-		t.Note("client_secret in the query was not tried: a request without it brings tokens too (AS-TOKEN-WRONG-SECRET)")
+		t.Note("client_secret in the query was not tried: tokens are issued without it too (AS-TOKEN-WRONG-SECRET)")
 		return
 	}
 	Refuses(t, good, Cases[requestEdit]{

@@ -97,8 +97,10 @@ func aboutAuthorization(text string) bool {
 	})
 }
 
-// Confirmed reports whether an exchange has a complete answer with HTTP 200.
-func Confirmed(ex *reports.Exchange) bool { return Status(ex) == 200 && ex.Error == "" }
+// Confirmed reports whether a complete answer confirms a revocation. RFC 7009 section 2.2 names 200; 204 says the same.
+func Confirmed(ex *reports.Exchange) bool {
+	return (Status(ex) == 200 || Status(ex) == 204) && ex.Error == ""
+}
 
 // Crashed reports whether there was a server error, a broken connection or a timeout instead of an answer.
 func Crashed(ex *reports.Exchange) bool {
