@@ -183,13 +183,13 @@ func TestFairnessOfTokens(t *testing.T) {
 			o.Proxy = true
 			forbids(&o.Behaviour)
 		}, nil, "AS-PROXY-UPSTREAM-TOKEN-NOT-GRANT", reports.Warn},
-		"a short user code of a device":                              {behaving(shortUserCodes), nil, "AS-DEVICE-GRANT", reports.Warn},
-		"refresh tokens that live for 30 days, as declared":          {nil, idleFor(30 * 24 * time.Hour), "AS-REFRESH-EXPIRES", reports.Pass},
-		"userinfo forbids strangers":                                 {behaving(forbids), nil, "AS-USERINFO-UNAUTHENTICATED", reports.Warn},
-		"opaque tokens, and nothing says what they may do":           {silent, nil, "AS-TOKEN-SCOPE-REPORTED", reports.NotApplicable},
-		"opaque tokens of a client with one approval for everything": {approvedForGood, nil, "AS-CONSENT-NEW-SCOPE", reports.Warn},
-		"revocations are confirmed with HTTP 204":                    {behaving(confirmsWithout), nil, "AS-REVOKE-REFRESH-KILLS-ACCESS", reports.Warn},
-		"a refresh token is revoked with HTTP 204":                   {behaving(confirmsWithout), nil, "AS-REFRESH-REVOKED", reports.Pass},
+		"a short user code of a device":                     {behaving(shortUserCodes), nil, "AS-DEVICE-GRANT", reports.Warn},
+		"refresh tokens that live for 30 days, as declared": {nil, idleFor(30 * 24 * time.Hour), "AS-REFRESH-EXPIRES", reports.Pass},
+		"userinfo forbids strangers":                        {behaving(forbids), nil, "AS-USERINFO-UNAUTHENTICATED", reports.Warn},
+		"opaque tokens, and nothing says what they may do":  {silent, nil, "AS-TOKEN-SCOPE-REPORTED", reports.NotApplicable},
+		"opaque tokens, and one approval for everything":    {approvedForGood, nil, "AS-CONSENT-NEW-SCOPE", reports.Warn},
+		"revocations are confirmed with HTTP 204":           {behaving(confirmsWithout), nil, "AS-REVOKE-REFRESH-KILLS-ACCESS", reports.Warn},
+		"a refresh token is revoked with HTTP 204":          {behaving(confirmsWithout), nil, "AS-REFRESH-REVOKED", reports.Pass},
 	})
 }
 
