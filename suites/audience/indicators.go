@@ -241,6 +241,9 @@ func resembling(own string, u *url.URL) Cases[string] {
 
 func servesPublishedResource(t *T) {
 	resource := t.MCP.Resource().Object.String("resource")
+	if !t.Session.SendResource {
+		t.NotApplicable("the authorization server does not accept a resource parameter (AS-RES-ACCEPTED)")
+	}
 	ex := t.MCP.Use(t.Session.Tokens.Access)
 	t.Expect(ex, "a token that was requested for the published resource %s", resource).To(expect.BeServed())
 	if _, claims := oauth.Claims(t.Session.Tokens.Access); claims != nil {
