@@ -280,6 +280,16 @@ var All = []Quirk{
 		Bend:   func(o *reference.Options) { o.Policy.HidesTools = true },
 	},
 	{
+		Name: "scope-refused-without-code", Says: "The challenge of the 403 for a missing scope has no error.",
+		Allows: "RFC 6750 section 3: the field is a MUST; section 3.1: the error code is a SHOULD.",
+		Bend:   refusingScopes(`Bearer scope="{scope}", resource_metadata="{url}"`),
+	},
+	{
+		Name: "scope-refused-with-another-code", Says: "The challenge of the 403 for a missing scope has the error invalid_token.",
+		Allows: "RFC 6750 section 3: the field is a MUST; section 3.1: the error code is a SHOULD.",
+		Bend:   refusingScopes(`Bearer error="invalid_token", scope="{scope}", resource_metadata="{url}"`),
+	},
+	{
 		Name: "cancelled-call-unanswered", Says: "A call that its own session cancels gets no answer, and its stream stays open.",
 		Allows: "MCP 2025-11-25, Cancellation: the receiver should not send a response for the cancelled request.",
 		Bend:   func(o *reference.Options) { o.Wrap = leavesCancelled },
@@ -555,5 +565,14 @@ func awkwardKeys(o *reference.Options) {
 	o.Behaviour.Metadata = func(_ string, d map[string]any) {
 		d["request_object_signing_alg_values_supported"] = []string{"none", "RS256"}
 		d["userinfo_signing_alg_values_supported"] = []string{"none", "RS256"}
+	}
+}
+
+// refusingScopes answers calls without the scope with this challenge.
+func refusingScopes(field string) func(o *reference.Options) {
+	return func(o *reference.Options) {
+		o.Policy.ScopeChallenge = func(url, scope string) string {
+			return strings.NewReplacer("{scope}", scope, "{url}", url).Replace(field)
+		}
 	}
 }

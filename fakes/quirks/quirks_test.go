@@ -542,6 +542,8 @@ var shows = map[string]func(t *testing.T, r *reference.Reference, quirk bool){
 		assert.Equal(t, either(quirk, 200, 403), resp.StatusCode)
 		assert.Equal(t, quirk, strings.Contains(fmt.Sprint(doc["error"]), "Unknown tool"), doc)
 	},
+	"scope-refused-without-code":      refusesScopesWith(""),
+	"scope-refused-with-another-code": refusesScopesWith("invalid_token"),
 	"large-messages-unread": func(t *testing.T, r *reference.Reference, quirk bool) {
 		resp, err := http.Post(r.URL, "application/json", strings.NewReader(strings.Repeat(" ", quirks.MostRead+1)))
 		if err == nil {
@@ -685,4 +687,19 @@ func decodedMetadata(t *testing.T, r *reference.Reference) map[string]any {
 	resp, err := http.Get(r.IDP.Issuer + "/.well-known/openid-configuration")
 	require.NoError(t, err)
 	return decoded(t, resp)
+}
+
+// refusesScopesWith expects the challenge for a missing scope to have this error, or none where it is empty.
+func refusesScopesWith(code string) func(t *testing.T, r *reference.Reference, quirk bool) {
+	return func(t *testing.T, r *reference.Reference, quirk bool) {
+		token := r.IDP.Mint("alice", r.URL, []string{"notes:read"}, nil)
+		resp, _ := call(t, r, token, "tools/call", map[string]any{"name": "write_note", "arguments": map[string]any{"text": "x"}})
+		assert.Equal(t, 403, resp.StatusCode)
+		field := resp.Header.Get("WWW-Authenticate")
+		assert.Contains(t, field, "Bearer ")
+		assert.Equal(t, !quirk, strings.Contains(field, `error="insufficient_scope"`), field)
+		if quirk {
+			assert.Equal(t, code != "", strings.Contains(field, `error="`+code), field)
+		}
+	}
 }

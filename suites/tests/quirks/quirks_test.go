@@ -17,6 +17,8 @@ import (
 	"github.com/mcpauth/conformance/suites/tests/against"
 )
 
+const withoutCode = "a client that goes by the code cannot tell a missing scope from a ban (RFC 6750 section 3.1)"
+
 // known are the checks that wrongly fail at a quirk, each with the reason. An entry that is not needed fails the test: the table shrinks
 // until it is empty.
 var known = map[string]map[string]string{}
@@ -36,6 +38,8 @@ var advised = map[string]map[string]string{
 	"hidden-tools": {
 		"RS-SCOPE-403-STATUS": "a client cannot ask for the scope of a tool that it is not told about",
 	},
+	"scope-refused-without-code":      {"RS-SCOPE-403-CHALLENGE": withoutCode},
+	"scope-refused-with-another-code": {"RS-SCOPE-403-CHALLENGE": withoutCode},
 	"tokens-for-several": {
 		"AS-EMA-VALID-ACCEPTED": "the token is good at two other servers too",
 	},
