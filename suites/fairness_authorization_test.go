@@ -34,8 +34,12 @@ func TestFairnessAtTheAuthorizationEndpoint(t *testing.T) {
 			"AS-CONSENT-CSRF", reports.Pass},
 		"SameSite cookies keep other sites from sending a form of another browser": {behaving(withoutTokens), nil,
 			"AS-AUTHZ-TRANSACTION-BINDING", reports.Pass},
-		"a form whose token has a name of its own":             {behaving(namingTheToken), nil, "AS-CONSENT-CSRF", reports.Pass},
-		"a form without a token is refused from other origins": {behaving(comparingOrigin), nil, "AS-CONSENT-CSRF", reports.Pass},
+		"a form whose token has a name of its own": {behaving(namingTheToken), nil, "AS-CONSENT-CSRF", reports.Pass},
+		"metadata that is redirected within the origin, and the flow behind it": {behaving(moved), nil, "AS-PKCE-REQUIRE-CHALLENGE",
+			reports.Pass},
+		"metadata that is redirected within the origin, and what it says": {behaving(moved), nil, "AS-META-ENDPOINTS-EXIST", reports.Pass},
+		"metadata that is redirected within the origin":                   {behaving(moved), nil, "AS-META-NO-REDIRECT", reports.Warn},
+		"a form without a token is refused from other origins":            {behaving(comparingOrigin), nil, "AS-CONSENT-CSRF", reports.Pass},
 		"a form of another browser is refused from other origins": {behaving(comparingOrigin), nil,
 			"AS-AUTHZ-TRANSACTION-BINDING", reports.Pass},
 		"a form without a token is approved from other origins": {behaving(unprotected), nil, "AS-CONSENT-CSRF", reports.Warn},
@@ -96,6 +100,9 @@ func withoutTokens(b *idp.Behaviour) { b.BareForms = true }
 
 // unprotected omits the CSRF token, and lets browsers send the cookies with forms of other sites.
 func unprotected(b *idp.Behaviour) { b.BareForms, b.CrossSiteCookies = true, true }
+
+// moved redirects each metadata document once, within the origin.
+func moved(b *idp.Behaviour) { b.MovedDocuments = true }
 
 // namingTheToken gives the token of a form a name that does not say what it is; only this token protects the form.
 func namingTheToken(b *idp.Behaviour) { b.TokenField, b.CrossSiteCookies = "code", true }
