@@ -1,0 +1,69 @@
+package quirks_test
+
+import (
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites"
+	"github.com/mcpauth/conformance/suites/target"
+	"github.com/mcpauth/conformance/suites/tests/against"
+)
+
+// A run with the default limits signs in at a server that takes 1 to 3 seconds for each answer, for pages, tokens and calls alike. It
+// reports each verdict that differs from those of the same server without the delay. It takes more than 20 minutes:
+// go test ./suites/tests/quirks -run '^$' -bench SlowSignIn -benchtime 1x -timeout 1h
+// MCPAUTH_SLOW_ONLY selects requirements.
+func BenchmarkSlowSignIn(b *testing.B) {
+	for b.Loop() {
+		quick, _ := withDefaults(b, func(h http.Handler) http.Handler { return h })
+		began := time.Now()
+		slow, requests := withDefaults(b, late)
+		b.ReportMetric(time.Since(began).Seconds(), "s/run")
+		b.ReportMetric(float64(requests), "requests/run")
+		differ := 0
+		for at, verdict := range quick {
+			if slow[at].Verdict != verdict.Verdict {
+				differ++
+				b.Logf("%s: %s instead of %s: %s", at, slow[at].Verdict, verdict.Verdict, slow[at].Reason)
+			}
+		}
+		b.ReportMetric(float64(differ), "differ/run")
+	}
+}
+
+// late delays each answer by 1 to 3 seconds.
+func late(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-time.After(time.Second + time.Duration(rand.Int64N(int64(2*time.Second)))):
+			h.ServeHTTP(w, r)
+		case <-r.Context().Done():
+		}
+	})
+}
+
+// withDefaults runs everything against a reference that is wrapped at both servers, with the limits that a run has by default.
+func withDefaults(b *testing.B, wrap func(http.Handler) http.Handler) (results map[string]reports.Result, requests int) {
+	b.Helper()
+	o := reference.Ideal()
+	o.Wrap, o.Behaviour.Wrap = wrap, wrap
+	r := against.Start(b, o)
+	full := against.SigningIn(r)
+	cfg := suites.Config{Target: target.At(r.URL), RootCAs: r.Roots, ConnectTo: r.ConnectTo}
+	cfg.Users, cfg.Only = full.Users, strings.Fields(os.Getenv("MCPAUTH_SLOW_ONLY"))
+	run, err := suites.Run(b.Context(), cfg)
+	if err != nil {
+		b.Fatal(err)
+	}
+	results = map[string]reports.Result{}
+	for _, res := range run.Run().Results {
+		results[res.ID+" "+res.Wire+" "+res.Level] = res
+	}
+	return results, run.Run().Requests
+}
