@@ -1,6 +1,8 @@
 package suites
 
 import (
+	"sync"
+
 	"github.com/mcpauth/conformance/suites/abuse"
 	"github.com/mcpauth/conformance/suites/audience"
 	"github.com/mcpauth/conformance/suites/authorization"
@@ -31,6 +33,9 @@ import (
 	"github.com/mcpauth/conformance/suites/transport"
 	"github.com/mcpauth/conformance/suites/userinfo"
 )
+
+// registry returns the checks of all areas. They are the same for all runs of a process, and registered once.
+var registry = sync.OnceValues(func() (*check.Registry, error) { return check.Collect(areas) })
 
 // areas is the explicit list of all areas, in the order of reports. A test compares it with the folders.
 var areas = []check.Area{

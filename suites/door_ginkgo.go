@@ -19,7 +19,7 @@ import (
 // Ginkgo's parallel processes. Each process surveys the target and signs in on its own. In a container they run in order, on one
 // process, because Ginkgo has no other way to run code at the end of a container.
 func Register(configure func() Config, done func(reports.Redacted)) *Registered {
-	reg, err := check.Collect(areas)
+	reg, err := registry()
 	if err != nil {
 		panic(err)
 	}

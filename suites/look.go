@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/mcpauth/conformance/reports"
-	"github.com/mcpauth/conformance/suites/internal/check"
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
@@ -76,7 +75,7 @@ func (out *Surveyed) readRefusals(sv *survey.Survey) {
 // Silent sends one request for a public document, and reports whether no answer comes within a time. It sends nothing if the
 // configuration is not valid.
 func Silent(ctx context.Context, cfg Config, within time.Duration) bool {
-	reg, err := check.Collect(areas)
+	reg, err := registry()
 	if err != nil || cfg.validate(reg) != nil {
 		return false
 	}

@@ -1,6 +1,7 @@
 package suites_test
 
 import (
+	"net/http"
 	"os"
 	"sync"
 	"testing"
@@ -15,9 +16,10 @@ import (
 func TestMain(m *testing.M) { os.Exit(against.Main(m)) }
 
 var ideal struct {
-	once sync.Once
-	run  *reports.Run
-	left []string // the checks that it leaves out
+	once   sync.Once
+	run    *reports.Run
+	left   []string // the checks that it leaves out
+	opened *openSessions
 	*traffic
 }
 
@@ -27,7 +29,8 @@ func idealRun(t *testing.T) *reports.Run {
 	ideal.once.Do(func() {
 		ideal.traffic = newTraffic()
 		o := reference.Ideal()
-		o.Wrap = ideal.through
+		ideal.opened = &openSessions{ids: map[string]bool{}}
+		o.Wrap = func(next http.Handler) http.Handler { return ideal.opened.counting(ideal.through(next)) }
 		r := against.Start(t, o)
 		ideal.at(metadataOf(t, r))
 		cfg := against.SigningIn(r)

@@ -1,29 +1,21 @@
 package suites_test
 
 import (
-	"context"
 	"net/http"
 	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
-
-	"github.com/mcpauth/conformance/fakes/reference"
-	"github.com/mcpauth/conformance/suites"
-	"github.com/mcpauth/conformance/suites/tests/against"
 )
 
 // A run ends each session that it opens: a server may limit the number of sessions.
 func TestARunEndsItsSessions(t *testing.T) {
 	t.Parallel()
-	open := &openSessions{ids: map[string]bool{}}
-	o := reference.Ideal()
-	o.Wrap = open.counting
-	_, err := suites.Run(context.Background(), against.SigningIn(against.Start(t, o)))
-	require.NoError(t, err)
-	assert.Greater(t, open.opened, 100)
-	assert.Empty(t, open.ids)
+	idealRun(t)
+	ideal.opened.Lock()
+	defer ideal.opened.Unlock()
+	assert.Greater(t, ideal.opened.opened, 100)
+	assert.Empty(t, ideal.opened.ids)
 }
 
 // openSessions are the sessions that a server has opened and that have not ended.

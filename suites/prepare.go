@@ -55,7 +55,7 @@ type preparation struct {
 
 // prepare validates the configuration, surveys the target and makes the engine.
 func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, error) {
-	reg, err := check.Collect(areas)
+	reg, err := registry()
 	if err != nil {
 		return ctx, nil, err
 	}

@@ -5,8 +5,6 @@ package suites
 
 import (
 	"fmt"
-
-	"github.com/mcpauth/conformance/suites/internal/check"
 )
 
 // Version is the version of the tool, set by the linker for releases.
@@ -22,7 +20,7 @@ func usage(format string, args ...any) error { return &UsageError{fmt.Sprintf(fo
 // Checks returns the ids that have a check, in the order of registration. The error
 // names every mistake in the registration.
 func Checks() ([]string, error) {
-	reg, err := check.Collect(areas)
+	reg, err := registry()
 	if err != nil {
 		return nil, err
 	}
