@@ -108,7 +108,7 @@ func TestALongRetryAfterIsHonoured(t *testing.T) {
 		})
 	}
 	cfg := suites.Config{Target: target.At(against.Start(t, o).URL), Skip: []string{"RS-RATE-*", "RS-ABUSE-*"}}
-	cfg.Target = target.Target{Limits: target.Limits{Concurrency: 4}}
+	cfg.Concurrency = 4
 	run, err := suites.Run(t.Context(), cfg)
 	require.NoError(t, err)
 	ended := 0
