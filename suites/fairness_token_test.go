@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"io"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -110,6 +112,31 @@ func approvedForGood(o *reference.Options) {
 	}
 }
 
+// failsInTheRace answers refreshes with the four refresh tokens before the race, and those with any other with HTTP 500.
+func failsInTheRace(b *idp.Behaviour) {
+	var mu sync.Mutex
+	served := map[string]bool{}
+	b.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			sent, _ := url.ParseQuery(string(body))
+			mu.Lock()
+			value := sent.Get("refresh_token")
+			if len(served) < 4 && value != "" {
+				served[value] = true
+			}
+			known := value == "" || served[value]
+			mu.Unlock()
+			if !known {
+				http.Error(w, "", http.StatusInternalServerError)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
 // confirmsWithout confirms revocations with HTTP 204.
 func confirmsWithout(b *idp.Behaviour) {
 	b.Wrap = func(next http.Handler) http.Handler {
@@ -185,6 +212,7 @@ func TestFairnessOfTokens(t *testing.T) {
 		}, nil, "AS-PROXY-UPSTREAM-TOKEN-NOT-GRANT", reports.Warn},
 		"a short user code of a device":                     {behaving(shortUserCodes), nil, "AS-DEVICE-GRANT", reports.Warn},
 		"refresh tokens that live for 30 days, as declared": {nil, idleFor(30 * 24 * time.Hour), "AS-REFRESH-EXPIRES", reports.Pass},
+		"refreshes at once are not answered":                {behaving(failsInTheRace), nil, "AS-REFRESH-RACE", reports.Inconclusive},
 		"userinfo forbids strangers":                        {behaving(forbids), nil, "AS-USERINFO-UNAUTHENTICATED", reports.Warn},
 		"opaque tokens, and nothing says what they may do":  {silent, nil, "AS-TOKEN-SCOPE-REPORTED", reports.NotApplicable},
 		"opaque tokens, and one approval for everything":    {approvedForGood, nil, "AS-CONSENT-NEW-SCOPE", reports.Warn},
