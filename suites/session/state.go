@@ -12,6 +12,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
 	"github.com/mcpauth/conformance/suites/internal/mint"
+	"github.com/mcpauth/conformance/suites/internal/nearmiss"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
@@ -242,15 +243,12 @@ func lengthened(s string) string {
 	return s[:end] + "AAAA" + s[end:]
 }
 
+// flip changes one character of a state that is long enough for it.
 func flip(s string, at int) string {
 	if len(s) < 8 {
 		return ""
 	}
-	other := byte('A')
-	if s[at] == 'A' {
-		other = 'B'
-	}
-	return s[:at] + string(other) + s[at+1:]
+	return nearmiss.ChangedAt(s, at)
 }
 
 // contentChanged changes every value in a state that is JSON, in base64 or not.

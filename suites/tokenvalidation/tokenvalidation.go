@@ -244,7 +244,7 @@ func refusesGarbage(t *T) {
 	}, expect.Refuse(401, 400))
 	if t.MCP.HasToken() {
 		token := t.MCP.Token()
-		t.MCP.RefusedInEveryWay("the valid token, one character changed", t.Hide(changed(token, max(len(token)-8, len(token)/2))))
+		t.MCP.RefusedInEveryWay("the valid token, one character changed", t.Hide(nearmiss.ChangedAt(token, max(len(token)-8, len(token)/2))))
 	}
 }
 
@@ -356,7 +356,7 @@ var hexadecimal = regexp.MustCompile(`^[0-9A-Fa-f-]+$`)
 func nearMisses(token string) Cases[string] {
 	middle := len(token) / 2
 	out := Cases[string]{
-		{"one character changed", changed(token, middle)},
+		{"one character changed", nearmiss.ChangedAt(token, middle)},
 		{"with xxxx at its end", token + "xxxx"},
 		{"without its first character", token[1:]},
 		{"its first half", token[:middle]},
@@ -365,7 +365,7 @@ func nearMisses(token string) Cases[string] {
 		{"its characters in reverse order", reverse(token)},
 	}
 	if !hexadecimal.MatchString(token) {
-		out = out.And("with upper and lower case exchanged", strings.Map(swapCase, token))
+		out = out.And("with upper and lower case exchanged", nearmiss.SwapCase(token))
 	}
 	if len(token) > 8 {
 		out = out.And("without its last four characters", token[:len(token)-4]).
@@ -389,20 +389,6 @@ func opaqueMisses(token string) (out Cases[string]) {
 		out = out.And("but "+miss.Name, miss.Value)
 	}
 	return out
-}
-
-func changed(s string, at int) string {
-	if s[at] == 'A' {
-		return s[:at] + "B" + s[at+1:]
-	}
-	return s[:at] + "A" + s[at+1:]
-}
-
-func swapCase(r rune) rune {
-	if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' {
-		return r ^ 0x20
-	}
-	return r
 }
 
 func reverse(s string) string {

@@ -23,6 +23,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/listener"
 	"github.com/mcpauth/conformance/suites/internal/login"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/nearmiss"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 	"github.com/mcpauth/conformance/suites/internal/rebind"
 	"github.com/mcpauth/conformance/suites/internal/session"
@@ -653,11 +654,7 @@ const tellsNothing = 2
 
 // NearMiss returns a secret with the character at an index changed, and keeps it out of reports, because it discloses most of the secret.
 func (t *T) NearMiss(secret string, at int) string {
-	changed := "A"
-	if secret[at] == 'A' {
-		changed = "B"
-	}
-	return t.Hide(secret[:at] + changed + secret[at+1:])
+	return t.Hide(nearmiss.ChangedAt(secret, at))
 }
 
 // HidePart hides a value made from a token, unless it is only the beginning of a JWT without the signature: that is not secret, and other

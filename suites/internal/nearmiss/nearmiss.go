@@ -95,15 +95,15 @@ func apply(all []Way, good string) []Miss {
 }
 
 var ways = []Way{
-	{Changed, "the first character changed", func(v string) string { return changedAt(v, 0) }},
-	{Changed, "the middle character changed", func(v string) string { return changedAt(v, len(v)/2) }},
-	{Changed, "the last character changed", func(v string) string { return changedAt(v, len(v)-1) }},
-	{Truncated, "the character after the 72nd changed", func(v string) string { return changedAt(v, 72) }}, // bcrypt ignores the rest
+	{Changed, "the first character changed", func(v string) string { return ChangedAt(v, 0) }},
+	{Changed, "the middle character changed", func(v string) string { return ChangedAt(v, len(v)/2) }},
+	{Changed, "the last character changed", func(v string) string { return ChangedAt(v, len(v)-1) }},
+	{Truncated, "the character after the 72nd changed", func(v string) string { return ChangedAt(v, 72) }}, // bcrypt ignores the rest
 	{Shorter, "the last character left out", func(v string) string { return v[:max(0, len(v)-1)] }},
 	{Shorter, "the first character left out", func(v string) string { return v[min(1, len(v)):] }},
 	{Longer, "one character more", func(v string) string { return v + "A" }},
 	{Longer, "one character before it", func(v string) string { return "A" + v }},
-	{LetterCase, "upper and lower case swapped", swapCase},
+	{LetterCase, "upper and lower case swapped", SwapCase},
 	{Space, "a space before it", func(v string) string { return " " + v }},
 	{Space, "a space after it", func(v string) string { return v + " " }},
 	{Space, "a line break after it", func(v string) string { return v + "\n" }},
@@ -126,19 +126,21 @@ var ways = []Way{
 	{Pattern, "a letter instead of a dot", func(v string) string { return strings.Replace(v, ".", "x", 1) }},
 }
 
-// changedAt changes one character. It stays in the alphabets of base64url and of hexadecimal numbers, so that no other rule rejects the
-// value. It changes the upper bits of the character in base64url, because the lower bits at the end of a value may be unused.
-func changedAt(v string, i int) string {
+// ChangedAt changes one character. It stays in the alphabets of base64url and of hexadecimal numbers, so that no other rule rejects the
+// value. It changes the upper bits of the character in base64url, because the lower bits at the end of a value may be unused. It
+// changes more than the letter case, which is a row of its own.
+func ChangedAt(v string, i int) string {
 	switch {
 	case i < 0 || i >= len(v):
 		return v
-	case v[i] >= 'A' && v[i] <= 'P':
+	case v[i] >= 'A' && v[i] <= 'P', v[i] == 'a':
 		return v[:i] + "0" + v[i+1:]
 	}
 	return v[:i] + "A" + v[i+1:]
 }
 
-func swapCase(v string) string {
+// SwapCase makes the small letters of a value large, and the large ones small.
+func SwapCase(v string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
 		case r >= 'a' && r <= 'z':

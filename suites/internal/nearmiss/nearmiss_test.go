@@ -112,3 +112,13 @@ func TestKinds(t *testing.T) {
 	assert.NotContains(t, rest, nearmiss.Host)
 	assert.Contains(t, rest, nearmiss.Shorter)
 }
+
+// A changed character is another one whatever the letter case: a server that ignores the case is a row of its own.
+func TestAChangedCharacterDiffersInMoreThanCase(t *testing.T) {
+	for c := byte('!'); c <= '~'; c++ {
+		good := strings.Repeat(string(c), 3)
+		for _, m := range nearmiss.Of(good, nearmiss.Changed) {
+			assert.False(t, strings.EqualFold(good, m.Value), "%s: %s", good, m.Value)
+		}
+	}
+}

@@ -94,7 +94,7 @@ var urlWays = []Way{
 	{Path, "the path left out", of(onPaths(func(p *parts) { p.path = "/" }))},
 	{Path, "dot segments to another path", of(onPaths(func(p *parts) { p.path += "/../evil" }))},
 	{Path, "encoded dot segments", of(onPaths(func(p *parts) { p.path += "/..%2fevil" }))},
-	{LetterCase, "the path in another letter case", of(onPaths(func(p *parts) { p.path = swapCase(p.path) }))},
+	{LetterCase, "the path in another letter case", of(onPaths(func(p *parts) { p.path = SwapCase(p.path) }))},
 	{Encoded, "a slash of the path encoded", of(onPaths(func(p *parts) {
 		if i := strings.LastIndex(p.path, "/"); i > 0 {
 			p.path = p.path[:i] + "%2F" + p.path[i+1:]
