@@ -55,7 +55,7 @@ type Config struct {
 	AllowHosts []string
 	// ConnectTo maps "host:port" to the "host:port" to dial instead.
 	ConnectTo map[string]string
-	// NameServer, as "host:port", is asked for addresses in place of the system's resolver.
+	// NameServer, as "host:port", is asked for addresses instead of the system's resolver.
 	NameServer string
 	// RootCAs replaces the system's certificate authorities.
 	RootCAs *x509.CertPool

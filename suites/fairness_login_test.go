@@ -44,7 +44,7 @@ func TestFairnessOfLogins(t *testing.T) {
 		"the name on a page of its own, other sites":         {pagesOf("two-pages"), nil, "AS-LOGIN-CSRF", reports.Pass},
 		"no account that may be locked":                      {nil, noSacrificial, "AS-LOGIN-REJECT-WRONG-PASSWORD", reports.NotTested},
 		"a cookie for scripts":                               {scriptCookie, nil, "AS-LOGIN-COOKIE-ATTRIBUTES", reports.Pass},
-		"a token in place of SameSite":                       {crossSite, nil, "AS-LOGIN-CSRF", reports.Pass},
+		"a token instead of SameSite":                        {crossSite, nil, "AS-LOGIN-CSRF", reports.Pass},
 		"a code that is looked at before its client":         {codeFirst, nil, "AS-LOGIN-NO-DEFAULT-CREDENTIALS", reports.Pass},
 		"a login at another provider, and no page before it": {atProvider, nil, "AS-LOGIN-DISCLOSURE", reports.NotApplicable},
 		"a login page that goes on at its own page":          {goesOnAtHome, nil, "AS-LOGIN-RETURN-URL", reports.Pass},

@@ -35,7 +35,7 @@ func (c *Config) validURL() error {
 	u, err := document.ParseURL(c.URL)
 	switch {
 	case reports.IsNamed(c.URL) || reports.IsNamed(c.OtherResource):
-		return usage("the URL is as a report shows it: put the secret back in place of redacted-…")
+		return usage("the URL is as a report shows it: write the secret instead of redacted-…")
 	case err != nil && !strings.Contains(c.URL, "://") && c.URL != "":
 		scheme := "https://"
 		if Own("http://" + c.URL) {

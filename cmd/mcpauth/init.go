@@ -165,7 +165,7 @@ func aboutTools(line writeLine, seen *suites.Surveyed) {
 		line("#   - {name: %s, scope: \"\", arguments: {}}", quoted(tool))
 	}
 	line("#   - {name: admin_reset, scope: admin, call: denied-only}")
-	line("#   # effect: the tool that shows what this one did, by the text in place of {marker}.")
+	line("#   # effect: the tool that shows what this one did, by the text instead of {marker}.")
 	line("#   - {name: write_note, scope: [\"notes:read\", \"notes:write\"], arguments: {text: \"{marker}\"}, effect: list_notes}")
 	line("#   - {name: list_notes, any_of: [\"notes:read\", \"notes:admin\"]}")
 	line("#   - {name: whoami, tells: caller}        # says who the server thinks the caller is")

@@ -26,7 +26,7 @@ func TestAURLFromAReportIsNoTarget(t *testing.T) {
 	t.Parallel()
 	code, _, stderr := mcpauth(t, nil, "run", "http://127.0.0.1:9/mcp?api_key=redacted-01234567")
 	assert.Equal(t, 2, code)
-	assert.Contains(t, stderr, "put the secret back")
+	assert.Contains(t, stderr, "write the secret instead of redacted-")
 }
 
 func TestEachReportHasItsOwnFlag(t *testing.T) {

@@ -21,7 +21,7 @@ import (
 var publishedKeys = []Flaw{
 	keySetFlaw("keys-no-array", "keys is an object.",
 		"keys is", func(d map[string]any) { d["keys"] = map[string]any{} }, "AS-META-SIGNED-METADATA"),
-	keySetFlaw("keys-in-pem", "The key set has PEM in place of JWKs.", "entry 1 of keys", func(d map[string]any) {
+	keySetFlaw("keys-in-pem", "The key set has PEM instead of JWKs.", "entry 1 of keys", func(d map[string]any) {
 		d["keys"] = []any{"-----BEGIN PUBLIC KEY-----"}
 	}, "AS-META-SIGNED-METADATA"),
 	keySetFlaw("keys-without-use", "There is an encryption key, and a key that does not say what it is for.",

@@ -216,7 +216,7 @@ var tokenRows = slices.Concat(
 				r.becomes(r.URL.Query())
 			}
 		})),
-		tokenFlaw("AS-TOKEN-POST-ONLY", "by-query", "The query is read in place of an empty body.", "POST with everything in the query",
+		tokenFlaw("AS-TOKEN-POST-ONLY", "by-query", "The query is read instead of an empty body.", "POST with everything in the query",
 			tokenRewriting(func(r *tokenRequest) {
 				if r.body == "" && r.URL.RawQuery != "" {
 					r.becomes(r.URL.Query())

@@ -42,7 +42,7 @@ type Step struct {
 	Wait string `yaml:"wait"`
 	// With is what is filled in: username, password, or one-time-code.
 	With string `yaml:"with"`
-	// Text is filled in, in place of With.
+	// Text is filled in, instead of With.
 	Text string `yaml:"text"`
 	// Optional skips the step if nothing matches its selector within a few seconds.
 	Optional bool `yaml:"optional"`

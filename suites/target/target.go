@@ -250,7 +250,7 @@ type Credential struct {
 	User string `yaml:"user"`
 	// Tools are the names, or prefixes that end in *, of the tools that it may call; absent: all.
 	Tools []string `yaml:"tools"`
-	// Scopes, in place of tools, permits those for which these scopes are enough.
+	// Scopes, instead of tools, permits those for which these scopes are enough.
 	Scopes []string `yaml:"scopes"`
 	// Withdrawn says that it must be refused.
 	Withdrawn bool `yaml:"withdrawn"`

@@ -48,8 +48,8 @@ func TestMatchers(t *testing.T) {
 		want   string
 	}{
 		{"tokens", IssueTokens(), tokens, met},
-		{"an error in place of tokens", IssueTokens(), answer(400, `{"error":"invalid_grant"}`), unmet},
-		{"tokens in place of a refusal", RefuseGrant(), tokens, unmet},
+		{"an error instead of tokens", IssueTokens(), answer(400, `{"error":"invalid_grant"}`), unmet},
+		{"tokens instead of a refusal", RefuseGrant(), tokens, unmet},
 		{"200 without tokens is not a refusal", RefuseGrant(), answer(200, `{}`), unmet},
 		{"a refusal", RefuseGrant(), answer(401, `{"error":"invalid_client"}`), met},
 		{"a crash is not a refusal", RefuseGrant(), answer(500, ""), undecided},
