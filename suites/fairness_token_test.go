@@ -137,6 +137,27 @@ func failsInTheRace(b *idp.Behaviour) {
 	}
 }
 
+// revokesByURL reads the query of revocations too, and has clients that send their secret in the body only.
+func revokesByURL(b *idp.Behaviour) {
+	confidentialRevocation(b)
+	b.Metadata = func(_ string, d map[string]any) {
+		for _, endpoint := range []string{"token", "revocation", "introspection"} {
+			d[endpoint+"_endpoint_auth_methods_supported"] = []string{"none", "client_secret_post"}
+		}
+	}
+	authenticated := b.Wrap
+	b.Wrap = func(next http.Handler) http.Handler {
+		next = authenticated(next)
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, "/revoke") && r.URL.RawQuery != "" {
+				body, _ := io.ReadAll(r.Body)
+				r.Body = io.NopCloser(strings.NewReader(string(body) + "&" + r.URL.RawQuery))
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
 // confirmsWithout confirms revocations with HTTP 204.
 func confirmsWithout(b *idp.Behaviour) {
 	b.Wrap = func(next http.Handler) http.Handler {
@@ -203,6 +224,8 @@ func TestFairnessOfTokens(t *testing.T) {
 			"AS-REVOKE-WRONG-CLIENT", reports.Pass},
 		"a URL does not revoke for confidential clients": {behaving(confidentialRevocation), nil,
 			"AS-REVOKE-REQUEST-FORM", reports.Pass},
+		"a URL revokes for clients that send their secret in the body": {behaving(revokesByURL), nil,
+			"AS-REVOKE-REQUEST-FORM", reports.Fail},
 		"userinfo reads a POST as a form, as the token is in it": {behaving(formsOnly), nil, "AS-USERINFO-SHAPE", reports.Pass},
 		"userinfo encrypts":                            {behaving(encrypts), nil, "AS-USERINFO-HYGIENE", reports.Inconclusive},
 		"userinfo forbids what others answer with 401": {behaving(forbids), nil, "AS-USERINFO-TOKEN-STATE", reports.Warn},
