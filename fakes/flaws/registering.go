@@ -207,7 +207,6 @@ var redirectsTaken = []Flaw{
 	redirectTaken("loopback-encoded-dot", "http://127.0.0.1%2eattacker.example:80/cb", lookalike),
 	redirectTaken("loopback-backslash", `http://127.0.0.1\@attacker.example:80/cb`, lookalike),
 	redirectTaken("localhost-in-query", "http://attacker.example/?localhost", lookalike),
-	redirectTaken("localhost-in-fragment", "http://attacker.example#localhost", lookalike),
 	redirectTaken("localhost-prefix", "http://localhostx/cb", lookalike),
 	redirectTaken("loopback-in-hex", "http://0x7f000001.attacker.example/cb", lookalike),
 	redirectTaken("localhost-domain", "http://localhost.attacker.example/cb", lookalike),

@@ -12,6 +12,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
+	"github.com/mcpauth/conformance/suites/internal/session"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
@@ -116,10 +117,13 @@ func revokesRefreshedOnReplay(t *T) {
 
 // OAuth 2.1 section 7.5.3: an attacker who sees a code, and cannot redeem it, must not be able to end the client's grant with it.
 func keepsTokensOnInvalidReplay(t *T) {
-	Each(t, Cases[Edit]{
-		{"the code again, with a wrong verifier", With("code_verifier", oauth.NewPKCE(43).Verifier)},
-		{"the code again, as another client", As(t.AS.SecondClient())},
-	}, func(t *T, defect Edit) {
+	rows := Cases[Edit]{{"the code again, with a wrong verifier", With("code_verifier", oauth.NewPKCE(43).Verifier)}}
+	if other, why := t.Session.Client(t.Context(), session.Second); other != nil {
+		rows = rows.And("the code again, as another client", As(other))
+	} else {
+		t.Note("the code was not sent again as another client: %s", why)
+	}
+	Each(t, rows, func(t *T, defect Edit) {
 		g := t.AS.MustAuthorize(t.AS.ForRefresh())
 		tokens := t.AS.MustRedeem(g)
 		if tokens.Refresh == "" {
