@@ -112,7 +112,7 @@ one() (
 		${arguments:-} ${INTEROP_ARGS:-}
 	code=$?
 	[ "$code" -eq 0 ] || [ "$code" -eq 3 ] || exit 1
-	# Every other verdict but PASS stands in a file of its own, each with why; the verdicts are compared, not the words.
+	# A file of its own has every other verdict but PASS, each with why; the verdicts are compared, not the words.
 	sed -nE 's/.*"id":"([A-Z0-9-]+)".*"verdict":"(INCONCLUSIVE|NOT_APPLICABLE|NOT_TESTED|REVIEW|FLAKY|ERROR)"(,"reason":"(([^"\\]|\\.)*)")?.*/\2 \1/p' "$logs/verdicts" | LC_ALL=C sort -u >"$logs/unjudged"
 	diff <(cut -d' ' -f1,2 "$folder/unjudged.txt" | sort -u) <(cut -d' ' -f1,2 "$logs/unjudged" | sort -u) >&2
 )
