@@ -33,7 +33,7 @@ func TestOneCauseIsOneLine(t *testing.T) {
 		write func(b *bytes.Buffer) error
 		line  string // of the cause, with the number of requirements
 	}{
-		"console":  {func(b *bytes.Buffer) error { return console.Write(b, redacted, console.Options{Verbose: true}) }, "  300      " + cause},
+		"console":  {func(b *bytes.Buffer) error { return console.Write(b, redacted, console.Options{Verbose: true}) }, "  300       " + cause},
 		"HTML":     {func(b *bytes.Buffer) error { return reporthtml.Write(b, redacted) }, cause + ` <span class="soft">· 300</span>`},
 		"Markdown": {func(b *bytes.Buffer) error { return markdown.Write(b, redacted) }, "- 300 requirements: " + cause},
 	} {

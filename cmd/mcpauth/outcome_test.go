@@ -173,7 +173,7 @@ func TestOpenToolsBehindGuardedListsAreFound(t *testing.T) {
 	code, out, errs := mcpauth(t, []string{"TOKEN=" + r.Token()}, "run", r.URL, "--token-env", "TOKEN", "--only",
 		"RS-CHALLENGE-EXISTING-TOOLS")
 	assert.Equal(t, 1, code, errs)
-	assert.Contains(t, out, "sent     no token, whoami")
+	assert.Contains(t, out, "sent      no token, whoami")
 	assert.Contains(t, conclusion(out), "FAILED: No authorization: anyone can call whoami; ")
 	code, _, errs = mcpauth(t, nil, "run", r.URL, "--only", "RS-CHALLENGE-EXISTING-TOOLS")
 	assert.Equal(t, 3, code, errs)
@@ -182,7 +182,7 @@ func TestOpenToolsBehindGuardedListsAreFound(t *testing.T) {
 		"version: 1\ntarget: {url: "+r.URL+", revisions: [2026-07-28]}\ntools: [{name: whoami, call: denied-only}]\n"), 0o600))
 	code, out, errs = mcpauth(t, nil, "run", "-c", declared, "--only", "RS-CHALLENGE-EXISTING-TOOLS")
 	assert.Equal(t, 1, code, errs)
-	assert.Contains(t, out, "sent     an expired token, whoami")
+	assert.Contains(t, out, "sent      an expired token, whoami")
 }
 
 // A call that is refused after the tool has run is found, also if the tool needs only a token.

@@ -538,7 +538,7 @@ var answerRows = []Flaw{
 				q.Del("prompt")
 			}
 		}), "AS-*"),
-	codes("repeated", "two of them are the same", func() string { return "code_1" }, "AS-*"), // all that have a code
+	codes("repeated", "two values are the same", func() string { return "code_1" }, "AS-*"), // all that have a code
 	codes("digits", "bits vary", func() string { return "code_of_a_server_in_many_letters_" + fmt.Sprint(seeded.Fakes.Bytes(4)) }),
 	codes("uuid", "bits vary", func() string {
 		v := hex.EncodeToString(seeded.Fakes.Bytes(16))

@@ -70,7 +70,7 @@ func short(text string) string { return reports.OneLine(text, 200) }
 
 // labelled writes a label in a separate column, with untrusted text beside it.
 func (p *printer) labelled(label, text string, most int) {
-	p.hanging(fmt.Sprintf("  %-9s", label), text, most)
+	p.hanging(fmt.Sprintf("  %-10s", label), text, most)
 }
 
 // hanging writes untrusted text after an indent: escaped, wrapped at words, and never at the start of a line.
@@ -142,7 +142,7 @@ func (p *printer) group(v reports.Verdict, g *reports.Group) {
 	}
 	for i, f := range findings {
 		if i == mostFindings && !p.opt.Verbose {
-			fmt.Fprintf(&p.b, "  %-9sand %d more\n", "", len(findings)-i)
+			fmt.Fprintf(&p.b, "  %-10sand %d more\n", "", len(findings)-i)
 			break
 		}
 		p.finding(f)
@@ -153,11 +153,12 @@ func (p *printer) group(v reports.Verdict, g *reports.Group) {
 }
 
 func (p *printer) finding(f reports.Finding) {
-	if f.About != "" {
-		p.labelled("sent", f.About, 300)
+	said := p.run.Said(&f)
+	if said.Sent != "" {
+		p.labelled("sent", said.Sent, 300)
 	}
-	p.labelled("expected", f.Expected, 600)
-	p.labelled("observed", f.Observed, 600)
+	p.labelled("came", said.Came, 600)
+	p.labelled("should be", said.Should, 600)
 	if e, ok := p.run.Exchange(f.Exchange); ok {
 		status := e.Error
 		if e.Response != nil {

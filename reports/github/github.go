@@ -34,9 +34,9 @@ func Write(w io.Writer, redacted reports.Redacted) error {
 			}
 			switch {
 			case verdict == reports.Errored, verdict == reports.Fail, verdict == reports.Inconclusive && r.Level == "MUST":
-				failed = append(failed, result("error", r))
+				failed = append(failed, result("error", run, r))
 			case verdict == reports.Warn, verdict == reports.Inconclusive:
-				warned = append(warned, result("warning", r))
+				warned = append(warned, result("warning", run, r))
 			}
 		}
 	}
@@ -57,15 +57,14 @@ func bounded(kind string, lines []string) string {
 	return strings.Join(lines, "")
 }
 
-func result(kind string, r *reports.Result) string {
+func result(kind string, run *reports.Run, r *reports.Result) string {
 	title := r.ID + " " + string(r.Verdict)
 	if r.Wire != "" {
 		title += " (" + r.Wire + ")"
 	}
 	said := r.Reason
 	if len(r.Findings) > 0 {
-		f := r.Findings[0]
-		said = "expected " + f.Expected + "; observed " + f.Observed
+		said = run.Said(&r.Findings[0]).String()
 	}
 	return command(kind, title, r.Title+": "+said)
 }

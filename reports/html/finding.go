@@ -34,22 +34,17 @@ type finding struct {
 	Rank                   int // the place by severity
 }
 
-// observation is what was expected, and what came instead.
+// observation is an answer, with the requests that got it, and what should have come.
 type observation struct {
-	Expected string
-	Seen     []seen
+	First, More []variant
+	Came        string
+	Should      string
+	Advice      bool
 }
 
-// seen is an answer with the variants that got it.
-type seen struct {
-	Observed string
-	Advice   bool
-	First    []variant
-	More     []variant
-}
-
+// variant is a request that was sent.
 type variant struct {
-	About    string
+	Sent     string
 	Exchange int
 	Link     string // to the exchange, if it is on the page
 }
@@ -124,11 +119,12 @@ func (p *painter) finding(g *reports.Group) finding {
 		shown[x.Number] = true
 	}
 	for _, found := range g.Findings() {
-		v := variant{About: found.About, Exchange: found.Exchange}
+		said := p.run.Said(&found)
+		v := variant{Sent: said.Sent, Exchange: found.Exchange}
 		if shown[found.Exchange] {
 			v.Link = fmt.Sprintf("%s-%d", f.Anchor, found.Exchange)
 		}
-		f.observe(found, v)
+		f.observe(said, found.Advice, v)
 	}
 	if len(f.Observations) > 0 {
 		f.Reason = ""
@@ -136,24 +132,21 @@ func (p *painter) finding(g *reports.Group) finding {
 	return f
 }
 
-// observe adds a finding. Equal expectations and equal observations appear once.
-func (f *finding) observe(found reports.Finding, v variant) {
-	at := slices.IndexFunc(f.Observations, func(o observation) bool { return o.Expected == found.Expected })
+// observe adds a finding. Requests with one answer share an observation.
+func (f *finding) observe(said reports.Said, advice bool, v variant) {
+	at := slices.IndexFunc(f.Observations, func(o observation) bool {
+		return o.Came == said.Came && o.Should == said.Should && o.Advice == advice
+	})
 	if at < 0 {
-		at, f.Observations = len(f.Observations), append(f.Observations, observation{Expected: found.Expected})
+		at, f.Observations = len(f.Observations), append(f.Observations, observation{Came: said.Came, Should: said.Should, Advice: advice})
 	}
 	o := &f.Observations[at]
-	i := slices.IndexFunc(o.Seen, func(s seen) bool { return s.Observed == found.Observed && s.Advice == found.Advice })
-	if i < 0 {
-		i, o.Seen = len(o.Seen), append(o.Seen, seen{Observed: found.Observed, Advice: found.Advice})
-	}
-	s := &o.Seen[i]
 	switch {
-	case v.About == "" && v.Exchange == 0:
-	case len(s.First) < mostVariants:
-		s.First = append(s.First, v)
+	case v.Sent == "":
+	case len(o.First) < mostVariants:
+		o.First = append(o.First, v)
 	default:
-		s.More = append(s.More, v)
+		o.More = append(o.More, v)
 	}
 }
 

@@ -179,7 +179,7 @@ func (s *suite) add(run *reports.Run, res *reports.Result, opt Options) {
 // judge sets the result of a case, in agreement with the exit code: what does not count there is skipped.
 func (c *testcase) judge(run *reports.Run, res *reports.Result, opt Options) {
 	text := body(run, res)
-	headline := string(res.Verdict) + ": " + reports.OneLine(res.Reason, 500)
+	headline := string(res.Verdict) + ": " + reports.OneLine(run.Reason(res), 500)
 	n := newNote(string(res.Verdict), headline, text)
 	switch {
 	case res.Verdict == reports.Pass:
@@ -230,12 +230,14 @@ func caseProperties(res *reports.Result) *properties {
 
 func body(run *reports.Run, res *reports.Result) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s: %s\n", res.Verdict, res.ID, res.Reason)
+	fmt.Fprintf(&b, "%s %s: %s\n", res.Verdict, res.ID, run.Reason(res))
 	for _, f := range res.Findings {
-		fmt.Fprintf(&b, "\nexpected: %s\nobserved: %s\n", f.Expected, f.Observed)
-		if f.About != "" {
-			fmt.Fprintf(&b, "with:     %s\n", f.About)
+		b.WriteString("\n")
+		said := run.Said(&f)
+		if said.Sent != "" {
+			fmt.Fprintf(&b, "sent:      %s\n", said.Sent)
 		}
+		fmt.Fprintf(&b, "came:      %s\nshould be: %s\n", said.Came, said.Should)
 		if e, ok := run.Exchange(f.Exchange); ok && b.Len() < mostEvidence {
 			b.WriteString(reports.Transcript(e))
 		}

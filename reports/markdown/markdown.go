@@ -67,7 +67,7 @@ func writeGroups(b *strings.Builder, run *reports.Run, v reports.Verdict, n, lef
 			fmt.Fprint(b, "- and more, in the other reports\n")
 			break
 		}
-		finding(b, &g)
+		finding(b, run, &g)
 	}
 	b.WriteString("\n</details>\n\n")
 	return left
@@ -112,7 +112,7 @@ func fixes(b *strings.Builder, run *reports.Run) {
 	b.WriteString("\n")
 }
 
-func finding(b *strings.Builder, g *reports.Group) {
+func finding(b *strings.Builder, run *reports.Run, g *reports.Group) {
 	r := g.First()
 	fmt.Fprintf(b, "- **%s** (%s) %s", Text(r.ID), Text(g.Scope()), Text(r.Title))
 	findings := g.Findings()
@@ -126,11 +126,11 @@ func finding(b *strings.Builder, g *reports.Group) {
 			fmt.Fprintf(b, "  - and %d more\n", len(findings)-i)
 			return
 		}
-		about := ""
-		if f.About != "" {
-			about = Text(cut(f.About)) + ": "
+		said, sent := run.Said(&f), ""
+		if said.Sent != "" {
+			sent = "sent: " + Text(cut(said.Sent)) + "; "
 		}
-		fmt.Fprintf(b, "  - %sexpected %s; observed %s\n", about, Text(cut(f.Expected)), code(cut(f.Observed)))
+		fmt.Fprintf(b, "  - %scame: %s; should be: %s\n", sent, code(cut(said.Came)), Text(cut(said.Should)))
 	}
 }
 

@@ -177,7 +177,7 @@ func link(s reports.Source) string {
 }
 
 func resultOf(source *reports.Run, r *reports.Result, level string, index int) result {
-	said, about := r.Reason, ""
+	said, about := source.Reason(r), ""
 	if len(r.Findings) > 0 {
 		about = r.Findings[0].About
 	}

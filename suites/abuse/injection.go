@@ -75,7 +75,7 @@ var haveNoInjectedParameter = expect.Show("a challenge with no parameter that th
 	if !broken {
 		return ""
 	}
-	return fmt.Sprintf("mcpauth=%q is in it", v)
+	return fmt.Sprintf("mcpauth=%q is in the challenge", v)
 })
 
 var haveReadableChallenge = expect.Show("a challenge that can be parsed", func(ex *reports.Exchange) string {

@@ -17,13 +17,13 @@ func injected(source string) string {
 		case html.StartTagToken, html.SelfClosingTagToken:
 			token := z.Token()
 			if inside = token.Data; injectedAttribute(token.Attr) {
-				return "the page holds it as markup"
+				return "the page contains the text as markup"
 			}
 		case html.EndTagToken:
 			inside = ""
 		case html.TextToken, html.CommentToken:
 			if raw := string(z.Raw()); breaksOut(inside, raw) {
-				return "the page holds it as markup"
+				return "the page contains the text as markup"
 			}
 		}
 	}

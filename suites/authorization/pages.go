@@ -477,7 +477,7 @@ func approvedBy(t *T, g *Grant) string {
 }
 
 var differFrom = expect.Family("differFrom", func(other string) expect.Matcher {
-	return expect.That("each token to name the user of its own browser", func(subject string) string {
+	return expect.That("in each token the user of its own browser", func(subject string) string {
 		if subject == other {
 			return "with two logins at once both tokens name " + subject
 		}

@@ -209,7 +209,7 @@ func variesNothingButTheLoopbackPort(t *T) {
 
 var getNoCode = expect.That("a refusal: it is another host", func(g *Grant) string {
 	if g.Code() != "" {
-		return "a code is sent there"
+		return "a code is sent to the other host"
 	}
 	return ""
 })

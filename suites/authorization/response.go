@@ -382,10 +382,10 @@ var carryNoCredential = expect.Family("carryNoCredential", func(tokens *oauth.To
 			}
 		}
 		if tokens != nil && (strings.Contains(bare, tokens.Access) || tokens.Refresh != "" && strings.Contains(bare, tokens.Refresh)) {
-			return "a token of the token response is in it"
+			return "the URL contains a token of the token response"
 		}
 		if _, claims := oauth.Claims(jwt.FindString(bare)); claims.String("sub") != "" || claims.String("email") != "" {
-			return "a JWT about the user is in it"
+			return "the URL contains a JWT about the user"
 		}
 		return ""
 	})

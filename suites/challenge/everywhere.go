@@ -332,7 +332,7 @@ func keepsSession(t *T, token string) {
 }
 
 // beThere expects an answer in a session. A server without tools has no tools/list.
-var beThere = expect.That("the session to be there", func(ex *reports.Exchange) string {
+var beThere = expect.That("a session that still exists", func(ex *reports.Exchange) string {
 	if s := expect.Status(ex); s >= 200 && s <= 299 && !expect.RefusedInside(ex) {
 		return ""
 	}

@@ -219,7 +219,7 @@ func namedMetadata(t *T) Cases[named] {
 }
 
 var beAbsolute = expect.Family("beAbsolute", func() expect.Matcher {
-	return expect.That("resource_metadata to be an absolute URL", func(d survey.Document) string {
+	return expect.That("an absolute URL in resource_metadata", func(d survey.Document) string {
 		if _, err := document.ParseURL(d.URL); err != nil {
 			return fmt.Sprintf("%q: %v", d.URL, err)
 		}
@@ -237,7 +237,7 @@ var useHTTPS = expect.Family("useHTTPS", func(t *T) expect.Matcher {
 })
 
 var leadToMetadata = expect.Family("leadToMetadata", func() expect.Matcher {
-	return expect.That("resource_metadata to lead to protected resource metadata, without credentials", func(d survey.Document) string {
+	return expect.That("a resource_metadata URL that leads to the metadata, without credentials", func(d survey.Document) string {
 		switch {
 		case !d.Found():
 			return fmt.Sprintf("%s: %v", d.URL, d.Err)

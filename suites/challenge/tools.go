@@ -150,7 +150,7 @@ func toolWithEffect(t *T) (tool, shows Tool, ok bool) {
 // expectNoMark looks for the texts of refused calls in what a tool shows.
 func expectNoMark(t *T, marks Cases[string], shown string, ex *reports.Exchange, tool, shows Tool) {
 	for _, m := range marks {
-		t.Expect(shown, "%s", m.Name).SeenIn(ex).To(expect.Refusing("a refused call to have no effect", func(text string) string {
+		t.Expect(shown, "%s", m.Name).SeenIn(ex).To(expect.Refusing("a refused call without any effect", func(text string) string {
 			if strings.Contains(text, m.Value) {
 				return shows.Name + " shows that " + tool.Name + " has run"
 			}
@@ -190,7 +190,7 @@ func judgeTool(t *T, ex *reports.Exchange, tool string) {
 }
 
 var refuseToRun = expect.Family("refuseToRun", func() expect.Matcher {
-	return expect.That("the call to be refused before the tool runs", func(ex *reports.Exchange) string {
+	return expect.That("a refusal before the tool runs", func(ex *reports.Exchange) string {
 		return "the tool runs: " + expect.Describe(ex)
 	})
 })

@@ -117,7 +117,7 @@ func accepted(g *Grant) bool { return g.Stage == login.AtConsent || g.Code() != 
 
 // beServed expects the request of a document's client to lead to consent or a code.
 var beServed = expect.Family("beServed", func() expect.Matcher {
-	return expect.Serving("the document to be fetched, and its client to get as far as consent or a code", func(r *request) string {
+	return expect.Serving("a fetch of the document, and a consent page or a code for its client", func(r *request) string {
 		switch {
 		case accepted(r.Grant):
 			return ""

@@ -38,7 +38,7 @@ func usesNoPublishedSecret(t *T) {
 
 // refuseTheSecret expects the document to be refused. A server that reads the client as a public one is
 // safe; the client cannot authenticate.
-var refuseTheSecret = expect.Unless(expect.Refusing("the document to be refused, since its secret is public", func(r *request) string {
+var refuseTheSecret = expect.Unless(expect.Refusing("a refusal of the document, since its secret is public", func(r *request) string {
 	if accepted(r.Grant) {
 		return "the document is accepted: " + r.Describe()
 	}

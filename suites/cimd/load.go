@@ -38,7 +38,7 @@ func limitsDocuments(t *T) {
 	Refuses(t, document(t, packed), Cases[edit]{{"16 MiB, compressed", large}}, takeLittle)
 }
 
-var takeLittle = expect.Unless(expect.Refusing("a document of 16 MiB to be refused, and not read to its end", func(r *request) string {
+var takeLittle = expect.Unless(expect.Refusing("a refusal of the 16 MiB document, not read to its end", func(r *request) string {
 	if accepted(r.Grant) || r.page.Sent() > taken {
 		return fmt.Sprintf("%d MiB were read, and %s", r.page.Sent()>>20, r.Describe())
 	}

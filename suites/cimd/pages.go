@@ -130,7 +130,7 @@ var refuseDocument = expect.Refusing("a refusal of the document", func(*Grant) s
 
 var escapeMarkup = expect.That("what the document says escaped in the page", func(c consent) string {
 	if strings.Contains(c.page.Source, "<img src=x onerror") {
-		return "the page holds it as markup"
+		return "the page contains the text as markup"
 	}
 	return ""
 })

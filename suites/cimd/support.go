@@ -22,7 +22,7 @@ func announcesWhatWorks(t *T) {
 	r := tried(t)
 	t.AS.MustReachDecision(r.Grant)
 	if claimed, _ := metadata.Bool(flag); !claimed {
-		t.Expect(r).Ideally(expect.Refusing("support to be claimed where documents work", func(r *request) string {
+		t.Expect(r).Ideally(expect.Refusing("a claim of support in the metadata, since documents work", func(r *request) string {
 			if accepted(r.Grant) {
 				return "the client of a document is served, and the metadata does not claim support"
 			}
@@ -38,7 +38,7 @@ func announcesWhatWorks(t *T) {
 	}
 }
 
-var haveBooleanFlag = expect.That(flag+", where it is present, to be true or false", func(m *jsondoc.Object) string {
+var haveBooleanFlag = expect.That(flag+" absent, true or false", func(m *jsondoc.Object) string {
 	v, has := m.Get(flag)
 	if _, is := v.(bool); has && !is {
 		return flag + ": " + jsondoc.Text(v)

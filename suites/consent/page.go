@@ -40,7 +40,7 @@ var mention = expect.Family("mention", func(what string, texts ...string) expect
 		if slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(said, text) }) {
 			return ""
 		}
-		return "the page does not name it"
+		return "the page does not say " + what
 	})
 })
 
@@ -231,7 +231,7 @@ var marks = []string{"<svg/onload=alert(1)>", `onerror="alert(3)`, "<script>aler
 var escapeMarkup = expect.That("what a client registers, escaped", func(p *login.Page) string {
 	for _, mark := range marks {
 		if strings.Contains(p.Source, mark) {
-			return "the page holds it as markup: " + mark
+			return "the page contains the text as markup: " + mark
 		}
 	}
 	return ""

@@ -137,7 +137,7 @@ func exclusive(t *T, one, other Credential) *Tool {
 	return nil
 }
 
-var haveOneDecide = expect.That("one credential to decide", func(ran []string) string {
+var haveOneDecide = expect.That("a decision by one of the credentials", func(ran []string) string {
 	if len(ran) < 2 {
 		return ""
 	}

@@ -114,7 +114,7 @@ var haveBits = expect.Family("haveBits", func(n float64) expect.Matcher {
 		if bits >= n {
 			return ""
 		}
-		return fmt.Sprintf("about %.0f", bits)
+		return fmt.Sprintf("about %.0f bits", bits)
 	})
 })
 
@@ -132,7 +132,7 @@ func later(t *T, c Credential) {
 	t.Expect(t.MCP.CallMethodAs("tools/list", c.Field()), "tools/list after the first request").To(countStill)
 }
 
-var countStill = expect.That("the credential to be accepted as in the first request", func(ex *reports.Exchange) string {
+var countStill = expect.That("an accepted credential, as in the first request", func(ex *reports.Exchange) string {
 	if expect.Status(ex) != 401 && !expect.Crashed(ex) {
 		return ""
 	}
@@ -151,7 +151,7 @@ func identity(t *T, c Credential) {
 }
 
 var name = expect.Family("name", func(user string) expect.Matcher {
-	return expect.That("the caller to be "+user, func(ex *reports.Exchange) string {
+	return expect.That("the caller "+user, func(ex *reports.Exchange) string {
 		if strings.Contains(Text(ex), user) {
 			return ""
 		}
@@ -215,7 +215,7 @@ func (x cell) refuse(t *T, ran bool) {
 	}
 }
 
-var bePermitted = expect.That("the call to be served, as declared", func(ex *reports.Exchange) string {
+var bePermitted = expect.That("a served call, as declared", func(ex *reports.Exchange) string {
 	if s := expect.Status(ex); s != 401 && s != 403 {
 		return ""
 	}

@@ -330,7 +330,7 @@ func leavesOutWhatIsEmpty(t *T) {
 	Each(t, found(t), func(t *T, d *survey.Document) {
 		for _, m := range d.Object.Members {
 			if m.Name != "bearer_methods_supported" {
-				t.Expect(member{m.Name, m.Value, true}).SeenIn(d.Exchange).To(onMember("members without a value to be left out", notEmpty))
+				t.Expect(member{m.Name, m.Value, true}).SeenIn(d.Exchange).To(onMember("a document without empty members", notEmpty))
 			}
 		}
 	})

@@ -184,7 +184,7 @@ func claimsWhatIsTrue(t *T) {
 		claimed = true
 		if required, _ := auth.Bool("required"); required {
 			t.Expect(t.Survey.Refused[w], "%s", w).To(expect.That(
-				"anonymous calls to be refused, since the capabilities say that authentication is required", func(ex *reports.Exchange) string {
+				"a refusal of anonymous calls, since the capabilities say that authentication is required", func(ex *reports.Exchange) string {
 					if expect.Accepted(ex) {
 						return expect.Describe(ex)
 					}

@@ -168,7 +168,7 @@ func namesItself(t *T) {
 		resource := d.Object.String("resource")
 		relation := document.Relation(t.Survey.Endpoint, resource)
 		name := t.Expect(resource).SeenIn(d.Exchange)
-		same := expect.That("resource to be the URL that clients connect to, character by character: "+t.Survey.Endpoint, func(s string) string {
+		same := expect.That("as resource the URL that clients connect to, character by character: "+t.Survey.Endpoint, func(s string) string {
 			return fmt.Sprintf("%q: %s", s, relation)
 		})
 		switch atRoot := d.Place == "root"; {

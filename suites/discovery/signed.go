@@ -71,7 +71,7 @@ func segment(s string) *document.Object {
 }
 
 var beReadable = expect.Family("beReadable", func() expect.Matcher {
-	return expect.That("signed_metadata to be a compact JWS", func(s signed) string {
+	return expect.That("a compact JWS in signed_metadata", func(s signed) string {
 		if s.header == nil || s.claims == nil {
 			return "signed_metadata cannot be decoded"
 		}

@@ -143,10 +143,10 @@ func bindsURLsToUsers(t *T) {
 }
 
 // linkNothing is met: the tool has asked again.
-var linkNothing = expect.Refusing("no account to be linked", func(*reports.Exchange) string { return "" })
+var linkNothing = expect.Refusing("no linked account", func(*reports.Exchange) string { return "" })
 
-var notRunYet = expect.That("an account not to be linked by another user's visit", func(ex *reports.Exchange) string {
-	return "the tool runs then: " + expect.Describe(ex)
+var notRunYet = expect.That("an account that another user's visit does not link", func(ex *reports.Exchange) string {
+	return "after that the tool runs: " + expect.Describe(ex)
 })
 
 func asksNoStrangers(t *T) {

@@ -271,7 +271,7 @@ var hashItsAccessToken = expect.Family("hashItsAccessToken", func() expect.Match
 
 // OpenID Connect Core section 3.1.3.7: if azp is there, clients SHOULD verify that it is their client_id.
 var nameItsClient = expect.Family("nameItsClient", func() expect.Matcher {
-	return expect.That("azp, if there is one, to be the client_id", func(id expect.JWT) string {
+	return expect.That("the client_id in azp, if there is an azp", func(id expect.JWT) string {
 		if azp := id.Claims.String("azp"); azp != "" && azp != id.Client {
 			return "azp is " + azp
 		}

@@ -238,7 +238,7 @@ func nameFittingAlgorithm() expect.Matcher {
 
 // Libraries refuse a key for what its key_ops does not name.
 func beThereToVerify() expect.Matcher {
-	return ofKey("a signature key to name verify, if it has key_ops (RFC 7517 section 4.3)", func(k jwk) string {
+	return ofKey("verify in key_ops of a signature key, if it has key_ops (RFC 7517 section 4.3)", func(k jwk) string {
 		operations, _ := k.Strings("key_ops")
 		if slices.Contains(operations, "sign") && !slices.Contains(operations, "verify") {
 			return "key_ops has sign, which is for private keys, and not verify"

@@ -32,7 +32,7 @@ var (
 		}
 		return "the login ended " + string(e.Stage) + ": " + e.Why
 	})
-	keepOut = expect.Refusing("the login to be refused", func(e *entry) string {
+	keepOut = expect.Refusing("a refusal of the login", func(e *entry) string {
 		if e.inside() {
 			return "the user is signed in"
 		}

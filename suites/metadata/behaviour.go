@@ -57,7 +57,7 @@ func knowsTheListedGrants(t *T) {
 }
 
 var knowGrant = expect.Family("knowGrant", func() expect.Matcher {
-	return expect.That("the grant type to be known at the token endpoint", func(ex *reports.Exchange) string {
+	return expect.That("a grant type that the token endpoint knows", func(ex *reports.Exchange) string {
 		if oauth.ErrorCode(ex) == "unsupported_grant_type" {
 			return "error unsupported_grant_type"
 		}
@@ -83,7 +83,7 @@ func issuesRefreshToken(t *T) {
 		t.Expect(t.Session.Tokens).Ideally(expect.That("a refresh token for a client that registered for them, since the grant type is listed",
 			func(tokens *oauth.Tokens) string {
 				if tokens.Refresh == "" && !t.Session.Offline {
-					return "none is issued"
+					return "no refresh token is issued"
 				}
 				return ""
 			}))

@@ -78,7 +78,7 @@ func verify(t *T, a *survey.Server, s signed, ex *reports.Exchange) {
 }
 
 func beReadable() expect.Matcher {
-	return onSigned("signed_metadata to be a compact JWS", func(s signed) string {
+	return onSigned("a compact JWS in signed_metadata", func(s signed) string {
 		if s.header == nil || s.claims == nil {
 			return "signed_metadata cannot be decoded"
 		}

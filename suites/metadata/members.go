@@ -30,7 +30,7 @@ func members() {
 
 func namesTheListedIssuer(t *T) {
 	t.AS.Each(func(s *survey.Server, m *survey.Document) {
-		same := onDocument(fmt.Sprintf("issuer to be, character by character, %q", s.Issuer), func(d *survey.Document) string {
+		same := onDocument(fmt.Sprintf("as issuer, character by character, %q", s.Issuer), func(d *survey.Document) string {
 			if issuer := d.Object.String("issuer"); issuer != s.Issuer {
 				return fmt.Sprintf("%q%s", issuer, difference(s.Issuer, issuer))
 			}

@@ -122,7 +122,7 @@ func hasDefaultPaths(t *T) {
 		if why := expect.NoAnswer(ex); why != "" {
 			t.Inconclusive("%s", why)
 		}
-		t.Expect(ex).To(expect.That("the default endpoint to exist, since no metadata was found", func(ex *reports.Exchange) string {
+		t.Expect(ex).To(expect.That("an endpoint at the default path, since no metadata was found", func(ex *reports.Exchange) string {
 			if s := expect.Status(ex); s == 404 || s == 405 {
 				return expect.Describe(ex)
 			}

@@ -66,7 +66,7 @@ func hasItsEndpoints(t *T) {
 }
 
 var exist = expect.Family("exist", func() expect.Matcher {
-	return expect.That("the endpoint that the metadata names to exist", func(ex *reports.Exchange) string {
+	return expect.That("an endpoint that exists, since the metadata names it", func(ex *reports.Exchange) string {
 		if s := expect.Status(ex); s == 404 || s == 405 || s == 501 || s == 0 {
 			return expect.Describe(ex)
 		}
@@ -176,7 +176,7 @@ func grantsScope(t *T, scope string) {
 	t.Expect(g, "the scope %s", scope).To(knowTheScope)
 }
 
-var knowTheScope = expect.That("a scope that the MCP server names to be known to its authorization server", func(g *Grant) string {
+var knowTheScope = expect.That("a scope that the authorization server knows, since the MCP server names it", func(g *Grant) string {
 	if g.Error() == "invalid_scope" {
 		return "the scope is not in scopes_supported, and an authorization request with it ends with invalid_scope"
 	}

@@ -97,7 +97,7 @@ func hasRegisteredTypes(t *T) {
 			if want == "" {
 				continue
 			}
-			right := expect.That(string(want)+", or to be left out ("+source+")", func(m document.Member) string { return wrongType(m, want) })
+			right := expect.That(string(want)+", or absent ("+source+")", func(m document.Member) string { return wrongType(m, want) })
 			if m.Name == "scopes_supported" && wrongType(m, want) == emptyArray { // what clients read as "no scopes"
 				t.Expect(m, "%s", m.Name).SeenIn(d.Exchange).Ideally(right)
 			} else {

@@ -71,7 +71,7 @@ func keepsCallersToken(t *T) {
 }
 
 var holdNoneOf = expect.Family("holdNoneOf", func(secrets []string) expect.Matcher {
-	return expect.That("the API not to get the token of the caller", func(seen []listener.Request) string {
+	return expect.That("an API that does not get the token of the caller", func(seen []listener.Request) string {
 		for _, r := range seen {
 			for _, secret := range secrets {
 				if holds(r, secret) {
@@ -113,7 +113,7 @@ var holdNoCredential = expect.Family("holdNoCredential", func(token string) expe
 				}
 			}
 			if holds(r, token) {
-				return "the caller's token arrives there"
+				return "the caller's token arrives at the other address"
 			}
 		}
 		return ""
@@ -137,7 +137,7 @@ func passesNoFieldsOn(t *T) {
 }
 
 var leaveOut = expect.Family("leaveOut", func(f reports.Field) expect.Matcher {
-	return expect.That("the API not to get header fields of the caller", func(seen []listener.Request) string {
+	return expect.That("an API that does not get header fields of the caller", func(seen []listener.Request) string {
 		if slices.ContainsFunc(seen, func(r listener.Request) bool { return holds(r, f.Value) }) {
 			return "the field arrives at the API"
 		}
@@ -223,7 +223,7 @@ var beTranslated = expect.Show("a tool result with isError, or a JSON-RPC error"
 	return ""
 })
 
-var run = expect.That("the tool to run", func(ex *reports.Exchange) string {
+var run = expect.That("a tool that runs", func(ex *reports.Exchange) string {
 	if expect.Ran(ex) {
 		return ""
 	}

@@ -165,7 +165,7 @@ var remindOfAny = expect.Family("remindOfAny", func(scopes []string) expect.Matc
 		if len(scopes) == 0 || slices.ContainsFunc(scopes, func(s string) bool { return Mentions(p.shown.Said(), s) }) {
 			return ""
 		}
-		return "no word of any of them is on the page"
+		return "the page has no word of these scopes"
 	})
 })
 
@@ -221,7 +221,7 @@ type approved struct {
 	upstream bool
 }
 
-var leadUpstream = expect.Serving("the browser to be sent upstream", func(a approved) string {
+var leadUpstream = expect.Serving("a redirect of the browser to the upstream", func(a approved) string {
 	if a.upstream {
 		return ""
 	}

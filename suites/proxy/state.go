@@ -25,14 +25,14 @@ func refuseCallback(t *T, leg *UpstreamRequest, callback string, jar *login.Jar,
 	}
 }
 
-var bringNoCode = expect.Refusing("the callback from the upstream to be refused", func(o ended) string {
+var bringNoCode = expect.Refusing("a refusal of the callback from the upstream", func(o ended) string {
 	if o.code() {
 		return "a code is sent to the client"
 	}
 	return ""
 })
 
-var bringNoPage = expect.That("the callback from the upstream to be refused, without a page", func(o ended) string {
+var bringNoPage = expect.That("a refusal of the callback from the upstream, without a page", func(o ended) string {
 	if o.Stage == login.AtConsent {
 		return "the callback is accepted, and the user is asked about the client"
 	}

@@ -61,7 +61,7 @@ var nonceWithOpenID = expect.That("a nonce with the scope openid", func(q url.Va
 	return "the upstream request has no nonce"
 })
 
-var lackInvented = expect.That("the proxy to choose the scopes of the upstream request", func(q url.Values) string {
+var lackInvented = expect.That("an upstream request with the scopes that the proxy chooses", func(q url.Values) string {
 	if !strings.Contains(q.Get("scope"), invented) {
 		return ""
 	}

@@ -73,7 +73,7 @@ func hindersGuessingOfSecrets(t *T) {
 
 // acceptSecret expects a client to be authenticated; with a valid code it also gets tokens.
 var acceptSecret = expect.Family("acceptSecret", func(withCode bool) expect.Matcher {
-	return expect.Serving("the client to be authenticated", func(ex *reports.Exchange) string {
+	return expect.Serving("an authenticated client", func(ex *reports.Exchange) string {
 		if oauth.ErrorCode(ex) == "invalid_client" || expect.NoAnswer(ex) != "" || withCode && oauth.ReadTokens(ex) == nil {
 			return expect.Describe(ex)
 		}

@@ -73,7 +73,7 @@ var endBy = expect.Family("endBy", func(n int) expect.Matcher {
 })
 
 var serveAtLeast = expect.Family("serveAtLeast", func(n int) expect.Matcher {
-	return expect.That("as many requests to be served as are declared", func(b *burst) string {
+	return expect.That("as many served requests as are declared", func(b *burst) string {
 		if b.served >= n {
 			return ""
 		}
@@ -144,7 +144,7 @@ func countsConcurrentRequests(t *T) {
 }
 
 var serveAtMost = expect.Family("serveAtMost", func(n int) expect.Matcher {
-	return expect.That("no more requests to be served than are declared", func(b *burst) string {
+	return expect.That("no more served requests than are declared", func(b *burst) string {
 		if b.served <= n {
 			return ""
 		}
@@ -258,7 +258,7 @@ func evaded(t *T, s *scenario, disguises ...string) {
 	})
 }
 
-var holdTheLimit = expect.That("the limit to be enforced", func(ex *reports.Exchange) string {
+var holdTheLimit = expect.That("a refusal, because the limit is reached", func(ex *reports.Exchange) string {
 	if ex == nil {
 		return ""
 	}

@@ -242,7 +242,7 @@ var bringNoRefreshToken = expect.That("no refresh token", func(tokens *oauth.Tok
 	return ""
 })
 
-var grantOrIgnoreScope = expect.That("the scope to be granted or ignored", func(g *Grant) string {
+var grantOrIgnoreScope = expect.That("a scope that is granted or ignored", func(g *Grant) string {
 	if g.Error() == "invalid_scope" {
 		return "error invalid_scope"
 	}

@@ -30,7 +30,7 @@ func rotates(t *T) {
 var bringNewRefreshToken = expect.Family("bringNewRefreshToken", func(seen []string) expect.Matcher {
 	return expect.That("a new refresh token with every refresh", func(next *oauth.Tokens) string {
 		if slices.Contains(seen, next.Refresh) {
-			return "the old one stays"
+			return "no new refresh token: the used one stays valid"
 		}
 		return ""
 	})

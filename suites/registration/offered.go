@@ -98,7 +98,7 @@ func leavesStrangersAWay(t *T) {
 	})
 }
 
-var nameSomeWay = expect.That("a way for an unknown client to get a client_id", func(*document.Object) string {
+var nameSomeWay = expect.That("a way to a client_id for an unknown client", func(*document.Object) string {
 	return "no registration_endpoint, no client_id_metadata_document_supported, no service_documentation"
 })
 

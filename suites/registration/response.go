@@ -244,7 +244,7 @@ func knowsNativeClients(t *T) {
 			t.Inconclusive("a registration without application_type is refused too: %s", expect.Describe(bare))
 		}
 	}
-	t.Expect(typed).To(expect.That("a client of application_type native with a loopback redirect URI to be registered", notRegistered))
+	t.Expect(typed).To(expect.That("the registration of a client of application_type native with a loopback redirect URI", notRegistered))
 }
 
 func issuesClientsOfTheirOwn(t *T) {

@@ -74,7 +74,7 @@ func refusesCredentialsGrant(t *T, c *oauth.Client) {
 	}
 }
 
-var beAuthenticated = expect.Serving("the client to be authenticated", func(ex *reports.Exchange) string {
+var beAuthenticated = expect.Serving("an authenticated client", func(ex *reports.Exchange) string {
 	if oauth.ErrorCode(ex) == "invalid_client" {
 		return expect.Describe(ex)
 	}
@@ -145,7 +145,7 @@ func letsNobodyChooseIdentifiers(t *T) {
 		}
 		t.Expect(ex).To(expect.That("a "+c.member+" of the server's choice", func(ex *reports.Exchange) string {
 			if oauth.Object(ex).String(c.member) == c.value {
-				return "the one that the client sent is kept"
+				return "the client's own value is kept"
 			}
 			return ""
 		}))

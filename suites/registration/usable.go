@@ -76,7 +76,7 @@ func needsMore(t *T, c *oauth.Client) bool {
 }
 
 var authenticateAlone = expect.Family("authenticateAlone", func(answer string) expect.Matcher {
-	return expect.That("the client to be authenticated by its secret, as it is registered", func(more string) string {
+	return expect.That("authentication by the secret, as the client is registered", func(more string) string {
 		return answer + "; " + more + ", tokens are issued"
 	})
 })
@@ -88,7 +88,7 @@ func lastChanged(t *T, secret string) string {
 
 // authenticate expects a token request not to be refused for the client. Some servers answer a bad code with 401 too.
 var authenticate = expect.Family("authenticate", func(helps string) expect.Matcher {
-	return expect.Serving("the client to be authenticated by its secret, as it is registered", func(ex *reports.Exchange) string {
+	return expect.Serving("authentication by the secret, as the client is registered", func(ex *reports.Exchange) string {
 		if code := oauth.ErrorCode(ex); code == "invalid_client" || code == "" && expect.Status(ex) == 401 {
 			return expect.Describe(ex) + helps
 		}

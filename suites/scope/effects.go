@@ -95,7 +95,7 @@ func decidesBeforeActing(t *T) {
 		g.marks = g.marks.And(RowOf(t), m)
 		t.Expect(ex).To(expect.NotRun(), bringNoResult)
 	})
-	g.show(t, "a refused call to have no effect")
+	g.show(t, "a refused call without any effect")
 	if !g.visible && !FoundAny(t) {
 		t.NotTestedWithout("tool-effect", "the calls are refused; only a tool that shows what "+
 			"another did (effect in the target file) can say whether they had an effect")
@@ -153,10 +153,10 @@ func authorizesEachMember(t *T) {
 	}, func(t *T, batch func(string) []string) {
 		t.Expect(send(batch(message(2, g.mark(RowOf(t))))...)).To(answerNo(g.tool, 2))
 	})
-	g.show(t, "every message of a batch to be judged")
+	g.show(t, "a separate decision on each message of a batch")
 }
 
-var answerBatch = expect.Serving("a batch to be answered", func(ex *reports.Exchange) string {
+var answerBatch = expect.Serving("an answered batch", func(ex *reports.Exchange) string {
 	if expect.Succeeded(ex) && len(mcp.Messages(ex)) > 0 {
 		return ""
 	}
@@ -225,7 +225,7 @@ func judgesWhatItExecutes(t *T) {
 		ex := t.Send(described.WithBody(write(meta(described), free.Params(), marked.Params())))
 		t.Expect(ex).To(notBring(g, telling, Text(own)))
 	})
-	g.show(t, "a message that can be read in two ways not to run the tool that the token may not call")
+	g.show(t, "a message that does not run the tool that the token may not call, however it is read")
 }
 
 // notBring expects an answer that is not the guarded tool's.

@@ -252,7 +252,7 @@ func matchesDeclaration(t *T, tool Tool) {
 }
 
 var beEnough = expect.Family("beEnough", func(tool Tool) expect.Matcher {
-	return expect.That("the declared scopes to be enough: "+tool.Needs(), func(ex *reports.Exchange) string {
+	return expect.That("a call for which the declared scopes are enough: "+tool.Needs(), func(ex *reports.Exchange) string {
 		return "the declaration does not match: " + expect.Describe(ex)
 	})
 })

@@ -43,7 +43,7 @@ func show(shows func(*reports.Exchange) bool) expect.Matcher {
 func hide(shows func(*reports.Exchange) bool) expect.Matcher {
 	return expect.Refusing("nothing of the first user's for the second", func(ex *reports.Exchange) string {
 		if shows(ex) {
-			return "the answer shows it"
+			return "the answer shows the first user's object"
 		}
 		return ""
 	})

@@ -168,7 +168,7 @@ func passed(t *T, ex *reports.Exchange) bool {
 
 // getPast expects a request to pass authorization.
 var getPast = expect.Family("getPast", func(t *T) expect.Matcher {
-	return expect.Serving("the request to get past authorization", func(ex *reports.Exchange) string {
+	return expect.Serving("a request that gets past authorization", func(ex *reports.Exchange) string {
 		if passed(t, ex) {
 			return ""
 		}
@@ -219,7 +219,7 @@ func (r *room) end(t *T) Attempt[CallEdit] {
 	if first := ended().(ending).answer; !expect.Succeeded(first) {
 		t.NotApplicable("clients cannot end sessions here: DELETE with the user's token is answered with %s", expect.Describe(first))
 	}
-	good := expect.That("DELETE to end the session", func(e ending) string {
+	good := expect.That("the end of the session by DELETE", func(e ending) string {
 		if !expect.Succeeded(e.answer) {
 			return expect.Describe(e.answer)
 		}
@@ -236,7 +236,7 @@ var endNothing = expect.Family("endNothing", func(status string) expect.Matcher 
 		}
 		return ""
 	})
-	return expect.AdvisedOf(refused, "the session to continue", func(e ending) string {
+	return expect.AdvisedOf(refused, "a session that continues", func(e ending) string {
 		if expect.Status(e.after) == 404 {
 			return expect.Describe(e.answer) + ", and the session is ended anyway"
 		}

@@ -99,7 +99,7 @@ func otherUses(asked *question) Cases[stateEdit] {
 const old = 15 * time.Minute
 
 var beCarriedOut = expect.Family("beCarriedOut", func() expect.Matcher {
-	return expect.That("the request to be carried out", func(ex *reports.Exchange) string {
+	return expect.That("a request that is carried out", func(ex *reports.Exchange) string {
 		if complete(ex) {
 			return ""
 		}

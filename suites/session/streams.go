@@ -105,7 +105,7 @@ func tellsOnlyWhoMayRead(t *T) {
 	other, accepted, _ := watch(t, t.MCP.MustOpenSession(t.MCP.SecondToken()), o)
 	silence := mustBeTold(t, own, o, func() { changes(t, owner, change) })
 	if t.Expect(watched{other, o.Resource, silence}, "another user").To(deliverNothing("about " + o.Resource)) {
-		t.Expect(accepted, "another user").Ideally(expect.That("a subscription to another user's resource to be refused", func(yes bool) string {
+		t.Expect(accepted, "another user").Ideally(expect.That("a refusal of a subscription to another user's resource", func(yes bool) string {
 			if yes {
 				return "the subscription is acknowledged, and nothing delivered"
 			}

@@ -52,13 +52,13 @@ func renewals(t *T) Cases[func() (first, second string)] {
 
 // A session that ends has to be opened again, which clients do at 404.
 var continueSession = expect.Family("continueSession", func() expect.Matcher {
-	goesOn := expect.Refusing("the session to continue", func(ex *reports.Exchange) string {
+	goesOn := expect.Refusing("a session that continues", func(ex *reports.Exchange) string {
 		if expect.Accepted(ex) || expect.Status(ex) == 404 {
 			return ""
 		}
 		return expect.Describe(ex)
 	})
-	return expect.Advised(goesOn, "the session to continue, without a new one", expect.Accepted)
+	return expect.Advised(goesOn, "the same session, without a new one", expect.Accepted)
 })
 
 // The permissions of a request are those of its own token.

@@ -231,7 +231,7 @@ var reportScope = expect.Family("reportScope", func(requested, real []string, se
 	return expect.That("scope as the token has it, unless it is what was requested", func(tokens *oauth.Tokens) string {
 		switch {
 		case !tokens.HasScope && len(requested) == 0 && seen && len(real) > 0:
-			return "none was requested, and scope is absent, while the token has " + strings.Join(real, " ")
+			return "no scope was requested, and scope is absent, while the token has " + strings.Join(real, " ")
 		case seen && tokens.HasScope && !SameScopes(real, tokens.Scope):
 			return fmt.Sprintf("scope %s, while the token has %s", strings.Join(tokens.Scope, " "), strings.Join(real, " "))
 		case seen && !tokens.HasScope && !SameScopes(real, requested):

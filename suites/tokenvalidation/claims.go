@@ -125,9 +125,9 @@ func leewayFor(t *T, by func(off time.Duration) TokenEdit) (most time.Duration, 
 }
 
 var atMost = expect.Family("atMost", func(d time.Duration) expect.Matcher {
-	return expect.That("a token off by more than "+expect.Span(d)+" to be refused", func(leeway time.Duration) string {
+	return expect.That("a refusal of a token that is off by more than "+expect.Span(d), func(leeway time.Duration) string {
 		if leeway > d {
-			return "one that is off by " + expect.Span(leeway) + " is served"
+			return "a token that is off by " + expect.Span(leeway) + " is served"
 		}
 		return ""
 	})
@@ -140,7 +140,7 @@ func tellsClientFromUser(t *T) {
 	marks := Apart(alice, bob)
 	if len(marks) == 0 {
 		twoClients := len(Apart(alice, saidOf(t, tool, "alice", "client-2"))) > 0
-		t.Expect(twoClients, "two users of one client").To(expect.That("the subject to be the user", func(apart bool) string {
+		t.Expect(twoClients, "two users of one client").To(expect.That("the user as the subject", func(apart bool) string {
 			if apart {
 				return tool.Name + " does not tell two users of one client apart, but one user with two clients"
 			}
@@ -158,7 +158,7 @@ func tellsClientFromUser(t *T) {
 
 // beOf expects the words of a tool about one user, without the marks of another.
 var beOf = expect.Family("beOf", func(user [2][]string, marks []string) expect.Matcher {
-	return expect.That("the subject to be the user", func(words []string) string {
+	return expect.That("the user as the subject", func(words []string) string {
 		if slices.ContainsFunc(marks, func(m string) bool { return slices.Contains(words, m) && !slices.Contains(user[0], m) }) {
 			return "the call is answered as one of alice: " + strings.Join(words, " ")
 		}

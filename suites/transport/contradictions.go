@@ -142,7 +142,7 @@ func lacking(name string) CallEdit {
 
 // passTheHeaders expects an answer about the call itself: its tool does not exist, and the server says so only after it has compared
 // the header fields.
-var passTheHeaders = expect.Serving("the call to get past the comparison of header fields", func(ex *reports.Exchange) string {
+var passTheHeaders = expect.Serving("a call that gets past the comparison of header fields", func(ex *reports.Exchange) string {
 	code := mcp.Read(ex).Code
 	switch s := expect.Status(ex); {
 	case expect.NoAnswer(ex) != "", s == 401, s == 403, code == "-32020", s == 400 && code != "-32602" && code != "-32601":
@@ -192,7 +192,7 @@ func servesOnEveryConnection(t *T) bool {
 	if served == 0 || refused == nil {
 		return true
 	}
-	return t.Expect(refused, "on new connections").To(expect.That("the valid token to be served each time", func(ex *reports.Exchange) string {
+	return t.Expect(refused, "on new connections").To(expect.That("the valid token served each time", func(ex *reports.Exchange) string {
 		return fmt.Sprintf("the valid token is served in %d of %d tries: is the store of tokens shared by all instances? (%s)", served, tries,
 			expect.Describe(ex))
 	}))

@@ -78,13 +78,13 @@ func portOf(t *T) string {
 	return map[string]string{"http": "80", "https": "443"}[t.Survey.URL.Scheme]
 }
 
-var notListen = expect.That("a server that runs locally to listen on loopback only", func(at string) string {
+var notListen = expect.That("a local server that listens on loopback only", func(at string) string {
 	c, err := net.DialTimeout("tcp", at, time.Second)
 	if err != nil {
 		return ""
 	}
 	_ = c.Close()
-	return "the server can be reached there"
+	return "the server can be reached at this address"
 })
 
 // The header of the protocol version selects rules for messages, not whether a token is needed.

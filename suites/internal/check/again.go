@@ -175,8 +175,8 @@ func (j *rejudge) judge(i int, s *reports.BasisStep) {
 	finding := j.findingOf(judgement, outcome, ex, s)
 	switch {
 	case outcome != s.Outcome:
-		j.contradict(i, s, "it is recorded as %s, and what it judged gives %s: expected %s, observed %s", s.Outcome, outcome,
-			judgement.Expected, reports.OneLine(judgement.Observed+judgement.Undecided, 300))
+		j.contradict(i, s, "it is recorded as %s, and what it judged gives %s: came: %s; should be: %s", s.Outcome, outcome,
+			reports.OneLine(judgement.Observed+judgement.Undecided, 300), judgement.Expected)
 	case kindOf(m) != s.Kind:
 		j.contradict(i, s, "%s is recorded as a %q", s.Matcher.Name, s.Kind)
 	case (finding == nil) != (s.Finding == nil) || finding != nil && *finding != *s.Finding:

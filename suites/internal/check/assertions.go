@@ -54,7 +54,7 @@ var BeLeftAlone = expect.That("no request to an address that an assertion names"
 	if l.Hits() == 0 {
 		return ""
 	}
-	return reports.Count(l.Hits(), "request") + " there"
+	return reports.Count(l.Hits(), "request") + " to the address in the assertion"
 })
 
 // ChangedClaims returns claims with changes; nil removes a claim.

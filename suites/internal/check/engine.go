@@ -642,10 +642,7 @@ func grade(l requirements.Level, findings []reports.Finding, ended *stop) (repor
 }
 
 func summarise(f *reports.Finding, n int) string {
-	s := "expected " + f.Expected + "; observed " + f.Observed
-	if f.About != "" {
-		s += " (" + f.About + ")"
-	}
+	s := f.Said().String()
 	if n > 1 {
 		s += fmt.Sprintf("; %d findings in all", n)
 	}

@@ -132,7 +132,7 @@ func TestWhatIsAcceptedIsAFindingWhateverTheControl(t *testing.T) {
 		Refuses(t, attempt(answer(503, ""), &sent), rows, expect.RefuseGrant("invalid_grant"))
 	})
 	assert.Equal(t, reports.Fail, r.Verdict)
-	assert.Equal(t, "expected a refusal; observed an access token is issued (accepted)", r.Reason)
+	assert.Equal(t, "sent: accepted; came: an access token is issued; should be: a refusal", r.Reason)
 	if assert.Len(t, r.Notes, 1) {
 		assert.Contains(t, r.Notes[0], "refused: undecided: the same request without the defect gets no answer that decides")
 	}
@@ -183,5 +183,5 @@ func TestTheReasonOfAMatcherOfTheCheckItself(t *testing.T) {
 		return "an odd one"
 	})
 	assert.Equal(t, reports.Pass, verdict(t, func(t *T) { t.Expect(2).To(even) }).Verdict)
-	assert.Equal(t, "expected an even number; observed an odd one (3)", verdict(t, func(t *T) { t.Expect(3, "3").To(even) }).Reason)
+	assert.Equal(t, "sent: 3; came: an odd one; should be: an even number", verdict(t, func(t *T) { t.Expect(3, "3").To(even) }).Reason)
 }

@@ -188,12 +188,12 @@ func NotBypass() Matcher {
 
 // Accept expects that the request is served.
 func Accept() Matcher {
-	return named(onExchange("the request to be served", Control, Accepted), "Accept")
+	return named(onExchange("a served request", Control, Accepted), "Accept")
 }
 
 // ServedBy expects that the request is served, as the function judges it.
 func ServedBy(served func(ex *reports.Exchange) bool) Matcher {
-	return onExchange("the request to be served", Control, served)
+	return onExchange("a served request", Control, served)
 }
 
 // Challenges returns the challenges of all WWW-Authenticate fields, as far as they can be parsed.

@@ -61,7 +61,7 @@ func HaveChallengeOf(scheme string) Matcher {
 
 // BeServed expects a protected request to get past authorization.
 func BeServed() Matcher {
-	return &asked{named(onExchange("the request to be served", Control, Accepted), "BeServed")}
+	return &asked{named(onExchange("a served request", Control, Accepted), "BeServed")}
 }
 
 type asked struct{ Matcher }
@@ -70,7 +70,7 @@ func (*asked) Ask(unknownTool bool) Matcher { return BeServedOrUnknown(unknownTo
 
 // BeServedOrUnknown is BeServed that also accepts the error for an unknown tool: the protected request calls a tool that does not exist.
 func BeServedOrUnknown(tool bool) Matcher {
-	return named(onExchange("the request to be served", Control, func(ex *reports.Exchange) bool {
+	return named(onExchange("a served request", Control, func(ex *reports.Exchange) bool {
 		return Accepted(ex) || tool && UnknownTool(ex)
 	}), "BeServedOrUnknown", tool)
 }
@@ -125,7 +125,7 @@ func framing(ex *reports.Exchange) string {
 	if v := Header(ex, "X-Frame-Options"); v != "" {
 		return "X-Frame-Options: " + v + ", which browsers ignore"
 	}
-	return "neither of them"
+	return "neither X-Frame-Options nor frame-ancestors"
 }
 
 func objectOf(actual any) *document.Object {
@@ -146,7 +146,7 @@ func objectOf(actual any) *document.Object {
 // wanted describes the expected value of a member or a field.
 func wanted(name string, want Value) string {
 	if want.what == "" {
-		return name + " to be present"
+		return name + " present"
 	}
 	return name + ": " + want.what
 }

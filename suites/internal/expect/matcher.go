@@ -97,11 +97,11 @@ func (m *matcher) Match(actual any) (bool, error) {
 
 func (m *matcher) FailureMessage(actual any) string {
 	j := m.judge(actual)
-	return "expected " + j.Expected + ", observed " + j.Observed
+	return "came: " + j.Observed + "; should be: " + j.Expected
 }
 
 func (m *matcher) NegatedFailureMessage(actual any) string {
-	return "expected anything but " + m.judge(actual).Expected
+	return "should be anything but: " + m.judge(actual).Expected
 }
 
 // onExchange makes a matcher for an exchange.

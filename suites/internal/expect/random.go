@@ -31,7 +31,7 @@ func Weakness(values []string) (weakness string, slight bool) {
 	seen := map[string]bool{}
 	for _, v := range values {
 		if seen[v] {
-			return "two of them are the same", false
+			return "two values are the same", false
 		}
 		seen[v] = true
 	}

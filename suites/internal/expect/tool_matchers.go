@@ -6,7 +6,7 @@ import (
 )
 
 // Run expects that a tool runs.
-func Run() Matcher { return named(onExchange("the tool to run", Control, Ran), "Run") }
+func Run() Matcher { return named(onExchange("a tool that runs", Control, Ran), "Run") }
 
 // NotRun expects that a call is refused before the tool runs, in any way.
 func NotRun() Matcher {
@@ -14,9 +14,9 @@ func NotRun() Matcher {
 		ex := ExchangeOf(actual)
 		switch {
 		case Ran(ex):
-			return Judgement{Expected: "the call to be refused", Observed: "the tool runs: " + Describe(ex)}
+			return Judgement{Expected: "a refusal of the call", Observed: "the tool runs: " + Describe(ex)}
 		case NoAnswer(ex) != "":
-			return Judgement{Expected: "the call to be refused", Undecided: NoAnswer(ex)}
+			return Judgement{Expected: "a refusal of the call", Undecided: NoAnswer(ex)}
 		}
 		return Judgement{Met: true}
 	}}, "NotRun")

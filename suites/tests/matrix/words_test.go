@@ -22,13 +22,16 @@ var unclear = map[string]*regexp.Regexp{
 	"has a plural after one":                    regexp.MustCompile(`(^|[^\d.])1 (requests|connections|keys)\b`),
 }
 
+// infinitive is an expectation that cannot follow "should be".
+var infinitive = regexp.MustCompile(`^[^,:(]* (not )?to (be|exist|run|get|have|name|end|continue|decide|lead|choose)\b`)
+
 // quoted is text of the target or of a check, which may be anything.
 var quoted = regexp.MustCompile(`‹[^›]+›|"(?:[^"\\]|\\.)+"`)
 
 var letterOrDigit = regexp.MustCompile(`[\pL\d]`)
 
-// mistakesInFinding lists what a maintainer of the target would not understand in a finding, which says what was sent, what was expected
-// and what came.
+// mistakesInFinding lists what a maintainer of the target would not understand in a finding, which says what was sent, what came and what
+// should be instead.
 func mistakesInFinding(f reports.Finding) (out []string) {
 	for name, text := range map[string]string{"what was sent": f.About, "what should have come": f.Expected, "what came": f.Observed} {
 		if text == "" {
@@ -48,6 +51,9 @@ func mistakesInFinding(f reports.Finding) (out []string) {
 	}
 	if !letterOrDigit.MatchString(f.Observed) {
 		out = append(out, fmt.Sprintf("what came has no word: %q", f.Observed))
+	}
+	if infinitive.MatchString(f.Expected) {
+		out = append(out, fmt.Sprintf("it does not follow \"should be\": %q", f.Expected))
 	}
 	if f.Expected == f.Observed {
 		out = append(out, fmt.Sprintf("what came and what should have come are the same: %q", f.Expected))
@@ -74,6 +80,8 @@ func TestTheFormOfFindingsIsDemanded(t *testing.T) {
 		spoiled.Observed = observed
 		assert.NotEmpty(t, mistakesInFinding(spoiled), observed)
 	}
+	good.Expected = "the call to be refused"
+	assert.NotEmpty(t, mistakesInFinding(good))
 	assert.Empty(t, mistakesInReason("the target speaks only one of the protocols with and without sessions"))
 	assert.NotEmpty(t, mistakesInReason("the target speaks one wire only"))
 }
