@@ -22,6 +22,7 @@ type Flaw struct {
 	Noticed []string // requirements whose checks must find it
 	Also    []string // requirements, or globs of them, that may find it too
 	Row     string   // the row of a check's table that a finding of each of Noticed must name; empty: any
+	Rows    []string // further rows of this kind: one accepted row must not hide the next
 }
 
 // Public is the host name of variants that stand for a server on the internet.

@@ -27,9 +27,25 @@ var issuedRows = []Flaw{
 	anyOf("exchange-of-anything", "A subject token is not looked at.", behaviour(func(b *idp.Behaviour) {
 		b.TakesSubject = func(string) bool { return true }
 	}), "AS-TX-VALIDATION"),
-	anyOf("dcrm-nearly", "A registration is managed with what resembles its token.", behaviour(func(b *idp.Behaviour) {
-		b.Manages = func(_, token, own string) bool { return token != "" && resembles(own, token) }
-	}), "AS-DCRM-TOKEN-REQUIRED"),
+	{
+		Name: "dcrm-nearly", Says: "A registration is managed with what resembles its token.", Noticed: []string{"AS-DCRM-TOKEN-REQUIRED"},
+		Bend: behaviour(func(b *idp.Behaviour) {
+			b.Manages = func(_, token, own string) bool { return token != "" && resembles(own, token) }
+		}),
+		Also: []string{"AS-DCR-METHODS", "AS-DCRM-DELETE"},
+		Rows: []string{
+			"PUT, the client's token, the first character changed",
+			"PUT, the client's token, upper and lower case swapped",
+			"DELETE, the client's token, the first character changed",
+			"DELETE, the client's token, the middle character changed",
+			"DELETE, the client's token, the last character changed",
+			"DELETE, the client's token, the last character left out",
+			"DELETE, the client's token, the first character left out",
+			"DELETE, the client's token, one character more",
+			"DELETE, the client's token, one character before it",
+			"DELETE, the client's token, upper and lower case swapped",
+		},
+	},
 	anyOf("introspect-all-active", "Introspection calls every token active.", responses("/introspect", func(m map[string]any) {
 		m["active"] = true
 	}), "AS-INTROSPECT-INACTIVE"),

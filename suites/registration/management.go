@@ -22,24 +22,32 @@ func requiresTheManagementToken(t *T) {
 		if ex := t.Do(managing(t, t.AS.MustRegister(nil), method)); unknownMethod(ex) {
 			t.NotApplicable("%s is not offered: it is answered with %s for the right token too", method, expect.Describe(ex))
 		}
-		client := t.AS.MustRegister(nil) // a new one: PUT may issue another token, DELETE ends it
-		Refuses(t, managed(t, client, method), wrongTokens(t, client, foreign), expect.Refuse(401, 403))
+		Refuses(t, managed(t, method), wrongTokens(t, foreign), expect.Refuse(401, 403))
 	})
 }
 
+// presented is what is sent instead of a client's own token.
+type presented func(own string) []reports.Field
+
 // wrongTokens are rows that send another value than the registration access token of a client.
-func wrongTokens(t *T, client *oauth.Client, foreign string) Cases[[]reports.Field] {
-	rows := Cases[[]reports.Field]{
-		{"no token", nil},
-		{"a made-up token", []reports.Field{mcp.Bearer("mcpauth-made-up")}},
-		{"the token of another client", []reports.Field{mcp.Bearer(foreign)}},
+func wrongTokens(t *T, foreign string) Cases[presented] {
+	always := func(fields ...reports.Field) presented { return func(string) []reports.Field { return fields } }
+	rows := Cases[presented]{
+		{"no token", always()},
+		{"a made-up token", always(mcp.Bearer("mcpauth-made-up"))},
+		{"the token of another client", always(mcp.Bearer(foreign))},
 	}
 	if t.Session.Ready {
-		rows = rows.And("an access token", []reports.Field{mcp.Bearer(t.Session.Tokens.Access)})
+		rows = rows.And("an access token", always(mcp.Bearer(t.Session.Tokens.Access)))
 	}
-	_, own, _ := t.Session.Manageable(client)
-	for _, m := range nearmiss.Of(own, nearmiss.Changed, nearmiss.Shorter, nearmiss.Longer, nearmiss.LetterCase) {
-		rows = rows.And("the client's token, "+m.Name, []reports.Field{mcp.Bearer(t.Hide(m.Value))})
+	for _, w := range nearmiss.Ways(nearmiss.Changed, nearmiss.Shorter, nearmiss.Longer, nearmiss.LetterCase) {
+		rows = rows.And("the client's token, "+w.Name, func(own string) []reports.Field {
+			changed := w.To(own)
+			if changed == own {
+				t.NotApplicable("the token has no such near miss")
+			}
+			return []reports.Field{mcp.Bearer(t.Hide(changed))}
+		})
 	}
 	return rows
 }
@@ -72,20 +80,30 @@ func registration(t *T, c *oauth.Client) changing {
 	return m
 }
 
-// managed is a good request for a client's registration. An edit is what is sent instead of its token.
-func managed(t *T, c *oauth.Client, method string) Attempt[[]reports.Field] {
+// managed is a good request for a client's registration. After an answer that is no refusal, the next one is for a new client: DELETE ended
+// this one, and PUT may have issued another token.
+func managed(t *T, method string) Attempt[presented] {
 	done := expect.That("HTTP 200, or 204 for DELETE", func(ex *reports.Exchange) string {
 		if s := expect.Status(ex); s != 200 && s != 204 {
 			return expect.Describe(ex)
 		}
 		return ""
 	})
-	return Attempt[[]reports.Field]{Name: method + " with the client's own token", Good: done, Send: func(edits ...[]reports.Field) any {
-		r := managing(t, c, method)
-		for _, fields := range edits {
-			r.Header = slices.Concat(fields, []reports.Field{mcp.Field("Content-Type", "application/json")})
+	c := t.AS.MustRegister(nil)
+	return Attempt[presented]{Name: method + " with the client's own token", Good: done, Send: func(edits ...presented) any {
+		if c == nil {
+			c = t.AS.MustRegister(nil)
 		}
-		return t.Do(r)
+		r := managing(t, c, method)
+		_, own, _ := t.Session.Manageable(c)
+		for _, instead := range edits {
+			r.Header = slices.Concat(instead(own), []reports.Field{mcp.Field("Content-Type", "application/json")})
+		}
+		ex := t.Do(r)
+		if s := expect.Status(ex); s < 400 || s > 499 {
+			c = nil
+		}
+		return ex
 	}}
 }
 

@@ -133,10 +133,12 @@ func (r *row) expectNoticed(t *testing.T, run *reports.Run) {
 	}
 	for _, id := range r.Noticed {
 		assert.NotEmpty(t, found[id].Findings, "%s survives %s: %s (%s)", r.Name, id, r.Says, verdicts[id])
-		named := slices.ContainsFunc(found[id].Findings, func(f reports.Finding) bool {
-			return strings.Contains(f.About, r.Row) || strings.Contains(f.Observed, r.Row)
-		})
-		assert.True(t, named, "no finding of %s names the row %q: %v", id, r.Row, found[id].Findings)
+		for _, row := range append([]string{r.Row}, r.Rows...) {
+			named := slices.ContainsFunc(found[id].Findings, func(f reports.Finding) bool {
+				return strings.Contains(f.About, row) || strings.Contains(f.Observed, row)
+			})
+			assert.True(t, named, "no finding of %s names the row %q: %v", id, row, found[id].Findings)
+		}
 	}
 }
 
