@@ -1,6 +1,7 @@
 package flaws
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/mcpauth/conformance/fakes/idp"
@@ -27,12 +28,15 @@ var proxies = []Flaw{
 	proxied("proxy-asks-nobody", idp.ProxyConsent, "AS-PROXY-CONSENT-PER-CLIENT",
 		"AS-CONSENT-NEW-SCOPE", "AS-CONSENT-NO-SILENT-REPEAT", "AS-CONSENT-REQUIRED", "AS-PROXY-CONSENT-BEFORE-UPSTREAM"),
 	proxied("proxy-believes-browsers", idp.BrowserIDToken, "AS-PROXY-BROWSER-ID-TOKEN"),
+	inRows(proxied("proxy-lets-browsers-in", idp.BrowserBringsToken, "AS-PROXY-BROWSER-ID-TOKEN"), "nothing", "no token"),
 	proxied("proxy-token-outlives-upstream", idp.UpstreamStatus, "RS-PASS-UPSTREAM-STATUS"),
 	proxied("proxy-asks-afterwards", idp.ConsentBeforeUpstream, "AS-PROXY-CONSENT-BEFORE-UPSTREAM", "AS-PROXY-*"),
 	proxied("proxy-names-own-scopes-only", idp.ConsentNamesUpstream, "AS-PROXY-CONSENT-CONTENT"),
-	proxied("proxy-form-of-anybody", idp.BindTransaction, "AS-PROXY-CONSENT-CSRF", "AS-AUTHZ-TRANSACTION-BINDING"),
+	inRows(proxied("proxy-form-of-anybody", idp.BindTransaction, "AS-PROXY-CONSENT-CSRF", "AS-AUTHZ-TRANSACTION-BINDING"),
+		"a form that another browser was shown", "a form that another browser was shown, in one with a page of its own"),
 	proxied("proxy-framed", idp.NoFraming, "AS-PROXY-CONSENT-NOFRAME", "AS-AUTHZ-CLICKJACKING"),
 	remembering(proxied("proxy-approvals-unsealed", idp.SealedApprovals, "AS-PROXY-CONSENT-COOKIE", "AS-CONSENT-NO-SILENT-REPEAT")),
+	approvesByCookie(),
 	remembering(proxied("proxy-approves-all", idp.ApprovalPerClient, "AS-PROXY-CONSENT-COOKIE",
 		"AS-CONSENT-NEW-SCOPE", "AS-CONSENT-NO-SILENT-REPEAT", "AS-CONSENT-REQUIRED", "AS-PROXY-CONSENT-PER-CLIENT")),
 	proxied("proxy-bound-before-consent", idp.BindAfterConsent, "AS-PROXY-STATE-AFTER-CONSENT"),
@@ -42,7 +46,10 @@ var proxies = []Flaw{
 	proxied("proxy-asks-for-more", idp.ModestUpstreamRequest, "AS-PROXY-UPSTREAM-REQUEST", "AS-PROXY-CONSENT-CONTENT",
 		"AS-PROXY-UPSTREAM-ID-TOKEN"),
 	proxied("proxy-hands-token-on", idp.OwnTokens, "AS-PROXY-UPSTREAM-TOKEN-HIDDEN"),
-	proxied("proxy-takes-upstream-tokens", idp.OnlyOwnTokens, "AS-PROXY-UPSTREAM-TOKEN-NOT-GRANT"),
+	tellsUpstream("token", "the token response", "/token"),
+	tellsUpstream("userinfo", "the userinfo response", "/userinfo"),
+	tellsUpstream("introspection", "the introspection response", "/introspect"),
+	inRows(proxied("proxy-takes-upstream-tokens", idp.OnlyOwnTokens, "AS-PROXY-UPSTREAM-TOKEN-NOT-GRANT"), issuedUpstream()...),
 	proxied("proxy-crashes-with-upstream", idp.UpstreamErrors, "AS-PROXY-UPSTREAM-ERROR"),
 	proxied("proxy-believes-id-token", idp.VerifyUpstreamIDToken, "AS-PROXY-UPSTREAM-ID-TOKEN", "AS-PROXY-BROWSER-ID-TOKEN"),
 	proxied("proxy-accounts-by-mail", idp.AccountsBySubject, "AS-PROXY-ACCOUNT-LINKING"),
@@ -74,6 +81,37 @@ func proxyWith(name, says, noticed, row string, bend func(b *idp.Behaviour)) Fla
 			bend(&o.Behaviour)
 		},
 	}
+}
+
+// inRows expects a finding in each of these rows.
+func inRows(f Flaw, rows ...string) Flaw {
+	f.Rows = rows
+	return f
+}
+
+// tellsUpstream has a token of the upstream in one of its own responses.
+func tellsUpstream(name, row, endpoint string) Flaw {
+	f := proxyWith("tells-upstream-in-"+name, "A token of the upstream is in "+row+".", "AS-PROXY-UPSTREAM-TOKEN-HIDDEN", row,
+		func(b *idp.Behaviour) { b.TellsUpstream = endpoint })
+	f.Also = []string{"AS-USERINFO-HYGIENE"}
+	return f
+}
+
+// issuedUpstream are the rows for each value that an upstream issues in a flow, and each place of it.
+func issuedUpstream() (rows []string) {
+	for i := range 4 {
+		name := fmt.Sprintf("what the upstream issued, number %d of 4", i+1)
+		rows = append(rows, name+", as code", name+", as refresh_token", "at userinfo, "+name, "at introspection, "+name)
+	}
+	return rows
+}
+
+// approvesByCookie is a proxy that asks nobody who has a cookie of approvals, whatever is in it.
+func approvesByCookie() Flaw {
+	f := proxyWith("approves-by-cookie", "A cookie of approvals counts for everything, whatever is in it.", "AS-PROXY-CONSENT-COOKIE", "",
+		func(b *idp.Behaviour) { b.Lacks = []idp.Defence{idp.SealedApprovals, idp.ApprovalPerClient} })
+	f.Also = []string{"AS-CONSENT-NEW-SCOPE", "AS-CONSENT-NO-SILENT-REPEAT", "AS-CONSENT-REQUIRED", "AS-PROXY-CONSENT-PER-CLIENT"}
+	return remembering(inRows(f, "the first character changed", "a character in the middle changed", "a character near the end changed"))
 }
 
 // approvalsBare returns the flaw of an approval cookie without attributes.

@@ -45,6 +45,8 @@ type Behaviour struct {
 	Retargets func(resource string) bool
 	// RefreshFrom derives the refresh token from the access token issued with it: a flaw. Nil: they are unrelated.
 	RefreshFrom func(access string) string
+	// TellsUpstream is the endpoint of a proxy whose response has a token of the upstream: a flaw.
+	TellsUpstream string
 	// RefreshedSeconds is the expires_in of refreshed tokens; if zero, the usual one.
 	RefreshedSeconds int
 	// Wrap wraps the server's handler.

@@ -362,6 +362,7 @@ const (
 	PinnedAddress       Defence = "a document is fetched from the address that was checked"
 	LimitFetches        Defence = "strangers do not make the server fetch at full speed"
 	BrowserIDToken      Defence = "an ID token that a browser brings is verified"
+	BrowserBringsToken  Defence = "a browser that brings no ID token signs nobody in"
 	UpstreamStatus      Defence = "an access token ends with the upstream session that it is bound to"
 	PrivilegedUsers     Defence = "a scope that belongs to some users is granted by no other"
 )

@@ -21,6 +21,9 @@ func (s *Server) byIDToken(w http.ResponseWriter, r *http.Request) {
 	if parts := strings.Split(token, "."); !s.Behaviour.has(BrowserIDToken) && len(parts) == 3 {
 		ok = decode(parts[1], &claims) // the flaw: nothing is verified
 	}
+	if strings.Count(token, ".") != 2 && !s.Behaviour.has(BrowserBringsToken) {
+		claims, ok = map[string]any{"sub": "alice"}, true // the flaw: an error of the parser is lost
+	}
 	user, _ := claims["sub"].(string)
 	if !ok || user == "" {
 		s.errorPage(w, http.StatusUnauthorized, "The ID token is not valid.")

@@ -118,12 +118,13 @@ func (s *Server) introspect(w http.ResponseWriter, r *http.Request) {
 		c = nil
 	}
 	out := s.describeToken(value, c, trusted)
+	if s.issuedUpstream(value) {
+		out["active"] = true
+	}
 	if !b.has(IntrospectAnyHint) && r.PostForm.Get("token_type_hint") == "refresh_token" {
 		out = map[string]any{"active": false}
 	}
-	if b.Response != nil {
-		b.Response("/introspect", out)
-	}
+	s.respond("/introspect", out)
 	w.Header().Set("Cache-Control", "no-store")
 	writeJSON(w, http.StatusOK, out)
 }
@@ -192,7 +193,7 @@ func (s *Server) userinfo(w http.ResponseWriter, r *http.Request) {
 	alive := t.alive(s.now()) || t != nil && !b.has(AccessExpires) && !t.revoked && !t.grant.revoked || t != nil && !b.has(UserinfoState)
 	s.mu.Unlock()
 	switch {
-	case !alive && s.Upstream != nil && !b.has(OnlyOwnTokens) && s.knownUpstream(value):
+	case !alive && s.Upstream != nil && !b.has(OnlyOwnTokens) && (s.knownUpstream(value) || s.issuedUpstream(value)):
 		writeJSON(w, http.StatusOK, map[string]any{"sub": "alice"})
 		return
 	case !alive:
@@ -228,9 +229,7 @@ func (s *Server) profile(t *accessToken) map[string]any {
 	if !b.has(UserinfoClean) {
 		out["password_hash"] = "$2b$12$abcdefghijklmnopqrstuv"
 	}
-	if b.Response != nil {
-		b.Response("/userinfo", out)
-	}
+	s.respond("/userinfo", out)
 	return out
 }
 

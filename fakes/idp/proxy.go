@@ -20,7 +20,9 @@ import (
 // Upstream makes a server a proxy: users sign in at another authorization server, where the proxy is one client for all its own clients.
 type Upstream struct {
 	// Lives reports whether the upstream session of a refresh token is still valid. May be nil.
-	Lives            func(refresh string) bool
+	Lives func(refresh string) bool
+	// Issued returns what the upstream has issued, for the flaws of a proxy that tells or accepts it. May be nil.
+	Issued           func() []string
 	Issuer           string
 	ClientID, Secret string
 	Scopes           []string
@@ -238,6 +240,24 @@ func (s *Server) upstreamClaims(token, nonce string) (map[string]any, bool) {
 		(claims["azp"] == nil || claims["azp"] == s.Upstream.ClientID) &&
 		expires > now && issued > 0 && issued <= now+30 && (nonce == "" || claims["nonce"] == nonce)
 	return claims, good
+}
+
+// issuedUpstream is a flaw: it reports whether the upstream has issued a value, which counts here too.
+func (s *Server) issuedUpstream(value string) bool {
+	u := s.Upstream
+	return u != nil && u.Issued != nil && !s.Behaviour.has(OnlyOwnTokens) && slices.Contains(u.Issued(), value)
+}
+
+// respond is what leaves the server in a response: changed by a flaw, or with a token of the upstream.
+func (s *Server) respond(endpoint string, members map[string]any) {
+	b := &s.Behaviour
+	if b.Response != nil {
+		b.Response(endpoint, members)
+	}
+	if u := s.Upstream; u != nil && u.Issued != nil && b.TellsUpstream == endpoint {
+		issued := u.Issued()
+		members["upstream_token"] = issued[len(issued)-1]
+	}
 }
 
 // upstreamLives checks that the upstream session is still valid, before a grant is refreshed here.

@@ -367,9 +367,7 @@ func (s *Server) grantMembers(r *http.Request, c *client, grantType string) (map
 
 func (s *Server) writeToken(w http.ResponseWriter, r *http.Request, members map[string]any) {
 	b := &s.Behaviour
-	if b.Response != nil {
-		b.Response("/token", members)
-	}
+	s.respond("/token", members)
 	s.mu.Lock()
 	replacement := s.replacement
 	s.mu.Unlock()
@@ -446,6 +444,10 @@ func (s *Server) presentedCode(form url.Values, c *client) *code {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	found := s.codeOf(form, c)
+	if found == nil && s.issuedUpstream(form.Get("code")) {
+		return &code{grant: &grant{client: c.id, user: "alice", resources: s.Resources}, redirectURI: form.Get("redirect_uri"),
+			expires: s.now().Add(time.Minute), method: "any", challenge: "x"}
+	}
 	if other := s.refresh[form.Get("code")]; found == nil && !s.Behaviour.has(KnowTokenType) && other != nil {
 		return &code{grant: other.grant, redirectURI: form.Get("redirect_uri"), expires: s.now().Add(time.Minute), method: "none",
 			challenge: "x"}
@@ -729,6 +731,9 @@ func (s *Server) presentedRefresh(form url.Values, c *client) *refreshToken {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old := s.refreshOf(form, c)
+	if old == nil && s.issuedUpstream(form.Get("refresh_token")) {
+		return &refreshToken{grant: &grant{client: c.id, user: "alice", resources: s.Resources}, expires: s.now().Add(lifetime)}
+	}
 	if other := s.access[form.Get("refresh_token")]; old == nil && !s.Behaviour.has(KnowTokenType) && other != nil {
 		return &refreshToken{grant: other.grant, scopes: other.scopes, expires: s.now().Add(lifetime)}
 	}

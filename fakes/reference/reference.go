@@ -281,7 +281,8 @@ func (r *Reference) proxy(o Options) error {
 	r.Upstream.Resources = []string{"https://api.upstream.example/"}
 	r.Upstream.Users, r.IDP.Users = r.IDP.Users, nil
 	u := &idp.Upstream{Issuer: r.Upstream.Issuer, ClientID: "the-mcp-server", Secret: mcpserver.RandomID(),
-		Scopes: []string{"openid", "profile", "email"}, Key: r.Upstream.Public(), ByUserinfo: o.ByUserinfo, Lives: r.Upstream.Lives}
+		Scopes: []string{"openid", "profile", "email"}, Key: r.Upstream.Public(), ByUserinfo: o.ByUserinfo, Lives: r.Upstream.Lives,
+		Issued: r.Upstream.Issued}
 	r.Upstream.AddClient(u.ClientID, u.Secret, r.IDP.UpstreamCallback())
 	r.IDP.Upstream = u
 	r.serve(l, delayed(r.Upstream, o.Delay), nil)

@@ -188,13 +188,14 @@ var remindOfAll = expect.Family("remindOfAll", func(scopes []string) expect.Matc
 })
 
 func bindsFormToBrowser(t *T) {
-	foreign, control := ownPage(t), ownPage(t)
+	control := ownPage(t)
 	o, leg := t.Upstream.Submit(control.Grant, control.approval(), control.Jar)
 	t.Expect(approved{ended{o}, leg != nil}, "an ordinary approval").AsControl(leadUpstream)
+	foreign := ownPage(t)
 	rows := Cases[forgery]{{"a form that another browser was shown", forgery{foreign, Foreign(foreign.approval()), login.NewJar()}}}
-	if !t.Pages.KeepsCookiesFrom(foreign.form) {
+	if another := ownPage(t); !t.Pages.KeepsCookiesFrom(another.form) { // an accepted form is used up
 		rows = rows.And("a form that another browser was shown, in one with a page of its own",
-			forgery{foreign, Foreign(foreign.approval()), ownPage(t).Jar})
+			forgery{another, Foreign(another.approval()), ownPage(t).Jar})
 	}
 	own := ownPage(t)
 	if DropToken(own.form, &own.values) || DropSecrets(own.form, &own.values) || !t.Pages.SameSite() {

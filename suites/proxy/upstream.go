@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -14,7 +15,6 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/mcp"
 	"github.com/mcpauth/conformance/suites/internal/mint"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
-	"github.com/mcpauth/conformance/suites/internal/session"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
@@ -70,30 +70,73 @@ var lackInvented = expect.That("an upstream request with the scopes that the pro
 
 func hidesUpstreamTokens(t *T) {
 	tokens := t.AS.MustGetTokens()
-	answers := Cases[string]{{"the token response", expect.Body(tokens.Exchange)}, {"the access token's claims", oauth.Payload(tokens.Access)}}
-	if t.AS.Server().Userinfo != "" {
-		answers = answers.And("the userinfo response", expect.Body(t.Get(t.AS.Server().Userinfo, mcp.Bearer(tokens.Access))))
-	}
-	if c := introspecting(t); c != nil {
-		answers = answers.And("the introspection response", expect.Body(t.AS.Introspect(c, tokens.Access)))
-	}
-	Each(t, answers, func(t *T, text string) {
-		t.Expect(text).SeenIn(tokens.Exchange).To(holdNothingOf(t.Upstream.Issued()))
-	})
+	Each(t, Cases[func(t *T) told]{
+		{"the token response", func(*T) told { return told{expect.Body(tokens.Exchange), tokens.Exchange} }},
+		{"the access token's claims", func(*T) told { return told{oauth.Payload(tokens.Access), tokens.Exchange} }},
+		{"the userinfo response", func(t *T) told { return mustTell(t, atUserinfo(t)) }},
+		{"the introspection response", func(t *T) told { return mustTell(t, atIntrospection(t)) }},
+	}, func(t *T, answer func(t *T) told) { t.Expect(answer(t)).To(holdNothingOf(t.Upstream.Issued())) })
 }
 
-// introspecting is the client that may introspect tokens at the proxy; nil if there is none.
-func introspecting(t *T) *oauth.Client {
-	if t.AS.Server().Introspection == "" {
-		return nil
+// told is what an answer tells the client.
+type told struct {
+	text string
+	*reports.Exchange
+}
+
+// Evidence is the answer.
+func (a told) Evidence() *reports.Exchange { return a.Exchange }
+
+// mustTell is the answer about a good token; a refusal tells nothing.
+func mustTell(t *T, good Attempt[string]) told {
+	ex, _ := good.Send().(*reports.Exchange)
+	if !good.Good.Judge(ex).Met {
+		t.NotApplicable("%s is answered with %s", good.Name, expect.Describe(ex))
 	}
-	c, _ := t.Session.Client(t.Context(), session.Confidential)
-	return c
+	return told{expect.Body(ex), ex}
+}
+
+// atUserinfo is a request with a new token of the proxy, with the scope openid where there is one. An edit is another token.
+func atUserinfo(t *T) Attempt[string] {
+	if t.AS.Server().Userinfo == "" {
+		t.NotApplicable("the proxy has no userinfo endpoint")
+	}
+	scopes := slices.Clone(t.Session.RequestedScopes())
+	if t.AS.Lists("scopes_supported", "openid") {
+		scopes = append(scopes, "openid")
+	}
+	own := t.AS.MustGetTokens(Scope(scopes...)).Access
+	return Attempt[string]{Name: "userinfo with a token of the proxy", Good: beAnswered, Send: func(instead ...string) any {
+		return t.Get(t.AS.Server().Userinfo, mcp.Bearer(append(instead, own)[0]))
+	}}
+}
+
+var beAnswered = expect.Serving("HTTP 200", func(ex *reports.Exchange) string {
+	if expect.Status(ex) == 200 {
+		return ""
+	}
+	return expect.Describe(ex)
+})
+
+// atIntrospection is a question about a new token of the proxy, by a client that may ask about it. An edit is another token.
+func atIntrospection(t *T) Attempt[string] {
+	c := cmp.Or(t.Session.Introspector(), t.AS.Confidential())
+	if c == nil || t.AS.Server().Introspection == "" {
+		t.NotApplicable("the proxy has no introspection endpoint, or no client that may use it")
+	}
+	owner := c
+	if !c.SignsIn() {
+		owner = t.AS.AnyClient()
+	}
+	own := t.AS.MustGetTokens(As(owner)).Access
+	return Attempt[string]{Name: "introspection of a token of the proxy", Good: expect.BeActive(), Send: func(instead ...string) any {
+		return t.AS.Introspect(c, append(instead, own)[0])
+	}}
 }
 
 var holdNothingOf = expect.Family("holdNothingOf", func(issued []string) expect.Matcher {
-	return expect.That("an answer without any token or code of the upstream", func(text string) string {
-		if slices.ContainsFunc(issued, func(secret string) bool { return len(secret) > 8 && strings.Contains(text, secret) }) {
+	return expect.That("an answer without any token or code of the upstream", func(a told) string {
+		if slices.ContainsFunc(issued, func(secret string) bool { return len(secret) > 8 && strings.Contains(a.text, secret) }) {
 			return "the answer has a token or code that the upstream issued"
 		}
 		return ""
@@ -102,29 +145,33 @@ var holdNothingOf = expect.Family("holdNothingOf", func(issued []string) expect.
 
 func acceptsOwnTokensOnly(t *T) {
 	t.AS.MustGetTokens()
-	rows := Cases[string]{}
 	issued := t.Upstream.Issued()
-	for i, v := range issued[max(0, len(issued)-4):] {
-		rows = rows.And(fmt.Sprintf("what the upstream issued, number %d of 4", i+1), v)
+	rows := func() (out Cases[string]) {
+		for i, v := range issued[max(0, len(issued)-4):] {
+			out = out.And(fmt.Sprintf("what the upstream issued, number %d of 4", i+1), v)
+		}
+		return out
 	}
 	edits := func(parameter string) (out Cases[Edit]) {
-		for _, r := range rows {
+		for _, r := range rows() {
 			out = out.And(r.Name+", as "+parameter, With(parameter, r.Value))
 		}
 		return out
 	}
 	Refuses(t, t.AS.Redemption(), edits("code"), expect.RefuseGrant("invalid_grant"))
-	if tokens := t.AS.MustGetTokens(); tokens.Refresh != "" {
+	if tokens := t.AS.MustGetTokens(t.AS.ForRefresh()); tokens.Refresh != "" {
 		Refuses(t, t.AS.RefreshGrant(), edits("refresh_token"), expect.RefuseGrant("invalid_grant"))
 	}
-	Each(t, rows, func(t *T, v string) {
-		if t.AS.Server().Userinfo != "" {
-			t.Expect(t.Get(t.AS.Server().Userinfo, mcp.Bearer(v)), "at userinfo").To(expect.RefusePreferably(401, 400, 403, 404))
-		}
-		if c := introspecting(t); c != nil {
-			t.Expect(t.AS.Introspect(c, v), "at introspection").To(notBeActive)
-		}
-	})
+	Each(t, Cases[func(t *T)]{
+		{"at userinfo", func(t *T) { refusesThere(t, atUserinfo(t), rows(), expect.RefusePreferably(401, 400, 403, 404)) }},
+		{"at introspection", func(t *T) { refusesThere(t, atIntrospection(t), rows(), notBeActive) }},
+	}, func(t *T, refuses func(t *T)) { refuses(t) })
+}
+
+// refusesThere is Refuses at an endpoint that answers about a token of the proxy itself.
+func refusesThere(t *T, good Attempt[string], rows Cases[string], m expect.Matcher) {
+	mustTell(t, good)
+	Refuses(t, good, rows, m)
 }
 
 var notBeActive = expect.Refusing("active: false", func(ex *reports.Exchange) string {
