@@ -77,7 +77,7 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 		s.abandon()
 		return ctx, nil, err
 	}
-	return s.atItsPace(ctx, u), s, err
+	return s.atItsPace(ctx), s, err
 }
 
 // begin surveys the target and makes what the checks share. On an error the run does not begin.
@@ -124,16 +124,17 @@ const ordinaryTime = 10 * time.Minute
 // answers is how many answers, one after another, a run may wait for beyond its ordinary time.
 const answers = 1200
 
-// atItsPace gives the run more time at a target that is slow in everything, and says so, unless the user has limited it.
-func (s *preparation) atItsPace(ctx context.Context, target *url.URL) context.Context {
-	quickest := s.client.Quickest(ctx, target)
-	more := answers * quickest
+// atItsPace gives the run more time at a slow target, and says so, unless the user has limited it. It judges by the answers so far: those
+// of the survey and of the login, which come one after another.
+func (s *preparation) atItsPace(ctx context.Context) context.Context {
+	usually := s.client.Usually()
+	more := answers * usually
 	if s.cfg.Timeout != 0 || more < time.Minute || ctx.Err() != nil {
 		return ctx
 	}
 	limit := (ordinaryTime + more).Round(time.Minute)
-	s.say(fmt.Sprintf("your server takes at least %v for an answer: the run may take up to %.0f minutes; limit it with --timeout",
-		quickest.Round(100*time.Millisecond), limit.Minutes()))
+	s.say(fmt.Sprintf("your server takes %v for an answer on average: the run may take up to %.0f minutes; limit it with --timeout",
+		usually.Round(100*time.Millisecond), limit.Minutes()))
 	return s.within(limit - time.Since(s.started))
 }
 

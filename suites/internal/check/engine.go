@@ -518,7 +518,7 @@ func (e *Engine) execute(ctx context.Context, c *Check, j job) ([]reports.Result
 		e.World.BeginPart(r.ID + " " + string(j.wire) + strings.Join(j.revisions, " "))
 	}
 	run := ctx
-	ctx, cancel := deadline.With(session.OwnedBy(ctx, j.name(r)), e.time(ctx))
+	ctx, cancel := deadline.With(session.OwnedBy(ctx, j.name(r)), e.Timeout)
 	defer cancel()
 	t := newT(ctx, e.World, r.ID, j.wire, j.revisions[len(j.revisions)-1])
 	t.failures, t.run = r.Evidence, run
@@ -589,14 +589,6 @@ func (t *T) fill(res *reports.Result) {
 			res.Controls = append(res.Controls, ex.Number)
 		}
 	}
-}
-
-// answers is the number of sequential answers for which a check may wait beyond its ordinary time.
-const answers = 60
-
-// time returns the time limit of a check: longer at a target that is slow in everything.
-func (e *Engine) time(ctx context.Context) time.Duration {
-	return e.Timeout + answers*e.World.Client.Quickest(ctx, e.World.Survey.URL)
 }
 
 // guarded runs a part of a check, which may end it at any request.

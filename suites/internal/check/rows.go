@@ -69,7 +69,7 @@ const timeOfRow = time.Second
 
 // row runs a part of the check under a name.
 func (t *T) row(name string, part func()) {
-	deadline.Extend(t.ctx, AtItsPace(t, timeOfRow))
+	deadline.Extend(t.ctx, timeOfRow)
 	outer := t.about("")
 	t.rows = append(t.rows, name)
 	full := t.about("")

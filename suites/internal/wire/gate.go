@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"sync"
@@ -15,46 +16,59 @@ type gate struct {
 	most     float64 // the run's own limit
 	limit    float64
 	inFlight int
-	queue    []chan struct{}
-	fastest  time.Duration // of all answers so far
-	lowered  time.Time     // a request from before this time causes no second decrease
+	queue    []chan *place
+	fastest  time.Duration            // of all answers so far
+	usual    map[string]time.Duration // by endpoint: its slowest answer while few requests were in flight
+	lowered  time.Time                // a request from before this time causes no second decrease
 }
 
 const (
 	fewest   = 4                      // concurrent requests, below which there is no gain
 	decrease = 0.5                    // factor
 	slow     = 400 * time.Millisecond // a slower answer may be late because of mcpauth's requests,
-	slower   = 20                     // and is, if others were this many times faster
+	slower   = 5                      // and is, if it takes this many times as long as those of the endpoint among few requests
 )
 
-func newGate(most int) *gate { return &gate{most: float64(most), limit: float64(most)} }
+func newGate(most int) *gate {
+	return &gate{most: float64(most), limit: float64(most), usual: map[string]time.Duration{}}
+}
 
-// enter waits for a slot; leave returns it.
-func (g *gate) enter(ctx context.Context) (leave func(), err error) {
-	leave = sync.OnceFunc(g.leave)
+// place is that of a request in flight.
+type place struct {
+	gate  *gate
+	began int // requests in flight, with this one, when it was sent
+	once  sync.Once
+}
+
+// enter waits for a place.
+func (g *gate) enter(ctx context.Context) (*place, error) {
 	g.mu.Lock()
 	if len(g.queue) == 0 && g.hasPlace() {
-		g.inFlight++
-		g.mu.Unlock()
-		return leave, nil
+		defer g.mu.Unlock()
+		return g.given(), nil
 	}
-	turn := make(chan struct{})
+	turn := make(chan *place, 1)
 	g.queue = append(g.queue, turn)
 	g.mu.Unlock()
 	select {
-	case <-turn:
-		return leave, nil
+	case p := <-turn:
+		return p, nil
 	case <-ctx.Done():
 	}
-	if g.withdraw(turn) {
-		return nil, ctx.Err()
+	if !g.withdraw(turn) {
+		(<-turn).leave() // it was given in the meantime
 	}
-	leave() // the slot was assigned in the meantime
 	return nil, ctx.Err()
 }
 
+// given returns a free place. The caller holds the lock.
+func (g *gate) given() *place {
+	g.inFlight++
+	return &place{gate: g, began: g.inFlight}
+}
+
 // withdraw removes a request from the queue; false if it is not in it.
-func (g *gate) withdraw(turn chan struct{}) bool {
+func (g *gate) withdraw(turn chan *place) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	i := slices.Index(g.queue, turn)
@@ -64,12 +78,15 @@ func (g *gate) withdraw(turn chan struct{}) bool {
 	return i >= 0
 }
 
-// leave returns a slot.
-func (g *gate) leave() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.inFlight--
-	g.admit()
+// leave returns a place.
+func (p *place) leave() {
+	p.once.Do(func() {
+		g := p.gate
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.inFlight--
+		g.admit()
+	})
 }
 
 // hasPlace reports whether there is a free slot. The caller holds the lock.
@@ -78,29 +95,61 @@ func (g *gate) hasPlace() bool { return float64(g.inFlight+1) <= g.limit }
 // admit starts waiting requests. The caller holds the lock.
 func (g *gate) admit() {
 	for len(g.queue) > 0 && g.hasPlace() {
-		close(g.queue[0])
+		g.queue[0] <- g.given()
 		g.queue = g.queue[1:]
-		g.inFlight++
 	}
 }
 
-// learn adjusts the limit by the result and the duration of a request.
-func (g *gate) learn(sent time.Time, took time.Duration, strained bool) {
+// ending is how a request ended: with the status of an answer, or an error.
+type ending struct {
+	endpoint string
+	status   int
+	err      error
+	took     time.Duration
+}
+
+// answered adjusts the limit by how a request ended, and returns its place.
+func (p *place) answered(e ending) {
+	p.gate.learn(e, p.began)
+	p.leave() // an event stream may stay open
+}
+
+// learn adjusts the limit by how a request ended that was sent as one of so many in flight.
+func (g *gate) learn(e ending, began int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !strained && (g.fastest == 0 || took < g.fastest) {
-		g.fastest = took
+	strained := strains(e.status, e.err)
+	amongFew := max(began, g.inFlight) <= fewest
+	late := !amongFew && e.late(g.usual[e.endpoint])
+	if e.err == nil && !strained {
+		g.remember(e, amongFew)
 	}
-	late := took > slow && took > slower*g.fastest
 	switch {
 	case strained || late:
-		if sent.After(g.lowered) {
+		if time.Now().Add(-e.took).After(g.lowered) {
 			g.limit, g.lowered = max(fewest, g.limit*decrease), time.Now()
 		}
-	case g.limit < g.most:
+	case e.err == nil && g.limit < g.most:
 		g.limit = min(g.most, g.limit+1/g.limit)
 		g.admit()
 	}
+}
+
+// remember keeps how long an answer took. One that mcpauth did not wait for says nothing. The caller holds the lock.
+func (g *gate) remember(e ending, amongFew bool) {
+	if g.fastest == 0 || e.took < g.fastest {
+		g.fastest = e.took
+	}
+	if amongFew {
+		g.usual[e.endpoint] = max(g.usual[e.endpoint], e.took)
+	}
+}
+
+// late reports whether a request took much longer than the endpoint usually takes. Endpoints differ: one hashes a password, another reads
+// a document; and so do the answers of one endpoint.
+func (e ending) late(usually time.Duration) bool {
+	waited := e.err == nil || errors.Is(e.err, context.DeadlineExceeded)
+	return waited && usually > 0 && e.took > slow && e.took > slower*usually
 }
 
 // timesAsLong is the ratio of the time limit for something ordinary to the fastest answer of a host.

@@ -6,44 +6,102 @@ import (
 	"net/http/httptest"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
-func TestGateFollowsTheTarget(t *testing.T) {
-	g := newGate(32)
-	began := time.Now()
-	g.learn(began, time.Millisecond, false)
-	assert.Equal(t, 32.0, g.limit, "never more than the run allows")
-	g.learn(began, time.Millisecond, true)
-	assert.Equal(t, 16.0, g.limit)
-	g.learn(began, time.Millisecond, true)
-	assert.Equal(t, 16.0, g.limit, "requests that were under way together lower it once")
-	for range 16 {
-		g.learn(time.Now(), time.Millisecond, false)
-	}
-	assert.InDelta(t, 17, g.limit, 0.1, "one more for as many good answers as are in flight")
-	g.learn(time.Now(), slow+1, false)
-	assert.InDelta(t, 8.5, g.limit, 0.1, "a late answer lowers it")
-	for range 10 {
-		g.learn(time.Now(), 0, true)
-	}
-	assert.Equal(t, float64(fewest), g.limit)
+// took is an answer of an endpoint after a time.
+func took(d time.Duration) ending { return ending{endpoint: "GET /", status: http.StatusOK, took: d} }
+
+// busy is an answer of an endpoint with too much to do.
+func busy() ending {
+	return ending{endpoint: "GET /", status: http.StatusServiceUnavailable, took: time.Millisecond}
 }
 
+func TestGateFollowsTheTarget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(32)
+		g.learn(took(time.Millisecond), 1)
+		assert.Equal(t, 32.0, g.limit, "never more than the run allows")
+		time.Sleep(time.Second)
+		g.learn(busy(), 32)
+		assert.Equal(t, 16.0, g.limit)
+		g.learn(busy(), 32)
+		assert.Equal(t, 16.0, g.limit, "requests that were under way together lower it once")
+		for range 16 {
+			g.learn(took(time.Millisecond), 32)
+		}
+		assert.InDelta(t, 17, g.limit, 0.1, "one more for as many good answers as are in flight")
+		time.Sleep(time.Second)
+		g.learn(took(slow+1), 32)
+		assert.InDelta(t, 8.5, g.limit, 0.1, "a late answer lowers it")
+		for range 10 {
+			time.Sleep(time.Second)
+			g.learn(busy(), 32)
+		}
+		assert.Equal(t, float64(fewest), g.limit)
+	})
+}
+
+// Only an answer that takes much longer than the endpoint usually does is late because of mcpauth's requests.
 func TestSlowTargetIsNotLate(t *testing.T) {
-	g := newGate(32)
-	for range 10 {
-		g.learn(time.Now(), slow+time.Millisecond, false)
+	for name, answers := range map[string][]ending{
+		"each answer is slow": {took(2 * slow), took(2 * slow)},
+		"answers vary":        {took(time.Second), took(3 * time.Second), took(6 * time.Second)},
+		"quick refusals":      {took(time.Millisecond), took(3 * time.Second), took(6 * time.Second)},
+		"a request that was given up": {took(time.Second),
+			{endpoint: "GET /", err: context.DeadlineExceeded, took: 65 * time.Millisecond}, took(3 * time.Second)},
+		"a request that was cancelled": {took(time.Millisecond), {endpoint: "GET /", err: context.Canceled, took: 3 * time.Second}},
+		"another endpoint": {took(time.Millisecond), {endpoint: "POST /login", status: http.StatusOK, took: time.Second},
+			{endpoint: "POST /login", status: http.StatusOK, took: 3 * time.Second}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := newGate(32)
+				g.limit = 20
+				last := len(answers) - 1
+				for _, e := range answers[:last] {
+					g.learn(e, 1) // as a survey, which asks one question after another
+				}
+				time.Sleep(time.Minute)
+				g.learn(answers[last], 32)
+				assert.GreaterOrEqual(t, g.limit, 20.0)
+			})
+		})
 	}
-	assert.Equal(t, 32.0, g.limit, "whoever always takes as long is not slow because of us")
+}
+
+// What mcpauth did not wait for is not the quickest answer.
+func TestWhoGivesUpKnowsNoPace(t *testing.T) {
+	g := newGate(32)
+	g.learn(took(2*time.Second), 1)
+	g.learn(ending{endpoint: "GET /", err: context.DeadlineExceeded, took: time.Millisecond}, 1)
+	g.learn(ending{endpoint: "GET /", err: context.Canceled, took: time.Millisecond}, 1)
+	assert.Equal(t, 10*time.Second, g.atItsPace(time.Second))
+}
+
+// An endpoint whose answers get slower for good is late until they are slow among few requests, too.
+func TestGateLearnsANewPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(32)
+		g.learn(took(100*time.Millisecond), 1)
+		lowest := g.limit
+		for range 1000 {
+			time.Sleep(time.Minute)
+			g.learn(took(time.Second), int(g.limit))
+			lowest = min(lowest, g.limit)
+		}
+		assert.Equal(t, float64(fewest), lowest)
+		assert.Equal(t, 32.0, g.limit)
+	})
 }
 
 func TestGateGivesPlacesInOrder(t *testing.T) {
 	g := newGate(1)
-	leave, err := g.enter(t.Context())
+	first, err := g.enter(t.Context())
 	require.NoError(t, err)
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -55,8 +113,8 @@ func TestGateGivesPlacesInOrder(t *testing.T) {
 		_, err := g.enter(t.Context())
 		entered <- err
 	}()
-	leave()
-	leave()
+	first.leave()
+	first.leave()
 	require.NoError(t, <-entered)
 	assert.Equal(t, 1, g.inFlight)
 }

@@ -192,6 +192,11 @@ func (c *Client) Quickest(ctx context.Context, u *url.URL) time.Duration {
 	return c.at(ctx, u).load.gate.atItsPace(0) / timesAsLong
 }
 
+// Usually returns the time that an answer took on average so far, of whichever host.
+func (c *Client) Usually() time.Duration {
+	return time.Duration(c.waited.Load() / max(1, c.answers.Load()))
+}
+
 // AtItsPace returns the time limit for something that usually ends in time: longer at a host whose fastest answer is slow.
 func (c *Client) AtItsPace(ctx context.Context, u *url.URL, usually time.Duration) time.Duration {
 	return c.at(ctx, u).load.gate.atItsPace(usually)

@@ -106,6 +106,8 @@ type Client struct {
 	number    atomic.Int64
 	kept      atomic.Int64 // bytes of all exchanges beyond ordinary ones
 	reading   atomic.Int64 // bytes of long bodies in progress
+	answers   atomic.Int64
+	waited    atomic.Int64 // nanoseconds for all answers
 	asked     asked
 }
 
@@ -243,8 +245,8 @@ type Request struct {
 	// Fetch writes the request like Node's fetch, so that only its content identifies the sender.
 	Fetch bool
 
-	// answered gets the status, or the error, and the duration when the header of the answer has arrived.
-	answered func(status int, err error, took time.Duration)
+	// answered gets how the request ended, when the header of the answer has arrived.
+	answered func(ending)
 	silence  time.Duration // after this time, a silent stream with Peek counts as open without a header
 }
 
@@ -357,15 +359,12 @@ func (c *Client) admitted(ctx context.Context, h *host, resume func(), check str
 	}
 	defer end()
 	if !req.Together {
-		leave, err := h.load.gate.enter(ctx)
+		place, err := h.load.gate.enter(ctx)
 		if err != nil {
 			return err
 		}
-		defer leave()
-		req.answered = func(status int, err error, took time.Duration) {
-			leave() // an event stream may stay open
-			h.load.gate.learn(time.Now().Add(-took), took, strains(status, err))
-		}
+		defer place.leave()
+		req.answered = place.answered
 	}
 	endShared, err := h.beginShared(ctx)
 	if err != nil {
@@ -415,6 +414,7 @@ func (c *Client) written(ctx context.Context, check string, req Request, ex *rep
 	if err != nil { // at its time limit, mcpauth closes the connection itself
 		return cmp.Or(ctx.Err(), err)
 	}
+	c.awaited(ctx, time.Since(ex.Started))
 	return nil
 }
 
@@ -495,13 +495,7 @@ func (c *Client) exchange(ctx context.Context, rt http.RoundTripper, hr *http.Re
 	go func() {
 		began := time.Now()
 		resp, err := rt.RoundTrip(hr.WithContext(c.counting(ctx, hr.URL, cancel)))
-		if req.answered != nil {
-			status := 0
-			if err == nil {
-				status = resp.StatusCode
-			}
-			req.answered(status, err, time.Since(began))
-		}
+		c.ended(ctx, req, hr, resp, err, began)
 		if err != nil {
 			if cause := context.Cause(ctx); errors.Is(cause, ErrBudget) || errors.Is(cause, errSilent) {
 				err = cause
@@ -525,6 +519,25 @@ func (c *Client) exchange(ctx context.Context, rt http.RoundTripper, hr *http.Re
 	}
 	ex.Response = o.response
 	return o.err
+}
+
+// ended takes note of how a request ended, when the header of the answer has arrived.
+func (c *Client) ended(ctx context.Context, req Request, hr *http.Request, resp *http.Response, err error, began time.Time) {
+	e := ending{endpoint: hr.Method + " " + hr.URL.Host + hr.URL.Path, err: err, took: time.Since(began)}
+	if err == nil {
+		e.status = resp.StatusCode
+		c.awaited(ctx, e.took)
+	}
+	if req.answered != nil {
+		req.answered(e)
+	}
+}
+
+// awaited takes note of the time that an answer took. It is not a check's own time.
+func (c *Client) awaited(ctx context.Context, took time.Duration) {
+	deadline.Extend(ctx, took)
+	c.answers.Add(1)
+	c.waited.Add(int64(took))
 }
 
 // Silent is the error of a stream whose connection stays open without a header: some servers send it with the first event.

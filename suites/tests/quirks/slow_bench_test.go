@@ -1,6 +1,7 @@
 package quirks_test
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -18,7 +19,7 @@ import (
 // A run with the default limits signs in at a server that takes 1 to 3 seconds for each answer, for pages, tokens and calls alike. It
 // reports each verdict that differs from those of the same server without the delay. It takes more than 20 minutes:
 // go test ./suites/tests/quirks -run '^$' -bench SlowSignIn -benchtime 1x -timeout 1h
-// MCPAUTH_SLOW_ONLY selects requirements.
+// MCPAUTH_SLOW_ONLY selects requirements, and MCPAUTH_SLOW_DELAY=500ms halves the delay.
 func BenchmarkSlowSignIn(b *testing.B) {
 	for b.Loop() {
 		quick, _ := withDefaults(b, func(h http.Handler) http.Handler { return h })
@@ -37,11 +38,15 @@ func BenchmarkSlowSignIn(b *testing.B) {
 	}
 }
 
-// late delays each answer by 1 to 3 seconds.
+// late delays each answer by 1 to 3 times a delay.
 func late(h http.Handler) http.Handler {
+	delay, err := time.ParseDuration(cmp.Or(os.Getenv("MCPAUTH_SLOW_DELAY"), "1s"))
+	if err != nil {
+		panic(err)
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		select {
-		case <-time.After(time.Second + time.Duration(rand.Int64N(int64(2*time.Second)))):
+		case <-time.After(delay + time.Duration(rand.Int64N(int64(2*delay)))):
 			h.ServeHTTP(w, r)
 		case <-r.Context().Done():
 		}
