@@ -9,6 +9,8 @@ import (
 // Accepted is a finding that its owner has accepted, with the reason.
 type Accepted struct {
 	ID, Reason, Issue string
+	// Verdict is what is accepted: FAIL (or empty: every finding), WARN (no FAIL), or INCONCLUSIVE (no finding).
+	Verdict Verdict
 	// Expires is the last day on which the entry counts; zero: it does not expire.
 	Expires time.Time
 	// Where is the place of the entry for people: file and line.
@@ -29,6 +31,15 @@ func (r *Result) unaccepted() Verdict {
 	return Warn
 }
 
+// accepts reports whether an entry names a verdict.
+func (a *Accepted) accepts(v Verdict) bool {
+	switch a.Verdict {
+	case Warn, Inconclusive:
+		return v == a.Verdict
+	}
+	return v == Fail || v == Warn
+}
+
 // Accept applies a baseline: findings of the accepted requirements become SUPPRESSED and stay visible. An expired entry is not applied, and
 // an entry whose requirement was judged without a finding is stale: both are listed in Run.Stale, and fail the run.
 func Accept(redacted Redacted, baseline []Accepted, now time.Time) Redacted {
@@ -39,25 +50,24 @@ func Accept(redacted Redacted, baseline []Accepted, now time.Time) Redacted {
 			run.Stale = append(run.Stale, fmt.Sprintf("%s: %s was accepted until %s", a.Where, a.ID, a.Expires.Format(time.DateOnly)))
 			continue
 		}
-		judged, applied := false, false
+		judged, applied, open := false, false, false
 		for i := range run.Results {
 			if r := &run.Results[i]; r.ID == a.ID {
 				judged = judged || r.Verdict == Pass || r.Verdict == NotApplicable
+				open = open || r.Verdict == Inconclusive
 				applied = r.suppress(&a) || applied
 			}
 		}
-		if judged && !applied {
+		if judged && !applied && !open {
 			run.Stale = append(run.Stale, fmt.Sprintf("%s: %s has no finding any more: take the entry out", a.Where, a.ID))
 		}
 	}
 	return Redacted{run}
 }
 
-// suppress marks a result with a finding as accepted.
+// suppress marks a result as accepted, if the entry names its verdict.
 func (r *Result) suppress(a *Accepted) bool {
-	switch r.Verdict {
-	case Fail, Warn, Inconclusive:
-	default:
+	if !a.accepts(r.Verdict) {
 		return false
 	}
 	reason := "accepted: " + a.Reason

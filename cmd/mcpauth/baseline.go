@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	_ "embed"
 	"fmt"
 	"maps"
@@ -27,6 +28,7 @@ type baselineFile struct {
 
 type baselineEntry struct {
 	ID      string `yaml:"id"`
+	Verdict string `yaml:"verdict,omitempty"`
 	Reason  string `yaml:"reason"`
 	Issue   string `yaml:"issue,omitempty"`
 	Expires string `yaml:"expires,omitempty"`
@@ -44,13 +46,18 @@ func readBaseline(path string, draft bool) ([]reports.Accepted, error) {
 		r.Add(root, "version %d: want version: 1", f.Version)
 	}
 	var out []reports.Accepted
-	seen := map[string]bool{}
+	type kind struct {
+		id        string
+		undecided bool
+	}
+	seen := map[kind]bool{}
 	for i, e := range f.Accepted {
 		n := strict.Child(root, "accepted", i)
-		if seen[e.ID] {
+		this := kind{e.ID, e.Verdict == string(reports.Inconclusive)}
+		if seen[this] {
 			r.Add(n, "%s is accepted twice", e.ID)
 		}
-		seen[e.ID] = true
+		seen[this] = true
 		out = append(out, e.read(r, n, draft))
 	}
 	return out, r.Err()
@@ -64,7 +71,11 @@ func (e *baselineEntry) read(r *strict.Reader, n *yaml.Node, draft bool) reports
 	if e.Reason == "" && !draft {
 		r.Add(n, "%s: say the reason for which it is accepted", e.ID)
 	}
-	a := reports.Accepted{ID: e.ID, Reason: e.Reason, Issue: e.Issue, Where: fmt.Sprintf("%s:%d", r.Path, n.Line)}
+	a := reports.Accepted{ID: e.ID, Verdict: reports.Verdict(e.Verdict), Reason: e.Reason, Issue: e.Issue,
+		Where: fmt.Sprintf("%s:%d", r.Path, n.Line)}
+	if !slices.Contains([]reports.Verdict{"", reports.Fail, reports.Warn, reports.Inconclusive}, a.Verdict) {
+		r.Add(n, "%s: verdict %q: want FAIL, WARN or INCONCLUSIVE", e.ID, e.Verdict)
+	}
 	if e.Expires != "" {
 		var err error
 		if a.Expires, err = time.Parse(time.DateOnly, e.Expires); err != nil {
@@ -74,20 +85,24 @@ func (e *baselineEntry) read(r *strict.Reader, n *yaml.Node, draft bool) reports
 	return a
 }
 
-// writeBaseline writes the findings of a run as a baseline. Entries of the old one stay if the run did not judge them, and their reasons
-// stay if it did. People must write the reasons of new entries: until then, the file is rejected.
+// writeBaseline writes the findings of a run as a baseline. Entries of the old one stay, with their reasons, unless the run decided that
+// there is no such finding, or found a graver one. People must write the reasons of new entries: until then, the file is rejected.
 func writeBaseline(path string, old []reports.Accepted, run *reports.Run) error {
 	f := baselineFile{Version: 1}
-	judged, found := judgedAndFound(run)
+	decided, found := decidedAndFound(run)
 	for _, a := range old {
-		if judged[a.ID] && !found[a.ID] {
+		verdict, accepted := found[a.ID]
+		if decided[a.ID] && !accepted || verdict == reports.Fail && a.Verdict == reports.Warn {
 			continue
 		}
-		delete(found, a.ID)
+		if a.Verdict != reports.Inconclusive || verdict == "" {
+			delete(found, a.ID)
+		}
 		f.Accepted = append(f.Accepted, entryOf(a))
 	}
+	maps.DeleteFunc(found, func(_ string, v reports.Verdict) bool { return v == "" })
 	for _, id := range slices.Sorted(maps.Keys(found)) {
-		f.Accepted = append(f.Accepted, baselineEntry{ID: id})
+		f.Accepted = append(f.Accepted, baselineEntry{ID: id, Verdict: string(found[id])})
 	}
 	var n yaml.Node
 	if err := n.Encode(f); err != nil {
@@ -102,25 +117,31 @@ func writeBaseline(path string, old []reports.Accepted, run *reports.Run) error 
 }
 
 func entryOf(a reports.Accepted) baselineEntry {
-	e := baselineEntry{ID: a.ID, Reason: a.Reason, Issue: a.Issue}
+	e := baselineEntry{ID: a.ID, Verdict: string(a.Verdict), Reason: a.Reason, Issue: a.Issue}
 	if !a.Expires.IsZero() {
 		e.Expires = a.Expires.Format(time.DateOnly)
 	}
 	return e
 }
 
-// judgedAndFound returns the requirements that a run judged, and those of them with findings.
-func judgedAndFound(run *reports.Run) (judged, found map[string]bool) {
-	judged, found = map[string]bool{}, map[string]bool{}
+// decidedAndFound returns the requirements that a run decided, and the gravest finding of each; it is empty where the run left something
+// undecided and found nothing.
+func decidedAndFound(run *reports.Run) (decided map[string]bool, found map[string]reports.Verdict) {
+	decided, found = map[string]bool{}, map[string]reports.Verdict{}
 	for i := range run.Results {
 		r := &run.Results[i]
-		judged[r.ID] = true
 		switch r.Verdict {
-		case reports.Fail, reports.Warn, reports.Suppressed:
-			found[r.ID] = true
+		case reports.Pass, reports.NotApplicable:
+			decided[r.ID] = true
+		case reports.Fail:
+			found[r.ID] = reports.Fail
+		case reports.Warn:
+			found[r.ID] = cmp.Or(found[r.ID], reports.Warn)
+		case reports.Inconclusive:
+			found[r.ID] = cmp.Or(found[r.ID], "")
 		}
 	}
-	return judged, found
+	return decided, found
 }
 
 // explain writes above each entry what is accepted: title, level and what was observed.
