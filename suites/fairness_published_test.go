@@ -2,6 +2,7 @@ package suites_test
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -90,10 +91,45 @@ func TestFairnessOfWhatIsPublished(t *testing.T) {
 			"AS-META-ENDPOINT-URL-FORM", reports.Warn},
 		"a key set with a fragment": {serving(func(d map[string]any) { d["jwks_uri"] = d["jwks_uri"].(string) + "#keys" }), nil,
 			"AS-META-ENDPOINT-URL-FORM", reports.Warn},
-		"a key set that fails":                {behaving(failing("/jwks", "")), withToken, "AS-META-ENDPOINTS-EXIST", reports.Warn},
-		"a scope over which the server fails": {failingAtUnlistedScope, nil, "AS-META-SCOPES-COHERENT", reports.Inconclusive},
+		"a key set that fails":                              {behaving(failing("/jwks", "")), withToken, "AS-META-ENDPOINTS-EXIST", reports.Warn},
+		"a document of the resource behind three redirects": {redirecting(ofResource, 3, ""), withToken, "RS-DISC-PRM-PUBLISHED", reports.Pass},
+		"a document of the server behind three redirects":   {redirecting(ofServer, 3, ""), withToken, "AS-META-RFC8414-FORM", reports.Pass},
+		"three redirects to a document of the resource":     {redirecting(ofResource, 3, ""), withToken, "RS-DISC-NO-REDIRECT", reports.Warn},
+		"three redirects to a document of the server":       {redirecting(ofServer, 3, ""), withToken, "AS-META-NO-REDIRECT", reports.Warn},
+		"a document of the resource at another origin":      {atOtherOrigin, withToken, "RS-DISC-PRM-PUBLISHED", reports.Fail},
+		"a redirect of the resource to another origin":      {atOtherOrigin, withToken, "RS-DISC-NO-REDIRECT", reports.Warn},
+		"a scope over which the server fails":               {failingAtUnlistedScope, nil, "AS-META-SCOPES-COHERENT", reports.Inconclusive},
 	})
 }
+
+// redirecting leads from each document below a path to itself, by a number of redirects within the origin, and then perhaps elsewhere.
+func redirecting(path string, steps int, elsewhere string) func(o *reference.Options) {
+	return func(o *reference.Options) {
+		o.Wrap = func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				step, _ := strconv.Atoi(r.URL.Query().Get("step"))
+				switch {
+				case !strings.HasPrefix(r.URL.Path, path):
+					next.ServeHTTP(w, r)
+				case step < steps:
+					http.Redirect(w, r, r.URL.Path+"?step="+strconv.Itoa(step+1), http.StatusFound)
+				case elsewhere != "":
+					http.Redirect(w, r, elsewhere, http.StatusFound)
+				default:
+					next.ServeHTTP(w, r)
+				}
+			})
+		}
+	}
+}
+
+const (
+	ofResource = "/.well-known/oauth-protected-resource"
+	ofServer   = "/.well-known/oauth-authorization-server"
+)
+
+// atOtherOrigin leads to another origin for the documents of the resource.
+var atOtherOrigin = redirecting(ofResource, 1, "https://other.example/")
 
 // withPath is another path at the origin of a URL.
 func withPath(address any, path string) string {

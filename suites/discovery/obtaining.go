@@ -82,8 +82,8 @@ func fetched(t *T, address string) survey.Document {
 			return d
 		}
 	}
-	d := survey.Document{URL: address, Exchange: t.Get(address)}
-	d.Object, d.Oddities, d.Err = survey.ReadDocument(d.Exchange)
+	d := survey.Document{URL: address}
+	d.Fetch(func(address string) *reports.Exchange { return t.Get(address) })
 	return d
 }
 
@@ -195,17 +195,17 @@ func redirectsNobody(t *T) {
 		switch {
 		case d.Unreachable():
 			t.Leave(d.URL, "there is no whole answer: "+d.Exchange.Error)
+		case d.Redirects():
+			t.Expect(d.Exchange, "%s", d.URL).To(answerAtOnce("which is not followed"))
 		case d.Redirect != nil:
 			t.Expect(d.Redirect, "%s", d.URL).Ideally(answerAtOnce("within the origin"))
-		case expect.Status(d.Exchange) >= 300 && expect.Status(d.Exchange) <= 399:
-			t.Expect(d.Exchange, "%s", d.URL).To(answerAtOnce("to another origin, which hardened clients do not follow"))
 		}
 	}
 }
 
 var answerAtOnce = expect.Family("answerAtOnce", func(where string) expect.Matcher {
 	return expect.That("the document, or 404, at once", func(ex *reports.Exchange) string {
-		return expect.Describe(ex) + ", a redirect " + where
+		return expect.Describe(ex) + ", a redirect to " + reports.OneLine(expect.Header(ex, "Location"), 200) + ", " + where
 	})
 })
 

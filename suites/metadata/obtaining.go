@@ -235,12 +235,11 @@ func redirectsNobody(t *T) {
 		for i := range s.Documents {
 			d := &s.Documents[i]
 			CiteIfAsked(t, d.Exchange)
-			status := expect.Status(d.Exchange)
 			switch {
+			case d.Redirects():
+				t.Expect(d.Exchange, "%s", d.URL).To(answerAtOnce("which is not followed"))
 			case d.Redirect != nil:
 				t.Expect(d.Redirect, "%s", d.URL).Ideally(answerAtOnce("within the origin"))
-			case status >= 300 && status <= 399:
-				t.Expect(d.Exchange, "%s", d.URL).To(answerAtOnce("to another origin, which hardened clients do not follow"))
 			}
 			if d.Found() {
 				return
@@ -251,7 +250,7 @@ func redirectsNobody(t *T) {
 
 var answerAtOnce = expect.Family("answerAtOnce", func(where string) expect.Matcher {
 	return expect.That("the document, or 404, at once", func(ex *reports.Exchange) string {
-		return expect.Describe(ex) + ", a redirect " + where
+		return expect.Describe(ex) + ", a redirect to " + reports.OneLine(expect.Header(ex, "Location"), 200) + ", " + where
 	})
 })
 

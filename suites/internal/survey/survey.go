@@ -5,6 +5,7 @@ package survey
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"maps"
 	"net/url"
 	"slices"
@@ -566,20 +567,57 @@ func (s *Survey) named() (out []Document) {
 	return out
 }
 
-// fetch fetches a metadata document like a client: without credentials, and with at most one redirect, within the origin.
+// fetch fetches a metadata document like a client: without credentials.
 func (t *taker) fetch(d *Document) {
+	d.Fetch(func(address string) *reports.Exchange {
+		return t.do(wire.Request{Method: "GET", URL: address, Header: []reports.Field{mcp.Field("Accept", "application/json")}})
+	})
+}
+
+// mostRedirects bounds the redirects that are followed for a document: as many as ordinary HTTP clients follow.
+const mostRedirects = 10
+
+// Fetch reads the document at its URL, or where redirects within the origin lead. Where another redirect is left, Err says why.
+func (d *Document) Fetch(get func(address string) *reports.Exchange) {
 	if _, err := document.ParseURL(d.URL); err != nil {
 		d.Err = err
 		return
 	}
-	get := func(address string) *reports.Exchange {
-		return t.do(wire.Request{Method: "GET", URL: address, Header: []reports.Field{mcp.Field("Accept", "application/json")}})
-	}
 	d.Exchange = get(d.URL)
-	if to := redirectWithin(d.URL, d.Exchange); to != "" {
-		d.Redirect, d.Exchange = d.Exchange, get(to)
+	asked := []string{d.URL}
+	for to := redirectWithin(d.URL, d.Exchange); to != "" && len(asked) <= mostRedirects && !slices.Contains(asked, to); {
+		if d.Redirect == nil {
+			d.Redirect = d.Exchange
+		}
+		asked, d.Exchange = append(asked, to), get(to)
+		to = redirectWithin(to, d.Exchange)
 	}
-	d.Object, d.Oddities, d.Err = ReadDocument(d.Exchange)
+	if d.Object, d.Oddities, d.Err = ReadDocument(d.Exchange); d.Redirects() {
+		d.Err = &unfollowed{d.Exchange, len(asked)}
+	}
+}
+
+// Redirects reports whether the last answer is a redirect, which was not followed.
+func (d *Document) Redirects() bool {
+	status := expect.Status(d.Exchange)
+	return status >= 300 && status <= 399 && expect.Header(d.Exchange, "Location") != ""
+}
+
+// unfollowed is the error of a document behind a redirect that was not followed.
+type unfollowed struct {
+	last  *reports.Exchange
+	asked int
+}
+
+func (u *unfollowed) Error() string {
+	location := reports.OneLine(expect.Header(u.last, "Location"), 200)
+	switch {
+	case redirectWithin(u.last.Request.URL, u.last) == "":
+		return fmt.Sprintf("HTTP %d to %s, which is not followed: it is not another URL of the same origin", expect.Status(u.last), location)
+	case u.asked > mostRedirects:
+		return fmt.Sprintf("HTTP %d to %s, which is not followed: %d redirects led there", expect.Status(u.last), location, mostRedirects)
+	}
+	return fmt.Sprintf("HTTP %d to %s, which is not followed: the redirects go in a circle", expect.Status(u.last), location)
 }
 
 // redirectWithin returns the destination of a redirect within the origin of an address, or "".
