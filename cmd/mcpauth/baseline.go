@@ -104,16 +104,21 @@ func writeBaseline(path string, old []reports.Accepted, run *reports.Run) error 
 	for _, id := range slices.Sorted(maps.Keys(found)) {
 		f.Accepted = append(f.Accepted, baselineEntry{ID: id, Verdict: string(found[id])})
 	}
-	var n yaml.Node
-	if err := n.Encode(f); err != nil {
-		return err
-	}
-	explain(&n, run)
-	b, err := yaml.Marshal(&n)
+	b, err := explained(f, run)
 	if err != nil {
 		return err
 	}
 	return replace(path, b)
+}
+
+// explained writes a baseline with comments.
+func explained(f baselineFile, run *reports.Run) ([]byte, error) {
+	var n yaml.Node
+	if err := n.Encode(f); err != nil {
+		return nil, err
+	}
+	explain(&n, run)
+	return yaml.Marshal(&n)
 }
 
 func entryOf(a reports.Accepted) baselineEntry {
