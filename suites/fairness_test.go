@@ -1,6 +1,7 @@
 package suites_test
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"slices"
@@ -97,6 +98,8 @@ func TestFairness(t *testing.T) {
 		"an expired token that crashes": {func(o *reference.Options) {
 			o.Policy.Crash = func(token string) bool { return strings.Count(token, ".") == 2 }
 		}, nil, "RS-SESSION-EXPIRY-MIDWAY", reports.Inconclusive},
+		"a date that no number holds crashes":       {crashesOnPart(1, "1e400"), nil, "RS-TOKEN-NUMERIC-DATES", reports.Pass},
+		"a crit that no producer may write crashes": {crashesOnPart(0, `"crit":"exp"`), nil, "RS-TOKEN-CRIT-UNKNOWN", reports.Pass},
 		"a look-alike scope that crashes": {func(o *reference.Options) { o.Policy.ScopeStatus = 500 }, nil, "RS-SCOPE-NO-SUBSTRING",
 			reports.Inconclusive},
 		"a narrower scope that crashes": {func(o *reference.Options) { o.Policy.ScopeStatus = 500 }, nil, "RS-SCOPE-HIERARCHY",
@@ -261,6 +264,20 @@ func TestFairness(t *testing.T) {
 			o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.NoBatches, mcpserver.CheckScopes)
 		}, nil, "RS-SCOPE-BATCH-MEMBERS", reports.Inconclusive},
 	})
+}
+
+// crashesOnPart answers HTTP 500 to tokens whose header (0) or claims (1) contain a text, and which it does not accept.
+func crashesOnPart(part int, text string) func(o *reference.Options) {
+	return func(o *reference.Options) {
+		o.Policy.Crash = func(token string) bool {
+			parts := strings.Split(strings.TrimPrefix(token, "Bearer "), ".")
+			if len(parts) != 3 {
+				return false
+			}
+			decoded, err := base64.RawURLEncoding.DecodeString(parts[part])
+			return err == nil && strings.Contains(string(decoded), text)
+		}
+	}
 }
 
 // asking makes the form ask for one value.

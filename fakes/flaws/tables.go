@@ -256,6 +256,7 @@ var wholeTables = []Flaw{
 		}),
 	refusalsWith("internals", "Every refusal shows where in the program it happened.", "RS-CHALLENGE-BODY-HYGIENE",
 		func(w http.ResponseWriter) { fmt.Fprint(w, "Traceback (most recent call last)") }),
+	crashShowing("Traceback (most recent call last)"),
 	refusalsWith("nothing", "No refusal has a challenge.", "RS-CHALLENGE-401-WWW-AUTHENTICATE", nil),
 }
 
@@ -316,6 +317,24 @@ func crashingOn(name, says, noticed string, on func(fields []string) bool) Flaw 
 				return crashes
 			})
 		},
+	}
+}
+
+// crashShowing returns the flaw of a server error that shows a text to everyone with a token that is not a JWT.
+func crashShowing(text string) Flaw {
+	opaque := func(v string) bool { return strings.HasPrefix(v, "Bearer ") && !strings.Contains(v, ".") }
+	return Flaw{
+		Name: "refusal-crash-shows-internals", Says: "A garbage token is answered 500, with where in the program it happened.",
+		Bend: func(o *reference.Options) {
+			o.Wrap = before(func(w http.ResponseWriter, r *http.Request) bool {
+				crashes := credential(opaque)(r)
+				if crashes {
+					http.Error(w, text, http.StatusInternalServerError)
+				}
+				return crashes
+			})
+		},
+		Noticed: []string{"RS-CHALLENGE-BODY-HYGIENE", "RS-CHALLENGE-NO-5XX"}, Also: []string{"RS-*"},
 	}
 }
 

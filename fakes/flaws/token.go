@@ -277,6 +277,8 @@ var tokenRows = slices.Concat(
 				body := `{"error":"invalid_grant","error_description":"` + r.form.Get("refresh_token") + `"}`
 				return tokenEcho(w, body, strings.HasPrefix(r.form.Get("refresh_token"), "mcpauth-"))
 			})),
+		tokenFlaw("AS-TOKEN-ERROR-NO-LEAK", "crash-shows-internals", "A server error shows where in the program it happened.", "quotes as code",
+			tokenAnswering(http.StatusInternalServerError, "text/plain", "Traceback (most recent call last)", tokenHas("code", `'"`))),
 		tokenFlaw("AS-TOKEN-ERROR-NO-LEAK", "sql", "An error shows the query.", "quotes as code",
 			tokenAnswering(400, "application/json", `{"error":"invalid_grant","error_description":"SELECT * FROM codes"}`, tokenHas("code", `'"`))),
 		tokenFlaw("AS-TOKEN-OVERSIZED", "big-code", "A code of 2 MiB crashes the endpoint.", "a code of 2 MiB",

@@ -93,7 +93,7 @@ var beSoon = expect.Family("beSoon", func(within time.Duration) expect.Matcher {
 
 func refusesCostlyTokens(t *T) {
 	if ex := t.Send(t.MCP.Call().With(mcp.Bearer("a.b.c.d.e"))); expect.Crashed(ex) {
-		t.Inconclusive("%s", t.MCP.Because(ex, "a token of five segments is answered with "+expect.Describe(ex)+" whatever it holds"))
+		t.Inconclusive("%s", Because(t, ex, "a token of five segments is answered with "+expect.Describe(ex)+" whatever it holds"))
 	}
 	soon := beSoon(AtItsPace(t, tooLong))
 	Each(t, costly(), func(t *T, token string) {

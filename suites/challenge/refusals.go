@@ -78,7 +78,7 @@ func withBearer(t *T) Cases[*reports.Exchange] {
 
 // answered ends a row whose answer is evidence of nothing: a server error, a limit, or no answer.
 func answered(t *T, ex *reports.Exchange) *reports.Exchange {
-	if why := expect.NoAnswer(t.Cite(ex)); why != "" {
+	if why := Unanswered(t, t.Cite(ex)); why != "" {
 		t.Inconclusive("%s", why)
 	}
 	return ex

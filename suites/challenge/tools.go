@@ -185,7 +185,7 @@ func judgeTool(t *T, ex *reports.Exchange, tool string) {
 	case expect.Status(ex) == 401, expect.Status(ex) == 403, t.MCP.RefusedInside(ex):
 		t.Expect(ex, "%s", tool).To(expect.NotBypass())
 	default:
-		t.Leave(tool, t.MCP.Because(ex, "it is answered with "+expect.Describe(ex)+", which neither runs nor refuses it"))
+		t.Leave(tool, Because(t, ex, "it is answered with "+expect.Describe(ex)+", which neither runs nor refuses it"))
 	}
 }
 

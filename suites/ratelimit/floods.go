@@ -81,7 +81,7 @@ func limitsTokenErrors(t *T) {
 	ordinary := t.IgnoringLimits(wrong)
 	status := expect.Status(ordinary)
 	if status != 400 && status != 401 { // the latter is AS-TOKEN-ERROR-SHAPE
-		t.Inconclusive("an unknown code is answered with %s", expect.Describe(ordinary))
+		t.Inconclusive("%s", Because(t, ordinary, "an unknown code is answered with "+expect.Describe(ordinary)))
 	}
 	other := flood(t, tokenErrors, func(int) wire.Request { return wrong }, func(ex *reports.Exchange) bool {
 		return expect.Status(ex) != status || oauth.ErrorCode(ex) != oauth.ErrorCode(ordinary)

@@ -125,7 +125,7 @@ func knowsClientsAtOnce(t *T) {
 		}
 		pages = append(pages, try{g.Exchange, problem})
 		ex := t.AS.TokenRequest(c, withMadeUpCode(c))
-		if why := expect.NoAnswer(ex); why != "" {
+		if why := Unanswered(t, ex); why != "" {
 			t.Leave("the token endpoint", why)
 			continue
 		}

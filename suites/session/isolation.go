@@ -28,7 +28,7 @@ func verifiesTokensEachTime(t *T) {
 	for range 80 + 20*longer { // another token with the same expiry shows when it expires
 		ex := t.MCP.Use(t.Mint.Token(expiring))
 		if expect.Crashed(ex) {
-			t.Inconclusive("an expired token is answered with %s, which is not a refusal (RS-CHALLENGE-NO-5XX)", expect.Describe(ex))
+			t.Inconclusive("%s", Because(t, ex, "an expired token is answered with "+expect.Describe(ex)+", which is not a refusal"))
 		}
 		if !t.MCP.Served(ex) && genuine() {
 			outlives(t, used)

@@ -80,7 +80,7 @@ var oneWinner = expect.That("one token response for one code", func(won int) str
 func replayed(t *T, g *Grant) *oauth.Tokens {
 	ex := t.AS.Redeem(g)
 	if expect.Crashed(ex) {
-		t.Inconclusive("a code that is used again is answered with %s", expect.Describe(ex))
+		t.Inconclusive("%s", Because(t, ex, "a code that is used again is answered with "+expect.Describe(ex)))
 	}
 	return t.AS.Tokens(ex, g.Client)
 }

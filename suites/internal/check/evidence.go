@@ -10,6 +10,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/login"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
 	"github.com/mcpauth/conformance/suites/internal/wire"
 )
 
@@ -73,13 +74,13 @@ func (t *T) restsOnAnswers(ended *stop) *stop {
 	failed, all := t.failedOf(t.own())
 	if ended == nil && all && len(t.findings) == 0 {
 		t.spoilt = true
-		return &stop{reports.Inconclusive, t.MCP.Because(failed, noAnswerShows(failed))}
+		return &stop{reports.Inconclusive, Because(t, failed, noAnswerShows(failed))}
 	}
 	if ended == nil || ended.verdict != reports.NotApplicable || t.declared != "" || failed == nil {
 		return ended
 	}
 	t.spoilt = true
-	return &stop{reports.Inconclusive, t.MCP.Because(failed, fmt.Sprintf("%s, or so it seems: a request of the check failed (%s)",
+	return &stop{reports.Inconclusive, Because(t, failed, fmt.Sprintf("%s, or so it seems: a request of the check failed (%s)",
 		ended.reason, expect.Describe(failed)))}
 }
 
@@ -113,15 +114,54 @@ func (t *T) isAbout(f requirements.Failure) bool { return f != "" && slices.Cont
 
 // showsNothing says why a failure is not evidence.
 func (t *T) showsNothing(ex *reports.Exchange, expected string) string {
-	return t.MCP.Because(ex, expect.Describe(ex)+", which shows nothing of what is expected: "+expected)
+	return Because(t, ex, expect.Describe(ex)+", which shows nothing of what is expected: "+expected)
 }
 
-// Because returns the reason why an exchange decides nothing. A server that fails at every bad token gets one common reason, which reports
-// show once.
-func (t MCPServer) Because(ex *reports.Exchange, why string) string {
-	if garbage := t.Survey.Bogus[t.wire()]; failure(ex) == requirements.ServerError && failure(garbage) == requirements.ServerError &&
-		ex.Request.URL == garbage.Request.URL {
-		return fmt.Sprintf("every bad token is answered with HTTP %d (RS-CHALLENGE-NO-5XX): fix that first", garbage.Response.Status)
+// Because returns the reason why an exchange decides nothing. What fails at every bad token, or at every unknown code, gets one common
+// reason, which reports show once.
+func Because(t *T, ex *reports.Exchange, why string) string {
+	if failure(ex) != requirements.ServerError {
+		return why
+	}
+	garbage := t.Survey.Bogus[t.wire()]
+	if failure(garbage) == requirements.ServerError && ex.Request.URL == garbage.Request.URL {
+		return fixFirst("bad token", garbage, "RS-CHALLENGE-NO-5XX")
+	}
+	if unknown := t.AS.unknownCode(ex.Request.URL); failure(unknown) == requirements.ServerError {
+		return fixFirst("unknown code", unknown, "AS-TOKEN-INVALID-CODE")
 	}
 	return why
+}
+
+// Unanswered is Because for an exchange that is no proper answer; empty if it is one.
+func Unanswered(t *T, ex *reports.Exchange) string {
+	if why := expect.NoAnswer(ex); why != "" {
+		return Because(t, ex, why)
+	}
+	return ""
+}
+
+// first ends a reason that many requirements may share.
+const first = "): fix that first"
+
+// fixFirst says that one defect hides what is to be seen, and which requirement reports it.
+func fixFirst(what string, ex *reports.Exchange, id string) string {
+	return fmt.Sprintf("every %s is answered with HTTP %d (%s%s", what, expect.Status(ex), id, first)
+}
+
+// unknownCode returns the answer of the token endpoint to an unknown code; nil if the address is another one, or there is no client. It is
+// asked for once in a run, and only after a server error.
+func (t AuthorizationServer) unknownCode(address string) *reports.Exchange {
+	if t.Session == nil || address == "" || address != t.Session.Server.Token {
+		return nil
+	}
+	return Once(t.T, "the answer to an unknown code", func() (ex *reports.Exchange) {
+		t.guarded(func() *stop {
+			c := t.AnyClient()
+			ex = t.TokenRequest(c, With("grant_type", "authorization_code"), With("code", "mcpauth-no-code"),
+				With("redirect_uri", c.RedirectURI), With("code_verifier", oauth.NewPKCE(43).Verifier))
+			return nil
+		})
+		return ex
+	})
 }

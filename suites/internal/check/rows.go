@@ -49,6 +49,13 @@ func Each[V any](t *T, rows Cases[V], judge func(t *T, v V)) {
 	}
 }
 
+// EachNoted is Each for rows that are noted only, because the target may do either. Failed answers leave nothing undecided.
+func EachNoted[V any](t *T, rows Cases[V], note func(t *T, v V)) {
+	for _, r := range rows {
+		t.row(r.Name, func() { note(t, r.Value) })
+	}
+}
+
 // rowRestsOnAnswers leaves a row undecided whose requests all failed: its judgements are of nothing.
 func (t *T) rowRestsOnAnswers() {
 	sent := slices.DeleteFunc(slices.Clone(t.transcript[t.rowBegan:]), func(ex *reports.Exchange) bool { return ex.Check != t.id })
@@ -154,13 +161,33 @@ func (t *T) left(v reports.Verdict) []undecided {
 	return slices.DeleteFunc(slices.Clone(t.undecided), func(u undecided) bool { return u.verdict != v })
 }
 
-// summary says which rows decided nothing, and why. It groups rows with one reason, and omits the rows if all have it.
+// summary says which rows decided nothing, and why. It groups rows with one reason, and omits the rows if all have it, or if many other
+// checks have it too.
 func (t *T) summary(rows []undecided) string {
 	if len(t.tried) <= 1 && len(rows) == 1 {
 		return strings.TrimPrefix(rows[0].row+": ", ": ") + rows[0].why
 	}
-	var reasons []string
-	names := map[string][]string{}
+	var parts []string
+	n := 0
+	reasons, names := byReason(rows)
+	for _, why := range reasons {
+		n += len(names[why])
+		parts = append(parts, strings.Join(names[why], "; ")+": "+why)
+	}
+	switch of := max(n, len(t.tried)); {
+	case len(reasons) == 1 && n == of:
+		return reasons[0]
+	case len(reasons) == 1 && strings.HasSuffix(reasons[0], first):
+		t.Note("%d of %d rows undecided: %s", n, of, strings.Join(names[reasons[0]], "; "))
+		return reasons[0]
+	default:
+		return fmt.Sprintf("%d of %d rows undecided: %s", n, of, strings.Join(parts, ". "))
+	}
+}
+
+// byReason returns the reasons of rows in their order, and the names of the rows with each.
+func byReason(rows []undecided) (reasons []string, names map[string][]string) {
+	names = map[string][]string{}
 	for _, u := range rows {
 		if names[u.why] == nil {
 			reasons = append(reasons, u.why)
@@ -169,16 +196,7 @@ func (t *T) summary(rows []undecided) string {
 			names[u.why] = append(names[u.why], u.row)
 		}
 	}
-	var parts []string
-	n := 0
-	for _, why := range reasons {
-		n += len(names[why])
-		parts = append(parts, strings.Join(names[why], "; ")+": "+why)
-	}
-	if len(reasons) == 1 && n >= len(t.tried) {
-		return reasons[0]
-	}
-	return fmt.Sprintf("%d of %d rows undecided: %s", n, max(n, len(t.tried)), strings.Join(parts, ". "))
+	return reasons, names
 }
 
 // isUnmet reports whether there is a finding that is more than advice.

@@ -927,7 +927,7 @@ func (t *T) leaveExchange(ex *reports.Exchange, about string, j expect.Judgement
 	if j.Untried {
 		verdict = reports.NotTested
 	}
-	t.leave(about, t.MCP.Because(ex, j.Undecided), verdict)
+	t.leave(about, Because(t, ex, j.Undecided), verdict)
 }
 
 // RefusedInside reports whether a tool refused with a result, like all tools of the target. That is the wrong signal, which the checks on
