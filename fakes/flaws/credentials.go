@@ -51,10 +51,10 @@ func unescaped(v string) string {
 var credentialRows = slices.Concat(keysElsewhere, comparedNearly(nearCredentials))
 
 var keysElsewhere = []Flaw{
-	keyTaken("unknown", "an unknown key", func(sent string) bool { return sent == "invalid-key" }),
+	keyTaken("unknown", "the key: unknown", func(sent string) bool { return sent == "invalid-key" }),
 	keyTaken("default", "the name default", func(sent string) bool { return sent == "default" }),
 	keyTaken("production", "the name production", func(sent string) bool { return sent == "production" }),
-	keyTaken("query", "a query for any key", func(sent string) bool { return strings.Contains(sent, "$ne") }),
+	keyTaken("query", "a query for any", func(sent string) bool { return strings.Contains(sent, "$ne") }),
 	standsFor("bearer-of-nothing", "RS-STATIC-TOKEN-NEAR-MISS", "an empty value", func(credential string) bool {
 		return strings.TrimSpace(credential) == "Bearer"
 	}),
@@ -62,8 +62,8 @@ var keysElsewhere = []Flaw{
 		return slices.Contains(samples, sent)
 	}),
 	keyTaken("empty", "an empty value", func(sent string) bool { return sent == "" }),
-	keyElsewhere("query-apikey", "the key in the query, as apikey", func(r *http.Request) string { return r.URL.Query().Get("apikey") }),
-	keyElsewhere("query-key", "the key in the query, as key", func(r *http.Request) string { return r.URL.Query().Get("key") }),
+	keyElsewhere("query-apikey", "in the query, as apikey", func(r *http.Request) string { return r.URL.Query().Get("apikey") }),
+	keyElsewhere("query-key", "in the query, as key", func(r *http.Request) string { return r.URL.Query().Get("key") }),
 	keyElsewhere("second-field", "two X-API-Key fields", func(r *http.Request) string {
 		return strings.Join(r.Header.Values(mcpserver.KeyHeader)[min(1, len(r.Header.Values(mcpserver.KeyHeader))):], "")
 	}),

@@ -239,7 +239,7 @@ var redirectsTaken = []Flaw{
 	redirectTaken("private-scheme", "myapp:/cb", "AS-DCR-PRIVATE-SCHEME"),
 	redirectTaken("private-scheme-with-slashes", "myapp://cb", "AS-DCR-PRIVATE-SCHEME"),
 
-	redirectsRead("without-redirects", "A client without redirect_uris gets http://localhost.", "no redirect_uris",
+	redirectsRead("without-redirects", "A client without redirect_uris gets http://localhost.", "redirect_uris: absent",
 		"AS-DCR-REDIRECTS-REQUIRED",
 		func(v any) any {
 			if v == nil {

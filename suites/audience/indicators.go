@@ -181,7 +181,7 @@ func refusesMalformedResources(t *T) {
 		{"a path", "/mcp"},
 		{"javascript:", "javascript:x"},
 		{"with a space at its end", own + " "},
-	}, func(t *T, resource string) {
+	}.In("resource"), func(t *T, resource string) {
 		p := t.AS.Present(resource)
 		if p.Tokens == nil {
 			t.Expect(p.Grant).To(endWithoutCrash)

@@ -63,7 +63,7 @@ func own(t *T) string {
 
 func refusesOtherAudiences(t *T) {
 	origin := strings.TrimSuffix(t.Survey.Endpoint, t.Survey.URL.Path)
-	refuse(t, wrong(own(t), t.Issuer.Identifier(), origin, t.Mint.Claims(nil)["client_id"]))
+	refuse(t, wrong(own(t), t.Issuer.Identifier(), origin, t.Mint.Claims(nil)["client_id"]).In("aud"))
 	t.MCP.RefusedInEveryWay("another server", t.Mint.Token(map[string]any{"aud": otherServer}))
 }
 
@@ -107,12 +107,12 @@ func readsLists(t *T) {
 		{"a number", 1},
 		{"an object with the server as a value", map[string]any{"0": me}},
 		{"an object with the server as a key", map[string]any{me: true}},
-	})
+	}.In("aud"))
 	Each(t, Cases[any]{
 		{"the server first", []any{me, otherServer}},
 		{"the server last", []any{otherServer, me}},
 		{"the server and a number", []any{me, 5}},
-	}, func(t *T, aud any) {
+	}.In("aud"), func(t *T, aud any) {
 		if ex := expect.ExchangeOf(t.Mint.Presented().Send(Claim("aud", aud))); !t.MCP.Served(ex) {
 			t.Note("a token for several servers is refused, which is stricter than required: %s", expect.Describe(ex))
 		}
@@ -130,8 +130,8 @@ func comparesWholeAudience(t *T) {
 	for _, miss := range lookalikes(me) {
 		rows = rows.And(miss.Name, miss.Value)
 	}
-	refuse(t, rows)
-	Each(t, Cases[string]{{"a query", me + "?t=1"}}, func(t *T, aud string) {
+	refuse(t, rows.In("aud"))
+	Each(t, Cases[string]{{"aud: a query", me + "?t=1"}}, func(t *T, aud string) {
 		t.Expect(t.Mint.Presented().Send(Claim("aud", aud)), "not the identifier of the server").Ideally(expect.Refuse(401))
 	})
 }
@@ -179,7 +179,7 @@ func acceptsPublishedForm(t *T) {
 	if err != nil || strings.ToUpper(u.Path) == u.Path {
 		return
 	}
-	refuse(t, Cases[any]{{"the path in upper case", u.Scheme + "://" + u.Host + strings.ToUpper(u.Path)}})
+	refuse(t, Cases[any]{{"aud: the path in upper case", u.Scheme + "://" + u.Host + strings.ToUpper(u.Path)}})
 	other := resource + "/"
 	if strings.HasSuffix(resource, "/") {
 		other = strings.TrimSuffix(resource, "/")

@@ -23,8 +23,8 @@ func refusesForeignIDs(t *T) {
 		{"its own address by http", identified(func(own string) any { return "http" + strings.TrimPrefix(own, "https") })},
 		{"a letter percent-encoded", identified(func(own string) any { return strings.Replace(own, "client.json", "%63lient.json", 1) })},
 		{"a list with its own address", identified(func(own string) any { return []string{own} })},
-		{"no client_id", identified(func(string) any { return nil })},
-	}, refuseOnceFetched())
+		{"absent", identified(func(string) any { return nil })},
+	}.In("client_id in the document"), refuseOnceFetched())
 }
 
 // MCP: the document is valid JSON with at least client_id, client_name and redirect_uris.
@@ -42,8 +42,8 @@ func refusesInvalidDocuments(t *T) {
 		{"no redirect_uris", member("redirect_uris", nil)},
 		{"an empty redirect_uris", member("redirect_uris", []string{})},
 		{"redirect_uris as a string", member("redirect_uris", acceptedRedirect(t))},
-	}, refuseOnceFetched())
-	t.Expect(document(t).Send(member("client_name", nil)), "no client_name").Ideally(refuseOnceFetched())
+	}.In("the document"), refuseOnceFetched())
+	t.Expect(document(t).Send(member("client_name", nil)), "the document: no client_name").Ideally(refuseOnceFetched())
 }
 
 // "MUST ensure that the redirect URI in a request is an exact match of a registered redirect URI" (section 4.5)
@@ -57,12 +57,13 @@ func redirectsOnlyWhereListed(t *T) {
 		{"a fragment", requesting(listed + "#f")},
 		{"another port", requesting("https://client.example:444/cb")},
 		{"another host", requesting("https://other.example/cb")},
-		{"a redirect URI by http", requesting("http://client.example/cb")},
+		{"http instead of https", requesting("http://client.example/cb")},
 		{"a longer host", requesting("https://client.example.attacker.example/cb")},
 		{"letter case of the path", requesting("https://client.example/CB")},
-	}, refuseOnceFetched())
-	Each(t, Cases[edit]{{"another port on loopback", requesting("http://127.0.0.1:53222/callback")}}, anyLoopbackPort)
-	Refuses(t, onLoopback(t), Cases[edit]{{"another path on loopback", requesting("http://127.0.0.1:53222/other")}}, refuseOnceFetched())
+	}.In("redirect_uri"), refuseOnceFetched())
+	Each(t, Cases[edit]{{"redirect_uri: another port on loopback", requesting("http://127.0.0.1:53222/callback")}}, anyLoopbackPort)
+	Refuses(t, onLoopback(t), Cases[edit]{{"another path on loopback", requesting("http://127.0.0.1:53222/other")}}.In("redirect_uri"),
+		refuseOnceFetched())
 }
 
 // onLoopback is the request of the client of a document that lists a loopback redirect URI.
@@ -91,7 +92,7 @@ func refusesForbiddenURLs(t *T) {
 		return own(func(own string) string { return strings.Replace(own, old, by, 1) })
 	}
 	Refuses(t, document(t), Cases[edit]{ // each leads to the document, for a server that fetches it (see the package documents)
-		{"a client_id by http", replaced("https://", "http://")},
+		{"http instead of https", replaced("https://", "http://")},
 		{"no path", func(d *draft) { asID(root.URL)(d); d.page = root }},
 		{"dot segments", replaced("/clients/", "/clients/../clients/")},
 		{"a single dot", replaced("/clients/", "/./clients/")},
@@ -100,7 +101,7 @@ func refusesForbiddenURLs(t *T) {
 		{"ftp", replaced("https://", "ftp://")},
 		{"file", asID("file:///etc/passwd")},
 		{"data", asID("data:application/json,{}")},
-	}, refuse())
+	}.In("client_id"), refuse())
 }
 
 // "If fetching the metadata document fails, the authorization server SHOULD abort the authorization request." (section 4.3)

@@ -25,7 +25,7 @@ const (
 func limitsDocuments(t *T) {
 	usable(t)
 	Refuses(t, slowDocument(t), Cases[edit]{
-		{"20 seconds", answered(func(a *documents.Answer) { a.Trickle = pauses })},
+		{"a document that takes 20 seconds", answered(func(a *documents.Answer) { a.Trickle = pauses })},
 	}, expect.Unless(expect.Refusing("the fetch given up before the document ends", func(r *request) string {
 		if r.page.Whole() > 0 {
 			return "the server has read for 20 seconds, to the end of the document"
@@ -34,8 +34,8 @@ func limitsDocuments(t *T) {
 	}), unlessAsked))
 	large := answered(func(a *documents.Answer) { a.Padding = chunks })
 	packed := answered(func(a *documents.Answer) { a.Gzip = true })
-	Refuses(t, document(t), Cases[edit]{{"16 MiB", large}}, takeLittle)
-	Refuses(t, document(t, packed), Cases[edit]{{"16 MiB, compressed", large}}, takeLittle)
+	Refuses(t, document(t), Cases[edit]{{"a document of 16 MiB", large}}, takeLittle)
+	Refuses(t, document(t, packed), Cases[edit]{{"a document of 16 MiB, compressed", large}}, takeLittle)
 }
 
 var takeLittle = expect.Unless(expect.Refusing("a refusal of the 16 MiB document, not read to its end", func(r *request) string {

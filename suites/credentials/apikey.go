@@ -38,7 +38,7 @@ func refusesOtherKeys(t *T) {
 	c := t.MCP.APIKeys()[0]
 	t.MCP.ControlOf(c)
 	call := t.MCP.CallFor(c)
-	Each(t, otherKeys(t, c, call), func(t *T, r wire.Request) {
+	Each(t, otherKeys(t, c, call).In("the key"), func(t *T, r wire.Request) {
 		ex := t.Do(r)
 		if t.Expect(ex).To(refuseKey(t)) && !t.MCP.RefusedInside(ex) {
 			t.Expect(ex).Ideally(expect.HaveStatus(400, 401))
@@ -52,14 +52,14 @@ func refusesOtherKeys(t *T) {
 
 func otherKeys(t *T, c Credential, call mcp.Call) Cases[wire.Request] {
 	rows := Cases[wire.Request]{
-		{"an unknown key", call.With(c.With("invalid-key")).Request()},
+		{"unknown", call.With(c.With("invalid-key")).Request()},
 		{"the name default", call.With(c.With("default")).Request()},
 		{"the name production", call.With(c.With("production")).Request()},
-		{"a query for any key", call.With(c.With(`{"$ne":""}`)).Request()},
+		{"a query for any", call.With(c.With(`{"$ne":""}`)).Request()},
 		{"bytes that are not ASCII", RawCall(t, call, c.Header+": \xc3\xa4\xff\xfe\r\n")},
-		{"the key in the query, as api_key", call.WithQuery("api_key", c.Value).Request()},
-		{"the key in the query, as apikey", call.WithQuery("apikey", c.Value).Request()},
-		{"the key in the query, as key", call.WithQuery("key", c.Value).Request()},
+		{"in the query, as api_key", call.WithQuery("api_key", c.Value).Request()},
+		{"in the query, as apikey", call.WithQuery("apikey", c.Value).Request()},
+		{"in the query, as key", call.WithQuery("key", c.Value).Request()},
 	}
 	for _, near := range resembling(t, c) {
 		rows = rows.And(near.Name, call.With(c.With(near.Value)).Request())

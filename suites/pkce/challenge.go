@@ -157,5 +157,5 @@ func refusesMalformedChallenges(t *T) {
 		{"slash", challenge(good[:42] + "/")},
 		{"a space", challenge(good[:42] + " ")},
 		{"é", challenge(good[:42] + "é")},
-	}, expect.EndWithoutCode("invalid_request"))
+	}.In("code_challenge"), expect.EndWithoutCode("invalid_request"))
 }

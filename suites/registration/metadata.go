@@ -74,7 +74,7 @@ var noRegistrations = Cases[body]{
 
 // survivesMalformedBodies sends bodies that are not registrations, unusual ones, and then an ordinary registration.
 func survivesMalformedBodies(t *T) {
-	Each(t, noRegistrations, func(t *T, b body) { t.Expect(sendBody(t, b)).To(refuseBody) })
+	Each(t, noRegistrations.In("the body"), func(t *T, b body) { t.Expect(sendBody(t, b)).To(refuseBody) })
 	m := t.AS.ClientMetadata()
 	good := strings.TrimSuffix(jsonOf(m), "}")
 	m["redirect_uris"] = slices.Repeat([]string{t.Session.Callback}, 10000)
@@ -84,7 +84,7 @@ func survivesMalformedBodies(t *T) {
 		{"JSON as text/plain", body{good + "}", "text/plain"}},
 		{"a text of 1 MiB", body{good + `,"client_uri":"https://client.example/` + strings.Repeat("a", 1<<20) + `"}`, ofJSON}},
 		{"10000 redirect URIs", body{jsonOf(m), ofJSON}},
-	}, func(t *T, b body) {
+	}.In("the body"), func(t *T, b body) {
 		ex := sendBody(t, b)
 		if t.Expect(ex).To(survive) {
 			t.Expect(ex).Ideally(refuse)

@@ -126,12 +126,12 @@ func refusesURIsThatAreNotAbsolute(t *T) {
 
 func requiresRedirectURIs(t *T) {
 	Refuses(t, ordinary(t), Cases[changing]{
-		{"no redirect_uris", changing{"redirect_uris": nil}},
+		{"absent", changing{"redirect_uris": nil}},
 		{"an empty list", changing{"redirect_uris": []string{}}},
 		{"null in the list", changing{"redirect_uris": []any{nil}}},
-	}, expect.Either(needNone, refuseURI()))
+	}.In("redirect_uris"), expect.Either(needNone, refuseURI()))
 	Refuses(t, ordinary(t), Cases[changing]{
-		{"a string", changing{"redirect_uris": t.Session.Callback}},
+		{"redirect_uris: a string", changing{"redirect_uris": t.Session.Callback}},
 	}, expect.Either(readAsList(t.Session.Callback), expect.Either(needNone, refuseURI())))
 }
 

@@ -220,9 +220,9 @@ func ignoresUnknownMembers(t *T) {
 		t.Inconclusive("a registration without unknown members is refused too: %s", expect.Describe(expect.ExchangeOf(control)))
 	}
 	Each(t, Cases[changing]{
-		{"an object", changing{"x_mcpauth_object": map[string]any{"a": []int{1}}}},
-		{"a text", changing{"x_mcpauth_text": "1"}},
-		{"resource", changing{"resource": t.Survey.Endpoint}},
+		{"an unknown member with an object", changing{"x_mcpauth_object": map[string]any{"a": []int{1}}}},
+		{"an unknown member with a text", changing{"x_mcpauth_text": "1"}},
+		{"the member resource", changing{"resource": t.Survey.Endpoint}},
 	}, func(t *T, changes changing) { t.Expect(ordinary.Send(changes)).To(registerAnyway) })
 }
 

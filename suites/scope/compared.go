@@ -81,17 +81,17 @@ func readsScopeStrictly(t *T) {
 	s := strings.Join(used, " ")
 	good := scoped(t, tool, append([]string{"mcpauth:other"}, used...))
 	Each(t, Cases[string]{
-		{"among others", "mcpauth:other " + s},
-		{"two spaces before it", "mcpauth:other  " + s},
+		{"scope: among others", "mcpauth:other " + s},
+		{"scope: two spaces before it", "mcpauth:other  " + s},
 	}, func(t *T, text string) { t.Expect(good.Send(scopeClaim(t, text))).To(expect.Run()) })
 	Refuses(t, good, Cases[TokenEdit]{
-		{"scope as an object", scopeClaim(t, map[string]any{s: true})},
-		{"scope as a list with a string of two", scopeClaim(t, []any{"mcpauth:other " + s})},
-		{"scope as a list in a list", scopeClaim(t, []any{[]any{s}})},
-		{"a semicolon", scopeClaim(t, "mcpauth:other;"+s)},
-		{"a plus", scopeClaim(t, "mcpauth:other+"+s)},
-		{"%20", scopeClaim(t, "mcpauth:other%20"+s)},
-		{"a line feed", scopeClaim(t, "mcpauth:other\n"+s)},
+		{"scope: an object", scopeClaim(t, map[string]any{s: true})},
+		{"scope: a list with a string of two", scopeClaim(t, []any{"mcpauth:other " + s})},
+		{"scope: a list in a list", scopeClaim(t, []any{[]any{s}})},
+		{"scope: a semicolon", scopeClaim(t, "mcpauth:other;"+s)},
+		{"scope: a plus", scopeClaim(t, "mcpauth:other+"+s)},
+		{"scope: %20", scopeClaim(t, "mcpauth:other%20"+s)},
+		{"scope: a line feed", scopeClaim(t, "mcpauth:other\n"+s)},
 	}, expect.NotRun())
 	Each(t, Cases[TokenEdit]{
 		{"a comma", scopeClaim(t, "mcpauth:other,"+s)},

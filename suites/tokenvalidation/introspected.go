@@ -21,14 +21,15 @@ func introspected() {
 }
 
 func failsClosed(t *T) {
-	Each(t, noAnswers(t), func(t *T, a introspector.Answer) {
+	Each(t, noAnswers(t).In("the introspection answer"), func(t *T, a introspector.Answer) {
 		ex := askedAbout(t, a)
 		if t.Expect(ex).To(notServe(t)) {
 			t.Expect(ex).Ideally(answerBelow500)
 		}
 	})
 	asText := t.Mint.ActiveAnswer(map[string]any{"active": "true"})
-	t.Expect(t.MCP.Use(t.Mint.OpaqueToken(asText).Value), `active: the text "true" (RFC 7662 section 2.2 has a boolean)`).Ideally(notServe(t))
+	t.Expect(t.MCP.Use(t.Mint.OpaqueToken(asText).Value),
+		`the introspection answer: active as the text "true" (RFC 7662 section 2.2 has a boolean)`).Ideally(notServe(t))
 	t.Mint.OpaqueControl()
 }
 

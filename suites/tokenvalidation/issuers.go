@@ -73,7 +73,7 @@ func mustTrustSecond(t *T, token string, sameKid bool) {
 func readsVerificationStrictly(t *T) {
 	t.Expect(verified(t, introspector.Answer{Body: t.Verify.Accepts}), "a token that the answer given calls good").AsControl(t.MCP.Serve())
 	trap := Listen(t)
-	Each(t, ambiguous(t, trap.URL("/")), func(t *T, a introspector.Answer) {
+	Each(t, ambiguous(t, trap.URL("/")).In("the verification answer"), func(t *T, a introspector.Answer) {
 		token := t.Verifier.Token()
 		t.Secrets.Add("opaque_token", token.Value)
 		token.Say(a)

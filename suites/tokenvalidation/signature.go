@@ -138,12 +138,12 @@ func refusesOtherSpellings(t *T) {
 		{"a fourth segment", t.Hide(whole + ".AA")},
 		{"a dot at the end", t.Hide(whole + ".")},
 		{"a dot in front", t.Hide("." + whole)},
-	}, 401, 400)
+	}.In("the token"), 401, 400)
 	Each(t, Cases[string]{
 		{"padding", whole + "="},
 		{"the other base64 alphabet", p[0] + "." + p[1] + "." + strings.NewReplacer("-", "+", "_", "/").Replace(p[2])},
 		{"other unused bits in the last character", p[0] + "." + p[1] + "." + respelled(p[2])},
-	}, func(t *T, spelling string) {
+	}.In("the token"), func(t *T, spelling string) {
 		if spelling == whole {
 			t.NotApplicable("this token has no such spelling")
 		}

@@ -89,7 +89,7 @@ func NearMisses(name string, kinds ...nearmiss.Kind) Cases[Edit] {
 	for _, w := range nearmiss.Ways(append(kinds, nearmiss.Changed, nearmiss.Shorter, nearmiss.Longer, nearmiss.LetterCase)...) {
 		out = out.And(w.Name, Change(name, w.To))
 	}
-	return out
+	return out.In(name)
 }
 
 // MissesOf returns the rows of a table of near misses.

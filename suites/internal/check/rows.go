@@ -25,6 +25,15 @@ func (c Cases[V]) And(name string, v V) Cases[V] {
 	}{name, v})
 }
 
+// In returns the table with the place of its values before each name: "aud: the client".
+func (c Cases[V]) In(place string) Cases[V] {
+	out := slices.Clone(c)
+	for i := range out {
+		out[i].Name = place + ": " + out[i].Name
+	}
+	return out
+}
+
 // Where returns the table with only the chosen rows.
 func (c Cases[V]) Where(chosen func(v V) bool) Cases[V] {
 	var out Cases[V]

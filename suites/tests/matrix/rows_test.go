@@ -21,7 +21,7 @@ var withoutFlaw = filepath.Join("testdata", "rows-without-flaw.txt")
 
 // unturnable are the rows that no flaw can turn, with the reason.
 var unturnable = map[string]string{
-	"AS-AUTHZ-STATE-EXACT\t43 characters":                                     everyLogin,
+	"AS-AUTHZ-STATE-EXACT\tstate: 43 characters":                              everyLogin,
 	"AS-PKCE-VERIFIER-BOUNDS\ta verifier with 43 characters":                  everyLogin,
 	"AS-SCOPE-ADVERTISED-OBTAINABLE\tthe challenge's scope":                   everyLogin,
 	"RS-ELICIT-URL-USER-BOUND\tno user who signs in opens the URL":            "where it links an account, so does the row before",
@@ -32,9 +32,9 @@ var unturnable = map[string]string{
 	"AS-DCR-WILDCARD\t* for the host" + ofPattern + "*/cb":                    itsRegistration,
 	"AS-DCR-WILDCARD\t* for the path" + ofPattern + "client.example/*":        itsRegistration,
 	"AS-DCR-WILDCARD\ta regular expression" + ofPattern + "client.example/.*": itsRegistration,
-	"RS-AUD-ARRAY\tthe server first":                                          allowed,
-	"RS-AUD-ARRAY\tthe server last":                                           allowed,
-	"RS-AUD-ARRAY\tthe server and a number":                                   allowed,
+	"RS-AUD-ARRAY\taud: the server first":                                     allowed,
+	"RS-AUD-ARRAY\taud: the server last":                                      allowed,
+	"RS-AUD-ARRAY\taud: the server and a number":                              allowed,
 	"RS-CHALLENGE-401-WWW-AUTHENTICATE\ta token without the scope of TOOL":    "it is answered 403",
 	"RS-RATE-PER-PRINCIPAL\ta new connection":                                 "who counts by connection throttles nobody",
 	"RS-TOKEN-CRIT-UNKNOWN\tcrit as an empty list":                            allowed,
