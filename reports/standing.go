@@ -174,9 +174,9 @@ type ProfileStanding struct {
 
 // hinges are the requirements that show whether the target has the role of a profile: if one does not apply, it does not.
 var hinges = map[string][]string{
-	"resource-server":        {"RS-CHALLENGE-401-STATUS"},
+	"resource-server":        {"RS-CHALLENGE-401-STATUS", "RS-DISC-PRM-PUBLISHED"},
 	"authorization-server":   {"AS-TOKEN-SUCCESS-SHAPE"},
-	"server-with-bundled-as": {"RS-CHALLENGE-401-STATUS", "AS-TOKEN-SUCCESS-SHAPE"},
+	"server-with-bundled-as": {"RS-CHALLENGE-401-STATUS", "RS-DISC-PRM-PUBLISHED", "AS-TOKEN-SUCCESS-SHAPE"},
 }
 
 // Profiles returns the result of a run for each frozen set of the judged revisions. It omits sets of a role that the target does not have.

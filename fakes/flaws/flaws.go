@@ -329,6 +329,11 @@ var challenges = []Flaw{
 		Bend: challenge(always(`JWT resource_metadata="{url}", scope="notes:read"`)), Noticed: []string{"RS-CHALLENGE-BEARER-SCHEME"},
 	},
 	{
+		Name: "scheme-of-keys-alone", Says: "The challenge offers the scheme ApiKey, though there is metadata for OAuth clients.",
+		Bend:    challenge(always(`ApiKey realm="mcp"`)),
+		Noticed: []string{"RS-CHALLENGE-BEARER-SCHEME"}, Also: []string{"RS-CHALLENGE-*", "RS-DPOP-*"},
+	},
+	{
 		Name: "unquoted", Says: "resource_metadata is not quoted.",
 		Bend: challenge(always(`Bearer resource_metadata={url}`)), Noticed: []string{"RS-CHALLENGE-GRAMMAR"},
 		Also: []string{

@@ -34,6 +34,47 @@ func (w *World) Meant() string {
 	return ""
 }
 
+// signsOfOAuth reports whether anything but a challenge suggests that the target authorizes by OAuth.
+func (w *World) signsOfOAuth() bool {
+	s := w.Survey
+	return s.Resource() != nil || s.Origin.Found() || len(s.Servers) > 0 || s.Token != "" || w.Issuer != nil || w.SharedSecret.Value != "" ||
+		w.Introspector != nil || w.Verifier != nil || len(w.Users) > 0 || len(w.Clients) > 0 ||
+		slices.ContainsFunc(w.Credentials, func(c Credential) bool { return c.Header == "" })
+}
+
+// ownSchemes are the schemes with which HTTP itself authenticates people.
+var ownSchemes = []string{"basic", "digest", "negotiate"}
+
+// authorizesItself returns what shows that the target authorizes in a way of its own, by API keys or by HTTP authentication; nil if nothing
+// does. MCP allows that: "clients and servers MAY negotiate their own custom authentication and authorization strategies".
+func (t *T) authorizesItself() *reports.Exchange {
+	ex := t.MCP.Anonymous()
+	all := expect.Challenges(ex)
+	if len(all) == 0 || t.signsOfOAuth() {
+		return nil
+	}
+	for _, c := range all {
+		scheme := strings.ToLower(c.Scheme)
+		_, names := c.Param("resource_metadata")
+		if names || !strings.Contains(scheme, "key") && !slices.Contains(ownSchemes, scheme) {
+			return nil
+		}
+	}
+	return ex
+}
+
+// authorizesByOAuth finds out whether the authorization of the target is the one that MCP describes.
+func (t *T) authorizesByOAuth() *lack {
+	ex := t.authorizesItself()
+	if ex == nil {
+		return nil
+	}
+	t.Cite(ex)
+	t.folded = true
+	return missing("the target authorizes in a way of its own, which MCP allows: its challenge is %s, and nothing else speaks of OAuth",
+		strings.Join(expect.HeaderValues(ex, "WWW-Authenticate"), ", "))
+}
+
 // undeclared returns the methods, except the handshake, that work without authorization on a wire and are not declared public.
 func (w *World) undeclared(on mcp.Wire) []string {
 	return slices.DeleteFunc(slices.Clone(w.Survey.Public[on]), func(method string) bool {

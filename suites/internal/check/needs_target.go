@@ -29,6 +29,7 @@ var needsOfTheTarget = map[string]need{
 	"prm": {met: has(func(t *T) bool { return t.Survey.Resource() != nil },
 		"no protected resource metadata document was found (RS-DISC-PRM-PUBLISHED)")},
 	"challenge": {met: (*T).isChallenged},
+	"oauth":     {after: []string{"challenge"}, met: (*T).authorizesByOAuth},
 	"protected": {met: func(t *T) *lack {
 		if i := slices.IndexFunc(t.tokenWires(), t.open); i >= 0 {
 			return t.unguarded(t.Survey.Refused[t.tokenWires()[i]])

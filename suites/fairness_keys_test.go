@@ -1,0 +1,60 @@
+package suites_test
+
+import (
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mcpauth/conformance/fakes/mcpserver"
+	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/target"
+	"github.com/mcpauth/conformance/suites/tests/against"
+
+	"github.com/mcpauth/conformance/suites"
+)
+
+// withKeysOnly starts a right server that knows API keys only, has no metadata, and says so in its challenge.
+func withKeysOnly(t *testing.T, bend func(p *mcpserver.Policy)) suites.Config {
+	t.Helper()
+	p := mcpserver.Strict()
+	p.Lacks = append(p.Lacks, mcpserver.MetadataAtPath)
+	p.PRMRoot, p.DPoP, p.MutualTLS = false, false, false
+	p.Challenge = func(string, string) []string { return []string{`ApiKey realm="mcp"`} }
+	if bend != nil {
+		bend(&p)
+	}
+	var keys []mcpserver.Static
+	for _, c := range reference.Credentials() {
+		if c.Header != "" {
+			keys = append(keys, c)
+		}
+	}
+	server := httptest.NewUnstartedServer(nil)
+	resource := "http://" + server.Listener.Addr().String() + "/mcp"
+	s, err := mcpserver.New(mcpserver.Config{Resource: resource, Policy: p, Static: keys})
+	require.NoError(t, err)
+	server.Config.Handler = s
+	server.Start()
+	t.Cleanup(func() { s.Close(); server.Close() })
+	cfg := suites.Config{Target: target.At(resource), Patience: 50 * time.Millisecond}
+	cfg.Rate, cfg.MaxRequests = 100_000, 20_000
+	for _, k := range keys {
+		cfg.Credentials = append(cfg.Credentials, target.Credential{Name: k.Name, Header: k.Header, Value: k.Value, User: k.User, Tools: k.Tools,
+			Quota: target.Quota{Limit: k.Limit, Window: k.Window}})
+	}
+	return against.Brief(t, cfg)
+}
+
+// Authorization as MCP describes it is optional: a server of API keys is not asked for OAuth.
+func TestAServerOfAPIKeysIsNotAccused(t *testing.T) {
+	t.Parallel()
+	for _, r := range against.Run(t, withKeysOnly(t, nil)).Results {
+		if r.Level == "MUST" || r.Level == "SHOULD" {
+			assert.NotContains(t, []reports.Verdict{reports.Fail, reports.Warn, reports.Errored}, r.Verdict, "%s %s: %s", r.ID, r.Wire, r.Reason)
+		}
+	}
+}
