@@ -137,7 +137,7 @@ var issuedRows = []Flaw{
 		return len(own) == len(token) && !resembles(own, token)
 	}),
 	fetchedNowhere("ftp"), fetchedNowhere("file"), fetchedNowhere("data"),
-	quotesRefused("scope"), quotesRefused("response_type"), quotesRefused("resource"),
+	quotesRefused("scope"), quotesRefused("response_type"), quotesInCrash("response_type"), quotesRefused("resource"),
 	crashesOnScope("quotation-mark", "a quotation mark", func(scope string) bool { return strings.Contains(scope, `"`) }),
 	crashesOnScope("backslash", "a backslash", func(scope string) bool { return strings.Contains(scope, `\`) }),
 	crashesOnScope("two-spaces", "two spaces", func(scope string) bool { return strings.Contains(scope, "  ") }),
@@ -223,7 +223,16 @@ func fetchedNowhere(scheme string) Flaw {
 
 // quotesRefused shows a signed-in user a refused parameter without escaping.
 func quotesRefused(parameter string) Flaw {
-	return at("AS-AUTHZ-REFLECTED-XSS", "quotes-refused-"+parameter, "The refusal of "+parameter+" shows it as markup.",
+	return quotesWith(http.StatusBadRequest, "quotes-refused-"+parameter, "The refusal of "+parameter+" shows it as markup.", parameter)
+}
+
+// quotesInCrash shows a signed-in user a parameter without escaping, in a server error.
+func quotesInCrash(parameter string) Flaw {
+	return quotesWith(http.StatusInternalServerError, "quotes-in-crash-"+parameter, "A server error shows "+parameter+" as markup.", parameter)
+}
+
+func quotesWith(status int, name, says, parameter string) Flaw {
+	return at("AS-AUTHZ-REFLECTED-XSS", name, says,
 		parameter+" of a signed-in user", wrapping(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 			v := r.URL.Query().Get(parameter)
 			if !atAuthorization(r) || r.Header.Get("Cookie") == "" || !strings.Contains(v, "<svg") {
@@ -231,7 +240,7 @@ func quotesRefused(parameter string) Flaw {
 				return
 			}
 			w.Header().Set("Content-Type", "text/html")
-			w.WriteHeader(http.StatusBadRequest)
+			w.WriteHeader(status)
 			_, _ = w.Write([]byte("<!doctype html><title>Error</title><p>This is not known: " + v))
 		}))
 }

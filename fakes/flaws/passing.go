@@ -1,6 +1,13 @@
 package flaws
 
-import "github.com/mcpauth/conformance/fakes/mcpserver"
+import (
+	"net/http"
+	"strings"
+
+	"github.com/mcpauth/conformance/fakes/answer"
+	"github.com/mcpauth/conformance/fakes/mcpserver"
+	"github.com/mcpauth/conformance/fakes/reference"
+)
 
 // passing are flaws of credentials and data that a server passes on to the APIs that its tools call, and from them.
 var passing = []Flaw{
@@ -25,6 +32,14 @@ var passing = []Flaw{
 		Bend: lacks(mcpserver.HideUpstreamRequest), Noticed: []string{"RS-PASS-UPSTREAM-SECRET-HIDDEN"},
 	},
 	{
+		Name: "crash-shows-request", Says: "A server error shows the request to the API, with its key.",
+		Bend: func(o *reference.Options) {
+			lacks(mcpserver.HideUpstreamRequest)(o)
+			o.Wrap = crashingWith("the request failed: ")
+		},
+		Noticed: []string{"RS-PASS-UPSTREAM-SECRET-HIDDEN"}, Also: []string{"RS-PASS-*"},
+	},
+	{
 		Name: "takes-foreign-tokens", Says: "Who has a token of the API gets in.",
 		Bend: lacks(mcpserver.RefuseForeignTokens), Noticed: []string{"RS-PASS-FOREIGN-TOKEN-REFUSED"},
 		Also: []string{
@@ -32,4 +47,21 @@ var passing = []Flaw{
 			"RS-SCOPE-*", "RS-TRANSPORT-*",
 		},
 	},
+}
+
+// crashingWith answers HTTP 500 with the answer to a call of a tool that contains a text.
+func crashingWith(text string) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != http.MethodPost || !strings.Contains(string(peek(r)), "tools/call") {
+				next.ServeHTTP(w, r)
+				return
+			}
+			a := answer.Of(next, r)
+			if strings.Contains(a.Body.String(), text) {
+				a.Status = http.StatusInternalServerError
+			}
+			a.Send(w)
+		})
+	}
 }

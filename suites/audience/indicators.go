@@ -9,6 +9,7 @@ import (
 
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mint"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
@@ -248,6 +249,6 @@ func servesPublishedResource(t *T) {
 	t.Expect(t.MCP.Use(t.Session.Tokens.Access), "%s", about).To(expect.BeServed())
 	if _, claims := oauth.Claims(t.Session.Tokens.Access); claims != nil {
 		aud, _ := claims.Get("aud")
-		t.Note("the token is meant for %v", aud)
+		t.Note("the token is meant for %s", mint.JSON(aud))
 	}
 }

@@ -15,7 +15,7 @@ func narrowsScope(t *T) {
 	pool := t.AS.ScopePool()
 	tokens := t.AS.MustGetRefreshToken(Scope(pool[0], pool[1]))
 	if held, seen := t.AS.Held(tokens, pool[:2]); seen && !slices.Contains(held, pool[1]) {
-		t.Inconclusive("the user was not granted both scopes: %v", held)
+		t.Inconclusive("the user was not granted %s, only %s", ScopesInWords(pool[:2]), ScopesInWords(held))
 	}
 	ex := t.AS.Refresh(tokens, Scope(pool[0]))
 	narrow := t.AS.Tokens(ex, tokens.Client)

@@ -59,6 +59,19 @@ func TestAMatcherOfUnknownOriginCountsOnlyWhereNothingFailed(t *testing.T) {
 	assert.Equal(t, reports.Fail, beside(t, func(t *T) { t.Expect(good).To(expect.Refuse(401)) }))
 }
 
+// What several checks of a run use is sent by one of them, and must not decide whether that one finds something.
+func TestWhatOtherChecksUseTooIsNoBasisOfAFinding(t *testing.T) {
+	good := &reports.Exchange{Number: 3, Response: &reports.Response{Status: 200}}
+	got := verdict(t, func(t *T) {
+		Once(t, "a crash that others see too", func() bool {
+			t.transcript = append(t.transcript, &reports.Exchange{Number: 2, Check: t.id, Response: &reports.Response{Status: 500}})
+			return true
+		})
+		t.Expect(good).To(expect.That("as before", func(*reports.Exchange) string { return "otherwise" }))
+	})
+	assert.Equal(t, reports.Fail, got.Verdict, got.Reason)
+}
+
 var alike = expect.Family("alike", func(*reports.Exchange) expect.Matcher {
 	return expect.That("the same", func(*reports.Exchange) string { return "another" })
 })

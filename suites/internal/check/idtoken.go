@@ -22,7 +22,7 @@ func (t AuthorizationServer) IDToken(edits ...Edit) expect.JWT {
 		}
 	}
 	if lacksOpenID(tokens) {
-		t.NotApplicable("openid is requested, but not granted to this client: %v", tokens.Scope)
+		t.NotApplicable("openid is requested, but not granted to this client, which gets %s", ScopesInWords(tokens.Scope))
 	}
 	header, claims := oauth.Claims(tokens.ID)
 	return expect.JWT{Header: header, Claims: claims, From: tokens.Exchange, Client: tokens.Client.ID}

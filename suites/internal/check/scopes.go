@@ -180,3 +180,14 @@ func (t MCPServer) Unknown(ex *reports.Exchange, tool Tool, credentials ...repor
 	same := func(ex *reports.Exchange, name string) string { return strings.ReplaceAll(expect.Body(ex), name, "") }
 	return expect.Status(ex) == expect.Status(other) && same(ex, tool.Name) == same(other, none.Name)
 }
+
+// ScopesInWords lists scopes: "the scopes a, b".
+func ScopesInWords(scopes []string) string {
+	switch len(scopes) {
+	case 0:
+		return "no scope"
+	case 1:
+		return "the scope " + scopes[0]
+	}
+	return "the scopes " + strings.Join(scopes, ", ")
+}

@@ -905,8 +905,8 @@ func (a Assertion) basis(m types.GomegaMatcher, shows *reports.Exchange) []*repo
 			return expect.ComparedWith(own)
 		}
 	}
-	earlier := a.t.transcript[:a.t.rowBegan]
-	ofTheRow := slices.DeleteFunc(a.t.own(), func(ex *reports.Exchange) bool { return slices.Contains(earlier, ex) })
+	others := append(slices.Clone(a.t.transcript[:a.t.rowBegan]), a.t.lent...) // whoever happens to send what is lent
+	ofTheRow := slices.DeleteFunc(a.t.own(), func(ex *reports.Exchange) bool { return slices.Contains(others, ex) })
 	return append(ofTheRow, expect.Held(a.actual)...)
 }
 
