@@ -19,7 +19,6 @@ import (
 	"maps"
 	"math/big"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -211,11 +210,9 @@ func random(n int) string { return seeded.Fakes.Text(n) }
 
 // path returns the issuer's path without a trailing slash.
 func (s *Server) path() string {
-	u, err := url.Parse(s.Issuer)
-	if err != nil {
-		return ""
-	}
-	return strings.TrimSuffix(u.Path, "/")
+	_, rest, _ := strings.Cut(s.Issuer, "://")
+	_, path, _ := strings.Cut(rest, "/")
+	return strings.TrimSuffix("/"+path, "/")
 }
 
 // Handles reports whether a path belongs to the authorization server, for a server that bundles it.

@@ -50,19 +50,8 @@ func Read(r io.Reader) (reports.Redacted, error) {
 	case len(text) > mostBytes:
 		return reports.Redacted{}, fmt.Errorf("it is larger than %d MiB", mostBytes>>20)
 	}
-	if p := strict(text); p != nil {
-		return reports.Redacted{}, p
-	}
-	var version struct{ Version any }
-	if err := json.Unmarshal(text, &version); err != nil {
-		return reports.Redacted{}, fmt.Errorf("it is not a report of this tool: %w", err)
-	}
-	if version.Version != float64(Version) {
-		return reports.Redacted{}, fmt.Errorf("it is not a report that this tool reads: version %d of the format is, not %v", Version,
-			version.Version)
-	}
-	if p := valid(text); p != nil {
-		return reports.Redacted{}, p
+	if err := conforms(text); err != nil {
+		return reports.Redacted{}, err
 	}
 	var d document
 	d.Run = &reports.Run{}
@@ -96,23 +85,29 @@ var compiled = sync.OnceValue(func() schemas {
 		"results": c.MustCompile(name + "#/$defs/result"), "exchanges": c.MustCompile(name + "#/$defs/exchange")}}
 })
 
-// valid returns where a report violates the schema, or nil. It validates the entries of long lists one by one, because all of them as
-// values would need many times the memory of their text.
-func valid(text []byte) *Problem {
-	whole, problem := map[string]any{}, (*Problem)(nil)
-	d := json.NewDecoder(bytes.NewReader(text))
-	if first, err := d.Token(); err != nil || first != json.Delim('{') {
+// conforms returns why a text is not a report of this format. It reads the text once.
+func conforms(text []byte) error {
+	w := newWalker(text)
+	w.entry = compiled().entry
+	value, p := w.whole()
+	if p != nil {
+		return p
+	}
+	report, object := value.(map[string]any)
+	if !object {
 		return &Problem{Line: 1, Says: "a report is a JSON object"}
 	}
-	for d.More() && problem == nil {
-		name, _ := d.Token()
-		member, _ := name.(string)
-		whole[member], problem = memberOf(text, d, member)
+	number, _ := report["version"].(json.Number)
+	if version, err := number.Float64(); err != nil || version != Version {
+		return fmt.Errorf("it is not a report that this tool reads: version %d of the format is, not %v", Version, report["version"])
 	}
-	if problem != nil {
-		return problem
+	if w.invalid == nil {
+		w.invalid = judged(text, compiled().whole, report, nil)
 	}
-	return judged(text, compiled().whole, whole, nil)
+	if w.invalid != nil {
+		return w.invalid
+	}
+	return nil
 }
 
 // judged returns where a value at a place of a report violates its schema.
@@ -126,43 +121,6 @@ func judged(text []byte, schema *jsonschema.Schema, value any, place []string) *
 	}
 	at := append(place, invalid.InstanceLocation...)
 	return &Problem{lineOf(text, at), strings.Join(at, "/"), invalid.ErrorKind.LocalizedString(message.NewPrinter(language.English))}
-}
-
-// memberOf returns the value of the next member of a report. For a long list, it validates the entries and returns an empty list.
-func memberOf(text []byte, d *json.Decoder, name string) (any, *Problem) {
-	var raw json.RawMessage
-	if err := d.Decode(&raw); err != nil {
-		return nil, &Problem{Line: 1, Says: err.Error()}
-	}
-	entry, long := compiled().entry[name]
-	if !long || raw[0] != '[' {
-		value, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
-		if err != nil {
-			return nil, &Problem{Line: 1, Says: err.Error()}
-		}
-		return value, nil
-	}
-	return []any{}, entriesOf(text, raw, name, entry)
-}
-
-// entriesOf validates the entries of a list one by one.
-func entriesOf(text []byte, list json.RawMessage, name string, schema *jsonschema.Schema) *Problem {
-	d := json.NewDecoder(bytes.NewReader(list))
-	_, _ = d.Token() // the beginning
-	for i := 0; d.More(); i++ {
-		var raw json.RawMessage
-		if err := d.Decode(&raw); err != nil {
-			return &Problem{Line: 1, Says: err.Error()}
-		}
-		value, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
-		if err != nil {
-			return &Problem{Line: 1, Says: err.Error()}
-		}
-		if p := judged(text, schema, value, []string{name, strconv.Itoa(i)}); p != nil {
-			return p
-		}
-	}
-	return nil
 }
 
 // inconsistent finds impossible statements that the schema does not exclude. Reports of another catalogue may name requirements that this
@@ -221,14 +179,29 @@ func unlikeCatalogue(r *reports.Result) (member, says string) {
 	return "", ""
 }
 
-// strict returns where a text is not JSON that all parsers read alike: with bounded depth, valid UTF-8, and no duplicate members.
-func strict(text []byte) *Problem {
-	if !utf8.Valid(text) {
-		return &Problem{Line: 1, Says: "it is not valid UTF-8"}
-	}
+// walker reads JSON value by value, if all parsers read it alike: with bounded depth, valid UTF-8, and no duplicate members.
+type walker struct {
+	text []byte
+	dec  *json.Decoder
+	at   func(path []string) bool // true ends the walk
+	// entry has the schemas of the entries of long lists, by the name of the list. These are validated one by one, and left out of the value,
+	// because all of them as values need many times the memory of their text.
+	entry   map[string]*jsonschema.Schema
+	invalid *Problem // of the first invalid entry
+}
+
+func newWalker(text []byte) *walker {
 	w := &walker{text: text, dec: json.NewDecoder(bytes.NewReader(text))}
 	w.dec.UseNumber()
-	err := w.value(nil)
+	return w
+}
+
+// whole returns the value of the whole text, or where the text is not strict JSON.
+func (w *walker) whole() (any, *Problem) {
+	if !utf8.Valid(w.text) {
+		return nil, &Problem{Line: 1, Says: "it is not valid UTF-8"}
+	}
+	value, err := w.value(nil)
 	if err == nil {
 		if _, more := w.dec.Token(); !errors.Is(more, io.EOF) {
 			err = errors.New("there is text after the end of the report")
@@ -236,7 +209,7 @@ func strict(text []byte) *Problem {
 	}
 	var p *Problem
 	if err == nil || errors.As(err, &p) {
-		return p
+		return value, p
 	}
 	var syntax *json.SyntaxError
 	offset := w.dec.InputOffset()
@@ -246,71 +219,84 @@ func strict(text []byte) *Problem {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		err = errors.New("it ends too early")
 	}
-	return &Problem{Line: line(text, offset), Says: err.Error()}
-}
-
-// walker visits JSON value by value.
-type walker struct {
-	text []byte
-	dec  *json.Decoder
-	at   func(path []string) bool // true ends the walk
+	return nil, &Problem{Line: line(w.text, offset), Says: err.Error()}
 }
 
 // errThere ends a walk.
 var errThere = errors.New("there")
 
-func (w *walker) value(path []string) error {
+func (w *walker) value(path []string) (any, error) {
 	if len(path) > deepest {
-		return fmt.Errorf("it is nested deeper than %d", deepest)
+		return nil, fmt.Errorf("it is nested deeper than %d", deepest)
 	}
 	tok, err := w.dec.Token()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if w.at != nil && w.at(path) {
-		return errThere
+		return nil, errThere
 	}
 	switch tok {
 	case json.Delim('{'):
-		seen := map[string]bool{}
-		for w.dec.More() {
-			tok, err := w.dec.Token()
-			if err != nil {
-				return err
-			}
-			name := tok.(string)
-			if seen[name] {
-				return &Problem{line(w.text, w.dec.InputOffset()), strings.Join(path, "/"), fmt.Sprintf("the member %q appears twice", name)}
-			}
-			seen[name] = true
-			if err := w.value(append(path, name)); err != nil {
-				return err
-			}
-		}
+		return w.object(path)
 	case json.Delim('['):
-		for i := 0; w.dec.More(); i++ {
-			if err := w.value(append(path, strconv.Itoa(i))); err != nil {
-				return err
-			}
-		}
-	default:
-		return nil
+		return w.list(path)
 	}
-	_, err = w.dec.Token()
-	return err
+	return tok, nil
+}
+
+func (w *walker) object(path []string) (any, error) {
+	members := map[string]any{}
+	for w.dec.More() {
+		tok, err := w.dec.Token()
+		if err != nil {
+			return nil, err
+		}
+		name := tok.(string)
+		if _, seen := members[name]; seen {
+			return nil, &Problem{line(w.text, w.dec.InputOffset()), strings.Join(path, "/"), fmt.Sprintf("the member %q appears twice", name)}
+		}
+		if members[name], err = w.value(append(path, name)); err != nil {
+			return nil, err
+		}
+	}
+	_, err := w.dec.Token()
+	return members, err
+}
+
+func (w *walker) list(path []string) (any, error) {
+	var schema *jsonschema.Schema
+	if len(path) == 1 {
+		schema = w.entry[path[0]]
+	}
+	values := []any{}
+	for i := 0; w.dec.More(); i++ {
+		at := append(path, strconv.Itoa(i))
+		value, err := w.value(at)
+		switch {
+		case err != nil:
+			return nil, err
+		case schema == nil:
+			values = append(values, value)
+		case w.invalid == nil:
+			w.invalid = judged(w.text, schema, value, at)
+		}
+	}
+	_, err := w.dec.Token()
+	return values, err
 }
 
 // lineOf returns the line of a value, or of its nearest ancestor.
 func lineOf(text []byte, at []string) int {
 	found := 1
-	w := &walker{text: text, dec: json.NewDecoder(bytes.NewReader(text))}
+	w := newWalker(text)
 	w.at = func(path []string) bool {
 		if len(path) <= len(at) && slices.Equal(path, at[:len(path)]) {
 			found = line(text, w.dec.InputOffset())
 		}
 		return len(path) == len(at) && slices.Equal(path, at)
 	}
-	_ = w.value(nil) // it is valid JSON
+	_, _ = w.value(nil) // it ends where the value is
 	return found
 }
 
