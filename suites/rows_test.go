@@ -62,3 +62,13 @@ func compareRows(t *testing.T, area string, tried map[string][]string) {
 		}
 	}
 }
+
+// A second look confirms a finding by its row: a row with another name in each run confirms none.
+func TestNoRowHasARandomName(t *testing.T) {
+	t.Parallel()
+	for _, r := range requirements.All() {
+		for _, row := range requirements.Rows(r.ID) {
+			assert.NotContains(t, row, "RANDOM", "%s: name the row by what the value is", r.ID)
+		}
+	}
+}

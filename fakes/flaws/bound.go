@@ -154,6 +154,7 @@ var proofs = []struct {
 	{"unsigned", "an unsigned proof", "an unsigned proof", header("alg", "none")},
 	{"symmetric", "alg HS256, signed by the key", "alg HS256, with the secret as jwk", header("alg", "HS256")},
 	{"critical", "an unknown critical extension", "", hasHeader("crit")},
+	{"always", "jwk of another key", "", func(_, _ map[string]any) bool { return true }},
 }
 
 // believedProofs returns the flaws of the proofs at the MCP server, and at the authorization server.

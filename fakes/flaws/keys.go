@@ -25,6 +25,7 @@ var keySets = []Flaw{
 	},
 	{
 		Name: "keys-any-algorithm", Says: "A key serves whatever algorithm a token names.",
+		Rows: []string{"alg rs256 in small letters", "alg RS256 with a space", "alg RS1", "RS384 by a key for RS256", "PS256 by a key for RS256"},
 		Bend: lacks(mcpserver.AlgorithmOfKey), Noticed: []string{"RS-TOKEN-ALG-ALLOWLIST"},
 	},
 	{

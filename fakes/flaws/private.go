@@ -38,6 +38,9 @@ var private = []Flaw{
 	},
 	{
 		Name: "tasks-of-anybody", Says: "Who knows a task's id may have it.",
+		Rows: []string{
+			"tasks/get by another user", "tasks/result by another user", "tasks/update by another user", "tasks/cancel by another user",
+		},
 		Bend: lacks(mcpserver.TaskOwner), Noticed: []string{"RS-SESSION-TASK-OWNERSHIP"},
 	},
 	{

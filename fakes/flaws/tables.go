@@ -66,8 +66,10 @@ var wholeTables = []Flaw{
 
 	tablesFlaw("session-found-nearly", "A session is found by an id that resembles its own.", "RS-SESSION-UNKNOWN-ID",
 		func(p *mcpserver.Policy) { p.TakesSession = resembles }),
-	tablesFlaw("events-of-everybody", "A stream that is resumed brings the events of everybody.", "RS-SESSION-EVENT-ISOLATION",
+	inRows(tablesFlaw("events-of-everybody", "A stream that is resumed brings the events of everybody.", "RS-SESSION-EVENT-ISOLATION",
 		func(p *mcpserver.Policy) { p.ReplaysAll = func(string) bool { return true } }),
+		"another user, with the id of an event", "another user, with the id before that of an event",
+		"another user, with the id after that of an event", "another user, with Last-Event-ID *"),
 	tablesFlaw("handle-nearly", "A handle is found by one that resembles it.", "RS-SESSION-HANDLE-OWNERSHIP",
 		func(p *mcpserver.Policy) { p.TakesHandle = resembles }),
 	tablesFlaw("task-nearly", "A task is found by an id that resembles its own.", "RS-SESSION-TASK-OWNERSHIP",

@@ -407,6 +407,9 @@ func (s *Server) resource(requested []string, t *transaction) *problem {
 	if !b.has(KnowResource) && len(requested) > 0 {
 		return &problem{"invalid_request", "unknown parameter resource"}
 	}
+	if !b.has(SeveralResources) && len(requested) > 1 {
+		return &problem{"invalid_request", "resource is repeated"}
+	}
 	resources, p := s.resources(requested)
 	t.resources, t.untargeted = resources, len(requested) == 0
 	return p
@@ -455,6 +458,11 @@ func (s *Server) resources(requested []string) ([]string, *problem) {
 // known finds a resource by its identifier; scheme and host compare without case (RFC 3986 section 6.2.2).
 func (s *Server) known(v string) (string, bool) {
 	for _, r := range s.Resources {
+		if take := s.Behaviour.TakesResource; take != nil && r != v {
+			if audience, ok := take(r, v); ok {
+				return audience, true
+			}
+		}
 		if r == v || !s.Behaviour.has(WholeResource) && strings.HasPrefix(v, r) {
 			return r, true
 		}

@@ -40,6 +40,8 @@ type Behaviour struct {
 	// public client with this secret; NotSent means that none was sent.
 	TakesCodeRedirect func(right, sent string) bool
 	TakesPublic       func(secret string) bool
+	// TakesResource returns the audience for a resource that is not the server's own; false where it is not accepted.
+	TakesResource func(own, sent string) (audience string, ok bool)
 	// Widens accepts scopes at a refresh that are not in the grant, and Retargets accepts another resource.
 	Widens    func(granted, requested []string) bool
 	Retargets func(resource string) bool

@@ -176,6 +176,7 @@ const (
 	RefreshResources     Defence = "a refresh selects among the resources of the grant"
 	RefreshNoResource    Defence = "a refresh without resource keeps that of the grant"
 	RefreshSameResource  Defence = "a refresh for the resource of the grant keeps it"
+	SeveralResources     Defence = "two resource parameters are read"
 	EveryResource        Defence = "of several resources every one is looked at"
 	LaterResources       Defence = "of several resources those after the first are looked at"
 	OneDefaultResource   Defence = "a token that was requested without resource is meant for one"

@@ -188,8 +188,14 @@ type kept struct {
 func (s *Server) newState(who *caller, tool string, m *message) string {
 	body, _ := json.Marshal(kept{who.user, tool, digest(m), RandomID(), s.now().Add(5 * time.Minute).Unix()}) // it always marshals
 	text := base64.RawURLEncoding.EncodeToString(body)
+	if s.Policy.StateIsJWT {
+		text = stateHeader + "." + text
+	}
 	return text + "." + base64.RawURLEncoding.EncodeToString(s.seal(text))
 }
+
+// stateHeader is the header of request states that are JWTs.
+var stateHeader = base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"HS256"}`))
 
 func (s *Server) seal(text string) []byte {
 	h := hmac.New(sha256.New, []byte("state "+s.SharedSecret+s.ServiceKey))
@@ -210,12 +216,16 @@ func (s *Server) goodState(state string, who *caller, tool string, m *message) b
 		return true
 	}
 	text, mac, _ := strings.Cut(state, ".")
+	if p.StateIsJWT {
+		last := strings.LastIndexByte(state, '.')
+		text, mac = state[:max(0, last)], state[last+1:]
+	}
 	sum, err := base64.RawURLEncoding.Strict().DecodeString(mac)
 	flawed := p.TakesSeal != nil && p.TakesSeal(mac, base64.RawURLEncoding.EncodeToString(s.seal(text)))
 	if p.has(SealState) && !flawed && (err != nil || !hmac.Equal(sum, s.seal(text))) {
 		return false
 	}
-	body, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	body, err := base64.RawURLEncoding.Strict().DecodeString(text[strings.IndexByte(text, '.')+1:])
 	var k kept
 	if err != nil || json.Unmarshal(body, &k) != nil {
 		return false

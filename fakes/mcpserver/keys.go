@@ -108,19 +108,16 @@ func fetchKeys(address string) ([]key, error) {
 
 // verifies checks a signature with a published key, with the only algorithm that the key is for.
 func (p *Policy) verifies(k *key, alg string, input, sig []byte) bool {
-	if !p.has(AlgorithmOfKey) && k.Kty == "oct" && alg == "HS256" {
-		secret, _ := base64.RawURLEncoding.DecodeString(k.K)
-		m := hmac.New(sha256.New, secret)
-		m.Write(input)
-		return hmac.Equal(m.Sum(nil), sig)
-	}
 	marked := (k.Alg == "" || k.Alg == alg) && (k.Use == "" || k.Use == "sig") && (len(k.KeyOps) == 0 || slices.Contains(k.KeyOps, "verify"))
 	if !marked && p.has(AlgorithmOfKey) {
 		return false
 	}
+	if !p.has(AlgorithmOfKey) && verifiesLoosely(k, alg, input, sig) {
+		return true
+	}
 	sum := sha256.Sum256(input)
 	switch {
-	case k.Kty == "RSA" && (alg == "RS256" || !p.has(AlgorithmOfKey) && strings.EqualFold(alg, "RS256")):
+	case k.Kty == "RSA" && alg == "RS256":
 		public := rsaKey(k)
 		return public != nil && rsa.VerifyPKCS1v15(public, crypto.SHA256, sum[:], sig) == nil
 	case k.Kty == "RSA" && alg == "PS256":
@@ -133,6 +130,24 @@ func (p *Policy) verifies(k *key, alg string, input, sig []byte) bool {
 		return verifyES256(k.X, k.Y, sum[:], sig)
 	}
 	return false
+}
+
+// verifiesLoosely is a flaw: a key verifies with the hash that a token names, however it is spelled, or as a secret.
+func verifiesLoosely(k *key, alg string, input, sig []byte) bool {
+	if k.Kty == "oct" && alg == "HS256" {
+		secret, _ := base64.RawURLEncoding.DecodeString(k.K)
+		m := hmac.New(sha256.New, secret)
+		m.Write(input)
+		return hmac.Equal(m.Sum(nil), sig)
+	}
+	hash := map[string]crypto.Hash{"RS1": crypto.SHA1, "RS256": crypto.SHA256, "RS384": crypto.SHA384}[strings.ToUpper(strings.TrimSpace(alg))]
+	public := rsaKey(k)
+	if k.Kty != "RSA" || hash == 0 || public == nil {
+		return false
+	}
+	h := hash.New()
+	h.Write(input)
+	return rsa.VerifyPKCS1v15(public, hash, h.Sum(nil), sig) == nil
 }
 
 // rsaKey returns the public key of a JWK; nil if it is not an RSA key of 2048 bits or more.

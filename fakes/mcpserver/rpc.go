@@ -320,6 +320,12 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, m *message, wh
 			return
 		}
 		s.listen(w, r, m, who)
+	case "tasks/update":
+		if !stateless(m.meta("protocolVersion")) {
+			rpcError(w, unknown, m.ID, -32601, "Method not found")
+			return
+		}
+		s.taskMethod(w, m, who)
 	case "tasks/get", "tasks/result", "tasks/cancel", "tasks/list":
 		s.taskMethod(w, m, who)
 	case "resources/list":

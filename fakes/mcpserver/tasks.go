@@ -81,6 +81,8 @@ func (s *Server) taskMethod(w http.ResponseWriter, m *message, who *caller) {
 		t.status = "completed"
 		rpcResult(w, m.ID, map[string]any{"content": []any{map[string]any{"type": "text", "text": t.result}},
 			"_meta": map[string]any{"io.modelcontextprotocol/related-task": map[string]any{"taskId": t.id}}})
+	case "tasks/update":
+		rpcResult(w, m.ID, map[string]any{"resultType": "complete"})
 	case "tasks/cancel":
 		t.status = "cancelled"
 		rpcResult(w, m.ID, t.document())

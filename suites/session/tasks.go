@@ -19,14 +19,16 @@ var taskExtension = map[string]any{"extensions": map[string]any{"io.modelcontext
 func bindsTasksToTheirMaker(t *T) {
 	own := taskSession(t, t.MCP.FirstToken())
 	tool, id := aTask(t, own)
+	_, cancelled := aTask(t, own) // who may cancel a task ends it for the other rows
 	stranger := taskSession(t, t.MCP.SecondToken())
 	get := Attempt[mcp.Call]{Name: "tasks/get by the user who made the task", Good: expect.Accept(), Send: func(instead ...mcp.Call) any {
 		return t.Send(append(instead, about(own, "tasks/get", id))[0])
 	}}
 	var rows Cases[mcp.Call]
-	for _, method := range []string{"tasks/get", "tasks/result", "tasks/update", "tasks/cancel"} {
+	for _, method := range taskMethods[t.Wire] {
 		rows = rows.And(method+" by another user", about(stranger, method, id))
 	}
+	rows = rows.And("tasks/cancel by another user", about(stranger, "tasks/cancel", cancelled))
 	for _, m := range nearmiss.Of(id, nearmiss.Changed, nearmiss.Shorter, nearmiss.Longer, nearmiss.Pattern) {
 		rows = rows.And("tasks/get by its maker, with the id, "+m.Name, about(own, "tasks/get", t.Hide(m.Value)))
 	}
@@ -38,6 +40,12 @@ func bindsTasksToTheirMaker(t *T) {
 	t.Expect(t.Send(about(renewed, "tasks/get", id)), "tasks/get with another token of its maker").Ideally(expect.Accept())
 	t.Expect(t.Send(withoutToken(about(renewed, "tasks/get", id))), "tasks/get without a token").To(refuseCaller(t, "401", 401))
 	t.Expect(append([]string{id}, moreTasks(t, own, tool)...), "the ids of tasks").Ideally(expect.BeUnguessable("ids of tasks"))
+}
+
+// taskMethods are the methods about a task that leave it as it is: of the specification at 2025-11-25, and of the extension.
+var taskMethods = map[mcp.Wire][]string{
+	mcp.Stateful:  {"tasks/get", "tasks/result"},
+	mcp.Stateless: {"tasks/get", "tasks/update"},
 }
 
 // moreTasks are the ids of four other tasks.

@@ -138,14 +138,35 @@ func ignoresQuery(t *T) {
 		{"POST with ?api_key=", inQuery("api_key", token)},
 		{"POST with ?access_token= and no value", inQuery("access_token", "")},
 	}
-	if !expect.Accepted(t.Send(t.MCP.Call().Using("GET"))) { // else the stream is open to everybody, which is another finding
-		get := func(c mcp.Call) mcp.Call { return inQuery("access_token", token)(c).Using("GET") }
-		rows = rows.And("GET with ?access_token=", get)
-	}
 	Refuses(t, t.MCP.TokenCall(), rows, expect.RefuseAnyway())
 	if !t.MCP.HasToken() {
 		onlyBad(t)
 	}
+	if t.Wire == mcp.Stateful && t.MCP.HasToken() {
+		Each(t, Cases[CallEdit]{{"GET with ?access_token=", inQuery("access_token", token)}}, func(t *T, get CallEdit) {
+			Refuses(t, mustStream(t), Cases[CallEdit]{{"in a session", get}}, expect.RefuseAnyway())
+		})
+	}
+}
+
+// mustStream is the GET that opens a stream in a session of the user, each time in a new one. The row does not apply where there is none,
+// or where it is open to everybody, which is another finding.
+func mustStream(t *T) Attempt[CallEdit] {
+	opened := expect.ServedBy(func(ex *reports.Exchange) bool { return expect.Accepted(ex) || expect.OpenedSilently(ex) })
+	good := Attempt[CallEdit]{Name: "GET in a session with the valid token", Good: opened, Send: func(edits ...CallEdit) any {
+		c := t.MCP.Authorized(OpenSession(t).Using("GET"))
+		for _, e := range edits {
+			c = e(c)
+		}
+		return t.Send(c)
+	}}
+	if ex := expect.ExchangeOf(good.Send()); !opened.Judge(ex).Met {
+		t.NotApplicable("a stream is not offered: GET in the user's own session is answered with %s", expect.Describe(ex))
+	}
+	if ex := expect.ExchangeOf(good.Send(anonymous)); opened.Judge(ex).Met {
+		t.NotApplicable("the stream is open to everybody")
+	}
+	return good
 }
 
 // inQuery sends a credential in the query, and no Authorization field.

@@ -133,13 +133,24 @@ func (r *row) expectNoticed(t *testing.T, run *reports.Run) {
 	}
 	for _, id := range r.Noticed {
 		assert.NotEmpty(t, found[id].Findings, "%s survives %s: %s (%s)", r.Name, id, r.Says, verdicts[id])
+		findings := findingsOf(run, id)
 		for _, row := range append([]string{r.Row}, r.Rows...) {
-			named := slices.ContainsFunc(found[id].Findings, func(f reports.Finding) bool {
+			named := slices.ContainsFunc(findings, func(f reports.Finding) bool {
 				return strings.Contains(f.About, row) || strings.Contains(f.Observed, row)
 			})
-			assert.True(t, named, "no finding of %s names the row %q: %v", id, row, found[id].Findings)
+			assert.True(t, named, "no finding of %s names the row %q: %v", id, row, findings)
 		}
 	}
+}
+
+// findingsOf are the findings of a check at all revisions and on both wires.
+func findingsOf(run *reports.Run, id string) (out []reports.Finding) {
+	for _, res := range run.Results {
+		if res.ID == id {
+			out = append(out, res.Findings...)
+		}
+	}
+	return out
 }
 
 // In a whole run, only checks that may notice the flaw fail. MCPAUTH_KILL selects the flaws.

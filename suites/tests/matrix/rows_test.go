@@ -36,6 +36,7 @@ var unturnable = map[string]string{
 	"RS-AUD-ARRAY\taud: the server last":                                      allowed,
 	"RS-AUD-ARRAY\taud: the server and a number":                              allowed,
 	"RS-CHALLENGE-401-WWW-AUTHENTICATE\ta token without the scope of TOOL":    "it is answered 403",
+	"RS-PASS-UPSTREAM-401-NOT-RELAYED\tTOOL, the API answers 429":             "a 429 may be the server's own limit, and is undecided",
 	"RS-RATE-PER-PRINCIPAL\ta new connection":                                 "who counts by connection throttles nobody",
 	"RS-TOKEN-CRIT-UNKNOWN\tcrit as an empty list":                            allowed,
 	"RS-TOKEN-CRIT-UNKNOWN\tcrit as a string":                                 allowed,
