@@ -78,7 +78,8 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) {
 		s.refuseMetadata(w, err)
 		return
 	}
-	if old := s.sameRegistration(c); old != nil && !s.Behaviour.has(OwnRegistration) {
+	shares := !s.Behaviour.has(OwnRegistration) || s.Behaviour.SharesPublicClients && c.method == "none"
+	if old := s.sameRegistration(c); old != nil && shares {
 		c = old
 	}
 	if s.Behaviour.has(ClientsKept) {

@@ -20,6 +20,8 @@ type Manners struct {
 	OneRefreshToken bool
 	// OneCode keeps one code for a user and client: a new one replaces it.
 	OneCode bool
+	// SharesPublicClients gives two registrations with the same metadata and no secret one client.
+	SharesPublicClients bool
 	// BindsUser binds a transaction to the user who was asked, in any browser.
 	BindsUser bool
 	// OneSession keeps one login session for a user: a login ends the session in another browser.

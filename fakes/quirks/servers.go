@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/mcpauth/conformance/fakes/answer"
-	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/fixtures/seeded"
 )
@@ -328,11 +327,9 @@ var Servers = []Quirk{
 		},
 	},
 	{
-		Name: "same-client", Says: "Two registrations that are the same get one client.",
+		Name: "same-client", Says: "Two registrations that are the same, and have no secret, get one client.",
 		Allows: "RFC 7591 section 3.2.1: the server may issue one client identifier to several instances of a client.",
-		Bend: func(o *reference.Options) {
-			o.Behaviour.Lacks = append(slices.Clone(o.Behaviour.Lacks), idp.OwnRegistration)
-		},
+		Bend:   func(o *reference.Options) { o.Behaviour.SharesPublicClients = true },
 	},
 	{
 		Name: "pushed-only", Says: "Authorization requests must be pushed; others end at an error page.",

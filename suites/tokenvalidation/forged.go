@@ -101,7 +101,7 @@ func refusesForeignKeys(t *T) {
 
 // RFC 8725 section 3.10: "any received claims or parameters" may be an attack, kid first of all.
 func readsNothingIntoKid(t *T) {
-	g, trap := genuine(t), Listen(t)
+	g, evaluated, asked := genuine(t), Listen(t), Listen(t)
 	forge := func(kid any, secret string) string {
 		return mint.HS256(g.Header.With("alg", "HS256").With("kid", kid), g.Claims, []byte(secret))
 	}
@@ -119,10 +119,11 @@ func readsNothingIntoKid(t *T) {
 		{"a NUL character", forge("\x00", "")},
 		{"2,048 characters", forge(strings.Repeat("A", 2048), "")},
 		{"an object", forge(map[string]any{"$ne": nil}, "")},
-		{"a JNDI lookup", forge("${jndi:ldap://"+trap.Host()+"/x}", "")},
-		{"a URL", forge(trap.URL("/k"), "")},
+		{"a JNDI lookup", forge("${jndi:ldap://"+evaluated.Host()+"/x}", "")},
+		{"a URL", forge(asked.URL("/k"), "")},
 	}.In("kid"), 401)
-	t.Expect(trap).To(staySilent)
+	t.Expect(evaluated, "the JNDI lookup").To(staySilent)
+	t.Expect(asked, "the URL").Ideally(staySilent) // section 3.10: "should"
 }
 
 // staySilent expects a target not to connect to an address that a token names.
@@ -169,7 +170,7 @@ func fetchesNoKeyURL(t *T) {
 			And(alg+", iss", a.Sign(alg, g.Header.With("kid", "attacker-"+alg), elsewhere))
 	}
 	refuse(t, rows, 401)
-	t.Expect(trap).To(staySilent)
+	t.Expect(trap).Ideally(staySilent) // section 3.10: "should"
 	if !t.MCP.Loopback() {
 		t.Note("the listener is on the loopback of this machine, where the target cannot reach it: only the refusals were judged")
 	}

@@ -17,40 +17,37 @@ import (
 	"github.com/mcpauth/conformance/suites/tests/against"
 )
 
-const withoutCode = "a client that goes by the code cannot tell a missing scope from a ban (RFC 6750 section 3.1)"
+const withoutCode = "RFC 6750 section 3.1: the response should have the error code insufficient_scope"
 
 // known are the checks that wrongly fail at a quirk, each with the reason. An entry that is not needed fails the test: the table shrinks
 // until it is empty.
 var known = map[string]map[string]string{}
 
-// advised are the checks that warn of a quirk on purpose: the clause allows it, and clients differ in how they handle it.
+// advised are the checks that warn of a quirk on purpose, each with the clause that advises against it, or that the server does not follow.
 var advised = map[string]map[string]string{
 	"utf-8-realm": {
-		"RS-CHALLENGE-GRAMMAR": "clients decode obs-text in a quoted string differently (RFC 9110 section 5.5)",
+		"RS-CHALLENGE-GRAMMAR": "RFC 9110 section 5.5: recipients should treat obs-text as opaque data, so a realm with it is shown to nobody",
 	},
 	"refresh-overlap": {
-		"AS-REFRESH-OLD-DIES": "who steals a used refresh token can use it in the overlap",
-		"AS-REFRESH-RACE":     "several refresh tokens of one grant continue to work, each of which may be somebody else's",
-	},
-	"same-client": {
-		"AS-DCR-IDS-UNIQUE-RANDOM": "two users of one program cannot be distinguished, and the one ends the registration of the other",
+		"AS-REFRESH-OLD-DIES": "OAuth 2.1 section 4.3.1: with rotation, the previous refresh token is invalidated",
+		"AS-REFRESH-RACE":     "OAuth 2.1 section 4.3.1: of several refresh tokens of one grant, only the newest is active",
 	},
 	"hidden-tools": {
-		"RS-SCOPE-403-STATUS": "a client cannot ask for the scope of a tool that it is not told about",
+		"RS-SCOPE-403-STATUS": "MCP, Authorization, Error Handling: invalid scopes or insufficient permissions are answered 403",
 	},
 	"scope-refused-without-code":      {"RS-SCOPE-403-CHALLENGE": withoutCode},
 	"scope-refused-with-another-code": {"RS-SCOPE-403-CHALLENGE": withoutCode},
 	"tokens-for-several": {
-		"AS-EMA-VALID-ACCEPTED": "the token is good at two other servers too",
+		"AS-EMA-VALID-ACCEPTED": "RFC 9700 section 2.3: access tokens should be restricted to certain resource servers, preferably to one",
 	},
 	"tokens-of-a-provider": {
-		"AS-TOKEN-JWT-CLAIMS": "by at+jwt servers tell access tokens from ID tokens (RFC 9068 section 2.1)",
+		"AS-TOKEN-JWT-CLAIMS": "RFC 8725 section 3.11: explicit typing is recommended; RFC 9068 section 2.1: the type is at+jwt",
 	},
 	"documents-only": {
-		"AS-DCR-SUPPORTED": "revisions to 2025-06-18 advise registration, and know no documents",
+		"AS-DCR-SUPPORTED": "MCP 2025-06-18, Dynamic Client Registration: authorization servers and clients should support RFC 7591",
 	},
 	"root-document": {
-		"RS-DISC-MULTI-RESOURCE": "the other endpoint of the host has no document of its own then",
+		"RS-DISC-MULTI-RESOURCE": "RFC 9728 section 3.1: several resources of a host have a well-known URL each, with the path of the resource",
 	},
 }
 
