@@ -64,9 +64,23 @@ func TestFairnessAtTheAuthorizationEndpoint(t *testing.T) {
 		"an answer that is not a page does not refuse": {behaving(puzzling(func(q url.Values) bool {
 			return !strings.HasPrefix(q.Get("redirect_uri"), "http://127.0.0.1:8765/callback")
 		})), nil, "AS-AUTHZ-REDIRECT-UNREGISTERED", reports.Inconclusive},
+		"a preflight request that fails says nothing of scripts": {behaving(failingPreflights), nil, "AS-AUTHZ-CORS-OFF", reports.Inconclusive},
 		"an answer that is not a page does not say that a client is unknown": {behaving(puzzlingForOthers), nil, "AS-DCR-CLIENT-USABLE",
 			reports.Inconclusive},
 	})
+}
+
+// failingPreflights fails at OPTIONS.
+func failingPreflights(b *idp.Behaviour) {
+	b.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodOptions {
+				w.WriteHeader(http.StatusInternalServerError)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
 }
 
 // keepsTypeErrors shows a page for an unknown response type, and does not redirect to the client.
