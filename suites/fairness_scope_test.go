@@ -1,0 +1,71 @@
+package suites_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/mcpauth/conformance/fakes/mcpserver"
+	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites"
+)
+
+// declaring changes the declared scopes of a tool.
+func declaring(tool, scope string) func(c *suites.Config) {
+	return func(c *suites.Config) {
+		c.Tools = slices.Clone(c.Tools)
+		i := slices.IndexFunc(c.Tools, func(t suites.Tool) bool { return t.Name == tool })
+		c.Tools[i].Scope = scope
+	}
+}
+
+// byLogin leaves the login and the tools, and nothing that mints tokens.
+func byLogin(c *suites.Config) {
+	c.Issuer, c.SecondIssuer, c.SharedSecret, c.Introspection, c.Verification = nil, nil, suites.SharedSecret{}, nil, nil
+}
+
+// refusingWhole answers a token without a scope with 401 invalid_token, whatever it is for.
+func refusingWhole(scope string) func(o *reference.Options) {
+	return func(o *reference.Options) {
+		o.Wrap = func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				var claims struct{ Scope any }
+				_, rest, _ := strings.Cut(r.Header.Get("Authorization"), ".")
+				body, _, jwt := strings.Cut(rest, ".")
+				if jwt && json.Unmarshal([]byte(decoded(body)), &claims) == nil {
+					if has, _ := claims.Scope.(string); !slices.Contains(strings.Fields(has), scope) {
+						w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
+						w.WriteHeader(http.StatusUnauthorized)
+						return
+					}
+				}
+				next.ServeHTTP(w, r)
+			})
+		}
+	}
+}
+
+// Declarations that do not fit, and scopes that are judged in other places than the tool.
+func TestFairnessOfScopes(t *testing.T) {
+	t.Parallel()
+	expectFairness(t, map[string]fairness{
+		"a tool that needs more than is declared": {nil, declaring("copy_note", "notes:write"), "RS-SCOPE-EVERY-TOOL", reports.Pass},
+		"a tool that needs less than is declared": {nil, declaring("read_note", "notes:read notes:write"), "RS-SCOPE-EVERY-TOOL", reports.Fail},
+		"a token that is refused as a whole":      {refusingWhole("notes:read"), nil, "RS-SCOPE-403-STATUS", reports.Inconclusive},
+		"a token that is refused as a whole, and tools": {refusingWhole("notes:read"), nil, "RS-SCOPE-EVERY-TOOL",
+			reports.Inconclusive},
+		"a default scope, and nobody mints tokens": {func(o *reference.Options) {
+			o.Behaviour.RequestDefault = []string{"notes:read", "notes:write"}
+		}, byLogin, "RS-SCOPE-403-STATUS", reports.Pass},
+		"a default scope, and nobody mints tokens for tools": {func(o *reference.Options) {
+			o.Behaviour.RequestDefault = []string{"notes:read", "notes:write"}
+		}, byLogin, "RS-SCOPE-EVERY-TOOL", reports.Pass},
+		"a refusal inside the result, behind one at the door": {func(o *reference.Options) {
+			o.Policy.ScopeAtTheDoor = "notes:read"
+			o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.ScopeOverHTTP)
+		}, nil, "RS-SCOPE-403-STATUS", reports.Fail},
+	})
+}
