@@ -54,7 +54,7 @@ var abuses = slices.Concat(openedFiles, reflections, chokes, costlyTokens, []Fla
 		Bend: lacks(mcpserver.RefuseNull), Noticed: []string{"RS-ABUSE-INPUT-VALIDATION"}, Row: "null for ",
 	},
 	{
-		Name: "body-length-believed", Says: "The length of a message is taken from Content-Length, and not counted.",
+		Name: "body-length-believed", Says: "The server trusts Content-Length, and does not count the bytes of a message.",
 		Bend: lacks(mcpserver.CountBody), Noticed: []string{"RS-ABUSE-BODY-LIMIT"}, Row: "chunked",
 	},
 })
@@ -152,7 +152,7 @@ var reflections = []Flaw{
 // reflects returns the flaw of a server whose answers contain the caller's text: line breaks in a header field, or markup in a page.
 func reflects(name, row string, text func(r *http.Request, body string) string) Flaw {
 	return Flaw{
-		Name: "reflects-" + name, Says: "An answer holds what the caller sent: " + row + ".",
+		Name: "reflects-" + name, Says: "An answer contains what the caller sent: " + row + ".",
 		Bend: func(o *reference.Options) {
 			o.Wrap = before(func(w http.ResponseWriter, r *http.Request) bool {
 				said := text(r, string(peek(r)))
@@ -203,7 +203,7 @@ var costlyTokens = []Flaw{
 
 func costly(name, row, header string) Flaw {
 	return Flaw{
-		Name: "costly-token-" + name, Says: "The server computes what costs it too much: " + row + ".",
+		Name: "costly-token-" + name, Says: "The server computes what is too expensive: " + row + ".",
 		Bend: func(o *reference.Options) {
 			o.Wrap = before(func(_ http.ResponseWriter, r *http.Request) bool {
 				first, _, _ := strings.Cut(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "), ".")

@@ -145,7 +145,7 @@ func lookAlike(name string) func(h, c map[string]any) bool {
 
 func proofOf(name string, part dpop.Part, row string) Flaw {
 	return Flaw{
-		Name: "dpop-proof-" + name, Says: "Of a DPoP proof at the token endpoint, " + string(part) + " is not looked at.",
+		Name: "dpop-proof-" + name, Says: "At the token endpoint, of a DPoP proof, " + string(part) + " is not looked at.",
 		Bend: behaviour(func(b *idp.Behaviour) { b.DPoPLacks = part }), Noticed: []string{"AS-DPOP-BINDING"}, Row: row,
 	}
 }

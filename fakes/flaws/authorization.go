@@ -46,12 +46,12 @@ var defencesOfTheEndpoint = []Flaw{
 		"response_type mcpauth_bogus"),
 	rowOf(one("authorize-response-type-defaulted", idp.RequireResponseType, "AS-AUTHZ-RESPONSE-TYPE-MISSING"), "no response_type"),
 	{
-		Name: "authorize-implicit", Says: "response_type token brings an access token.",
+		Name: "authorize-implicit", Says: "response_type token returns an access token.",
 		Bend: lacks(idp.NoImplicit, idp.CheckResponseType), Noticed: []string{"AS-AUTHZ-NO-IMPLICIT"},
 		Also: []string{"AS-AUTHZ-RESPONSE-TYPE-UNSUPPORTED", "AS-PAR-BASIC"},
 	},
 	{
-		Name: "authorize-id-token-in-url", Says: "An ID token travels in the query of the answer.",
+		Name: "authorize-id-token-in-url", Says: "An ID token is in the query of the answer.",
 		Bend:    responses("callback", func(m map[string]any) { m["id_token"] = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.AAAA" }),
 		Noticed: []string{"AS-AUTHZ-NO-TOKEN-FRONT-CHANNEL"},
 	},
@@ -60,7 +60,7 @@ var defencesOfTheEndpoint = []Flaw{
 	rowOf(one("authorize-state-invented", idp.NoInventedState, "AS-AUTHZ-STATE-ABSENT"), "no state"),
 	rowOf(one("authorize-error-without-state", idp.StateOnError, "AS-AUTHZ-STATE-ON-ERROR"), "22 characters"),
 	{
-		Name: "authorize-no-iss", Says: "Answers carry no iss, and none is promised.",
+		Name: "authorize-no-iss", Says: "Answers have no iss, and the metadata does not promise it.",
 		Bend: func(o *reference.Options) {
 			lacks(idp.SendIssuer)(o)
 			metadata(func(d map[string]any) { delete(d, "authorization_response_iss_parameter_supported") })(o)

@@ -13,15 +13,15 @@ import (
 // bound are flaws of tokens that are bound to a key or a certificate, at the MCP server.
 var bound = []Flaw{
 	{
-		Name: "dpop-as-bearer", Says: "A bound token is taken as a bearer token.",
+		Name: "dpop-as-bearer", Says: "A bound token is accepted as a bearer token.",
 		Bend: lacks(mcpserver.BoundNeedsProof), Noticed: []string{"RS-DPOP-DOWNGRADE"},
 	},
 	{
-		Name: "dpop-without-proof", Says: "Under the scheme DPoP a proof may be missing.",
+		Name: "dpop-without-proof", Says: "With the scheme DPoP, a request without a proof is accepted.",
 		Bend: lacks(mcpserver.DPoPNeedsProof), Noticed: []string{"RS-DPOP-DOWNGRADE"},
 	},
 	{
-		Name: "dpop-required-in-name-only", Says: "Bound tokens are required, and others taken.",
+		Name: "dpop-required-in-name-only", Says: "The metadata requires bound tokens, and other tokens are accepted.",
 		Bend: policy(func(p *mcpserver.Policy) {
 			p.Lacks = append(p.Lacks, mcpserver.BoundNeedsProof)
 			p.PRM = func(_ string, doc map[string]any) { doc["dpop_bound_access_tokens_required"] = true }
@@ -39,7 +39,7 @@ var bound = []Flaw{
 	lacking("dpop-private-key", dpop.Private),
 	lacking("dpop-two-proofs", dpop.One),
 	{
-		Name: "dpop-unmentioned", Says: "The metadata offers DPoP, and no challenge speaks of it.",
+		Name: "dpop-unmentioned", Says: "The metadata offers DPoP, and no challenge does.",
 		Bend: policy(func(p *mcpserver.Policy) {
 			p.Challenge = always(`Bearer resource_metadata="{url}", scope="notes:read"`)
 		}),
@@ -50,11 +50,11 @@ var bound = []Flaw{
 		Bend: policy(func(p *mcpserver.Policy) { p.DPoPAlgorithms = "ES256 HS256" }), Noticed: []string{"RS-DPOP-CHALLENGE"},
 	},
 	{
-		Name: "dpop-nonce-counted", Says: "Nonces are counted up.",
+		Name: "dpop-nonce-counted", Says: "Nonces are consecutive numbers.",
 		Bend: policy(func(p *mcpserver.Policy) { p.DPoPNonce = "counted" }), Noticed: []string{"RS-DPOP-CHALLENGE"},
 	},
 	{
-		Name: "dpop-nonce-never-good", Says: "Every nonce is too old.",
+		Name: "dpop-nonce-never-good", Says: "Every nonce is refused as too old.",
 		Bend: policy(func(p *mcpserver.Policy) { p.DPoPNonce = "never" }), Noticed: []string{"RS-DPOP-CHALLENGE"},
 	},
 	{
@@ -62,7 +62,7 @@ var bound = []Flaw{
 		Bend: secured(lacks(mcpserver.BoundNeedsCertificate)), Noticed: []string{"RS-MTLS-BINDING"},
 	},
 	{
-		Name: "certificate-in-header", Says: "The certificate is believed that a header field holds.",
+		Name: "certificate-in-header", Says: "A header field can name the certificate.",
 		Bend: secured(lacks(mcpserver.NoCertificateHeader)), Noticed: []string{"RS-MTLS-BINDING"},
 	},
 }

@@ -14,7 +14,7 @@ var consents = slices.Concat(approvals, logins, askedOnce)
 // approvals are the flaws of the page where a user approves a client.
 var approvals = []Flaw{
 	{
-		Name: "consent-never", Says: "A signed-in user is never asked.",
+		Name: "consent-never", Says: "A signed-in user is never asked for consent.",
 		Bend:    behaviour(func(b *idp.Behaviour) { b.Consent = "never" }),
 		Noticed: []string{"AS-CONSENT-REQUIRED", "AS-CONSENT-NO-SILENT-REPEAT", "AS-CONSENT-NEW-SCOPE"},
 		Also:    []string{"AS-CONSENT-REVOCABLE"},
@@ -45,8 +45,9 @@ var approvals = []Flaw{
 	one("consent-without-host", idp.ConsentNamesRedirect, "AS-CONSENT-CONTENT", "AS-CIMD-CONSENT-HOSTS"),
 	rowOf(one("consent-no-csrf-token", idp.CheckCSRF, "AS-CONSENT-CSRF"), "without the form's token"),
 	{
-		Name: "consent-of-the-session", Says: "A session alone tells what is approved, and its cookies travel with forms of other sites.",
-		Row: "without the form's token", Noticed: []string{"AS-CONSENT-CSRF"}, Also: []string{"AS-LOGIN-COOKIE-ATTRIBUTES"},
+		Name: "consent-of-the-session",
+		Says: "The session alone decides what is approved, and browsers send its cookies with forms of other sites.",
+		Row:  "without the form's token", Noticed: []string{"AS-CONSENT-CSRF"}, Also: []string{"AS-LOGIN-COOKIE-ATTRIBUTES"},
 		Bend: all(lacks(idp.CheckCSRF, idp.NamedTransaction), behaviour(func(b *idp.Behaviour) {
 			b.TokenField, b.CrossSiteCookies = "code", true
 		})),

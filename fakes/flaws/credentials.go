@@ -93,7 +93,7 @@ func comparedNearly(all []weak) (out []Flaw) {
 
 func credentialTaken(name, row, noticed string, takes func(right, sent string, key bool) bool) Flaw {
 	return Flaw{
-		Name: name, Says: "A credential is accepted that is none: " + row + ".", Row: row, Noticed: []string{noticed},
+		Name: name, Says: "Something that is not a credential is accepted: " + row + ".", Row: row, Noticed: []string{noticed},
 		Bend: policy(func(p *mcpserver.Policy) { p.TakesStatic = takes }),
 		Also: []string{"RS-STATIC-*", "RS-APIKEY-*", "RS-MULTI-*", "RS-TOKEN-*", "RS-CHALLENGE-*"},
 	}

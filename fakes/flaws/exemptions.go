@@ -342,7 +342,7 @@ var unspokenTool = func() Flaw {
 // opensFor needs no token for some requests.
 func opensFor(name, check, row string, when func(r *http.Request, body []byte) bool) Flaw {
 	return Flaw{
-		Name: "exempt-" + name, Says: "A request needs no token that has this: " + row + ".", Row: row, Noticed: []string{check},
+		Name: "exempt-" + name, Says: "A request with this needs no token: " + row + ".", Row: row, Noticed: []string{check},
 		Bend: policy(func(p *mcpserver.Policy) { p.Opens = when }),
 		Also: []string{"RS-CHALLENGE-*", "RS-SESSION-*", "RS-TRANSPORT-*", "RS-TOKEN-*", "RS-STATIC-*"},
 	}
@@ -423,7 +423,7 @@ func versionFlaw(name, path string) Flaw {
 
 // oldMessages answers at the message address of the HTTP+SSE transport, without a stream and without a token.
 var oldMessages = Flaw{
-	Name: "exempt-old-messages", Says: "POST /messages/ is answered to anybody.", Noticed: []string{"RS-CHALLENGE-SIDE-ROUTES"},
+	Name: "exempt-old-messages", Says: "POST /messages/ is answered without a token.", Noticed: []string{"RS-CHALLENGE-SIDE-ROUTES"},
 	Row: "POST /messages/",
 	Bend: func(o *reference.Options) {
 		o.Wrap = before(func(w http.ResponseWriter, r *http.Request) bool {

@@ -110,7 +110,7 @@ func wrongType(name string, value any) Flaw {
 
 var discovery = []Flaw{
 	{
-		Name: "no-metadata", Says: "No protected resource metadata anywhere, and none named in the challenge.",
+		Name: "no-metadata", Says: "There is no protected resource metadata, and the challenge names none.",
 		Bend: func(o *reference.Options) {
 			o.Policy.PRMRoot = false
 			o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.MetadataAtPath)
@@ -120,7 +120,7 @@ var discovery = []Flaw{
 		Also:    []string{"RS-CHALLENGE-INVALID-TOKEN-ERROR", "RS-CHALLENGE-RESOURCE-METADATA"},
 	},
 	{
-		Name: "metadata-at-root-only", Says: "The path-inserted location is missing, though the challenge names it.",
+		Name: "metadata-at-root-only", Says: "The path-inserted location is missing, although the challenge names it.",
 		Bend: lacks(mcpserver.MetadataAtPath), Noticed: []string{"RS-DISC-WELL-KNOWN-LOCATION", "RS-CHALLENGE-RESOURCE-METADATA-URL"},
 	},
 	{
@@ -153,7 +153,7 @@ var discovery = []Flaw{
 		Also: []string{"RS-DISC-WELL-KNOWN-LOCATION"},
 	},
 	{
-		Name: "resource-slash", Says: "resource ends in a slash that the endpoint has not.",
+		Name: "resource-slash", Says: "resource ends in a slash that the endpoint does not have.",
 		Bend: prm(func(d map[string]any) { d["resource"] = d["resource"].(string) + "/" }), Noticed: []string{"RS-DISC-RESOURCE-MATCH"},
 	},
 	{
@@ -171,14 +171,14 @@ var discovery = []Flaw{
 		Noticed: []string{"RS-DISC-AS-PRESENT", "RS-DISC-NO-EMPTY-OR-NULL"},
 	},
 	{
-		Name: "server-objects", Says: "authorization_servers holds objects, as a published guide shows.",
+		Name: "server-objects", Says: "authorization_servers contains objects, as in a published guide.",
 		Bend: prm(func(d map[string]any) {
 			d["authorization_servers"] = []any{map[string]any{"issuer": d["resource"], "authorization_endpoint": "https://as.example/authorize"}}
 		}),
 		Noticed: []string{"RS-DISC-AS-ENTRIES"},
 	},
 	{
-		Name: "issuer-slash", Says: "The listed issuer has a slash that the metadata has not.",
+		Name: "issuer-slash", Says: "The listed issuer has a slash that the metadata does not have.",
 		Bend: prm(func(d map[string]any) {
 			d["authorization_servers"] = []string{strings.TrimSuffix(d["resource"].(string), "mcp")}
 		}),
@@ -190,7 +190,7 @@ var discovery = []Flaw{
 		Noticed: []string{"RS-DISC-SCOPES-SHAPE"},
 	},
 	{
-		Name: "omnibus-scope", Says: "scopes_supported holds *.",
+		Name: "omnibus-scope", Says: "scopes_supported contains *.",
 		Bend:    prm(func(d map[string]any) { d["scopes_supported"] = []string{"*", "notes:read"} }),
 		Noticed: []string{"RS-DISC-SCOPES-MINIMAL"}, Also: []string{"AS-META-SCOPES-COHERENT"},
 	},
@@ -279,11 +279,11 @@ var discovery = []Flaw{
 		Noticed: []string{"RS-DISC-LOCATIONS-AGREE"}, Also: []string{"RS-DPOP-*"},
 	},
 	{
-		Name: "metadata-sniffed", Says: "Browsers may guess what the protected resource metadata is.",
+		Name: "metadata-sniffed", Says: "The protected resource metadata has no nosniff, so browsers may guess its type.",
 		Bend: lacks(mcpserver.NoSniffing), Noticed: []string{"RS-DISC-NOSNIFF"},
 	},
 	{
-		Name: "as-metadata-sniffed", Says: "Browsers may guess what the authorization server metadata is.",
+		Name: "as-metadata-sniffed", Says: "The authorization server metadata has no nosniff, so browsers may guess its type.",
 		Bend: lacks(idp.NoSniffing), Noticed: []string{"RS-DISC-NOSNIFF"},
 	},
 	reflecting("X-Forwarded-Host", ""), reflecting("Forwarded", ""), reflecting("X-Original-Host", ""),
@@ -294,7 +294,7 @@ var discovery = []Flaw{
 		Bend: lacks(mcpserver.MetadataCORS), Noticed: []string{"RS-DISC-CORS"},
 	},
 	{
-		Name: "empty-claim", Says: "The capabilities claim that authentication is required, but nobody asks for it.",
+		Name: "empty-claim", Says: "The capabilities claim that authentication is required, but the server does not require it.",
 		Bend: policy(func(p *mcpserver.Policy) {
 			p.Lacks = append(p.Lacks, mcpserver.RequireToken)
 			p.Capabilities = map[string]any{"experimental": map[string]any{"authentication": map[string]any{"required": true}}}
@@ -315,7 +315,7 @@ var challenges = []Flaw{
 		Also: []string{"RS-SESSION-*", "RS-TRANSPORT-*", "RS-TOKEN-*", "RS-DISC-*"},
 	},
 	{
-		Name: "challenge-on-one-path", Says: "Only the missing-token path sends a challenge.",
+		Name: "challenge-on-one-path", Says: "Only the refusal of a missing token has a challenge.",
 		Bend: challenge(func(cause, url string) []string {
 			if cause == "missing" {
 				return always(`Bearer resource_metadata="{url}", scope="notes:read"`)(cause, url)
@@ -394,7 +394,7 @@ var challenges = []Flaw{
 		Bend: lacks(mcpserver.ScopeInChallenge), Noticed: []string{"RS-CHALLENGE-SCOPE-PARAM"},
 	},
 	{
-		Name: "error-without-token", Says: "invalid_token is said where no token was sent.",
+		Name: "error-without-token", Says: "The challenge has invalid_token where no token was sent.",
 		Bend:    policy(func(p *mcpserver.Policy) { p.ErrorCode = func(string) string { return "invalid_token" } }),
 		Noticed: []string{"RS-CHALLENGE-NO-ERROR-WITHOUT-CREDENTIALS"}, Also: []string{"RS-CHALLENGE-MALFORMED-400"},
 	},
@@ -430,7 +430,7 @@ var challenges = []Flaw{
 		Bend: lacks(mcpserver.SameForBrowsers), Noticed: []string{"RS-CHALLENGE-STABLE"},
 	},
 	{
-		Name: "swallowed-parameters", Says: "The Bearer parameters stand under another scheme.",
+		Name: "swallowed-parameters", Says: "The Bearer parameters are in the challenge of another scheme.",
 		Bend: challenge(func(cause, url string) []string {
 			e := ""
 			if cause == "invalid" {
@@ -475,7 +475,7 @@ var metadataFlaws = []Flaw{
 		Noticed: []string{"AS-META-SIGNED-METADATA"},
 	},
 	{
-		Name: "metadata-signed-before", Says: "signed_metadata holds other endpoints.",
+		Name: "metadata-signed-before", Says: "signed_metadata contains other endpoints.",
 		Bend: behaviour(func(b *idp.Behaviour) {
 			b.SignedMetadata = func(d map[string]any) { d["revocation_endpoint"] = "https://other.example/revoke" }
 		}),
@@ -561,7 +561,7 @@ var metadataFlaws = []Flaw{
 		Bend: metadata(func(d map[string]any) { d["response_modes_supported"] = "query" }), Noticed: []string{"AS-META-TYPES-NO-NULLS"},
 	},
 	{
-		Name: "as-no-pkce", Says: "PKCE is not advertised.",
+		Name: "as-no-pkce", Says: "The metadata does not advertise PKCE.",
 		Bend:    metadata(func(d map[string]any) { delete(d, "code_challenge_methods_supported") }),
 		Noticed: []string{"AS-META-S256-ADVERTISED"},
 	},
@@ -719,7 +719,7 @@ var metadataFlaws = []Flaw{
 		Bend: metadata(func(d map[string]any) { delete(d, "revocation_endpoint") }), Noticed: []string{"AS-REVOKE-ADVERTISED"},
 	},
 	{
-		Name: "as-omnibus", Says: "A scope means everything.",
+		Name: "as-omnibus", Says: "One scope gives every permission.",
 		Bend: metadata(func(d map[string]any) {
 			d["scopes_supported"] = []string{"notes:read", "notes:write", "*"}
 		}),
@@ -737,30 +737,30 @@ var tokens = []Flaw{
 		},
 	},
 	{
-		Name: "scheme-case", Says: "The scheme is compared with case.",
+		Name: "scheme-case", Says: "The comparison of the scheme is case-sensitive.",
 		Bend: lacks(mcpserver.SchemeAnyCase), Noticed: []string{"RS-TOKEN-SCHEME-CASE"},
 	},
 	{
-		Name: "any-scheme", Says: "Any scheme, or none, will do.",
+		Name: "any-scheme", Says: "Any scheme is accepted, and none too.",
 		Bend: lacks(mcpserver.OnlyBearer), Noticed: []string{"RS-TOKEN-WRONG-SCHEME"},
 		Also: []string{"RS-CHALLENGE-NO-ERROR-WITHOUT-CREDENTIALS"},
 	},
 	{
-		Name: "query-token", Says: "A token in the query string counts.",
+		Name: "query-token", Says: "A token in the query string is accepted.",
 		Bend: lacks(mcpserver.NoQueryToken), Noticed: []string{"RS-TOKEN-QUERY-IGNORED"},
 		Also: []string{"RS-TOKEN-DUPLICATE-CREDENTIALS"},
 	},
 	{
-		Name: "body-token", Says: "A token in the message counts.",
+		Name: "body-token", Says: "A token in the message is accepted.",
 		Bend: lacks(mcpserver.NoBodyToken), Noticed: []string{"RS-TOKEN-BODY-IGNORED"},
 	},
 	{
-		Name: "cookie-token", Says: "A token in a cookie counts.",
+		Name: "cookie-token", Says: "A token in a cookie is accepted.",
 		Bend: lacks(mcpserver.NoCookieToken), Noticed: []string{"RS-TOKEN-COOKIE-IGNORED"},
 		Also: []string{"RS-TOKEN-DUPLICATE-CREDENTIALS"},
 	},
 	{
-		Name: "two-credentials", Says: "Of two Authorization fields any may be good.",
+		Name: "two-credentials", Says: "Of two Authorization fields, one good one is enough.",
 		Bend: lacks(mcpserver.OneCredential), Noticed: []string{"RS-TOKEN-DUPLICATE-CREDENTIALS"},
 		Also: []string{"RS-CHALLENGE-MALFORMED-400"},
 	},
@@ -783,11 +783,11 @@ var tokens = []Flaw{
 		Bend: lacks(mcpserver.RefuseNone), Noticed: []string{"RS-TOKEN-ALG-NONE"}, Also: []string{"RS-TOKEN-FORMAT-CONFUSION"},
 	},
 	{
-		Name: "key-confusion", Says: "The public key serves as HMAC secret.",
+		Name: "key-confusion", Says: "The public key is accepted as HMAC secret.",
 		Bend: lacks(mcpserver.RefuseSymmetric), Noticed: []string{"RS-TOKEN-KEY-CONFUSION"},
 	},
 	{
-		Name: "key-confusion-ec", Says: "The public EC key serves as HMAC secret.",
+		Name: "key-confusion-ec", Says: "The public EC key is accepted as HMAC secret.",
 		Bend: lacks(mcpserver.RefuseSymmetricEC), Noticed: []string{"RS-TOKEN-KEY-CONFUSION"},
 	},
 	{
@@ -834,7 +834,7 @@ var tokens = []Flaw{
 		Noticed: []string{"RS-STATIC-DEFAULT-CREDENTIALS"},
 	},
 	{
-		Name: "public-and-open", Says: "A public server asks nobody for a token.",
+		Name: "public-and-open", Says: "A public server requires no token.",
 		Bend: func(o *reference.Options) {
 			o.Host = Public
 			o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.RequireToken)
@@ -842,11 +842,11 @@ var tokens = []Flaw{
 		Noticed: []string{"RS-STATIC-NOAUTH-EXPOSURE", "RS-CHALLENGE-401-STATUS"},
 	},
 	{
-		Name: "open-with-metadata", Says: "Metadata says where tokens come from, and nobody asks for one.",
+		Name: "open-with-metadata", Says: "The metadata names an authorization server, and the server requires no token.",
 		Bend: lacks(mcpserver.RequireToken), Noticed: []string{"RS-CHALLENGE-401-STATUS"},
 	},
 	{
-		Name: "open-without-metadata", Says: "Nobody asks for a token, and nothing says where tokens come from.",
+		Name: "open-without-metadata", Says: "The server requires no token, and nothing names an authorization server.",
 		Bend: func(o *reference.Options) {
 			o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.RequireToken)
 			o.Wrap = before(func(w http.ResponseWriter, r *http.Request) bool {
@@ -860,7 +860,7 @@ var tokens = []Flaw{
 		Noticed: []string{"RS-CHALLENGE-401-STATUS"},
 	},
 	{
-		Name: "open-in-strict-sessions", Says: "Nobody asks for a token, in sessions that are bound and begin with a whole handshake.",
+		Name: "open-in-strict-sessions", Says: "The server requires no token, in sessions that are bound and begin with a whole handshake.",
 		Bend: policy(func(p *mcpserver.Policy) {
 			p.Lacks, p.AwaitsInitialized, p.BindsAnonymous = append(p.Lacks, mcpserver.RequireToken), true, true
 		}),
@@ -883,20 +883,20 @@ var tokens = []Flaw{
 		Noticed: []string{"RS-CHALLENGE-EVERY-RPC-METHOD"}, Also: []string{"RS-SESSION-*", "RS-CHALLENGE-EXISTING-TOOLS"},
 	},
 	{
-		Name: "handshake-open", Says: "The handshake is open, though nobody declares it public.",
+		Name: "handshake-open", Says: "The handshake needs no token, although it is not declared public.",
 		Bend: lacks(mcpserver.GuardHandshake), Noticed: []string{"RS-CHALLENGE-EVERY-RPC-METHOD"}, Also: []string{"RS-STATIC-NOAUTH-EXPOSURE"},
 	},
 }
 
 var sessions = []Flaw{
 	{
-		Name: "session-is-credential", Says: "A session id passes for a token.",
+		Name: "session-is-credential", Says: "A session id is accepted instead of a token.",
 		Bend:    lacks(mcpserver.SessionIsNoCredential),
 		Noticed: []string{"RS-SESSION-NOT-AUTHENTICATION", "RS-SESSION-STREAM-NEEDS-TOKEN", "RS-SESSION-HEADER-IGNORED"},
 		Also:    []string{"RS-CHALLENGE-EXISTING-TOOLS", "RS-CHALLENGE-EVERY-*"},
 	},
 	{
-		Name: "counted-sessions", Says: "Session ids are counted.",
+		Name: "counted-sessions", Says: "Session ids are consecutive numbers.",
 		Bend: func(o *reference.Options) {
 			n := make(chan int, 1)
 			n <- 0
@@ -909,7 +909,7 @@ var sessions = []Flaw{
 		Noticed: []string{"RS-SESSION-ID-ENTROPY"},
 	},
 	{
-		Name: "blank-in-session-id", Says: "Session ids hold a blank.",
+		Name: "blank-in-session-id", Says: "Session ids contain a space.",
 		Bend: policy(func(p *mcpserver.Policy) {
 			p.NewSessionID = func(*http.Request) string { return mcpserver.RandomID() + " " + mcpserver.RandomID() }
 		}),
@@ -928,7 +928,7 @@ var sessions = []Flaw{
 		Bend: lacks(mcpserver.CheckSession), Noticed: []string{"RS-SESSION-UNKNOWN-ID"}, Also: []string{"RS-SESSION-FIXATION"},
 	},
 	{
-		Name: "session-on-stateless", Says: "A session id is looked up in the protocol without sessions.",
+		Name: "session-on-stateless", Says: "A session id has an effect in the protocol without sessions.",
 		Bend: lacks(mcpserver.NoStatelessSessions), Noticed: []string{"RS-SESSION-HEADER-IGNORED"},
 	},
 }
@@ -974,14 +974,14 @@ var transport = []Flaw{
 		Bend: policy(func(p *mcpserver.Policy) { p.CacheControl = "public, max-age=60" }), Noticed: []string{"RS-TRANSPORT-CACHE"},
 	},
 	{
-		Name: "cookie-credential", Says: "A cookie authenticates by itself.",
+		Name: "cookie-credential", Says: "A cookie alone authenticates a request.",
 		Bend: lacks(mcpserver.NoCookieCredential), Noticed: []string{"RS-TRANSPORT-COOKIES"},
 	},
 	bareCookie("no-httponly", "HttpOnly is missing", "SameSite=Lax; Secure"),
 	bareCookie("no-samesite", "SameSite is missing", "HttpOnly; Secure"),
 	bareCookie("no-secure", "Secure is missing", "HttpOnly; SameSite=Strict"),
 	{
-		Name: "old-version-open", Says: "An old protocol version passes without a token.",
+		Name: "old-version-open", Says: "A request of an old protocol version needs no token.",
 		Bend: lacks(mcpserver.GuardAnyVersion), Noticed: []string{"RS-TRANSPORT-VERSION-HEADER"},
 	},
 	{
@@ -989,7 +989,7 @@ var transport = []Flaw{
 		Bend: lacks(mcpserver.CheckVersion), Noticed: []string{"RS-TRANSPORT-VERSION-HEADER"},
 	},
 	{
-		Name: "stateless-open", Says: "The stateless wire needs no token.",
+		Name: "stateless-open", Says: "The protocol without sessions needs no token.",
 		Bend: lacks(mcpserver.GuardStateless), Noticed: []string{"RS-TRANSPORT-ERA-PARITY"},
 	},
 	{
@@ -998,7 +998,7 @@ var transport = []Flaw{
 		Also: []string{"RS-TRANSPORT-VERSION-HEADER"},
 	},
 	{ // chance decides which request uses an authorized connection
-		Name: "connection-identity", Says: "A connection once authorized stays so.",
+		Name: "connection-identity", Says: "A connection stays authorized after its first authorized request.",
 		Bend: lacks(mcpserver.TokenPerRequest), Noticed: []string{"RS-TRANSPORT-CONNECTION-IDENTITY"},
 		Also: []string{"RS-CHALLENGE-*", "RS-SESSION-*", "RS-STATIC-*", "RS-TOKEN-*", "RS-TRANSPORT-*"},
 	},

@@ -46,7 +46,7 @@ func listed(h map[string]any, alg string) bool {
 // headerBelieved returns the flaw of a server that does not verify the signature of tokens with such a header.
 func headerBelieved(name, check, row string, when func(header map[string]any, signature string) bool) Flaw {
 	return Flaw{
-		Name: "believes-" + name, Says: "A token is believed for its header: " + row + ".", Noticed: []string{check}, Row: row,
+		Name: "believes-" + name, Says: "The header of a token decides how it is verified: " + row + ".", Noticed: []string{check}, Row: row,
 		Bend: policy(func(p *mcpserver.Policy) {
 			p.Overlooks = func(_ *http.Request, of string, claims map[string]any) bool {
 				header, _ := claims["header"].(map[string]any)
@@ -79,7 +79,7 @@ func presentedAs(name, row, scheme string) Flaw {
 // standsFor returns the flaw of a server that treats some bad credentials as those of another user.
 func standsFor(name, check, row string, bad func(credential string) bool) Flaw {
 	return Flaw{
-		Name: name, Says: "A credential is believed: " + row + ".", Noticed: []string{check}, Row: row,
+		Name: name, Says: "A forged credential is accepted: " + row + ".", Noticed: []string{check}, Row: row,
 		Bend: func(o *reference.Options) {
 			o.Static = reference.Credentials()
 			good := "Bearer " + o.Static[0].Value
@@ -97,7 +97,7 @@ func standsFor(name, check, row string, bad func(credential string) bool) Flaw {
 // audienceNearly returns the flaw of a server that accepts another spelling of its own identifier.
 func audienceNearly(name, row string, near func(aud, host string) bool) Flaw {
 	return Flaw{
-		Name: "audience-with-" + name, Says: "An audience counts that nearly is the own: " + row + ".", Row: row,
+		Name: "audience-with-" + name, Says: "An audience is accepted that nearly equals the server's own: " + row + ".", Row: row,
 		Noticed: []string{"RS-AUD-LOOKALIKE"},
 		Bend: policy(func(p *mcpserver.Policy) {
 			p.Overlooks = func(r *http.Request, of string, claims map[string]any) bool {

@@ -28,7 +28,8 @@ var issuedRows = []Flaw{
 		b.TakesSubject = func(string) bool { return true }
 	}), "AS-TX-VALIDATION"),
 	{
-		Name: "dcrm-nearly", Says: "A registration is managed with what resembles its token.", Noticed: []string{"AS-DCRM-TOKEN-REQUIRED"},
+		Name: "dcrm-nearly", Says: "A registration can be managed with a token that resembles its own.",
+		Noticed: []string{"AS-DCRM-TOKEN-REQUIRED"},
 		Bend: behaviour(func(b *idp.Behaviour) {
 			b.Manages = func(_, token, own string) bool { return token != "" && resembles(own, token) }
 		}),

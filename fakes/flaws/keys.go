@@ -20,24 +20,24 @@ var keySets = []Flaw{
 		Bend: lacks(mcpserver.ForgetKeys), Noticed: []string{"RS-TOKEN-KEY-WITHDRAWN"},
 	},
 	{
-		Name: "keys-fail-open", Says: "Where the keys cannot be fetched, everybody gets in.",
+		Name: "keys-fail-open", Says: "While the keys cannot be fetched, every token is accepted.",
 		Bend: lacks(mcpserver.KeysFailClosed), Noticed: []string{"RS-TOKEN-JWKS-OUTAGE"},
 	},
 	{
-		Name: "keys-any-algorithm", Says: "A key serves whatever algorithm a token names.",
+		Name: "keys-any-algorithm", Says: "A key is used with whatever algorithm a token names.",
 		Rows: []string{"alg rs256 in small letters", "alg RS256 with a space", "alg RS1", "RS384 by a key for RS256", "PS256 by a key for RS256"},
 		Bend: lacks(mcpserver.AlgorithmOfKey), Noticed: []string{"RS-TOKEN-ALG-ALLOWLIST"},
 	},
 	{
-		Name: "shared-secret-loose", Says: "With a shared secret, nothing of the MAC is compared.",
+		Name: "shared-secret-loose", Says: "With a shared secret, the MAC is not compared.",
 		Bend: lacks(mcpserver.CompareMAC), Noticed: []string{"RS-TOKEN-HMAC-MODE"}, Also: []string{"RS-TOKEN-*"},
 	},
 	{
-		Name: "issuer-of-any-tenant", Says: "The issuer's beginning is enough, since the keys are the same.",
+		Name: "issuer-of-any-tenant", Says: "The beginning of the issuer is enough, since the keys are the same.",
 		Bend: lacks(mcpserver.WholeIssuer), Noticed: []string{"RS-TOKEN-TENANT-CONFUSION"}, Also: []string{"RS-TOKEN-WRONG-ISS"},
 	},
 	{ // the audience is ignored in every way
-		Name: "audience-of-id-jag", Says: "The enterprise's assertions are accepted too.",
+		Name: "audience-of-id-jag", Says: "Identity assertions of the enterprise are accepted as access tokens.",
 		Bend: lacks(mcpserver.CheckType, mcpserver.CheckAudience), Noticed: []string{"RS-EXT-EMA-IDJAG-REFUSED"},
 		Also: []string{
 			"RS-AUD-*", "RS-EXT-CC-TOKEN", "RS-TOKEN-DUPLICATE-MEMBERS", "RS-TOKEN-FORMAT-CONFUSION", "RS-TOKEN-HMAC-MODE",
@@ -49,15 +49,15 @@ var keySets = []Flaw{
 		Bend: lacks(mcpserver.ValidateArguments), Noticed: []string{"RS-ABUSE-INPUT-VALIDATION"},
 	},
 	{
-		Name: "handles-of-anybody", Says: "Who knows a handle may use it.",
+		Name: "handles-of-anybody", Says: "A handle works for every caller who knows it.",
 		Bend: lacks(mcpserver.HandleOwner), Noticed: []string{"RS-SESSION-HANDLE-OWNERSHIP"},
 	},
 	{
-		Name: "handles-counted", Says: "Handles are counted up.",
+		Name: "handles-counted", Says: "Handles are consecutive numbers.",
 		Bend: lacks(mcpserver.RandomHandles), Noticed: []string{"RS-SESSION-HANDLE-OWNERSHIP"},
 	},
 	{
-		Name: "flood-locks", Says: "Many bad tokens lock everybody out.",
+		Name: "flood-locks", Says: "After many bad tokens, all callers are refused.",
 		Bend: lacks(mcpserver.SurviveFloods), Noticed: []string{"RS-RATE-ANONYMOUS"},
 	},
 	{

@@ -10,7 +10,7 @@ import (
 // limits are the flaws of request limits.
 var limits = []Flaw{
 	{
-		Name: "rate-unlimited", Says: "The limiter is made for each request.",
+		Name: "rate-unlimited", Says: "Each request gets a new limiter.",
 		Bend: lacks(mcpserver.LimitRequests), Noticed: []string{"RS-RATE-ENFORCED"},
 		Also: []string{"RS-RATE-PER-AUTH-TYPE", "RS-RATE-CONCURRENCY"},
 	},
@@ -42,11 +42,11 @@ var limits = []Flaw{
 		Bend: policy(func(p *mcpserver.Policy) { p.RetryAfter = "" }), Noticed: []string{"RS-RATE-RETRY-AFTER"},
 	},
 	{
-		Name: "rate-for-ever", Says: "Who reaches the limit is locked out for good.",
+		Name: "rate-for-ever", Says: "A caller who reaches the limit is refused for ever.",
 		Bend: lacks(mcpserver.LimitEnds), Noticed: []string{"RS-RATE-RECOVERS"},
 	},
 	{
-		Name: "rate-by-forwarded-address", Says: "X-Forwarded-For is what is counted by.",
+		Name: "rate-by-forwarded-address", Says: "Requests are counted by X-Forwarded-For.",
 		Bend: policy(func(p *mcpserver.Policy) {
 			p.LimitKey = func(r *http.Request) string { return r.Header.Get("X-Forwarded-For") }
 		}),
@@ -60,16 +60,16 @@ var limits = []Flaw{
 		Noticed: []string{"RS-RATE-PER-PRINCIPAL"},
 	},
 	{
-		Name: "rate-for-all", Says: "Where one reaches the limit, all are refused.",
+		Name: "rate-for-all", Says: "When one caller reaches the limit, all are refused.",
 		Bend: lacks(mcpserver.LimitPerCaller), Noticed: []string{"RS-RATE-PER-PRINCIPAL"}, Also: []string{"RS-RATE-BELOW-LIMIT"},
 	},
 	{
-		Name: "rate-races", Says: "Counting reads first and writes later.",
+		Name: "rate-races", Says: "The counter is read and written without a lock.",
 		Bend: lacks(mcpserver.AtomicLimit), Noticed: []string{"RS-RATE-CONCURRENCY"},
 		Also: []string{"RS-RATE-ENFORCED", "RS-RATE-PER-AUTH-TYPE"},
 	},
 	{
-		Name: "rate-few-lists", Says: "The list of prompts is too much.",
+		Name: "rate-few-lists", Says: "The list of prompts reaches the limit.",
 		Bend: lacks(mcpserver.ListsAreCheap), Noticed: []string{"RS-RATE-BELOW-LIMIT"},
 	},
 }
@@ -77,7 +77,7 @@ var limits = []Flaw{
 // introspections are the flaws of a server that introspects opaque tokens.
 var introspections = []Flaw{
 	{
-		Name: "introspection-open", Says: "Where nobody answers, everybody gets in.",
+		Name: "introspection-open", Says: "While the introspection endpoint does not answer, every token is accepted.",
 		Bend: lacks(mcpserver.IntrospectFailClosed), Noticed: []string{"RS-TOKEN-INTROSPECTION-FAIL-CLOSED"},
 	},
 	{
@@ -98,11 +98,11 @@ var introspections = []Flaw{
 		Noticed: []string{"RS-TOKEN-INTROSPECTION-FAIL-CLOSED"},
 	},
 	{
-		Name: "introspection-truthy", Says: "active may be anything but false.",
+		Name: "introspection-truthy", Says: "Every value of active but false is accepted.",
 		Bend: lacks(mcpserver.ActiveIsTrue), Noticed: []string{"RS-TOKEN-INTROSPECTION-FAIL-CLOSED"},
 	},
 	{
-		Name: "introspection-active-only", Says: "Nothing but active is read.",
+		Name: "introspection-active-only", Says: "Of the introspection answer, only active is read.",
 		Bend: lacks(mcpserver.IntrospectClaims), Noticed: []string{"RS-TOKEN-INTROSPECTION-CLAIMS", "RS-AUD-OPAQUE"},
 	},
 	{
@@ -110,7 +110,7 @@ var introspections = []Flaw{
 		Bend: lacks(mcpserver.IntrospectAgain), Noticed: []string{"RS-TOKEN-INTROSPECTION-CACHE"},
 	},
 	{
-		Name: "introspection-by-query", Says: "The token is asked about in the query.",
+		Name: "introspection-by-query", Says: "The introspection request has the token in the query.",
 		Bend: lacks(mcpserver.IntrospectByPost), Noticed: []string{"RS-TOKEN-INTROSPECTION-REQUEST"},
 	},
 	{
@@ -126,20 +126,20 @@ var introspections = []Flaw{
 		Bend: lacks(mcpserver.SurviveCompletions, mcpserver.LimitCompletion), Noticed: []string{"RS-RATE-OTHER-OPERATIONS"},
 	},
 	{
-		Name: "rate-completions-forbidden", Says: "The limit of completions is told with HTTP 403.", Row: "after many completions",
+		Name: "rate-completions-forbidden", Says: "At the limit, completions are answered HTTP 403.", Row: "after many completions",
 		Bend:    policy(func(p *mcpserver.Policy) { p.LimitStatus = http.StatusForbidden }),
 		Noticed: []string{"RS-RATE-OTHER-OPERATIONS"}, Also: []string{"RS-RATE-*"},
 	},
 	{
-		Name: "rate-remaining-grows", Says: "What is announced as left is what was used.",
+		Name: "rate-remaining-grows", Says: "The remaining quota in the answer is the used one.",
 		Bend: policy(func(p *mcpserver.Policy) { p.RateHeaders = "growing" }), Noticed: []string{"RS-RATE-HEADERS"},
 	},
 	{
-		Name: "rate-garbled", Says: "What is announced as left is not a number.",
+		Name: "rate-garbled", Says: "The remaining quota in the answer is not a number.",
 		Bend: policy(func(p *mcpserver.Policy) { p.RateHeaders = "garbled" }), Noticed: []string{"RS-RATE-HEADERS"},
 	},
 	{
-		Name: "rate-announced-as-of-old", Says: "The limit is announced in the fields of old.",
+		Name: "rate-announced-as-of-old", Says: "The limit is announced in the X-RateLimit fields.",
 		Bend: policy(func(p *mcpserver.Policy) { p.RateHeaders = "legacy" }), Noticed: []string{"RS-RATE-HEADERS"},
 	},
 }

@@ -16,7 +16,7 @@ var logins = []Flaw{
 		func(typed, right string) bool { return len(typed) >= 8 && strings.HasPrefix(right, typed[:8]) }),
 	wrongPassword("login-any-case", "Passwords are compared without case.", "the password in other letter case", strings.EqualFold),
 	{
-		Name: "login-any-name", Says: "Whoever comes gets an account.", Row: "a name that does not exist",
+		Name: "login-any-name", Says: "The login form accepts any user.", Row: "a name that does not exist",
 		Bend: behaviour(func(b *idp.Behaviour) { b.AnyName = true }), Noticed: []string{"AS-LOGIN-REJECT-WRONG-PASSWORD"},
 		Also: []string{"AS-RATE-LOGIN"},
 	},
@@ -26,7 +26,7 @@ var logins = []Flaw{
 	demoClient("login-demo-client-in-body", "client_secret_post", "the demo client of a guide, in the body"),
 	rowOf(one("login-no-csrf-token", idp.LoginCSRF, "AS-LOGIN-CSRF"), "in a browser that was not shown the form"),
 	{
-		Name: "login-unbound-form", Says: "The login form counts in any browser, and cookies travel with forms of other sites.",
+		Name: "login-unbound-form", Says: "A login form works in any browser, and browsers send cookies with forms of other sites.",
 		Bend: func(o *reference.Options) {
 			lacks(idp.LoginCSRF)(o)
 			o.Behaviour.CrossSiteCookies = true
@@ -34,7 +34,7 @@ var logins = []Flaw{
 		Noticed: []string{"AS-LOGIN-CSRF"}, Row: "in a browser that was shown another form", Also: []string{"AS-LOGIN-COOKIE-ATTRIBUTES"},
 	},
 	{
-		Name: "login-token-ignored", Says: "The token of the login form is ignored, and cookies travel with forms of other sites.",
+		Name: "login-token-ignored", Says: "The token of the login form is ignored, and browsers send cookies with forms of other sites.",
 		Bend: func(o *reference.Options) {
 			lacks(idp.LoginCSRF)(o)
 			o.Behaviour.CrossSiteCookies = true
@@ -47,7 +47,7 @@ var logins = []Flaw{
 	},
 	rowOf(one("login-bare-cookies", idp.CookieAttributes, "AS-LOGIN-COOKIE-ATTRIBUTES"), "HttpOnly"),
 	{
-		Name: "login-cross-site-cookies", Says: "The session's cookie travels with requests of other sites.", Row: "SameSite",
+		Name: "login-cross-site-cookies", Says: "Browsers send the cookie of the session with requests of other sites.", Row: "SameSite",
 		Bend: behaviour(func(b *idp.Behaviour) { b.CrossSiteCookies = true }), Noticed: []string{"AS-LOGIN-COOKIE-ATTRIBUTES"},
 	},
 	rowOf(one("login-by-get", idp.LoginByPost, "AS-LOGIN-POST-ONLY", "AS-AUTHZ-NO-TOKEN-FRONT-CHANNEL"), "the login form"),

@@ -92,7 +92,7 @@ var pageRows = []Flaw{
 		}), lacks(idp.AuthenticateUser)), "AS-*"),
 	rowNamed("authorize-early-redirect-type", one("", idp.NoEarlyRedirect, "AS-AUTHZ-OPEN-REDIRECT-PRELOGIN"), "an unknown response_type"),
 	{
-		Name: "authorize-transaction-of-anybody", Says: "The consent form counts in any browser, signed in or not.",
+		Name: "authorize-transaction-of-anybody", Says: "A consent form works in any browser, signed in or not.",
 		Row:  "a browser without cookies",
 		Bend: lacks(idp.BindTransaction, idp.UserPerSession), Noticed: []string{"AS-AUTHZ-TRANSACTION-BINDING"},
 		Also: []string{"AS-AUTHZ-SUBJECT-CORRECT", "AS-CONSENT-CSRF", "AS-LOGIN-CSRF", "AS-SCOPE-USER-PRIVILEGE"},

@@ -24,7 +24,7 @@ var passing = []Flaw{
 		Bend: lacks(mcpserver.KeyForAPI), Noticed: []string{"RS-PASS-URL-TOOL-NO-LEAK"},
 	},
 	{
-		Name: "relays-status", Says: "What the API refuses is refused to the caller in the same words.",
+		Name: "relays-status", Says: "A refusal of the API is passed on to the caller unchanged.",
 		Bend: lacks(mcpserver.OwnStatus), Noticed: []string{"RS-PASS-UPSTREAM-401-NOT-RELAYED"},
 	},
 	{
@@ -40,7 +40,7 @@ var passing = []Flaw{
 		Noticed: []string{"RS-PASS-UPSTREAM-SECRET-HIDDEN"}, Also: []string{"RS-PASS-*"},
 	},
 	{
-		Name: "takes-foreign-tokens", Says: "Who has a token of the API gets in.",
+		Name: "takes-foreign-tokens", Says: "A token of the API is accepted by the MCP server.",
 		Bend: lacks(mcpserver.RefuseForeignTokens), Noticed: []string{"RS-PASS-FOREIGN-TOKEN-REFUSED"},
 		Also: []string{
 			"RS-TOKEN-*", "RS-CHALLENGE-*", "RS-AUD-*", "RS-STATIC-*", "RS-APIKEY-*", "RS-MULTI-*", "RS-SESSION-*", "RS-ABUSE-*",

@@ -189,7 +189,7 @@ var pathsOfPages = []Flaw{
 	one("consent-token-not-compared", idp.CompareCSRF, "AS-CONSENT-CSRF"),
 	one("consent-token-empty", idp.NonEmptyCSRF, "AS-CONSENT-CSRF"),
 	{
-		Name: "login-token-not-compared", Says: "Any token of a login form will do, and cookies travel with forms of other sites.",
+		Name: "login-token-not-compared", Says: "Any token of a login form is accepted, and browsers send cookies with forms of other sites.",
 		Bend:    all(lacks(idp.CompareLoginCSRF), behaviour(func(b *idp.Behaviour) { b.CrossSiteCookies = true })),
 		Noticed: []string{"AS-LOGIN-CSRF"}, Also: []string{"AS-LOGIN-*", "AS-CONSENT-CSRF"},
 	},

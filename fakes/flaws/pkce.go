@@ -148,7 +148,7 @@ func method(name, value string) Flaw {
 // lastMethod treats one of two methods as plain.
 func lastMethod(name, row string, picks func(methods []string) bool) Flaw {
 	return Flaw{
-		Name: "pkce-two-methods-" + name, Says: "Of two methods, an unknown one counts, and is treated as plain.", Row: row,
+		Name: "pkce-two-methods-" + name, Says: "Of two methods, an unknown one is used, and treated as plain.", Row: row,
 		Noticed: []string{"AS-PKCE-UNKNOWN-METHOD"}, Also: []string{"AS-AUTHZ-DUPLICATE-PARAMS", "AS-PKCE-DOWNGRADE"},
 		Bend: behaviour(func(b *idp.Behaviour) {
 			b.Lacks = append(b.Lacks, idp.RefuseDuplicates)
@@ -249,7 +249,7 @@ var verifierFlaws = []Flaw{
 	rowOf(one("pkce-challenge-per-client", idp.ChallengePerCode, "AS-PKCE-PER-CODE", "AS-*"),
 		"the first of two codes with the verifier of the second"),
 	{
-		Name: "pkce-challenge-before", Says: "The verifier of the code before counts too.",
+		Name: "pkce-challenge-before", Says: "The verifier of the previous code is accepted too.",
 		Row: "the second of two codes with the verifier of the first",
 		Bend: behaviour(func(b *idp.Behaviour) {
 			h := &history{}
@@ -258,7 +258,7 @@ var verifierFlaws = []Flaw{
 		Noticed: []string{"AS-PKCE-PER-CODE"}, Also: []string{"AS-PKCE-*", "AS-TOKEN-*"},
 	},
 	{
-		Name: "pkce-challenge-kept", Says: "The challenge of a second code is forgotten.", Row: "of two codes with its own verifier",
+		Name: "pkce-challenge-kept", Says: "The challenge of a second code is not stored.", Row: "of two codes with its own verifier",
 		Bend: behaviour(func(b *idp.Behaviour) {
 			h := &history{}
 			b.KeepsChallenge, b.TakesVerifier = h.keepOneOfTwo, h.forgetWhatIsUsed
@@ -266,7 +266,7 @@ var verifierFlaws = []Flaw{
 		Noticed: []string{"AS-PKCE-PER-CODE"}, Also: []string{"AS-*"}, // every check that has a code at the same time
 	},
 	{
-		Name: "pkce-one-code", Says: "A new code ends the one before.", Row: "the first of two codes with its own verifier",
+		Name: "pkce-one-code", Says: "A new code invalidates the previous one.", Row: "the first of two codes with its own verifier",
 		Bend:    behaviour(func(b *idp.Behaviour) { b.OneCode = true }),
 		Noticed: []string{"AS-PKCE-PER-CODE"}, Also: []string{"AS-*"}, // every check that has a code at the same time
 	},

@@ -16,7 +16,7 @@ import (
 // private are flaws of objects that belong to one user: resources, streams, tasks, states, elicitations.
 var private = []Flaw{
 	{
-		Name: "diaries-of-everybody", Says: "Everybody reads every diary, by whatever way.",
+		Name: "diaries-of-everybody", Says: "Every user reads every diary, in each way.",
 		Bend: lacks(mcpserver.OwnResources), Noticed: []string{"RS-SCOPE-OTHER-PRIMITIVES"},
 		Also: []string{"RS-SESSION-SUBSCRIPTION-ACCESS"},
 	},
@@ -25,7 +25,7 @@ var private = []Flaw{
 		Bend: lacks(mcpserver.CompleteOwn), Noticed: []string{"RS-SCOPE-OTHER-PRIMITIVES"},
 	},
 	{
-		Name: "watches-anybody", Says: "Everybody may watch every resource.",
+		Name: "watches-anybody", Says: "Every user may subscribe to every resource.",
 		Bend: lacks(mcpserver.SubscribeOwn), Noticed: []string{"RS-SESSION-SUBSCRIPTION-ACCESS"},
 	},
 	{
@@ -33,26 +33,26 @@ var private = []Flaw{
 		Bend: lacks(mcpserver.StreamsEnd), Noticed: []string{"RS-SESSION-STREAM-EXPIRY"},
 	},
 	{
-		Name: "one-log-of-events", Says: "Events are counted up in one log for all.",
+		Name: "one-log-of-events", Says: "The events of all users have consecutive ids in one log.",
 		Bend: lacks(mcpserver.EventsPerStream), Noticed: []string{"RS-SESSION-EVENT-ISOLATION"},
 	},
 	{
-		Name: "tasks-of-anybody", Says: "Who knows a task's id may have it.",
+		Name: "tasks-of-anybody", Says: "A task is returned to every caller who knows its id.",
 		Rows: []string{
 			"tasks/get by another user", "tasks/result by another user", "tasks/update by another user", "tasks/cancel by another user",
 		},
 		Bend: lacks(mcpserver.TaskOwner), Noticed: []string{"RS-SESSION-TASK-OWNERSHIP"},
 	},
 	{
-		Name: "tasks-listed", Says: "Everybody sees all tasks.",
+		Name: "tasks-listed", Says: "Every user sees all tasks.",
 		Bend: lacks(mcpserver.ListOwnTasks), Noticed: []string{"RS-SESSION-TASK-OWNERSHIP"},
 	},
 	{
-		Name: "tasks-counted", Says: "Tasks are counted up.",
+		Name: "tasks-counted", Says: "Ids of tasks are consecutive numbers.",
 		Bend: lacks(mcpserver.RandomTasks), Noticed: []string{"RS-SESSION-TASK-OWNERSHIP"},
 	},
 	{
-		Name: "state-unsealed", Says: "What the client returns is believed.",
+		Name: "state-unsealed", Says: "The state that the client returns is not verified.",
 		Bend: lacks(mcpserver.SealState), Noticed: []string{"RS-SESSION-REQUESTSTATE-INTEGRITY"},
 	},
 	{
@@ -87,7 +87,7 @@ var private = []Flaw{
 	linkWith("claims", "a JWT with the claim email is in state", "state="+unsigned(`{"email":"alice@users.example"}`)),
 	linkWith("password", "the URL has the parameter password", "password=4711"),
 	{
-		Name: "link-for-strangers", Says: "A tool answers who has no token by a link for signing in.",
+		Name: "link-for-strangers", Says: "Without a token, a tool answers with a link for signing in.",
 		Bend: func(o *reference.Options) {
 			o.Wrap = before(func(w http.ResponseWriter, r *http.Request) bool {
 				var m struct {
@@ -108,16 +108,16 @@ var private = []Flaw{
 		Noticed: []string{"RS-ELICIT-NOT-MCP-AUTH"}, Row: "a result with a link", Also: []string{"RS-CHALLENGE-*"},
 	},
 	{
-		Name: "asks-strangers-to-sign-in", Says: "Who has no token is asked to sign in by elicitation.",
+		Name: "asks-strangers-to-sign-in", Says: "A caller without a token is asked to sign in by elicitation.",
 		Bend: lacks(mcpserver.NoLoginByElicitation), Noticed: []string{"RS-ELICIT-NOT-MCP-AUTH"},
 	},
 	{
-		Name: "old-stream-open", Says: "The old transport's stream opens for anybody.",
+		Name: "old-stream-open", Says: "The stream of the old transport opens without a token.",
 		Bend: lacks(mcpserver.GuardLegacyStream), Noticed: []string{"RS-CHALLENGE-LEGACY-SSE"},
 		Also: []string{"RS-CHALLENGE-SIDE-ROUTES"},
 	},
 	{
-		Name: "old-stream-open-late", Says: "The old transport's stream opens for anybody, and is silent for a while.",
+		Name: "old-stream-open-late", Says: "The stream of the old transport opens without a token, and is silent for a while.",
 		Bend: func(o *reference.Options) {
 			lacks(mcpserver.GuardLegacyStream)(o)
 			o.Policy.LateEvents = 900 * time.Millisecond
@@ -130,11 +130,11 @@ var private = []Flaw{
 		Also: []string{"RS-CHALLENGE-SIDE-ROUTES"},
 	},
 	{
-		Name: "old-stream-of-anybody", Says: "Any token will do for a message to an old stream.",
+		Name: "old-stream-of-anybody", Says: "A message to a stream of the old transport is accepted with any token.",
 		Bend: lacks(mcpserver.LegacyOwner), Noticed: []string{"RS-CHALLENGE-LEGACY-SSE"}, Also: []string{"RS-CHALLENGE-SIDE-ROUTES"},
 	},
 	{
-		Name: "old-stream-of-anybody-late", Says: "Any token will do for a message to an old stream, which is slow.",
+		Name: "old-stream-of-anybody-late", Says: "A message to a slow stream of the old transport is accepted with any token.",
 		Bend: func(o *reference.Options) {
 			lacks(mcpserver.LegacyOwner)(o)
 			o.Policy.LateEvents = 400 * time.Millisecond
@@ -178,20 +178,20 @@ func unsigned(claims string) string {
 var linking = []Flaw{
 	linkWith("name", "the URL has the name of the user", "of=alice"),
 	{
-		Name: "link-page-knows-the-user", Says: "Who opens the address is treated as the user who was asked.",
+		Name: "link-page-knows-the-user", Says: "The visitor of the address is treated as the user who was asked.",
 		Bend: lacks(mcpserver.LinkIsNoLogin), Noticed: []string{"RS-ELICIT-URL-SAFE"},
 	},
 	{
-		Name: "account-of-another", Says: "Everybody uses the account that was linked last.",
+		Name: "account-of-another", Says: "All users share the account that was linked last.",
 		Bend: lacks(mcpserver.OwnLinkedAccount), Noticed: []string{"RS-PASS-UPSTREAM-PER-USER"},
 		Also: []string{"RS-ELICIT-URL-USER-BOUND"},
 	},
 	{
-		Name: "linked-by-anybody", Says: "Whoever opens the address links an account.",
+		Name: "linked-by-anybody", Says: "Any visitor of the address links an account.",
 		Bend: lacks(mcpserver.LinkOwner), Noticed: []string{"RS-ELICIT-URL-USER-BOUND"}, Also: []string{"RS-PASS-UPSTREAM-PER-USER"},
 	},
 	{
-		Name: "link-without-login", Says: "Opening the address links the account, whoever does.",
+		Name: "link-without-login", Says: "A visit of the address alone links the account.",
 		Bend:    lacks(mcpserver.LinkNeedsLogin),
 		Noticed: []string{"RS-ELICIT-URL-USER-BOUND"}, Also: []string{"RS-ELICIT-*", "RS-PASS-*"},
 	},
@@ -204,7 +204,7 @@ var remote = []Flaw{
 		Bend: lacks(mcpserver.KeysPerIssuer), Noticed: []string{"RS-TOKEN-ISS-KEY-BINDING"}, Also: []string{"RS-TOKEN-KEY-CONFUSION"},
 	},
 	{
-		Name: "verify-status-only", Says: "Of the verify endpoint's answer, the status is read.",
+		Name: "verify-status-only", Says: "Of the answer of the verification endpoint, only the status is read.",
 		Bend: lacks(mcpserver.ReadVerification), Noticed: []string{"RS-TOKEN-REMOTE-VERIFY"},
 		Also: []string{
 			"RS-TOKEN-*", "RS-CHALLENGE-*", "RS-AUD-*", "RS-STATIC-*", "RS-APIKEY-*", "RS-MULTI-*", "RS-SESSION-*", "RS-ABUSE-*",
@@ -212,7 +212,7 @@ var remote = []Flaw{
 		},
 	},
 	{
-		Name: "verify-truthy", Says: "Any word in valid will do.",
+		Name: "verify-truthy", Says: "Every word in valid is accepted.",
 		Bend: lacks(mcpserver.ValidIsTrue), Noticed: []string{"RS-TOKEN-REMOTE-VERIFY"},
 	},
 	{
@@ -220,24 +220,24 @@ var remote = []Flaw{
 		Bend: lacks(mcpserver.VerifyNoRedirects), Noticed: []string{"RS-TOKEN-REMOTE-VERIFY"},
 	},
 	{
-		Name: "asks-one-by-one", Says: "While introspection hangs, everything waits.",
+		Name: "asks-one-by-one", Says: "While introspection hangs, all requests wait.",
 		Bend: lacks(mcpserver.AskInParallel), Noticed: []string{"RS-ABUSE-VALIDATION-LATENCY"},
 	},
 	{
-		Name: "screens-nothing", Says: "What was said to be refused in arguments is accepted.",
+		Name: "screens-nothing", Says: "Arguments are accepted that were declared as refused.",
 		Bend: policy(func(p *mcpserver.Policy) { p.Screens = nil }), Noticed: []string{"RS-ABUSE-INPUT-SCREENING"},
 	},
 	{
-		Name: "screens-raw", Says: "Arguments are screened as they are written.",
+		Name: "screens-raw", Says: "Arguments are screened before they are decoded.",
 		Bend: lacks(mcpserver.ScreenDecoded), Noticed: []string{"RS-ABUSE-INPUT-SCREENING"},
 	},
 	{
-		Name: "screens-honest-text", Says: "Honest words are refused.",
+		Name: "screens-honest-text", Says: "Arguments with ordinary words are refused.",
 		Bend:    policy(func(p *mcpserver.Policy) { p.Screens = append(p.Screens, "select", "../", "drop") }),
 		Noticed: []string{"RS-ABUSE-INPUT-SCREENING"},
 	},
 	{
-		Name: "address-block-forwarded", Says: "The address that is blocked is the one that a header names.",
+		Name: "address-block-forwarded", Says: "The blocked address is the one in a header field.",
 		Bend: policy(func(p *mcpserver.Policy) {
 			p.BlockAfter, p.BlockFor = 60, time.Second
 			p.Lacks = append(p.Lacks, mcpserver.BlockByPeer)

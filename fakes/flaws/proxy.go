@@ -11,7 +11,7 @@ import (
 // proxied returns the flaw of a proxy that lacks one defence.
 func proxied(name string, d idp.Defence, noticed string, also ...string) Flaw {
 	bend := func(o *reference.Options) { o.Proxy, o.Behaviour.Lacks = true, []idp.Defence{d} }
-	return Flaw{Name: name, Says: "The proxy does without this: " + string(d) + ".", Bend: bend, Noticed: []string{noticed}, Also: also}
+	return Flaw{Name: name, Says: "The proxy lacks this defence: " + string(d) + ".", Bend: bend, Noticed: []string{noticed}, Also: also}
 }
 
 // remembering puts a flaw on a proxy that remembers approvals.

@@ -190,7 +190,7 @@ var refreshRows = slices.Concat(
 	},
 	[]Flaw{
 		{
-			Name: "secret-of-any-client", Says: "The secret of any client will do.", Row: "another client's secret",
+			Name: "secret-of-any-client", Says: "The secret of any client is accepted.", Row: "another client's secret",
 			Bend: lacks(idp.OwnSecret), Noticed: []string{"AS-TOKEN-WRONG-SECRET", "AS-REFRESH-CONFIDENTIAL-AUTH"},
 			Also: []string{"AS-TOKEN-*", "AS-PAR-*", "AS-REVOKE-*", "AS-INTROSPECT-*", "AS-META-AUTH-METHODS-TRUE"},
 		},
@@ -204,12 +204,12 @@ var refreshRows = slices.Concat(
 		rowed("refresh-drops-resource", "no resource at refresh", idp.RefreshNoResource, "AS-REFRESH-RESOURCE", "AS-RES-*"),
 		rowed("refresh-spreads-resource", "the same resource at refresh", idp.RefreshSameResource, "AS-REFRESH-RESOURCE", "AS-RES-*"),
 		{
-			Name: "refreshed-for-a-minute", Says: "A refreshed access token is said to live for a minute.", Row: "a refresh",
+			Name: "refreshed-for-a-minute", Says: "expires_in of a refreshed access token is one minute.", Row: "a refresh",
 			Bend:    behaviour(func(b *idp.Behaviour) { b.RefreshedSeconds = 60 }),
 			Noticed: []string{"AS-REFRESH-NEW-ACCESS-TOKEN"},
 		},
 		{
-			Name: "offline-access-refused", Says: "offline_access is advertised and refused.", Row: "offline_access, which is advertised",
+			Name: "offline-access-refused", Says: "offline_access is advertised, and refused.", Row: "offline_access, which is advertised",
 			Bend: lacks(idp.ObtainableScopes), Noticed: []string{"AS-REFRESH-CLIENT-CAPABILITY"},
 			Also: []string{"AS-SCOPE-*", "RS-SCOPE-*", "AS-META-*", "RS-CHALLENGE-*", "AS-CONSENT-*"},
 		},

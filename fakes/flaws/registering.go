@@ -116,7 +116,7 @@ var registrationAnswers = []Flaw{
 		Bend: behaviour(func(b *idp.Behaviour) { b.StoredReads = true }), Noticed: []string{"AS-DCR-NO-STORE"},
 	},
 	{
-		Name: "dcr-known-by-turns", Says: "One of two processes knows a client.", Row: "do all processes share one store",
+		Name: "dcr-known-by-turns", Says: "Only one of two processes knows a registered client.", Row: "do all processes share one store",
 		Bend:    behaviour(func(b *idp.Behaviour) { b.ForgetsClient = func(n int) bool { return n%3 == 2 } }),
 		Noticed: []string{"AS-DCR-CLIENT-USABLE"}, Also: []string{"AS-*"}, // each check that uses a client, sometimes
 	},
@@ -126,7 +126,7 @@ var registrationAnswers = []Flaw{
 		Also: []string{"AS-DCR-SUPPORTED"},
 	},
 	{
-		Name: "as-any-initial-token", Says: "Any initial access token is good enough.", Row: "a made-up initial access token",
+		Name: "as-any-initial-token", Says: "Any initial access token is accepted.", Row: "a made-up initial access token",
 		Bend: behaviour(func(b *idp.Behaviour) { b.Registration = "any-token" }), Noticed: []string{"AS-DCR-PROTECTED-401"},
 		Also: []string{"AS-DCR-SUPPORTED"},
 	},

@@ -123,7 +123,7 @@ var grants = []Flaw{
 	one("token-unpublished-key", idp.SignedTokens, "AS-KEYS-JWT-SIGNATURE", "RS-AUD-MATCHES-PRM"),
 	one("token-weak-secret", idp.StrongKeys, "AS-KEYS-NO-WEAK-HMAC", "AS-KEYS-JWT-SIGNATURE", "RS-AUD-MATCHES-PRM", "RS-TOKEN-WEAK-SECRET"),
 	{
-		Name: "id-token-for-the-server", Says: "The ID token is meant for the MCP server, which takes it for an access token.",
+		Name: "id-token-for-the-server", Says: "The ID token names the MCP server as audience, and is accepted as access token.",
 		Bend: lacks(idp.RightIDToken), Noticed: []string{"AS-KEYS-ID-TOKEN", "RS-TOKEN-ID-TOKEN"},
 	},
 	{
@@ -255,7 +255,7 @@ func publishedSecret(method, row string) Flaw {
 // rememberedFailure remembers one kind of failure to fetch a document.
 func rememberedFailure(name, row, reason string) Flaw {
 	return Flaw{
-		Name: "cimd-remembers-" + name, Says: "What went wrong with a document is remembered: " + row + ".",
+		Name: "cimd-remembers-" + name, Says: "The failure of a document is cached: " + row + ".",
 		Bend: behaviour(func(b *idp.Behaviour) {
 			b.RemembersFailure = func(why string) bool { return strings.Contains(why, reason) }
 		}),

@@ -33,7 +33,7 @@ func responses(endpoint string, bend func(members map[string]any)) func(o *refer
 
 // one returns the flaw of a server that lacks a single defence. The defence describes the flaw.
 func one(name string, d idp.Defence, noticed string, also ...string) Flaw {
-	return Flaw{Name: name, Says: "The server does without this: " + string(d) + ".", Bend: lacks(d), Noticed: []string{noticed}, Also: also}
+	return Flaw{Name: name, Says: "The server lacks this defence: " + string(d) + ".", Bend: lacks(d), Noticed: []string{noticed}, Also: also}
 }
 
 // alsoNoticed adds checks that must notice a flaw.
@@ -44,7 +44,7 @@ func alsoNoticed(f Flaw, ids ...string) Flaw {
 
 var tokenEndpoint = []Flaw{
 	{
-		Name: "as-wrong-error", Says: "An unknown client is told invalid_grant.",
+		Name: "as-wrong-error", Says: "An unknown client gets invalid_grant.",
 		Bend: behaviour(func(b *idp.Behaviour) { b.UnknownError = "invalid_grant" }), Noticed: []string{"AS-TOKEN-UNKNOWN-CLIENT"},
 		// Every check that expects an error about an unknown client: the error is the same for a wrong secret.
 		Also: []string{"AS-DCR-SECRET-WORKS", "AS-TOKEN-*", "AS-REFRESH-CONFIDENTIAL-AUTH", "AS-REVOKE-CLIENT-AUTH", "AS-PAR-BASIC",
@@ -132,11 +132,11 @@ var refreshing = []Flaw{
 var inspection = []Flaw{
 	one("revoke-nothing", idp.RevokeRefresh, "AS-REVOKE-REFRESH-TOKEN", "AS-REVOKE-*", "AS-REFRESH-REVOKED"),
 	{
-		Name: "revoke-only-access", Says: "Revocation knows access tokens only.",
+		Name: "revoke-only-access", Says: "Revocation works for access tokens only.",
 		Bend: lacks(idp.RevokeRefresh), Noticed: []string{"AS-REFRESH-REVOKED"}, Also: []string{"AS-REVOKE-*"},
 	},
 	{
-		Name: "resource-server-never-hears", Says: "The MCP server looks at the signature only, and never hears of a revocation.",
+		Name: "resource-server-never-hears", Says: "The MCP server verifies the signature only, and does not learn of a revocation.",
 		Bend: lacks(mcpserver.CheckRevocation), Noticed: []string{"RS-TOKEN-REVOKED"},
 		Also: []string{
 			"AS-DCRM-DELETE", "AS-REFRESH-REUSE-KILLS-ACCESS", "AS-REVOKE-ACCESS-TOKEN", "AS-REVOKE-REFRESH-KILLS-ACCESS",

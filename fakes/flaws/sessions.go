@@ -29,12 +29,12 @@ var sessionIDs = []Flaw{
 		Noticed: []string{"RS-SESSION-STREAM-NEEDS-TOKEN"}, Row: "anyway", Also: []string{"RS-CHALLENGE-EVERY-HTTP-METHOD"},
 	},
 	{
-		Name: "session-of-other-wire-alone", Says: "On the stateless wire, the id of a session passes for a token.",
+		Name: "session-of-other-wire-alone", Says: "In the protocol without sessions, the id of a session is accepted instead of a token.",
 		Bend:    policy(func(p *mcpserver.Policy) { p.SessionServes = holds("2026-07-28") }),
 		Noticed: []string{"RS-SESSION-HEADER-IGNORED"}, Row: "a live session",
 	},
 	{
-		Name: "session-upgraded", Says: "A session that was opened without a token has rights once a token was sent in it.",
+		Name: "session-upgraded", Says: "A session that was opened without a token gets the rights of the first token that is sent in it.",
 		Bend: policy(func(p *mcpserver.Policy) {
 			p.SessionUpgrades, p.SessionShared = true, func(*http.Request, string) bool { return true }
 			p.Public = []string{"initialize", "notifications/initialized", "ping"}
@@ -190,7 +190,9 @@ func sharedFlaw(name, row string, shared func(*http.Request, string) bool) Flaw 
 }
 
 func weakNameFlaw(name, check, row string, bend func(p *mcpserver.Policy)) Flaw {
-	return Flaw{Name: name, Says: "A name is found by another one: " + row + ".", Bend: policy(bend), Noticed: []string{check}, Row: row}
+	return Flaw{
+		Name: name, Says: "The lookup of a name finds another one: " + row + ".", Bend: policy(bend), Noticed: []string{check}, Row: row,
+	}
 }
 
 // uuid returns a random UUID that claims to be of a version.

@@ -17,15 +17,15 @@ var static = []Flaw{
 		Noticed: []string{"RS-STATIC-TOKEN-ACCEPTED"},
 	},
 	{
-		Name: "static-prefix", Says: "A token's beginning is enough.",
+		Name: "static-prefix", Says: "The beginning of a token is enough.",
 		Bend: lacks(mcpserver.WholeStatic), Noticed: []string{"RS-STATIC-TOKEN-NEAR-MISS"}, Also: []string{"RS-APIKEY-REJECTED"},
 	},
 	{
-		Name: "static-all-rights", Says: "A token's tools are only written down.",
+		Name: "static-all-rights", Says: "The list of tools of a token is not enforced.",
 		Bend: lacks(mcpserver.StaticTools), Noticed: []string{"RS-STATIC-TOKEN-PERMISSIONS"},
 	},
 	{
-		Name: "static-guessable", Says: "Tokens and keys are counted up.",
+		Name: "static-guessable", Says: "Tokens and keys are consecutive numbers.",
 		Bend: func(o *reference.Options) {
 			o.Static = []mcpserver.Static{
 				{Name: "the service token", Value: "team-secret-100001", User: "one"},
@@ -41,11 +41,11 @@ var static = []Flaw{
 		Bend: lacks(mcpserver.WithdrawnDies), Noticed: []string{"RS-STATIC-EXPIRY-REVOCATION"}, Also: []string{"RS-CHALLENGE-EXISTING-TOOLS"},
 	},
 	{
-		Name: "key-at-handshake", Says: "A key counts at the first request only.",
+		Name: "key-at-handshake", Says: "A key is accepted at the first request only.",
 		Bend: lacks(mcpserver.KeyPerRequest), Noticed: []string{"RS-APIKEY-ACCEPTED"}, Also: []string{"RS-APIKEY-TOOL-PERMISSIONS"},
 	},
 	{
-		Name: "key-in-query", Says: "A key in the query counts.",
+		Name: "key-in-query", Says: "A key in the query is accepted.",
 		Bend: lacks(mcpserver.NoQueryKey), Noticed: []string{"RS-APIKEY-REJECTED"},
 	},
 	{
@@ -53,15 +53,15 @@ var static = []Flaw{
 		Bend: lacks(mcpserver.SurviveOddKeys), Noticed: []string{"RS-APIKEY-REJECTED"},
 	},
 	{
-		Name: "key-any-case", Says: "Keys are compared without case.",
+		Name: "key-any-case", Says: "The comparison of keys ignores letter case.",
 		Bend: lacks(mcpserver.KeyCase), Noticed: []string{"RS-APIKEY-REJECTED"},
 	},
 	{
-		Name: "key-as-bearer", Says: "A key counts as a bearer token.",
+		Name: "key-as-bearer", Says: "A key is accepted as a bearer token.",
 		Bend: lacks(mcpserver.KeyIsNoBearer), Noticed: []string{"RS-APIKEY-REJECTED", "RS-MULTI-NO-FALLTHROUGH"},
 	},
 	{
-		Name: "key-all-rights", Says: "A key without a list may do everything, and the list is not found.",
+		Name: "key-all-rights", Says: "A key without a list may call every tool, and its list is not found.",
 		Bend: lacks(mcpserver.KeyTools), Noticed: []string{"RS-APIKEY-TOOL-PERMISSIONS"},
 	},
 	{
@@ -69,16 +69,16 @@ var static = []Flaw{
 		Bend: lacks(mcpserver.ToolNames), Noticed: []string{"RS-APIKEY-WILDCARDS"},
 	},
 	{
-		Name: "key-without-user", Says: "The bearer of a key is treated as the last one who came with a token.",
+		Name: "key-without-user", Says: "The caller with a key is treated as the last caller with a token.",
 		Bend: lacks(mcpserver.KeyUser), Noticed: []string{"RS-MULTI-EACH-ALONE"},
 		Also: []string{"RS-APIKEY-ACCEPTED", "RS-APIKEY-TOOL-PERMISSIONS"},
 	},
 	{
-		Name: "token-as-key", Says: "A token in the key's field counts.",
+		Name: "token-as-key", Says: "A token in the field of the key is accepted.",
 		Bend: lacks(mcpserver.TokenIsNoKey), Noticed: []string{"RS-MULTI-NO-FALLTHROUGH"},
 	},
 	{
-		Name: "first-of-two", Says: "Of a key and a token either may be good.",
+		Name: "first-of-two", Says: "Of a key and a token, one good one is enough.",
 		Bend: lacks(mcpserver.BothCredentials), Noticed: []string{"RS-MULTI-CONFLICT"},
 	},
 	{
@@ -86,7 +86,7 @@ var static = []Flaw{
 		Bend: lacks(mcpserver.NoAddedRights), Noticed: []string{"RS-MULTI-CONFLICT"},
 	},
 	{
-		Name: "sample-key", Says: "A key from a tutorial counts.",
+		Name: "sample-key", Says: "A key from a tutorial is accepted.",
 		Bend: func(o *reference.Options) {
 			sample := mcpserver.Static{Name: "sample", Value: "key-123", User: "sample", Header: mcpserver.KeyHeader}
 			o.Static = append(reference.Credentials(), sample)
@@ -112,7 +112,7 @@ var static = []Flaw{
 // falls returns the flaw of a server that treats the bearer of some bad credentials as another user.
 func falls(name, row string, bad func(h http.Header) bool) Flaw {
 	return Flaw{
-		Name: "falls-through-" + name, Says: "A credential that is not good leads to another user: " + row + ".",
+		Name: "falls-through-" + name, Says: "A bad credential is accepted as another user: " + row + ".",
 		Bend: func(o *reference.Options) {
 			o.Static = reference.Credentials()
 			other := o.Static[0]

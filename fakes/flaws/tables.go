@@ -35,14 +35,16 @@ var wholeTables = []Flaw{
 	}, "RS-TOKEN-WRONG-SCHEME", "RS-TOKEN-DUPLICATE-CREDENTIALS", "RS-TOKEN-SYNTAX-BYTES"),
 
 	{
-		Name: "scope-of-first-word", Says: "Of the scope, what comes before the first space counts.", Bend: scopesOf(func(claim any) []string {
+		Name: "scope-of-first-word", Says: "Of the scope, only the name before the first space is used.",
+		Bend: scopesOf(func(claim any) []string {
 			text, _ := claim.(string)
 			return strings.Split(text, " ")[:1]
 		}),
 		Noticed: []string{"RS-SCOPE-STRING-OR-ARRAY"}, Row: "among others", Also: []string{"RS-SCOPE-*", "RS-EXT-*"},
 	},
 	{
-		Name: "scope-of-any-words", Says: "Scopes are searched for in whatever the claim holds.", Bend: scopesOf(func(claim any) []string {
+		Name: "scope-of-any-words", Says: "Scopes are searched for in the claim as text, whatever its type is.",
+		Bend: scopesOf(func(claim any) []string {
 			text := fmt.Sprint(claim)
 			decoded, err := url.QueryUnescape(text)
 			if err != nil {
@@ -53,7 +55,7 @@ var wholeTables = []Flaw{
 		Noticed: []string{"RS-SCOPE-STRING-OR-ARRAY"}, Row: "a semicolon", Also: []string{"RS-SCOPE-*"},
 	},
 	{
-		Name: "scope-of-any-tool", Says: "A scope for one tool counts for all.", Bend: scopesOf(func(claim any) []string {
+		Name: "scope-of-any-tool", Says: "A scope for one tool is enough for all.", Bend: scopesOf(func(claim any) []string {
 			text, _ := claim.(string)
 			words := strings.Fields(text)
 			if lower := strings.ToLower(text); strings.Contains(lower, "mcp:tool") || strings.Contains(lower, "mcp:*") {
@@ -79,7 +81,7 @@ var wholeTables = []Flaw{
 	tablesFlaw("state-of-any-content", "A request state of the usual length is good.", "RS-SESSION-REQUESTSTATE-INTEGRITY",
 		func(p *mcpserver.Policy) { p.TakesState = func(sent string) bool { return len(sent) > 60 } }),
 	{
-		Name: "body-read-loosely", Says: "A message that can be read in two ways runs a tool whose scope nobody looks at.",
+		Name: "body-read-loosely", Says: "A message that can be read in two ways runs a tool without a check of its scope.",
 		Noticed: []string{"RS-SCOPE-BODY-AMBIGUITY"}, Also: []string{"RS-*"},
 		Bend: func(o *reference.Options) {
 			lacks(mcpserver.CheckHeaders)(o)
@@ -140,7 +142,7 @@ var wholeTables = []Flaw{
 		return strings.HasPrefix(v, "Bearer .")
 	}),
 	{
-		Name: "typ-exact", Says: "Of a token, typ must be spelled at+jwt.", Row: "typ AT+JWT",
+		Name: "typ-exact", Says: "typ of a token must be spelled at+jwt.", Row: "typ AT+JWT",
 		Noticed: []string{"RS-TOKEN-TYP"}, Also: []string{"RS-TOKEN-*"},
 		Bend: func(o *reference.Options) {
 			o.Wrap = before(func(_ http.ResponseWriter, r *http.Request) bool {
@@ -168,7 +170,8 @@ var wholeTables = []Flaw{
 		}),
 	},
 	{
-		Name: "tenant-of-any-path", Says: "Of issuer and audience, the host is compared.", Row: "another tenant by its path, and its audience",
+		Name: "tenant-of-any-path", Says: "Of issuer and audience, only the host is compared.",
+		Row:     "another tenant by its path, and its audience",
 		Noticed: []string{"RS-TOKEN-TENANT-CONFUSION"}, Also: []string{"RS-*"},
 		Bend: policy(func(p *mcpserver.Policy) {
 			p.Overlooks = func(_ *http.Request, of string, claims map[string]any) bool {
@@ -197,7 +200,7 @@ var wholeTables = []Flaw{
 		return strings.ContainsFunc(v, func(r rune) bool { return r > 0x7f })
 	}),
 	{
-		Name: "handle-without-token", Says: "Who knows a handle needs no good token.", Row: "a handle with a bad token",
+		Name: "handle-without-token", Says: "A caller with a handle needs no good token.", Row: "a handle with a bad token",
 		Noticed: []string{"RS-SESSION-HANDLE-OWNERSHIP"}, Also: []string{"RS-*"},
 		Bend: policy(func(p *mcpserver.Policy) {
 			p.Lacks = append(p.Lacks, mcpserver.HandleOwner)
@@ -225,7 +228,7 @@ var wholeTables = []Flaw{
 			}
 		}),
 	{
-		Name: "metadata-for-no-agent", Says: "A bot rule refuses the metadata to most clients, and to whoever brings a bad token.",
+		Name: "metadata-for-no-agent", Says: "A bot rule refuses the metadata to most clients, and to every caller with a bad token.",
 		Noticed: []string{"RS-DISC-UNAUTHENTICATED"}, Row: "User-Agent: curl/8", Also: []string{"RS-*"},
 		Bend: func(o *reference.Options) {
 			o.Wrap = before(func(w http.ResponseWriter, r *http.Request) bool {
@@ -393,7 +396,7 @@ func tablesFlaw(name, says, noticed string, bend func(p *mcpserver.Policy)) Flaw
 // overlooked returns the flaw of a server that does not check one part of a token.
 func overlooked(part string, noticed ...string) Flaw {
 	return Flaw{
-		Name: "overlooked-" + part, Says: "Of a token, this is not judged: " + part + ".", Noticed: noticed, Also: []string{"RS-*"},
+		Name: "overlooked-" + part, Says: "This of a token is not verified: " + part + ".", Noticed: noticed, Also: []string{"RS-*"},
 		Bend: policy(func(p *mcpserver.Policy) {
 			p.Overlooks = func(_ *http.Request, of string, _ map[string]any) bool { return of == part }
 		}),

@@ -22,14 +22,14 @@ func Trusting() []Flaw {
 
 var trusting = []Flaw{
 	{ // every check that sends a token to be refused sees it served
-		Name: "nobody-asks", Says: "Tools have scopes by declaration, and nobody asks for a token.",
+		Name: "nobody-asks", Says: "Tools have declared scopes, and the server requires no token.",
 		Bend: lacks(mcpserver.RequireToken, mcpserver.GuardVerbs), Noticed: []string{"RS-CHALLENGE-401-STATUS"},
 		Also: []string{
 			"RS-ABUSE-INPUT-SCREENING", "RS-AUD-*", "RS-DPOP-*", "RS-MULTI-*", "RS-SESSION-*", "RS-TOKEN-*", "RS-TRANSPORT-*",
 		},
 	},
 	{
-		Name: "refused-in-tools", Says: "Each tool looks at its caller by itself, and refuses by its result.",
+		Name: "refused-in-tools", Says: "Each tool verifies the token by itself, and refuses with its result.",
 		Bend:    lacks(mcpserver.RefuseBeforeTools, mcpserver.ScopeOverHTTP),
 		Noticed: []string{"RS-CHALLENGE-401-STATUS", "RS-CHALLENGE-NO-AUTH-ERROR-IN-200"},
 		Also: []string{
@@ -37,7 +37,7 @@ var trusting = []Flaw{
 		},
 	},
 	{
-		Name: "exp-ignored", Says: "Expiry is never looked at.",
+		Name: "exp-ignored", Says: "The server ignores exp.",
 		Bend: lacks(mcpserver.CheckExpiry), Noticed: []string{"RS-TOKEN-EXPIRED", "RS-TOKEN-CLOCK-SKEW"},
 		Also: []string{
 			"RS-TOKEN-NUMERIC-DATES", "RS-MULTI-NO-FALLTHROUGH",
@@ -45,15 +45,15 @@ var trusting = []Flaw{
 		},
 	},
 	{
-		Name: "exp-optional", Says: "A token without expiry lives for ever.",
+		Name: "exp-optional", Says: "A token without exp is accepted.",
 		Bend: lacks(mcpserver.RequireExpiry), Noticed: []string{"RS-TOKEN-EXP-MISSING"}, Also: []string{"RS-TOKEN-HMAC-MODE"},
 	},
 	{
-		Name: "exp-of-any-type", Says: "An expiry that is not a number counts as far away.",
+		Name: "exp-of-any-type", Says: "An exp that is not a number is treated as far in the future.",
 		Bend: lacks(mcpserver.NumericDates), Noticed: []string{"RS-TOKEN-NUMERIC-DATES"},
 	},
 	{
-		Name: "nbf-ignored", Says: "The beginning of validity is never looked at.",
+		Name: "nbf-ignored", Says: "The server ignores nbf.",
 		Bend: lacks(mcpserver.CheckNotBefore), Noticed: []string{"RS-TOKEN-NBF", "RS-TOKEN-CLOCK-SKEW"},
 	},
 	{
@@ -62,7 +62,7 @@ var trusting = []Flaw{
 		Also: []string{"RS-TOKEN-EXPIRED", "RS-TOKEN-NBF", "RS-EXT-CC-TOKEN"},
 	},
 	{
-		Name: "empty-signature", Says: "An empty signature passes.",
+		Name: "empty-signature", Says: "An empty signature is accepted.",
 		Bend: lacks(mcpserver.RefuseEmptySignature), Noticed: []string{"RS-TOKEN-SIG-STRIPPED"},
 		Also: []string{"RS-TOKEN-ALG-NONE", "RS-TOKEN-HMAC-MODE"},
 	},
@@ -80,11 +80,11 @@ var trusting = []Flaw{
 		Bend: lacks(mcpserver.RefuseCritical), Noticed: []string{"RS-TOKEN-CRIT-UNKNOWN"},
 	},
 	{
-		Name: "duplicates-and-case", Says: "Of two members of a name the last one counts, and AUD is aud.",
+		Name: "duplicates-and-case", Says: "Of two members with one name the last one is used, and AUD is aud.",
 		Bend: lacks(mcpserver.RefuseDuplicates, mcpserver.ClaimsWithCase), Noticed: []string{"RS-TOKEN-DUPLICATE-MEMBERS"},
 	},
 	{
-		Name: "first-member-counts", Says: "Of two members of a name the first one counts.",
+		Name: "first-member-counts", Says: "Of two members with one name the first one is used.",
 		Bend: lacks(mcpserver.RefuseDuplicates, mcpserver.LastMemberCounts), Noticed: []string{"RS-TOKEN-DUPLICATE-MEMBERS"},
 	},
 	{
@@ -104,7 +104,7 @@ var trusting = []Flaw{
 		Bend: lacks(mcpserver.ThreeSegments), Noticed: []string{"RS-TOKEN-NONCANONICAL-ENCODING"}, Also: []string{"RS-TOKEN-GARBAGE"},
 	},
 	{
-		Name: "issuer-without-case", Says: "The issuer is compared without case.",
+		Name: "issuer-without-case", Says: "The comparison of the issuer ignores letter case.",
 		Bend: lacks(mcpserver.IssuerCase), Noticed: []string{"RS-TOKEN-WRONG-ISS"},
 	},
 	{
@@ -112,20 +112,20 @@ var trusting = []Flaw{
 		Bend: lacks(mcpserver.IssuerSlash), Noticed: []string{"RS-TOKEN-WRONG-ISS"},
 	},
 	{
-		Name: "issuer-prefix", Says: "The issuer's beginning is enough.",
+		Name: "issuer-prefix", Says: "The beginning of the issuer is enough.",
 		Bend: lacks(mcpserver.WholeIssuer), Noticed: []string{"RS-TOKEN-WRONG-ISS"}, Also: []string{"RS-TOKEN-TENANT-CONFUSION"},
 	},
 	{
-		Name: "typ-ignored", Says: "The type is never read.",
+		Name: "typ-ignored", Says: "The server ignores typ.",
 		Bend: lacks(mcpserver.CheckType), Noticed: []string{"RS-TOKEN-TYP"},
 		Also: []string{"RS-TOKEN-FORMAT-CONFUSION", "RS-EXT-EMA-IDJAG-REFUSED"},
 	},
 	{
-		Name: "loose-base64", Says: "Padding and the other alphabet are understood.",
+		Name: "loose-base64", Says: "Padding and the other base64 alphabet are accepted.",
 		Bend: lacks(mcpserver.StrictEncoding), Noticed: []string{"RS-TOKEN-NONCANONICAL-ENCODING"},
 	},
 	{
-		Name: "no-subject", Says: "A token without a subject is good.",
+		Name: "no-subject", Says: "A token without a subject is accepted.",
 		Bend: lacks(mcpserver.RequireSubject), Noticed: []string{"RS-TOKEN-REQUIRED-CLAIMS"},
 	},
 	{
@@ -133,28 +133,28 @@ var trusting = []Flaw{
 		Bend: lacks(mcpserver.SurviveOddSubjects), Noticed: []string{"RS-TOKEN-CLAIM-ROBUSTNESS"},
 	},
 	{
-		Name: "audience-ignored", Says: "The audience is never looked at.",
+		Name: "audience-ignored", Says: "The server ignores aud.",
 		Bend: lacks(mcpserver.CheckAudience), Noticed: []string{"RS-AUD-WRONG", "RS-AUD-OTHER-CLAIM"},
 		Also: []string{"RS-AUD-*", "RS-EXT-CC-TOKEN", "RS-EXT-EMA-IDJAG-REFUSED", "RS-TOKEN-HMAC-MODE"},
 	},
 	{
-		Name: "audience-optional", Says: "A token without audience is good.",
+		Name: "audience-optional", Says: "A token without aud is accepted.",
 		Bend: lacks(mcpserver.RequireAudience), Noticed: []string{"RS-AUD-MISSING"}, Also: []string{"RS-TOKEN-HMAC-MODE"},
 	},
 	{
-		Name: "audience-inside", Says: "The audience may stand anywhere in a string.",
+		Name: "audience-inside", Says: "The audience may be anywhere in a string.",
 		Bend: lacks(mcpserver.AudienceAlone), Noticed: []string{"RS-AUD-ARRAY"}, Also: []string{"RS-AUD-LOOKALIKE", "RS-AUD-SIBLING"},
 	},
 	{
-		Name: "audience-prefix", Says: "The audience's beginning is enough.",
+		Name: "audience-prefix", Says: "The beginning of the audience is enough.",
 		Bend: lacks(mcpserver.WholeAudience), Noticed: []string{"RS-AUD-LOOKALIKE"}, Also: []string{"RS-AUD-ARRAY", "RS-AUD-SIBLING"},
 	},
 	{
-		Name: "audience-without-case", Says: "The audience is compared without case.",
+		Name: "audience-without-case", Says: "The comparison of the audience ignores letter case.",
 		Bend: lacks(mcpserver.AudienceCase), Noticed: []string{"RS-AUD-NORMALISATION"}, Also: []string{"RS-AUD-ARRAY"},
 	},
 	{
-		Name: "audience-in-resource", Says: "The claim resource will do.",
+		Name: "audience-in-resource", Says: "The claim resource is accepted instead of aud.",
 		Bend: lacks(mcpserver.AudienceClaim), Noticed: []string{"RS-AUD-OTHER-CLAIM"},
 	},
 	{
@@ -230,7 +230,7 @@ var trusting = []Flaw{
 		Noticed: []string{"RS-SCOPE-CHALLENGE-NOT-CATALOGUE"},
 	},
 	{
-		Name: "scopes-nowhere", Says: "Scopes are enforced, but published nowhere.",
+		Name: "scopes-nowhere", Says: "Scopes are enforced, but not published.",
 		Bend: policy(func(p *mcpserver.Policy) {
 			p.Lacks = append(p.Lacks, mcpserver.ScopeInChallenge)
 			p.PRM = func(_ string, doc map[string]any) { delete(doc, "scopes_supported") }
@@ -238,7 +238,7 @@ var trusting = []Flaw{
 		Noticed: []string{"RS-DISC-SCOPES-PUBLISHED"}, Also: []string{"RS-CHALLENGE-SCOPE-PARAM", "RS-SCOPE-*"},
 	},
 	{
-		Name: "scope-forgotten", Says: "One tool's scope is forgotten.",
+		Name: "scope-forgotten", Says: "The scope of one tool is not enforced.",
 		Bend:    policy(func(p *mcpserver.Policy) { p.UnguardedTool = "admin_reset" }),
 		Noticed: []string{"RS-SCOPE-EVERY-TOOL", "RS-SCOPE-403-STATUS"},
 	},
@@ -251,7 +251,7 @@ var trusting = []Flaw{
 		Bend: lacks(mcpserver.ToolScopeIsName), Noticed: []string{"RS-SCOPE-TOOL-NAMING"},
 	},
 	{
-		Name: "weak-login-will-do", Says: "How somebody signed in does not matter.",
+		Name: "weak-login-will-do", Says: "The server ignores how the user signed in.",
 		Bend: lacks(mcpserver.CheckACR), Noticed: []string{"RS-CHALLENGE-STEP-UP-AUTHN"},
 	},
 	{
@@ -259,27 +259,27 @@ var trusting = []Flaw{
 		Bend: lacks(mcpserver.ACRError), Noticed: []string{"RS-CHALLENGE-STEP-UP-AUTHN"},
 	},
 	{
-		Name: "scope-substring", Says: "A scope that holds the needed one will do.",
+		Name: "scope-substring", Says: "A scope that contains the needed one as text is enough.",
 		Bend: lacks(mcpserver.WholeScope), Noticed: []string{"RS-SCOPE-NO-SUBSTRING"},
 		Also: []string{"RS-SCOPE-HIERARCHY", "RS-SCOPE-STRING-OR-ARRAY", "RS-SCOPE-TOOL-NAMING"},
 	},
 	{
-		Name: "scope-of-object", Says: "The keys of an object are scopes.",
+		Name: "scope-of-object", Says: "The keys of an object are accepted as scopes.",
 		Bend: lacks(mcpserver.ScopesAreStrings), Noticed: []string{"RS-SCOPE-STRING-OR-ARRAY"},
 	},
 	{
-		Name: "scope-empty-is-all", Says: "A token without scope may do everything.",
+		Name: "scope-empty-is-all", Says: "A token without scope may call every tool.",
 		Bend: lacks(mcpserver.EmptyScopeIsNone), Noticed: []string{"RS-SCOPE-EMPTY"},
 		Also: []string{"RS-SCOPE-STRING-OR-ARRAY", "RS-TOKEN-INTROSPECTION-CLAIMS"},
 	},
 	{
-		Name: "scope-at-the-door", Says: "Everything needs every published scope.",
+		Name: "scope-at-the-door", Says: "Each request needs every published scope.",
 		Bend:    policy(func(p *mcpserver.Policy) { p.ScopeAtTheDoor = "notes:read notes:write" }),
 		Noticed: []string{"RS-SCOPE-DOWNSCOPED-OK"},
 		Also:    []string{"RS-SCOPE-HIERARCHY", "RS-SCOPE-EVERY-TOOL", "RS-SCOPE-STRING-OR-ARRAY"},
 	},
 	{
-		Name: "session-of-anybody", Says: "A session belongs to whoever knows its id.",
+		Name: "session-of-anybody", Says: "A session works for every caller who knows its id.",
 		Bend: lacks(mcpserver.BindSession), Noticed: []string{"RS-SESSION-BOUND-TO-USER"},
 	},
 	{
@@ -292,12 +292,12 @@ var trusting = []Flaw{
 		Bend: lacks(mcpserver.ScopesPerRequest), Noticed: []string{"RS-SESSION-SCOPE-PER-REQUEST"},
 	},
 	{
-		Name: "session-id-cancels-anybody", Says: "A cancellation ends the calls of all who use the same id.",
+		Name: "session-id-cancels-anybody", Says: "A cancellation ends the calls of all callers with the same request id.",
 		Bend: lacks(mcpserver.CancelOwn), Noticed: []string{"RS-SESSION-REQUEST-ID-ISOLATION"},
 		Also: []string{"RS-SESSION-IDENTITY-BLEED", "RS-STATIC-TOKEN-PERMISSIONS", "RS-APIKEY-TOOL-PERMISSIONS"},
 	},
 	{
-		Name: "shared-user", Says: "Tools ask a global variable for the user.",
+		Name: "shared-user", Says: "Tools read the user from a global variable.",
 		Bend: lacks(mcpserver.UserPerRequest), Noticed: []string{"RS-SESSION-IDENTITY-BLEED"},
 		Also: []string{
 			"RS-SESSION-REQUEST-ID-ISOLATION", "RS-STATIC-TOKEN-ACCEPTED", "RS-APIKEY-ACCEPTED", "RS-MULTI-EACH-ALONE",
@@ -305,7 +305,7 @@ var trusting = []Flaw{
 		},
 	},
 	{
-		Name: "acts-first", Says: "A tool acts before its scope is looked at.",
+		Name: "acts-first", Says: "A tool acts before its scope is checked.",
 		Bend: lacks(mcpserver.ScopeFirst), Noticed: []string{"RS-SCOPE-NOT-EXECUTED"}, Also: []string{"RS-SCOPE-BODY-AMBIGUITY"},
 	},
 	runsBefore("missing", "no token", func(token string) bool { return token == "" }),
@@ -316,15 +316,15 @@ var trusting = []Flaw{
 			!expired(token)
 	}),
 	{
-		Name: "open-for-other-agents", Says: "The server knows the tool by its User-Agent, and asks nobody else for a token.",
+		Name: "open-for-other-agents", Says: "The server recognizes mcpauth by its User-Agent, and requires no token of other clients.",
 		Bend: lacks(mcpserver.GuardEveryAgent), Noticed: []string{"RS-CHALLENGE-EVERY-CLIENT"}, Also: []string{"RS-CHALLENGE-*"},
 	},
 	{
-		Name: "open-for-fetch", Says: "A rule lets requests pass that have the fields of a browser or of Node's fetch.",
+		Name: "open-for-fetch", Says: "Requests with the header fields of a browser or of Node's fetch need no token.",
 		Bend: lacks(mcpserver.GuardEveryFetch), Noticed: []string{"RS-CHALLENGE-EVERY-CLIENT"},
 	},
 	{
-		Name: "open-tools", Says: "Lists and the handshake are guarded, and existing tools run for anybody.",
+		Name: "open-tools", Says: "Lists and the handshake need a token, and existing tools run without one.",
 		Bend: lacks(mcpserver.GuardTools), Noticed: []string{"RS-CHALLENGE-EXISTING-TOOLS"},
 		Also: []string{"RS-ABUSE-INPUT-SCREENING", "RS-ELICIT-NOT-MCP-AUTH", "RS-TOKEN-EXPIRED"},
 	},
@@ -332,7 +332,7 @@ var trusting = []Flaw{
 		return strings.HasPrefix(string(body), "[") && strings.Contains(string(body), "tools/call")
 	}),
 	{
-		Name: "scope-of-first-name", Says: "The scope is that of the first name in the message.",
+		Name: "scope-of-first-name", Says: "The checked scope is that of the first name in the message.",
 		Bend: lacks(mcpserver.LastNameCounts), Noticed: []string{"RS-SCOPE-BODY-AMBIGUITY"},
 	},
 	{
@@ -354,7 +354,7 @@ var trusting = []Flaw{
 		},
 	},
 	{
-		Name: "list-of-another", Says: "The list is the one that was made for the caller before.",
+		Name: "list-of-another", Says: "The list is that of the previous caller.",
 		Bend: lacks(mcpserver.ListPerCaller), Noticed: []string{"RS-SCOPE-LIST-PER-CALLER"},
 		Also: []string{"RS-SCOPE-HIDDEN-NOT-CALLABLE"},
 	},
@@ -372,7 +372,7 @@ var trusting = []Flaw{
 		Bend: lacks(mcpserver.NoUserArgument), Noticed: []string{"RS-SCOPE-OBJECT-OWNERSHIP"},
 	},
 	{
-		Name: "notes-of-everybody", Says: "Everybody reads the first user's notes.",
+		Name: "notes-of-everybody", Says: "Every user reads the notes of the first user.",
 		Bend: lacks(mcpserver.OwnNotes), Noticed: []string{"RS-SCOPE-OBJECT-OWNERSHIP"}, Also: []string{"RS-EXT-CC-TOKEN"},
 	},
 	{
@@ -384,12 +384,12 @@ var trusting = []Flaw{
 		},
 	},
 	{
-		Name: "audience-origin", Says: "The audience's origin is enough.",
+		Name: "audience-origin", Says: "The origin of the audience is enough.",
 		Bend: lacks(mcpserver.AudiencePath), Noticed: []string{"RS-AUD-SIBLING"},
 		Also: []string{"RS-AUD-LOOKALIKE", "RS-AUD-NORMALISATION", "RS-AUD-ARRAY", "RS-AUD-WRONG"},
 	},
 	{
-		Name: "zero-signature", Says: "A signature of zeros passes.",
+		Name: "zero-signature", Says: "A signature of zeros is accepted.",
 		Bend: lacks(mcpserver.RefuseZeroSignature), Noticed: []string{"RS-TOKEN-ECDSA-EDGE"},
 		Also: []string{"RS-TOKEN-SIG-STRIPPED", "RS-TOKEN-SIG-TAMPERED"},
 	},
@@ -419,7 +419,7 @@ var trusting = []Flaw{
 		Bend: policy(func(p *mcpserver.Policy) { p.MostBody = 64 << 20 }), Noticed: []string{"RS-ABUSE-BODY-LIMIT"},
 	},
 	{
-		Name: "body-too-limited", Says: "The limit is half of what was said.",
+		Name: "body-too-limited", Says: "The limit is half of the declared one.",
 		Bend: policy(func(p *mcpserver.Policy) { p.MostBody = mcpserver.MostBody / 2 }), Noticed: []string{"RS-ABUSE-BODY-LIMIT"},
 	},
 	{
@@ -441,7 +441,7 @@ var trusting = []Flaw{
 		Also: []string{"RS-TOKEN-INTROSPECTION-CACHE"},
 	},
 	{
-		Name: "batch-by-first", Says: "A batch is judged by its first message.",
+		Name: "batch-by-first", Says: "Of a batch, only the first message is authorized.",
 		Bend: lacks(mcpserver.NoBatches), Noticed: []string{"RS-SCOPE-BATCH-MEMBERS"},
 	},
 	{

@@ -48,7 +48,7 @@ func keyNamed(name, row string, tool func(name string) string) Flaw {
 		return only(r.Header.Get(mcpserver.KeyHeader) != "", tool(name))
 	}
 	return Flaw{
-		Name: "key-name-" + name, Says: "A tool is found by a name that is none: " + row + ".", Row: row,
+		Name: "key-name-" + name, Says: "A tool is found by a name that it does not have: " + row + ".", Row: row,
 		Noticed: []string{"RS-APIKEY-WILDCARDS"}, Also: []string{"RS-SCOPE-*"},
 		Bend: policy(func(p *mcpserver.Policy) {
 			p.NamesTool = found
