@@ -257,7 +257,7 @@ func refusingEmpty(parameter string) Flaw {
 
 // believing reads a member of an unverified request object.
 func believing(name, row, algorithm, member string) Flaw {
-	return at("AS-AUTHZ-REQUEST-OBJECT", "believes-"+name, "This is believed: "+row+".", row, all(
+	return at("AS-AUTHZ-REQUEST-OBJECT", "believes-"+name, "This is accepted without verification: "+row+".", row, all(
 		behaviour(func(b *idp.Behaviour) {
 			b.TakesRedirect = func(_, sent string) bool { return sent == "https://attacker.example/cb" }
 		}),
@@ -425,7 +425,7 @@ var stateRows = []Flaw{
 			params.Set("state", "")
 		}
 	}), "AS-*"),
-	at("AS-AUTHZ-STATE-ABSENT", "state-empty-returned", "An empty state comes back.", "an empty state",
+	at("AS-AUTHZ-STATE-ABSENT", "state-empty-returned", "An empty state is returned.", "an empty state",
 		toClient(func(sent, params url.Values) {
 			if sent.Has("state") && sent.Get("state") == "" {
 				params.Set("state", "")
@@ -483,7 +483,7 @@ func unencoded(name, row, state string) Flaw {
 
 // answerRows are the flaws of the other parameters of an answer, and of its destination.
 var answerRows = []Flaw{
-	at("AS-AUTHZ-RESPONSE-MODE", "fragment-by-default", "Answers to who has signed in are in the fragment.", "no response_mode",
+	at("AS-AUTHZ-RESPONSE-MODE", "fragment-by-default", "Answers for a signed-in user are in the fragment.", "no response_mode",
 		all(lacks(idp.CheckResponseMode), wrapping(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 			if q := r.URL.Query(); atAuthorization(r) && r.Header.Get("Cookie") != "" && !q.Has("response_mode") {
 				q.Set("response_mode", "fragment")
@@ -516,7 +516,7 @@ var answerRows = []Flaw{
 	}),
 	otherIssuer("code", "the answer with the code", func(p url.Values) bool { return p.Has("code") }),
 	otherIssuer("error", "an error", func(p url.Values) bool { return p.Has("error") }),
-	at("AS-AUTHZ-ISS-EXACT", "iss-twice", "iss comes twice.", "the answer with the code", toClient(func(_, p url.Values) {
+	at("AS-AUTHZ-ISS-EXACT", "iss-twice", "iss is in the answer twice.", "the answer with the code", toClient(func(_, p url.Values) {
 		if p.Has("code") && p.Has("iss") {
 			p.Add("iss", "https://upstream.example")
 		}

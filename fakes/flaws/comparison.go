@@ -37,7 +37,7 @@ func parsed(same func(a, b *url.URL) bool) func(string, string) bool {
 var comparisons = []Flaw{
 	redirectMatch("any-query", "The query of a redirect URI is not compared.", "the query left out",
 		parsed(func(a, b *url.URL) bool { return a.Host == b.Host && a.Path == b.Path && b.User == nil })),
-	redirectMatch("any-path", "Of a redirect URI the host alone is compared.", "another path",
+	redirectMatch("any-path", "Of a redirect URI, only the host is compared.", "another path",
 		parsed(func(a, b *url.URL) bool { return a.Host == b.Host && b.User == nil })),
 	redirectMatch("subdomain", "Subdomains of a registered host are accepted.", "a subdomain",
 		parsed(func(a, b *url.URL) bool {

@@ -23,7 +23,7 @@ var crossOrigin = []Flaw{
 	})),
 	prmCORS("preflight-no-field", "A preflight for the document does not allow MCP-Protocol-Version.", allowHeaders+": Accept",
 		preflights(func(a *answer.Answer) { a.Fields.Set(allowHeaders, "Accept") })),
-	prmCORS("preflight-only", "The answer to a preflight alone names the origin.", "HTTP 200 without "+allowOrigin,
+	prmCORS("preflight-only", "Only the answer to a preflight names the origin.", "HTTP 200 without "+allowOrigin,
 		gets(func(a *answer.Answer) { a.Fields.Del(allowOrigin) })),
 	prmCORS("credentials", "Any origin is allowed with credentials.", "Origin: https://evil.example", func(r *http.Request, a *answer.Answer) {
 		if origin := r.Header.Get("Origin"); origin != "" {

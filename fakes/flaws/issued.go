@@ -16,10 +16,10 @@ import (
 
 // issuedRows are authorization servers without one defence. Each turns one row of a table, as in wholeTables.
 var issuedRows = []Flaw{
-	anyOf("assertion-believed-always", "Any assertion is believed.", behaviour(func(b *idp.Behaviour) {
+	anyOf("assertion-believed-always", "Any assertion is accepted.", behaviour(func(b *idp.Behaviour) {
 		b.Believes = func(_, _ map[string]any) bool { return true }
 	}), "AS-EMA-CLAIMS-REJECTED", "AS-EMA-SIGNATURE-REJECTED", "AS-CC-ASSERTION-REJECTED"),
-	anyOf("assertion-broken", "An assertion that is none, or says no type, authenticates its client.", behaviour(func(b *idp.Behaviour) {
+	anyOf("assertion-broken", "Any text, or an assertion without a type, authenticates its client.", behaviour(func(b *idp.Behaviour) {
 		b.TakesAssertion = func(form url.Values) bool {
 			return strings.Count(form.Get("client_assertion"), ".") != 2 || len(form.Get("client_assertion_type")) != assertionTypeLength
 		}
@@ -50,12 +50,12 @@ var issuedRows = []Flaw{
 	anyOf("introspect-all-active", "Introspection calls every token active.", responses("/introspect", func(m map[string]any) {
 		m["active"] = true
 	}), "AS-INTROSPECT-INACTIVE"),
-	anyOf("introspect-tells-all", "Introspection tells whose token it was, whatever it is.", responses("/introspect", func(m map[string]any) {
+	anyOf("introspect-tells-all", "Introspection names the user of an inactive token.", responses("/introspect", func(m map[string]any) {
 		if m["active"] == false {
 			m["sub"] = "alice"
 		}
 	}), "AS-INTROSPECT-NO-LEAK"),
-	anyOf("introspect-knows-all-hints", "With a hint that it does not know, introspection finds no token.", atEndpoint("/introspect",
+	anyOf("introspect-knows-all-hints", "With an unknown hint, introspection finds no token.", atEndpoint("/introspect",
 		func(form url.Values, _ *http.Request) {
 			if hint := form.Get("token_type_hint"); hint != "" && hint != "access_token" && hint != "refresh_token" {
 				form.Set("token", "unknown")
@@ -70,14 +70,14 @@ var issuedRows = []Flaw{
 			}
 			next.ServeHTTP(w, r)
 		}), "AS-USERINFO-UNAUTHENTICATED", "AS-USERINFO-TOKEN-STATE", "AS-TOKEN-TYPE-CONFUSION"),
-	anyOf("userinfo-phone-and-address", "Userinfo tells the phone number and the address of everybody.",
+	anyOf("userinfo-phone-and-address", "Userinfo shows the phone number and the address without their scopes.",
 		all(metadata(func(d map[string]any) {
 			listed, _ := d["scopes_supported"].([]string)
 			d["scopes_supported"] = append(slices.Clone(listed), "phone", "address")
 		}), responses("/userinfo", func(m map[string]any) {
 			m["phone_number"], m["address"] = "+1 202 555 0100", map[string]any{"formatted": "1 Main Street"}
 		})), "AS-USERINFO-SCOPES"),
-	anyOf("any-opaque-token", "The MCP server serves whoever brings a token, whatever that is.", lacks(mcpserver.VerifyTokens),
+	anyOf("any-opaque-token", "The MCP server accepts any text as a token.", lacks(mcpserver.VerifyTokens),
 		"AS-TOKEN-TYPE-CONFUSION", "RS-TOKEN-REFRESH-OR-CODE"),
 	anyOf("revoke-from-query", "A token is read from the query of a revocation.", atEndpoint("/revoke",
 		func(form url.Values, r *http.Request) {
@@ -88,7 +88,7 @@ var issuedRows = []Flaw{
 			form.Set("token", "unknown")
 		}
 	}), "AS-REVOKE-HINTS"),
-	anyOf("cimd-takes-any-redirect", "Any redirect URI will do.", behaviour(func(b *idp.Behaviour) {
+	anyOf("cimd-takes-any-redirect", "Any redirect URI is accepted.", behaviour(func(b *idp.Behaviour) {
 		b.TakesRedirect = func(_, _ string) bool { return true }
 	}), "AS-CIMD-REDIRECT-LISTED"),
 	anyOf("keys-without-material", "Each published key lacks its numbers.", eachKey(func(k map[string]any) {
@@ -114,11 +114,11 @@ var issuedRows = []Flaw{
 			}
 			next.ServeHTTP(w, r)
 		}), "AS-REVOKE-CLIENT-AUTH"),
-	anyOf("resource-of-any-form", "Whatever is requested as resource becomes the audience.", all(
+	anyOf("resource-of-any-form", "Any requested resource becomes the audience.", all(
 		lacks(idp.ResourceForm, idp.KnownResources, idp.WholeResource), lacks(mcpserver.CheckAudience)), "AS-RES-MALFORMED"),
 	anyOf("resource-of-any-request", "A token request brings a token for whatever resource it names.",
 		lacks(idp.CodeResources, idp.KnownResourceAtToken, idp.KnownResources), "AS-RES-SWITCH-AT-TOKEN"),
-	anyOf("dcr-errors-everywhere", "Whatever is refused in a registration is answered 422.", wrapping(
+	anyOf("dcr-errors-everywhere", "Every refused registration is answered 422.", wrapping(
 		func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 			if r.Method != http.MethodPost || !strings.HasSuffix(r.URL.Path, "/register") {
 				next.ServeHTTP(w, r)

@@ -14,7 +14,7 @@ var logins = []Flaw{
 		func(typed, right string) bool { return typed == "" || typed == right }),
 	wrongPassword("login-first-characters", "Eight characters of a password are compared.", "the password without its last character",
 		func(typed, right string) bool { return len(typed) >= 8 && strings.HasPrefix(right, typed[:8]) }),
-	wrongPassword("login-any-case", "Passwords are compared without case.", "the password in other letter case", strings.EqualFold),
+	wrongPassword("login-any-case", "Passwords are compared in lower case.", "the password in other letter case", strings.EqualFold),
 	{
 		Name: "login-any-name", Says: "The login form accepts any user.", Row: "a name that does not exist",
 		Bend: behaviour(func(b *idp.Behaviour) { b.AnyName = true }), Noticed: []string{"AS-LOGIN-REJECT-WRONG-PASSWORD"},

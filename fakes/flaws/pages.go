@@ -172,7 +172,7 @@ func afterBadEncoding() func(r *http.Request) bool {
 
 // errorText quotes a non-ASCII character in an error.
 func errorText(name, row, parameter string) Flaw {
-	return at("AS-AUTHZ-ERROR-CHARSET", "error-text-in-"+name, "An error holds é.", row, toClient(func(sent, params url.Values) {
+	return at("AS-AUTHZ-ERROR-CHARSET", "error-text-in-"+name, "An error contains é.", row, toClient(func(sent, params url.Values) {
 		if sent.Get("code_challenge_method") == "é" && params.Has("error") {
 			params.Set(parameter, params.Get(parameter)+" é")
 		}

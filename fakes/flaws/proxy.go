@@ -132,7 +132,7 @@ func looseState(name, row string, matches func(kept, got string, sent bool) bool
 
 // believedUpstream accepts an ID token of the upstream by its header and claims alone.
 func believedUpstream(name, row string, is func(header, claims map[string]any) bool) Flaw {
-	f := proxyWith("believes-id-token-"+name, "An ID token of the upstream counts: "+row+".", "AS-PROXY-UPSTREAM-ID-TOKEN", row,
+	f := proxyWith("believes-id-token-"+name, "An ID token of the upstream is accepted: "+row+".", "AS-PROXY-UPSTREAM-ID-TOKEN", row,
 		func(b *idp.Behaviour) { b.Believes = is })
 	f.Also = []string{"AS-PROXY-BROWSER-ID-TOKEN", "AS-PROXY-UPSTREAM-ID-TOKEN", "AS-CC-*", "AS-EMA-*", "AS-CIMD-KEY-AUTH-ENFORCED"}
 	return f

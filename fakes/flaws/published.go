@@ -24,7 +24,7 @@ var publishedKeys = []Flaw{
 	keySetFlaw("keys-in-pem", "The key set has PEM instead of JWKs.", "entry 1 of keys", func(d map[string]any) {
 		d["keys"] = []any{"-----BEGIN PUBLIC KEY-----"}
 	}, "AS-META-SIGNED-METADATA"),
-	keySetFlaw("keys-without-use", "There is an encryption key, and a key that does not say what it is for.",
+	keySetFlaw("keys-without-use", "There is an encryption key, and a key without use.",
 		"keys without use", func(d map[string]any) {
 			addKey(d, ecKey("use", "enc"))
 			addKey(d, ecKey("use", nil))

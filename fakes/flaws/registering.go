@@ -99,7 +99,7 @@ var registrationAnswers = []Flaw{
 	expiring("text", "client_secret_expires_at is a text.", "0"),
 	expiring("null", "client_secret_expires_at is null.", nil),
 	expiring("milliseconds", "client_secret_expires_at is in milliseconds.", time.Now().Add(time.Hour).UnixMilli()),
-	expiring("past", "Secrets are over when they are issued.", time.Now().Add(-time.Hour).Unix()),
+	expiring("past", "Secrets are expired when they are issued.", time.Now().Add(-time.Hour).Unix()),
 	{
 		Name: "dcr-refuses-resource", Says: "A registration with the member resource is refused.", Row: "resource",
 		Bend:    behaviour(func(b *idp.Behaviour) { b.RegistrationRefuses = []string{"resource"} }),
@@ -479,13 +479,13 @@ var registrationRights = []Flaw{
 	choosing("management-token", "A client chooses its registration_access_token.", "a registration_access_token",
 		"registration_access_token"),
 
-	statementBelieved("none", "Statements with alg none are believed.", "an unsigned statement",
+	statementBelieved("none", "Statements with alg none are accepted.", "an unsigned statement",
 		func(h map[string]any, _ string) bool { return h["alg"] == "none" }),
-	statementBelieved("key-in-header", "Statements are verified with the key that they bring.", "a statement with the key in its header",
+	statementBelieved("key-in-header", "Statements are verified with the key in their header.", "a statement with the key in its header",
 		func(h map[string]any, _ string) bool { return h["jwk"] != nil }),
-	statementBelieved("any-signature", "Statements with any signature are believed.", "a statement signed with an unknown key",
+	statementBelieved("any-signature", "Statements with any signature are accepted.", "a statement signed with an unknown key",
 		func(h map[string]any, signature string) bool { return h["jwk"] == nil && signature != "" }),
-	statementBelieved("no-signature", "Statements without a signature are believed.", "a statement without its signature",
+	statementBelieved("no-signature", "Statements without a signature are accepted.", "a statement without its signature",
 		func(h map[string]any, signature string) bool { return h["alg"] != "none" && signature == "" }),
 
 	{
@@ -522,11 +522,11 @@ var registrationRights = []Flaw{
 	fetching("terms-by-https", "tos_uri by https", "https"),
 	fetching("requests-by-http", "request_uris by http", "http"),
 
-	managing("read-by-anybody", "Anybody reads a registration.", "GET, no token",
+	managing("read-by-anybody", "A registration can be read without its token.", "GET, no token",
 		func(method, token, _ string) bool { return method == http.MethodGet && token == "" }),
-	managing("changed-by-anybody", "Anybody changes a registration.", "PUT, no token",
+	managing("changed-by-anybody", "A registration can be changed without its token.", "PUT, no token",
 		func(method, token, _ string) bool { return method == http.MethodPut && token == "" }),
-	managing("deleted-by-anybody", "Anybody deletes a registration.", "DELETE, no token",
+	managing("deleted-by-anybody", "A registration can be deleted without its token.", "DELETE, no token",
 		func(method, token, _ string) bool { return method == http.MethodDelete && token == "" }),
 	managing("made-up-token", "A made-up token manages a registration.", "a made-up token",
 		func(_, token, own string) bool {

@@ -49,10 +49,10 @@ var sessionIDs = []Flaw{
 	}),
 	idFlaw("time-uuid", "Session ids are UUIDs of version 1.", "version 1", func(*http.Request) string { return uuid('1') }),
 	idFlaw("sortable-uuid", "Session ids are UUIDs of version 7.", "version 7", func(*http.Request) string { return uuid('7') }),
-	idFlaw("with-token", "Session ids hold the access token.", "access token", func(r *http.Request) string {
+	idFlaw("with-token", "Session ids contain the access token.", "access token", func(r *http.Request) string {
 		return mcpserver.RandomID() + strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
 	}),
-	idFlaw("growing", "Session ids are counted, and grow longer.", "bits vary", func() func(*http.Request) string {
+	idFlaw("growing", "Session ids are consecutive numbers of growing length.", "bits vary", func() func(*http.Request) string {
 		var n atomic.Int64
 		n.Store(7)
 		return func(*http.Request) string { return fmt.Sprintf("%s%d", strings.Repeat("s", 30), n.Add(1)) }

@@ -76,7 +76,7 @@ var wholeTables = []Flaw{
 		func(p *mcpserver.Policy) { p.TakesHandle = resembles }),
 	tablesFlaw("task-nearly", "A task is found by an id that resembles its own.", "RS-SESSION-TASK-OWNERSHIP",
 		func(p *mcpserver.Policy) { p.TakesTask = resembles }),
-	tablesFlaw("state-seal-any", "The seal of a request state may be anything.", "RS-SESSION-REQUESTSTATE-INTEGRITY",
+	tablesFlaw("state-seal-any", "The signature of a request state is not verified.", "RS-SESSION-REQUESTSTATE-INTEGRITY",
 		func(p *mcpserver.Policy) { p.TakesSeal = func(_, _ string) bool { return true } }),
 	tablesFlaw("state-of-any-content", "A request state of the usual length is good.", "RS-SESSION-REQUESTSTATE-INTEGRITY",
 		func(p *mcpserver.Policy) { p.TakesState = func(sent string) bool { return len(sent) > 60 } }),
@@ -95,9 +95,9 @@ var wholeTables = []Flaw{
 			})
 		},
 	},
-	tablesFlaw("introspection-inactive", "Whatever introspection answers, the token is good.", "RS-TOKEN-INTROSPECTION-FAIL-CLOSED",
+	tablesFlaw("introspection-inactive", "A token is accepted whatever introspection answers.", "RS-TOKEN-INTROSPECTION-FAIL-CLOSED",
 		func(p *mcpserver.Policy) { p.Lacks = append(p.Lacks, mcpserver.LookAtActive) }),
-	tablesFlaw("verify-fails-open", "Where the verification endpoint fails, everybody gets in.", "RS-TOKEN-REMOTE-VERIFY",
+	tablesFlaw("verify-fails-open", "While the verification endpoint fails, every token is accepted.", "RS-TOKEN-REMOTE-VERIFY",
 		func(p *mcpserver.Policy) { p.Lacks = append(p.Lacks, mcpserver.VerifyFailClosed) }),
 	{
 		Name: "claims-in-fields", Says: "Claims are written into header fields as they are.", Row: "line breaks in sub",
@@ -215,7 +215,7 @@ var wholeTables = []Flaw{
 	},
 	unversioned(opensFor("versions", "RS-TRANSPORT-VERSION-HEADER", "2025-11-25, without credentials",
 		func(r *http.Request, _ []byte) bool { return len(r.Header.Values("MCP-Protocol-Version")) > 0 })),
-	tablesFlaw("rate-by-fields", "What else a client says of itself is counted by.", "RS-RATE-SPOOFED-ADDRESS", func(p *mcpserver.Policy) {
+	tablesFlaw("rate-by-fields", "Requests are counted by other header fields.", "RS-RATE-SPOOFED-ADDRESS", func(p *mcpserver.Policy) {
 		p.LimitKey = func(r *http.Request) string {
 			return r.Header.Get("Forwarded") + r.Header.Get("X-Real-IP") + r.Header.Get("CF-Connecting-IP") + r.Header.Get("True-Client-IP") +
 				r.Header.Get("X-Client-IP")

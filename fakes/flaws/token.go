@@ -233,7 +233,7 @@ var tokenRows = slices.Concat(
 			tokenRefusing("invalid_request", ofMediaType("; charset=UTF-8"))),
 		tokenFlaw("AS-TOKEN-CONTENT-TYPE", "no-close-charset", "A charset without a space before it is refused.", "with a charset and no space",
 			tokenRefusing("invalid_request", ofMediaType(";charset=utf-8"))),
-		tokenFlaw("AS-TOKEN-CONTENT-TYPE", "media-type-case", "The media type is compared by case.", "in upper case",
+		tokenFlaw("AS-TOKEN-CONTENT-TYPE", "media-type-case", "The comparison of the media type is case-sensitive.", "in upper case",
 			tokenRefusing("invalid_request", func(r *tokenRequest) bool { return strings.HasPrefix(r.Header.Get("Content-Type"), "App") })),
 		tokenFlaw("AS-TOKEN-CONTENT-TYPE", "parameter-order", "grant_type must not be the last parameter.", "the parameters in reverse order",
 			tokenRefusing("invalid_request", func(r *tokenRequest) bool { return strings.HasSuffix(r.body, "&grant_type=authorization_code") })),
@@ -243,19 +243,19 @@ var tokenRows = slices.Concat(
 			tokenRefusing("invalid_request", func(r *tokenRequest) bool { return r.form.Has("mcpauth_x") })),
 		tokenFlaw("AS-TOKEN-UNKNOWN-AND-EMPTY", "empty-audience-refused", "An empty audience is refused.", "an empty parameter of another grant",
 			tokenRefusing("invalid_target", tokenHas("audience", ""))),
-		tokenFlaw("AS-TOKEN-UNKNOWN-AND-EMPTY", "empty-scope-counts", "An empty scope is one empty scope.", "an empty scope",
+		tokenFlaw("AS-TOKEN-UNKNOWN-AND-EMPTY", "empty-scope-counts", "An empty scope is read as a scope with an empty name.", "an empty scope",
 			tokenRefusing("invalid_scope", tokenHas("scope", ""))),
 		tokenFlaw("AS-TOKEN-UNKNOWN-AND-EMPTY", "empty-secret-counts", "An empty secret of a public client is refused.", "an empty client_secret",
 			tokenRefusing("invalid_client", tokenHas("client_secret", "")), "AS-CC-*", "AS-REFRESH-*"),
 	},
 	[]Flaw{
-		tokenFlaw("AS-TOKEN-GRANT-TYPE-ERRORS", "unknown-grant-invalid-request", "An unknown grant type is told invalid_request.",
+		tokenFlaw("AS-TOKEN-GRANT-TYPE-ERRORS", "unknown-grant-invalid-request", "An unknown grant type gets invalid_request.",
 			"an unknown grant_type", tokenRefusing("invalid_request", tokenHas("grant_type", "mcpauth_bogus"))),
 		tokenFlaw("AS-TOKEN-GRANT-TYPE-ERRORS", "no-grant-crashes", "A request without grant_type crashes the endpoint.", "no grant_type",
 			tokenCrashing(func(r *tokenRequest) bool { return r.form.Has("code") && !r.form.Has("grant_type") })),
 		tokenFlaw("AS-TOKEN-GRANT-TYPE-ERRORS", "empty-body-crashes", "An empty body crashes the endpoint.", "an empty body",
 			tokenCrashing(func(r *tokenRequest) bool { return r.Method == http.MethodPost && r.body == "" && r.URL.RawQuery == "" }), "AS-META-*"),
-		tokenFlaw("AS-TOKEN-GRANT-TYPE-ERRORS", "grant-case", "Grant types are compared without case.", "grant_type in upper case",
+		tokenFlaw("AS-TOKEN-GRANT-TYPE-ERRORS", "grant-case", "The comparison of grant types ignores letter case.", "grant_type in upper case",
 			tokenRefusing("invalid_request", tokenHas("grant_type", "AUTHORIZATION_CODE"))),
 		tokenFlaw("AS-TOKEN-ERROR-SHAPE", "code-404", "An unknown code is answered 404.", "an unknown code",
 			tokenAnswering(404, "application/json", `{"error":"invalid_grant"}`, isGrant("authorization_code", "code", "mcpauth")), "AS-*"),
@@ -264,7 +264,7 @@ var tokenRows = slices.Concat(
 		tokenFlaw("AS-TOKEN-ERROR-SHAPE", "grant-in-html", "An unknown grant type is answered with a page.", "an unknown grant type",
 			tokenAnswering(400, "text/html", `{"error":"unsupported_grant_type"}`, tokenHas("grant_type", "mcpauth_bogus")),
 			"AS-TOKEN-GRANT-TYPE-ERRORS"),
-		tokenFlaw("AS-TOKEN-ERROR-SHAPE", "own-code", "A request without grant_type is told a code of the server's own.", "no grant type",
+		tokenFlaw("AS-TOKEN-ERROR-SHAPE", "own-code", "A request without grant_type gets an error code of the server's own.", "no grant type",
 			tokenRefusing("grant_missing", func(r *tokenRequest) bool { return len(r.form) > 0 && !r.form.Has("grant_type") }),
 			"AS-TOKEN-GRANT-TYPE-ERRORS"),
 		tokenFlaw("AS-TOKEN-ERROR-NO-LEAK", "echoes-verifier", "An error repeats the verifier.", "an unknown code",
@@ -305,11 +305,11 @@ var tokenRows = slices.Concat(
 				_, secret, _ := r.BasicAuth()
 				return strings.HasPrefix(secret, "mcpauth-wrong-")
 			})),
-		tokenFlaw("AS-TOKEN-UNKNOWN-CLIENT", "unknown-client-code", "An unknown client with a code is told invalid_grant.", "a good code",
+		tokenFlaw("AS-TOKEN-UNKNOWN-CLIENT", "unknown-client-code", "An unknown client with a code gets invalid_grant.", "a good code",
 			tokenRefusing("invalid_grant", func(r *tokenRequest) bool {
 				return r.form.Has("code") && strings.HasPrefix(r.form.Get("client_id"), "mcpauth-unknown-")
 			})),
-		tokenFlaw("AS-TOKEN-UNKNOWN-CLIENT", "unknown-client-refresh", "An unknown client with a refresh token is told invalid_grant.",
+		tokenFlaw("AS-TOKEN-UNKNOWN-CLIENT", "unknown-client-refresh", "An unknown client with a refresh token gets invalid_grant.",
 			"a good refresh token", tokenRefusing("invalid_grant", func(r *tokenRequest) bool {
 				return r.form.Has("refresh_token") && strings.HasPrefix(r.form.Get("client_id"), "mcpauth-unknown-")
 			})),
@@ -330,7 +330,7 @@ var tokenRows = slices.Concat(
 			func(m map[string]any) { m["expires_in"] = 3_600_000 }, "AS-*"),
 		answersWith("AS-TOKEN-SCOPE-REPORTED", "scope-silent", "scope is never reported.", "no scope requested",
 			func(m map[string]any) { delete(m, "scope") }, "AS-*"),
-		answersWith("AS-TOKEN-SCOPE-REPORTED", "scope-first", "The first scope alone is reported.", "two scopes requested",
+		answersWith("AS-TOKEN-SCOPE-REPORTED", "scope-first", "Only the first scope is reported.", "two scopes requested",
 			func(m map[string]any) {
 				scope, _ := m["scope"].(string)
 				m["scope"], _, _ = strings.Cut(scope, " ")

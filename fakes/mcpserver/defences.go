@@ -13,14 +13,14 @@ const (
 	GuardEveryFetch       Defence = "every client needs a token, whatever fields its HTTP library adds"
 	GuardNotifications    Defence = "notifications need a token"
 	GuardVerbs            Defence = "GET and DELETE need a token"
-	GuardStateless        Defence = "the stateless wire needs a token"
+	GuardStateless        Defence = "the protocol without sessions needs a token"
 	GuardAnyVersion       Defence = "a request of an old protocol version needs a token"
 	GuardPathVariants     Defence = "the endpoint with a trailing slash needs a token"
 	GuardSideRoutes       Defence = "no other route runs tools without a token"
 	ServeLists            Defence = "a valid token gets tools/list"
 	SessionIsNoCredential Defence = "a session id is not a substitute for a token"
 	TokenPerRequest       Defence = "every request on a connection needs its own token"
-	SurviveFloods         Defence = "many bad tokens lock nobody else out"
+	SurviveFloods         Defence = "many bad tokens do not lock out other callers"
 )
 
 // The defences of recognizing a credential.
@@ -30,7 +30,7 @@ const (
 	NoCookieToken      Defence = "a token in a cookie is ignored"
 	NoCookieCredential Defence = "a cookie is not a credential"
 	OnlyBearer         Defence = "the scheme of a token is Bearer"
-	SchemeAnyCase      Defence = "the scheme is compared without case"
+	SchemeAnyCase      Defence = "the comparison of the scheme ignores letter case"
 	OneCredential      Defence = "two Authorization fields are refused"
 	SurviveTwoFields   Defence = "two Authorization fields do not crash the server"
 	StrictSyntax       Defence = "a token with quotes around it is refused"
@@ -57,8 +57,8 @@ const (
 	FetchNoHeaderURLs    Defence = "the URLs in jku and x5u are not fetched"
 	RefuseCritical       Defence = "a token with an unknown critical extension is refused"
 	RefuseDuplicates     Defence = "a token with duplicate members is refused"
-	LastMemberCounts     Defence = "of two members of a name the last one counts"
-	ClaimsWithCase       Defence = "claim names are compared with case"
+	LastMemberCounts     Defence = "of two members with one name the last one is used"
+	ClaimsWithCase       Defence = "the comparison of claim names is case-sensitive"
 	StrictEncoding       Defence = "base64url with padding or another alphabet is refused"
 	CheckType            Defence = "the typ of a token is checked"
 	CheckRevocation      Defence = "a revoked token is refused before it expires"
@@ -76,7 +76,7 @@ const (
 	CheckNotBefore     Defence = "a token that is not valid yet is refused"
 	CheckIssuer        Defence = "the issuer of a token is checked"
 	WholeIssuer        Defence = "the issuer is compared as a whole"
-	IssuerCase         Defence = "the issuer is compared with case"
+	IssuerCase         Defence = "the comparison of the issuer is case-sensitive"
 	IssuerSlash        Defence = "the issuer is compared with the slash at its end"
 	RequireSubject     Defence = "a token without a subject is refused"
 	SurviveOddSubjects Defence = "a quote in the subject does not crash the server"
@@ -85,7 +85,7 @@ const (
 	RequireAudience    Defence = "a token without audience is refused"
 	AudiencePath       Defence = "the audience is compared with its path"
 	WholeAudience      Defence = "the audience is compared to its end"
-	AudienceCase       Defence = "the audience is compared with case"
+	AudienceCase       Defence = "the comparison of the audience is case-sensitive"
 	AudienceAlone      Defence = "the audience is not searched for inside a longer string"
 	AudienceClaim      Defence = "only the claim aud names the audience"
 	MachineAudience    Defence = "a client that acts for itself needs the right audience too"
@@ -139,11 +139,11 @@ const (
 const (
 	AskNoPassword        Defence = "no form asks for a credential"
 	NoTokenInLinks       Defence = "the URL to link an account does not contain the caller's token"
-	LinkIsNoLogin        Defence = "opening the URL to link an account signs nobody in"
-	LinkNeedsLogin       Defence = "an account is linked only after somebody signed in"
+	LinkIsNoLogin        Defence = "opening the URL to link an account signs no user in"
+	LinkNeedsLogin       Defence = "an account is linked only after a user signed in"
 	LinkOwner            Defence = "only the user who asked for it can link an account"
 	OwnLinkedAccount     Defence = "a user's tools use the account which that user linked"
-	NoLoginByElicitation Defence = "nobody is asked to sign in by elicitation"
+	NoLoginByElicitation Defence = "no user is asked to sign in by elicitation"
 )
 
 // The defences of the HTTP+SSE transport.
@@ -157,9 +157,9 @@ const (
 const (
 	RefreshKeys     Defence = "keys are fetched again when an unknown kid appears"
 	LimitKeyFetches Defence = "unknown kids do not make the server fetch keys every time"
-	ForgetKeys      Defence = "a key that was withdrawn is forgotten"
-	KeysFailClosed  Defence = "nobody gets in when the keys cannot be fetched"
-	AlgorithmOfKey  Defence = "a key serves its own algorithm only"
+	ForgetKeys      Defence = "a withdrawn key is no longer used"
+	KeysFailClosed  Defence = "no token is accepted while the keys cannot be fetched"
+	AlgorithmOfKey  Defence = "a key is used with its own algorithm only"
 	CompareMAC      Defence = "the MAC under a shared secret is compared"
 	KeysPerIssuer   Defence = "each issuer's tokens are verified with that issuer's keys"
 )
@@ -180,30 +180,30 @@ const (
 	BoundNeedsProof       Defence = "a token that is bound to a key does not work as a bearer token"
 	DPoPNeedsProof        Defence = "a token under the scheme DPoP needs a proof"
 	BoundNeedsCertificate Defence = "a token that is bound to a certificate needs it"
-	NoCertificateHeader   Defence = "a certificate in a header field is not believed"
+	NoCertificateHeader   Defence = "a certificate in a header field is ignored"
 )
 
 // The defences of introspection and of other ways to verify a token remotely.
 const (
 	IntrospectNoCrash    Defence = "a failed introspection is not a reason to crash"
-	IntrospectFailClosed Defence = "nobody gets in when introspection fails"
-	LookAtActive         Defence = "active is looked at at all"
-	ActiveIsTrue         Defence = "active counts as true only if it is the JSON value true"
+	IntrospectFailClosed Defence = "no token is accepted while introspection fails"
+	LookAtActive         Defence = "active is checked"
+	ActiveIsTrue         Defence = "active is true only if it is the JSON value true"
 	IntrospectClaims     Defence = "expiry, audience and scope of an introspection answer are checked"
 	IntrospectAgain      Defence = "an introspection answer is not kept for ever"
 	IntrospectByPost     Defence = "a token is not sent in a query string"
 	IntrospectAlone      Defence = "the caller's cookies are not sent to the introspection endpoint"
-	VerifyFailClosed     Defence = "nobody gets in when the verification endpoint fails"
+	VerifyFailClosed     Defence = "no token is accepted while the verification endpoint fails"
 	ReadVerification     Defence = "the body of a verification answer is read, not only its status"
-	ValidIsTrue          Defence = "valid counts as true only if it is the JSON value true"
+	ValidIsTrue          Defence = "valid is true only if it is the JSON value true"
 	VerifyNoRedirects    Defence = "a redirect of the verification endpoint is not followed"
-	AskInParallel        Defence = "one open question about a token does not hold up others"
+	AskInParallel        Defence = "one pending introspection does not block others"
 )
 
 // The defences of limits and of load.
 const (
 	LimitRequests      Defence = "each credential has its limit"
-	LimitPerCaller     Defence = "a caller who reaches the limit holds up nobody else"
+	LimitPerCaller     Defence = "a caller who reaches the limit does not block other callers"
 	LimitEnds          Defence = "the limit ends with its window"
 	AtomicLimit        Defence = "requests that arrive at once are counted one by one"
 	ListsAreCheap      Defence = "a few lists do not reach the limit"
@@ -220,7 +220,7 @@ const (
 	ScreenDecoded      Defence = "arguments are screened after decoding"
 	NeedArguments      Defence = "an argument that is needed is not left out"
 	RefuseNull         Defence = "null is not a text"
-	CountBody          Defence = "the length of a message is counted, also where nobody says it"
+	CountBody          Defence = "the length of a message is counted, also where it is not declared"
 	NoNestedSecrets    Defence = "no tool accepts an API key in an object"
 	ResourcesAreNames  Defence = "a resource is not opened by an arbitrary path"
 	EscapePath         Defence = "the page for an unknown path escapes it"
@@ -235,7 +235,7 @@ const (
 	WithdrawnDies   Defence = "a withdrawn credential is refused"
 	ConstantTime    Defence = "static credentials are compared in constant time"
 	KeyTools        Defence = "a key may call its own tools only"
-	KeyCase         Defence = "keys are compared with case"
+	KeyCase         Defence = "the comparison of keys is case-sensitive"
 	KeyIsNoBearer   Defence = "a key does not work as a bearer token"
 	NoQueryKey      Defence = "a key in the query string is ignored"
 	SurviveOddKeys  Defence = "a key that is not ASCII does not crash the server"
@@ -263,7 +263,7 @@ const (
 	MetadataAtPath Defence = "the metadata is at the well-known location for the endpoint's path"
 	OpenMetadata   Defence = "the metadata needs no token"
 	MetadataCORS   Defence = "browser clients can read the metadata"
-	NoSniffing     Defence = "browsers are told not to guess what the metadata is"
+	NoSniffing     Defence = "the metadata has X-Content-Type-Options: nosniff"
 	FixedHost      Defence = "no URL follows the request's Host or forwarded headers"
 	NoFallback     Defence = "unknown paths are answered 404, not 200 with HTML"
 	OneMetadata    Defence = "unknown well-known suffixes have no document"
@@ -280,12 +280,12 @@ const (
 	ExposeChallenge   Defence = "browser clients can read the challenge"
 	CheckVersion      Defence = "an unsupported protocol version is refused"
 	CheckHeaders      Defence = "Mcp-Method and Mcp-Name must match the message"
-	HSTS              Defence = "answers over https carry Strict-Transport-Security"
+	HSTS              Defence = "answers over https have Strict-Transport-Security"
 )
 
 // The defences of sessions.
 const (
-	NoStatelessSessions  Defence = "the stateless wire ignores Mcp-Session-Id"
+	NoStatelessSessions  Defence = "the protocol without sessions ignores Mcp-Session-Id"
 	BindSession          Defence = "a session belongs to its user"
 	ScopesPerRequest     Defence = "scopes are those of the request's token, not of the session's first one"
 	SessionOutlivesToken Defence = "a session continues under a new token of its user"

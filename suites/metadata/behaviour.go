@@ -94,7 +94,7 @@ func listsNone(t *T) {
 	methods := listed(t, "token_endpoint_auth_methods_supported", oauth.Basic)
 	c, why := t.Session.Client(t.Context(), session.Public)
 	if c == nil || c.Method != oauth.None {
-		t.NotApplicable("no public client can be had: %s", why)
+		t.NotApplicable("no public client can be obtained: %s", why)
 	}
 	CiteIfAsked(t, c.Exchange)
 	t.Expect(methods).SeenIn(c.Exchange).To(expect.That("none in token_endpoint_auth_methods_supported, since public clients are registered",
@@ -123,6 +123,6 @@ func acceptsListedMethods(t *T) {
 		})
 	}
 	if !tried {
-		t.NotApplicable("no client with a secret can be had for a listed method")
+		t.NotApplicable("no client with a secret can be obtained for a listed method")
 	}
 }

@@ -87,7 +87,7 @@ type told struct {
 // Evidence is the answer.
 func (a told) Evidence() *reports.Exchange { return a.Exchange }
 
-// mustTell is the answer about a good token; a refusal tells nothing.
+// mustTell is the answer about a good token; a refusal says nothing.
 func mustTell(t *T, good Attempt[string]) told {
 	ex, _ := good.Send().(*reports.Exchange)
 	if !good.Good.Judge(ex).Met {

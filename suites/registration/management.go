@@ -80,8 +80,8 @@ func registration(t *T, c *oauth.Client) changing {
 	return m
 }
 
-// managed is a good request for a client's registration. After an answer that is no refusal, the next one is for a new client: DELETE ended
-// this one, and PUT may have issued another token.
+// managed is a good request for a client's registration. After an answer other than a refusal, the next one is for a new client:
+// DELETE ended this one, and PUT may have issued another token.
 func managed(t *T, method string) Attempt[presented] {
 	done := expect.That("HTTP 200, or 204 for DELETE", func(ex *reports.Exchange) string {
 		if s := expect.Status(ex); s != 200 && s != 204 {

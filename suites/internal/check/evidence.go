@@ -133,7 +133,7 @@ func Because(t *T, ex *reports.Exchange, why string) string {
 	return why
 }
 
-// Unanswered is Because for an exchange that is no proper answer; empty if it is one.
+// Unanswered is Because for an exchange that is not a proper answer; empty for a proper one.
 func Unanswered(t *T, ex *reports.Exchange) string {
 	if why := expect.NoAnswer(ex); why != "" {
 		return Because(t, ex, why)

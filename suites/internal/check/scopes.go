@@ -44,7 +44,7 @@ func (t MCPServer) TokenWithout(lacking ...string) (token string, held []string)
 			reasons = append(reasons, why)
 		}
 	}
-	t.Inconclusive("no token could be had that lacks %s: %s", strings.Join(lacking, " and "), strings.Join(reasons, "; "))
+	t.Inconclusive("no token could be obtained that lacks %s: %s", strings.Join(lacking, " and "), strings.Join(reasons, "; "))
 	return "", nil
 }
 

@@ -21,7 +21,7 @@ type Parameter struct {
 	Quoted      bool
 }
 
-// Param returns a parameter's value; names are compared without case.
+// Param returns a parameter's value; names are compared without regard to letter case.
 func (c *Challenge) Param(name string) (string, bool) {
 	for _, p := range c.Parameters {
 		if strings.EqualFold(p.Name, name) {
