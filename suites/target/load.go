@@ -18,9 +18,9 @@ import (
 //go:embed target.schema.json
 var Schema []byte
 
-// File is what a target file holds.
+// File is the content of a target file.
 type File struct {
-	// Version is that of the file's form: 1.
+	// Version is the version of the file format: 1.
 	Version int `yaml:"version" need:"yes"`
 	Target  `yaml:",inline"`
 }
@@ -56,7 +56,7 @@ func Load(path string, replaced ...string) (Target, error) {
 	return t, r.Err()
 }
 
-// inFile looks at what a file must say, and a Go value need not.
+// inFile checks what is mandatory in a file, but not in a Go value.
 func (t *Target) inFile(r *strict.Reader, n *yaml.Node) {
 	for i, c := range t.Clients {
 		if c.RedirectURI == "" && !c.Machine && !c.Introspects {
@@ -77,7 +77,7 @@ func (t *Target) inFile(r *strict.Reader, n *yaml.Node) {
 	}
 }
 
-// complete fills in what follows from the rest.
+// complete sets the values that follow from the others.
 func (t *Target) complete() {
 	for i := range t.Clients {
 		t.Clients[i].Method = t.Clients[i].method()

@@ -8,11 +8,11 @@ import (
 	"github.com/mcpauth/conformance/suites/target/strict"
 )
 
-// Recipe says how to go through login pages that cannot be understood by themselves. Only a browser follows it.
+// Recipe says what to do on login pages that mcpauth does not recognize. Only a browser follows it.
 type Recipe struct {
-	// File is where it is written down, for errors.
+	// File is the file of the recipe, for errors.
 	File string `yaml:"-"`
-	// Pages are the pages that it knows.
+	// Pages are the pages of the login.
 	Pages []RecipePage `yaml:"pages"`
 }
 
@@ -22,35 +22,35 @@ type RecipePage struct {
 	Match string `yaml:"match"`
 	// Text, if set, has to be on the page too.
 	Text string `yaml:"text"`
-	// Steps are done on a page that asks who the user is.
+	// Steps are the actions on a page where the user signs in.
 	Steps []Step `yaml:"steps"`
-	// Approve is what says yes on a page that asks for consent.
+	// Approve is the element that approves, on a consent page.
 	Approve []Step `yaml:"approve"`
-	// Deny is what says no there.
+	// Deny is the element that denies, on a consent page.
 	Deny []Step `yaml:"deny"`
-	// Line is where it is in the file.
+	// Line is the line in the file.
 	Line int `yaml:"-"`
 }
 
 // Step is one action of a user. Exactly one of Fill, Click and Wait is set, to a CSS selector.
 type Step struct {
-	// Fill is a field to fill in.
+	// Fill is the field to fill in.
 	Fill string `yaml:"fill"`
-	// Click is what is clicked.
+	// Click is the element to click.
 	Click string `yaml:"click"`
-	// Wait is what has to be on the page before the next step.
+	// Wait is the element that must be on the page before the next step.
 	Wait string `yaml:"wait"`
-	// With is what is filled in: username, password, or one-time-code.
+	// With is the value to fill in: username, password, or one-time-code.
 	With string `yaml:"with"`
-	// Text is filled in, instead of With.
+	// Text is the text to fill in, instead of With.
 	Text string `yaml:"text"`
 	// Optional skips the step if nothing matches its selector within a few seconds.
 	Optional bool `yaml:"optional"`
-	// Line is where it is in the file.
+	// Line is the line in the file.
 	Line int `yaml:"-"`
 }
 
-// The things that a step may fill in.
+// The values that a step may fill in.
 const (
 	WithUsername    = "username"
 	WithPassword    = "password"
@@ -89,7 +89,7 @@ func LoadRecipe(path string) (*Recipe, error) {
 	return &out, r.Err()
 }
 
-// check looks at a page, and notes where it is.
+// check validates a page, and notes its line.
 func (p *RecipePage) check(r *strict.Reader, at *yaml.Node) {
 	p.Line = at.Line
 	switch consent := len(p.Approve)+len(p.Deny) > 0; {

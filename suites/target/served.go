@@ -17,11 +17,11 @@ type Served struct {
 	UpstreamIDP *UpstreamIDP `yaml:"upstream"`
 	// UpstreamAPI is where tools with upstream: true call the suite instead of a third-party API: tier T3.
 	UpstreamAPI *Listener `yaml:"upstream_api"`
-	// IntrospectionAt is where the target asks about opaque tokens (RFC 7662), at http://LISTEN/introspect: tier T3.
+	// IntrospectionAt is where the target introspects opaque tokens (RFC 7662), at http://LISTEN/introspect: tier T3.
 	IntrospectionAt *Listener `yaml:"introspection"`
-	// Verify is where the target asks about tokens in its own way, at http://LISTEN + path: tier T3.
+	// Verify is where the target verifies tokens with its own protocol, at http://LISTEN + path: tier T3.
 	Verify Verify `yaml:"verify"`
-	// RebindingZone has names whose address changes, for client ID metadata documents: tier T3.
+	// RebindingZone is a DNS zone of names whose address changes, for client ID metadata documents: tier T3.
 	RebindingZone *RebindingZone `yaml:"rebinding"`
 }
 
@@ -33,7 +33,7 @@ type FakeIDP struct {
 	Issuer string `yaml:"issuer" need:"yes"`
 	// Audience is the aud of tokens for the target.
 	Audience string `yaml:"audience" need:"yes"`
-	// Algorithm is that of its signatures; RS256 if absent. For HS256 use shared_secret.
+	// Algorithm is the algorithm of its signatures; RS256 if absent. For HS256 use shared_secret.
 	Algorithm string `yaml:"algorithm" enum:"RS256,ES256,EdDSA"`
 	// Key is the RSA key that signs RS256, in PEM; one that is published with this program if absent.
 	Key string `yaml:"key" secret:"yes"`
@@ -55,7 +55,7 @@ type EnterpriseIDP struct {
 	Listen string `yaml:"listen" need:"yes"`
 	// Issuer is its issuer identifier.
 	Issuer string `yaml:"issuer" need:"yes"`
-	// Subject is somebody whom the authorization server knows; alice if absent.
+	// Subject is a user of the authorization server; alice if absent.
 	Subject string `yaml:"subject"`
 }
 
@@ -83,9 +83,9 @@ type Listener struct {
 type Verify struct {
 	// Listen is the address.
 	Listen string `yaml:"listen" need:"yes"`
-	// Path is that of the endpoint.
+	// Path is the path of the endpoint.
 	Path string `yaml:"path" need:"yes"`
-	// Accepts is the body of the answer that means that a token is good.
+	// Accepts is the body of the answer for a valid token.
 	Accepts string `yaml:"accepts" need:"yes"`
 }
 
@@ -93,7 +93,7 @@ type Verify struct {
 type RebindingZone struct {
 	// Listen is where DNS queries for the zone are answered, by UDP.
 	Listen string `yaml:"listen" need:"yes"`
-	// Zone is its name.
+	// Zone is the name of the zone.
 	Zone string `yaml:"zone" need:"yes"`
 	// Public is the address of the first answer, where the documents are.
 	Public netip.Addr `yaml:"public" need:"yes"`
@@ -122,7 +122,7 @@ type Controlled struct {
 type Issuer interface {
 	// Identifier is its issuer identifier.
 	Identifier() string
-	// Claims are those of an ordinary access token for the target.
+	// Claims are the claims of an ordinary access token for the target.
 	Claims(subject string, scopes []string) map[string]any
 	// Header is the JOSE header of an ordinary access token.
 	Header() map[string]any
@@ -136,7 +136,7 @@ type KeyServer interface {
 	// ServeKeys sets a function that makes the answer to each request for the key set from the ordinary set; nil restores the
 	// ordinary answer. A status of 0 closes the connection.
 	ServeKeys(func(ordinary map[string]any) (status int, mediaType, body string))
-	// KeyFetches is how often the key set was asked for, by the suite too.
+	// KeyFetches is the number of requests for the key set, including those of the suite.
 	KeyFetches() int
 }
 

@@ -1,10 +1,10 @@
-// Package target describes what a test can know about a target beyond its URL: what its owner declares, which credentials the
-// tester has, and what is allowed. A Target is the Go value of a target file; the file's JSON Schema is generated from it. Each
+// Package target describes a target beyond its URL: what its owner declares, which credentials the tester has, and what is
+// allowed. A Target is the Go value of a target file; the file's JSON Schema is generated from it. Each
 // of its parts is a section of the file.
 //
 // Struct tags say how a field is written in a file: yaml names it; need:"yes" makes it mandatory; secret:"yes" has it named
 // ({env: NAME} or {file: PATH}), never written down; words:"a=false,b=true" writes a bool in words; enum lists the
-// values that are allowed; all is what a list holds if the file says true; list:"joined" lets a file write a list of words in
+// values that are allowed; all is the value of a list for true in the file; list:"joined" lets a file write a list of words in
 // place of a text; min and max bound a number. The comment of a field is its description in the schema.
 package target
 
@@ -21,27 +21,27 @@ type Target struct {
 	Lifetimes    `yaml:"lifetimes"`
 	// Tools that may be called, and what each needs.
 	Tools []Tool `yaml:"tools"`
-	// Objects belong to the first user, and are not reached by tools but by resources, prompts and completions.
+	// Objects belong to the first user. They are read by resources, prompts and completions, not by tools.
 	Objects []Object `yaml:"objects"`
-	// Credentials are static tokens and API keys: those that come from no authorization server.
+	// Credentials are static tokens and API keys, which no authorization server issues.
 	Credentials []Credential `yaml:"credentials"`
 	// SharedSecret is the secret with which the target verifies tokens signed HS256: tier T3.
 	SharedSecret SharedSecret `yaml:"shared_secret"`
 	Served       `yaml:",inline"`
 	Limits       `yaml:"limits"`
 
-	// What a file cannot hold follows.
+	// The following fields cannot be set in a file.
 
 	// Token is a valid access token or static bearer token. With it, a refusal counts only if the same request with the token is
 	// served. If no user signs in, Load sets it to the first static token that may be used for that.
 	Token      string `yaml:"-"`
 	Controlled `yaml:"-"`
-	// File and Line say where the target is written down, for reports that point there.
+	// File and Line are the place of the target in its file, for reports.
 	File string `yaml:"-"`
 	Line int    `yaml:"-"`
 }
 
-// At returns a target of which nothing is declared but the URL of its MCP endpoint.
+// At returns a target without declarations, with the URL of its MCP endpoint.
 func At(url string) Target { return Target{Server: Server{URL: url}} }
 
 // EveryMethod, in Server.PublicMethods, stands for all methods.
@@ -57,17 +57,17 @@ type Server struct {
 	Headers map[string]string `yaml:"headers" secret:"yes"`
 	// ClientCertificate is shown to the target's origin only, for servers behind a gate that demands one.
 	ClientCertificate `yaml:"client_certificate"`
-	// Origins are browser origins that the server is meant to allow.
+	// Origins are browser origins that the server should allow.
 	Origins []string `yaml:"origins"`
-	// BodyLimit is the size in bytes of the largest message that the server is meant to accept.
+	// BodyLimit is the size in bytes of the largest message that the server should accept.
 	BodyLimit int `yaml:"body_limit" min:"4096"`
 	// OtherResource is another protected resource that accepts tokens of the same authorization server, to tell their audiences
 	// apart: an MCP endpoint, or a URL that answers GET.
 	OtherResource string `yaml:"other_resource"`
-	// Screening are texts that the server is meant to refuse in the arguments of tools.
+	// Screening are texts that the server should refuse in the arguments of tools.
 	Screening []string `yaml:"screening"`
-	// PublicMethods are the JSON-RPC methods that are meant for everybody, without a token, such as [initialize, tools/list]; true
-	// stands for all of them, so that the whole server is public.
+	// PublicMethods are the JSON-RPC methods that need no token on purpose, such as [initialize, tools/list]; true means all
+	// methods, so that the whole server is public.
 	PublicMethods []string `yaml:"public" all:"*" enum:"@methods"`
 	AddressBlock  `yaml:"address_block"`
 	// Without are features that the server does not have, such as [api_keys, elicitation]. Requirements about them do not apply, and
@@ -75,7 +75,7 @@ type Server struct {
 	Without []string `yaml:"without" enum:"@features"`
 }
 
-// ClientCertificate is a certificate of TLS, and the private key of it.
+// ClientCertificate is a TLS client certificate with its private key.
 type ClientCertificate struct {
 	// CertificatePEM is the certificate in PEM, with the intermediate ones after it.
 	CertificatePEM string `yaml:"certificate" need:"yes" secret:"yes"`
@@ -94,7 +94,7 @@ type AddressBlock struct {
 // Login is how users sign in, and where.
 type Login struct {
 	// Driver is how users sign in: auto (plain forms, and a browser for what they cannot do), browser, form, or manual:
-	// somebody signs in once, in a browser of their own.
+	// a person signs in once, in their own browser.
 	Driver string `yaml:"driver" enum:"auto,browser,form,manual"`
 	// SignInAt is the authorization server to sign in at, by its issuer identifier, where the target names several; the
 	// first one that has the endpoints of the code flow if absent.
@@ -102,8 +102,8 @@ type Login struct {
 	// TrustEndpoints are endpoints, or origins of endpoints, that the issuer's metadata name on another origin than the issuer's, and
 	// that may get secrets and tokens anyway.
 	TrustEndpoints []string `yaml:"trust_endpoints"`
-	// RecipeFile is a file, beside this one, that says what the browser does on pages that cannot be understood by
-	// themselves (mcpauth schema recipe).
+	// RecipeFile is a file, beside this one, that says what the browser does on pages that mcpauth does not recognize
+	// (mcpauth schema recipe).
 	RecipeFile string  `yaml:"recipe"`
 	Recipe     *Recipe `yaml:"-"`
 	// Users can sign in at the target's authorization server. With the first one the suite obtains real tokens; the second
@@ -122,15 +122,15 @@ type IDTokenPage struct {
 	IDTokenParameter string `yaml:"parameter"`
 }
 
-// User is somebody who can sign in.
+// User is a user who can sign in.
 type User struct {
 	// Name is the name that the user types.
 	Name string `yaml:"username" need:"yes"`
-	// Password is the user's.
+	// Password is the password of the user.
 	Password string `yaml:"password" need:"yes" secret:"yes"`
 	// OneTime is the base32 secret of the user's authenticator app, if there is one.
 	OneTime string `yaml:"totp" secret:"yes"`
-	// Sacrificial says that the account may be locked: it is used for nothing but to guess its password.
+	// Sacrificial says that the account may be locked: it is used only to guess its password.
 	Sacrificial bool `yaml:"sacrificial"`
 }
 
@@ -139,7 +139,7 @@ type Registration struct {
 	// Register is auto or dcr if the suite may register clients (RFC 7591), which it deletes again if the server allows that;
 	// pre-registered if not. The default is auto on loopback, and where users sign in.
 	Register *bool `yaml:"registration" words:"auto=true,dcr=true,pre-registered=false"`
-	// Clients are those that were registered by hand.
+	// Clients are pre-registered clients.
 	Clients []Client `yaml:"clients"`
 }
 
@@ -159,9 +159,9 @@ type Client struct {
 	KeyID string `yaml:"key_id"`
 	// Machine says that the client acts for itself, by the client_credentials grant, and needs no redirect_uri.
 	Machine bool `yaml:"machine"`
-	// Scopes are those that the client may have when it acts for itself.
+	// Scopes are the scopes that the client may have when it acts for itself.
 	Scopes []string `yaml:"scopes"`
-	// Introspects says that it is the resource server's client: the introspection endpoint tells it about tokens of all
+	// Introspects says that it is the client of the resource server: the introspection endpoint answers it about tokens of all
 	// clients (RFC 7662 section 2.1). It needs no redirect_uri.
 	Introspects bool `yaml:"introspects"`
 }
@@ -170,7 +170,7 @@ type Client struct {
 type ScopeRules struct {
 	// Scopes are requested at login; by default those of the challenge, else the resource's scopes_supported.
 	Scopes []string `yaml:"request"`
-	// Base are the scopes that every request needs, whatever it asks for.
+	// Base are the scopes that every request needs.
 	Base []string `yaml:"base"`
 	// Implies are the scopes that a broader one includes: of "notes:admin", say, "notes:write".
 	Implies map[string][]string `yaml:"implies"`
@@ -178,7 +178,7 @@ type ScopeRules struct {
 	Privileged []string `yaml:"privileged"`
 }
 
-// Lifetimes are those of what the authorization server issues, so that checks wait no longer than necessary.
+// Lifetimes are the lifetimes of codes and tokens, so that checks wait no longer than necessary.
 type Lifetimes struct {
 	// Code is the lifetime of an authorization code, such as 60s; ten minutes if absent, the longest that OAuth 2.1 recommends.
 	Code time.Duration `yaml:"code"`
@@ -190,7 +190,7 @@ type Lifetimes struct {
 
 // Tool is a tool of the target that may be called.
 type Tool struct {
-	// Name is the tool's.
+	// Name is the name of the tool.
 	Name string `yaml:"name" need:"yes"`
 	// Scope are the scopes that the tool needs, all of them, separated by spaces or as a list; absent: a token is enough.
 	Scope string `yaml:"scope" list:"joined"`
@@ -208,7 +208,7 @@ type Tool struct {
 	Effect string `yaml:"effect"`
 	// Upstream says that it calls the API of upstream_api.
 	Upstream bool `yaml:"upstream"`
-	// HandleFrom is the tool whose result holds the handle that replaces {handle} in these arguments.
+	// HandleFrom is the tool whose result contains the handle that replaces {handle} in these arguments.
 	HandleFrom string `yaml:"handle_from"`
 	// ACR is the authentication context class that a call needs (RFC 9470); if absent, any login is enough.
 	ACR string `yaml:"acr"`
@@ -218,17 +218,17 @@ type Tool struct {
 	Private string `yaml:"private"`
 }
 
-// Object is something of the first user that is reached by a resource, a prompt, or a completion.
+// Object is data of the first user that a resource, a prompt or a completion returns.
 type Object struct {
 	// Resource is the URI of a resource, or of the template whose argument is completed.
 	Resource string `yaml:"resource"`
 	// Prompt is the name of a prompt.
 	Prompt string `yaml:"prompt"`
-	// Arguments are the prompt's.
+	// Arguments are the arguments of the prompt.
 	Arguments map[string]string `yaml:"arguments"`
 	// Argument is the argument that is completed from value.
 	Argument string `yaml:"argument"`
-	// Value is what the argument begins with.
+	// Value is the beginning of the argument.
 	Value string `yaml:"value"`
 	// Private is a text in the answer that only the first user may see.
 	Private string `yaml:"private" need:"yes"`
@@ -238,15 +238,15 @@ type Object struct {
 
 // Credential is a static credential of the target: a bearer token, or an API key in a header of its own.
 type Credential struct {
-	// Kind says which of the two it is; in Go, a credential without a Header is a bearer token.
+	// Kind is the kind of credential; in Go, a credential without a Header is a bearer token.
 	Kind string `yaml:"kind" need:"yes" enum:"bearer,api-key"`
-	// Name is how reports call it. They never show the value.
+	// Name is its name in reports, which never show the value.
 	Name string `yaml:"name"`
 	// Header is the header field of an API key; X-API-Key if absent.
 	Header string `yaml:"header"`
 	// Value is the credential.
 	Value string `yaml:"value" need:"yes" secret:"yes"`
-	// User is the caller that a tool with tells: caller names for this credential.
+	// User is the caller whom a tool with tells: caller names for this credential.
 	User string `yaml:"user"`
 	// Tools are the names, or prefixes that end in *, of the tools that it may call; absent: all.
 	Tools []string `yaml:"tools"`
@@ -259,7 +259,7 @@ type Credential struct {
 	Quota   `yaml:"limit"`
 }
 
-// Quota says how often a credential may be used. The suite uses such a credential for nothing else than to test its limit.
+// Quota says how often a credential may be used. The suite uses such a credential only to test its limit.
 type Quota struct {
 	// Limit is the number of requests that are served in each window.
 	Limit int `yaml:"requests" need:"yes" min:"1" max:"300"`
@@ -281,10 +281,10 @@ type SharedSecret struct {
 type Limits struct {
 	// AllowIntrusive permits checks that may trip limits or strain the target; by default on loopback only.
 	AllowIntrusive *bool `yaml:"intrusive"`
-	// Rate is the most requests a second at each host; 50 if absent, unlimited in the own network.
+	// Rate is the maximum number of requests a second at each host; 50 if absent, unlimited in the own network.
 	Rate float64 `yaml:"rate"`
-	// Concurrency is the most requests in flight; 32 if absent, of which 16 at each host beyond the own network.
+	// Concurrency is the maximum number of requests in flight; 32 if absent, of which 16 at each host beyond the own network.
 	Concurrency int `yaml:"concurrency"`
-	// MaxRequests is the most requests of the whole run; 16000 if absent.
+	// MaxRequests is the maximum number of requests of the whole run; 16000 if absent.
 	MaxRequests int `yaml:"requests"`
 }

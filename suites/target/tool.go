@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// What may be in a tool's arguments, and is replaced before it is called.
+// Placeholders in the arguments of a tool, which are replaced before the call.
 const (
 	// Marker is a text that tells one call from another.
 	Marker = "{marker}"
@@ -25,8 +25,8 @@ func (tool Tool) Scopes() []string {
 	return out
 }
 
-// Permitted reports whether scopes are enough for the tool; includes says whether a scope that is held stands for one that is
-// needed.
+// Permitted reports whether scopes are enough for the tool; includes says whether a granted scope includes a
+// needed one.
 func (tool Tool) Permitted(held []string, includes func(held, needed string) bool) bool {
 	has := func(needed string) bool {
 		return slices.ContainsFunc(held, func(s string) bool { return includes(s, needed) })
@@ -39,7 +39,7 @@ func (tool Tool) Permitted(held []string, includes func(held, needed string) boo
 	return len(tool.AnyOf) == 0 || slices.ContainsFunc(tool.AnyOf, has)
 }
 
-// Needs says in words which scopes the tool needs.
+// Needs describes the scopes that the tool needs.
 func (tool Tool) Needs() string {
 	needs := strings.Join(strings.Fields(tool.Scope), " and ")
 	if len(tool.AnyOf) == 0 {
@@ -70,7 +70,7 @@ func (tool Tool) IsSpecial() bool {
 }
 
 func (tool Tool) mentions(placeholder string) bool {
-	b, _ := json.Marshal(tool.Arguments) // what YAML and JSON can say always marshals
+	b, _ := json.Marshal(tool.Arguments) // values from YAML and JSON always marshal
 	return strings.Contains(string(b), placeholder)
 }
 
@@ -101,7 +101,7 @@ func replaced(v any, placeholder, by string) any {
 	return v
 }
 
-// Params returns those of a tools/call.
+// Params returns the parameters of a tools/call.
 func (tool Tool) Params() map[string]any {
 	arguments := tool.Arguments
 	if arguments == nil {
@@ -110,7 +110,7 @@ func (tool Tool) Params() map[string]any {
 	return map[string]any{"name": tool.Name, "arguments": arguments}
 }
 
-// Name says what the object is.
+// Name describes the object.
 func (o Object) Name() string {
 	switch {
 	case o.Argument != "":

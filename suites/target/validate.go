@@ -12,13 +12,13 @@ import (
 // MostLimit is the highest limit of a credential that is tried: more would be an attack.
 const MostLimit = 300
 
-// mistake is what is wrong with a target, and the path of keys to where a file says it.
+// mistake is an error in a target, with the path of keys to it in a file.
 type mistake struct {
 	path []any
 	text string
 }
 
-// Validate says everything that is wrong with the declarations.
+// Validate returns all errors in the declarations.
 func (t *Target) Validate() error {
 	var all []error
 	for _, m := range t.mistakes() {
