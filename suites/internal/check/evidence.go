@@ -68,15 +68,16 @@ func (t *T) anyShowsNothing(exchanges []*reports.Exchange) *reports.Exchange {
 	return nil
 }
 
-// restsOnAnswers returns the end of a check. If one of its requests failed, it does not show that a feature is absent. HTTP 501 does (RFC
-// 9110 section 15.6.2). If all of them failed, nothing shows that the target does what it should.
+// restsOnAnswers returns the end of a check. If one of its requests failed, it does not show that a feature is absent, or that a
+// declaration is needed. HTTP 501 does (RFC 9110 section 15.6.2). If all of them failed, nothing shows that the target does what it should.
 func (t *T) restsOnAnswers(ended *stop) *stop {
 	failed, all := t.failedOf(t.own())
 	if ended == nil && all && len(t.findings) == 0 {
 		t.spoilt = true
 		return &stop{reports.Inconclusive, Because(t, failed, noAnswerShows(failed))}
 	}
-	if ended == nil || ended.verdict != reports.NotApplicable || t.declared != "" || failed == nil {
+	absent := ended != nil && (ended.verdict == reports.NotApplicable || ended.verdict == reports.NotTested && t.missing == "")
+	if !absent || t.declared != "" || failed == nil {
 		return ended
 	}
 	t.spoilt = true

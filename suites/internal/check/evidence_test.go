@@ -233,12 +233,19 @@ func TestAnAbsenceRestsOnAnswers(t *testing.T) {
 		"HTTP 500":               {reports.Exchange{Response: &reports.Response{Status: 500}}, reports.Inconclusive},
 		"a connection that ends": {reports.Exchange{Error: wire.Closed}, reports.Inconclusive},
 	} {
-		got := verdict(t, func(t *T) {
-			ex := c.ex
-			ex.Number, ex.Check = 2, t.id
-			t.transcript = append(t.transcript, &ex)
-			t.NotApplicable("clients cannot end sessions here")
-		})
-		assert.Equal(t, c.want, got.Verdict, says)
+		ending := func(end func(t *T)) reports.Verdict {
+			return verdict(t, func(t *T) {
+				ex := c.ex
+				ex.Number, ex.Check = 2, t.id
+				t.transcript = append(t.transcript, &ex)
+				end(t)
+			}).Verdict
+		}
+		assert.Equal(t, c.want, ending(func(t *T) { t.NotApplicable("clients cannot end sessions here") }), says)
+		want := c.want
+		if want == reports.NotApplicable {
+			want = reports.NotTested
+		}
+		assert.Equal(t, want, ending(func(t *T) { t.NotTested("no tool was found: declare one") }), says)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
@@ -17,14 +18,13 @@ const mostExisting = 12
 // ExistingTools returns tools to call with bad credentials: the declared ones, or else those that the target lists as read-only, if the
 // user permits attacks. The check ends if there is none.
 func (t MCPServer) ExistingTools() []Tool {
-	tools := slices.Clone(t.Tools)
-	if len(tools) == 0 {
-		tools = t.ReadOnlyTools()
-	}
-	if len(tools) == 0 {
+	tools, unread := t.declaredOrReadOnly()
+	switch {
+	case unread != nil:
+		t.Inconclusive("%s", Because(t.T, unread, listUnread(unread)))
+	case len(tools) == 0:
 		t.NotTested("no existing tool was tried: declare one (tools in the target file); a listed tool is called only if it is annotated as " +
-			"read-only, " +
-			"on loopback or with --i-am-authorized")
+			"read-only, on loopback or with --i-am-authorized")
 	}
 	return tools[:min(len(tools), mostExisting)]
 }
@@ -34,11 +34,24 @@ func (t MCPServer) AnExistingTool() []Tool {
 	if t.DeclaredPublic("tools/call") {
 		return nil
 	}
-	tools := t.Tools
-	if len(tools) == 0 {
-		tools = t.ReadOnlyTools()
+	tools, unread := t.declaredOrReadOnly()
+	if unread != nil {
+		t.Leave("an existing tool", Because(t.T, unread, listUnread(unread)))
 	}
 	return tools[:min(len(tools), 1)]
+}
+
+// declaredOrReadOnly returns the declared tools, or else the listed ones that claim to be read-only. If the list could not be read, it
+// returns the failed request.
+func (t MCPServer) declaredOrReadOnly() (tools []Tool, unread *reports.Exchange) {
+	if len(t.Tools) > 0 {
+		return slices.Clone(t.Tools), nil
+	}
+	return t.readOnlyTools()
+}
+
+func listUnread(ex *reports.Exchange) string {
+	return "the list of tools could not be read: " + expect.Describe(ex)
 }
 
 // AMirroringTool returns a declared tool with a parameter that clients repeat in a header field, and arguments with a value for it.
@@ -60,23 +73,25 @@ func (t MCPServer) AMirroringTool() (tool Tool, m mcp.Mirror, added, ok bool) {
 	return Tool{}, mcp.Mirror{}, false, false
 }
 
-// ReadOnlyTools returns the listed tools that claim to be read-only, with arguments that fit their schemas.
-func (t MCPServer) ReadOnlyTools() []Tool {
+// readOnlyTools returns the listed tools that claim to be read-only, with arguments that fit their schemas.
+func (t MCPServer) readOnlyTools() (out []Tool, unread *reports.Exchange) {
 	if !t.Loopback() && !t.MayAttack {
-		return nil
+		return nil, nil
 	}
 	ex := t.CallMethodAs("tools/list", t.ownCredentials()...)
-	if !expect.Accepted(ex) {
-		return nil
+	if failure(ex) != "" {
+		return nil, ex
 	}
-	var out []Tool
+	if !expect.Accepted(ex) {
+		return nil, nil
+	}
 	for _, listed := range mcp.Read(ex).Objects("tools") {
 		if readOnly, _ := listed.Object("annotations").Bool("readOnlyHint"); readOnly && listed.String("name") != "" {
 			arguments, _ := sample(listed.Object("inputSchema"), 0).(map[string]any)
 			out = append(out, Tool{Name: listed.String("name"), Arguments: arguments})
 		}
 	}
-	return out
+	return out, nil
 }
 
 // deepest bounds the depth to which a schema is followed.

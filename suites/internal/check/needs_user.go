@@ -136,9 +136,9 @@ func (t *T) isSignedIn() *lack {
 	if s.Ready {
 		return nil
 	}
-	if why := s.NoLogin(0); why != "" {
+	if lack := t.mayLogIn(0); lack != nil {
 		t.transcript = append(t.transcript, s.Exchanges()...)
-		return missing("%s", why)
+		return lack
 	}
 	if s.UserCount() == 0 {
 		return missing("it needs a user who signs in; give one with --username (%s)", s.Why)
@@ -163,10 +163,14 @@ func (t *T) hasSecondUser() *lack {
 
 // mayLogIn is met if the n-th user may still sign in.
 func (t *T) mayLogIn(n int) *lack {
-	if why := t.Session.NoLogin(n); why != "" {
+	switch why := t.Session.NoLogin(n); {
+	case why == "":
+		return nil
+	case t.Session.LoginLost(n):
+		return unusable("%s", why)
+	default:
 		return missing("%s", why)
 	}
-	return nil
 }
 
 func (t *T) hasTwoScopes() *lack {

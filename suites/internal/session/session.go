@@ -115,6 +115,7 @@ type Identity struct {
 	proven   bool   // the password was accepted once
 	rejected string // the text of the login page after the only try, if it refused the password
 	spent    string // the end of the only try, if the password was not accepted: it is not typed again
+	lost     bool   // a request of that try failed: nothing shows whether it was accepted
 }
 
 // Proven reports whether the user's password was accepted once, or is not needed.
@@ -148,6 +149,8 @@ func (i *Identity) try(ctx context.Context, attempt func(stop bool) *login.Outco
 		}
 		i.spent = fmt.Sprintf("the password of %s was typed once, and is not typed again, so that the account is not locked: %s",
 			i.User.Name, why)
+		i.lost = o.Stage == login.Failed || o.Exchange != nil && (o.Exchange.Error != "" || expect.Status(o.Exchange) == 429 ||
+			expect.Status(o.Exchange) >= 500)
 		if o.Stage == login.Refused {
 			i.rejected = o.Why
 		}
@@ -278,6 +281,14 @@ func (s *Session) NoLogin(n int) string {
 		return s.Barred
 	}
 	return s.Identity(n).refused()
+}
+
+// LoginLost reports whether the n-th user no longer signs in because a request of the only try failed.
+func (s *Session) LoginLost(n int) bool {
+	i := s.Identity(n)
+	i.proving.Lock()
+	defer i.proving.Unlock()
+	return s.Barred == "" && i.spent != "" && i.lost
 }
 
 // Identity returns the n-th user, from 0.

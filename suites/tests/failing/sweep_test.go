@@ -355,10 +355,12 @@ func calmVerdicts(t *testing.T, start func(t *testing.T) (suites.Config, []way))
 	return out
 }
 
-// noLongerApply returns the checks that pass without failures, and that claim here that the target lacks the feature.
+// noLongerApply returns the checks that pass without failures, and that claim here that the target lacks the feature, or that the user did
+// not declare what they need.
 func noLongerApply(run *reports.Run, calm map[string]reports.Verdict) (out []string) {
 	for _, r := range run.Results {
-		if r.Verdict == reports.NotApplicable && calm[executionOf(r)] == reports.Pass {
+		absent := r.Verdict == reports.NotApplicable || r.Verdict == reports.NotTested
+		if absent && calm[executionOf(r)] == reports.Pass {
 			out = append(out, fmt.Sprintf("%s %s: %s", r.ID, r.Wire, r.Reason))
 		}
 	}
