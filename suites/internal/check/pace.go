@@ -19,7 +19,7 @@ import (
 type pace struct {
 	mu     sync.Mutex
 	until  map[place]time.Time // the time before which the target wants no more requests
-	sent   int                 // requests of the run at the last notice
+	waits  int                 // that the user knows
 	said   time.Time           // the end of the wait that the user knows
 	served func() (done, all int)
 }
@@ -35,12 +35,10 @@ func (t *T) withinLimits(req wire.Request) *reports.Exchange {
 	for tries := 1; ; tries++ {
 		t.awaitTurn(place)
 		t.mustBeThere()
-		ex := t.Client.Do(t.ctx, t.id, req)
-		if ex.Error == errLimited.Error() {
-			continue
-		}
-		ex, wait, told := t.orWithAnother(req, ex)
+		ex, wait, told := t.orWithAnother(req, t.Client.Do(t.ctx, t.id, req))
 		switch {
+		case ex.Error == errLimited.Error():
+			continue
 		case !retryable(ex), !told && tries > 1:
 			return ex
 		case !told || wait <= shortWait:
@@ -76,11 +74,13 @@ func (t *T) orWithAnother(req wire.Request, ex *reports.Exchange) (last *reports
 	if !ok {
 		return ex, wait, told
 	}
+	its := t.placeOf(other.URL, other.Header)
+	other.Turn = func() error { return t.mayPass(its) }
 	if ex = t.Client.Do(t.ctx, t.id, other); !retryable(ex) {
 		return ex, 0, false
 	}
 	if wait, told = retryAfter(ex); told {
-		t.pace.close(t.placeOf(other.URL, other.Header), time.Now().Add(wait))
+		t.pace.close(its, time.Now().Add(wait))
 	}
 	return ex, wait, told
 }
@@ -191,25 +191,27 @@ func (t MCPServer) AwaitLimit(limit *reports.Exchange) {
 	t.awaitTurn(at)
 }
 
-// sayPace tells the user once for each wait how long it takes, and how long the run takes approximately.
+// sayPace tells the user once for each wait how long it takes, and how long the run takes approximately. Waits of several tokens overlap.
 func (t *T) sayPace(at place, until time.Time) {
 	p := &t.pulse.pace
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !until.After(p.said) || t.Say == nil {
+	if !until.After(p.said.Add(shortWait)) || t.Say == nil {
 		return
+	}
+	if time.Now().After(p.said) {
+		p.waits++
 	}
 	p.said = until
 	wait := time.Until(until)
 	sent := t.Client.Sent()
-	window := max(sent-p.sent, 1)
-	p.sent = sent
+	window := max(sent/p.waits, 1) // on average: two tokens may meet their limits at about the same time
 	text := fmt.Sprintf("your server limits requests to %s: the run continues in %v", at.endpoint, wait.Round(time.Second))
 	if p.served != nil {
 		if done, all := p.served(); done > 0 {
 			left := float64(sent) / float64(done) * float64(all-done)
 			minutes := (1 + left/float64(window)) * wait.Minutes()
-			text += fmt.Sprintf("; it served about %d requests, %d of %d checks are done: about %.0f minutes more",
+			text += fmt.Sprintf("; it serves about %d requests before each wait, %d of %d checks are done: about %.0f minutes more",
 				window, done, all, max(minutes, 1))
 		}
 	}

@@ -27,15 +27,20 @@ func BenchmarkSlowSignIn(b *testing.B) {
 		slow, requests := withDefaults(b, late)
 		b.ReportMetric(time.Since(began).Seconds(), "s/run")
 		b.ReportMetric(float64(requests), "requests/run")
-		differ := 0
-		for at, verdict := range quick {
-			if slow[at].Verdict != verdict.Verdict {
-				differ++
-				b.Logf("%s: %s instead of %s: %s", at, slow[at].Verdict, verdict.Verdict, slow[at].Reason)
-			}
-		}
-		b.ReportMetric(float64(differ), "differ/run")
+		b.ReportMetric(float64(differences(b, quick, slow)), "differ/run")
 	}
+}
+
+// differences shows the verdicts that differ from what is expected, and returns their number.
+func differences(b *testing.B, expected, seen map[string]reports.Result) (differ int) {
+	b.Helper()
+	for at, verdict := range expected {
+		if seen[at].Verdict != verdict.Verdict {
+			differ++
+			b.Logf("%s: %s instead of %s: %s", at, seen[at].Verdict, verdict.Verdict, seen[at].Reason)
+		}
+	}
+	return differ
 }
 
 // late delays each answer by 1 to 3 times a delay.
@@ -62,6 +67,12 @@ func withDefaults(b *testing.B, wrap func(http.Handler) http.Handler) (results m
 	full := against.SigningIn(r)
 	cfg := suites.Config{Target: target.At(r.URL), RootCAs: r.Roots, ConnectTo: r.ConnectTo}
 	cfg.Users, cfg.Only = full.Users, strings.Fields(os.Getenv("MCPAUTH_SLOW_ONLY"))
+	return everything(b, cfg)
+}
+
+// everything returns the results of a run.
+func everything(b *testing.B, cfg suites.Config) (results map[string]reports.Result, requests int) {
+	b.Helper()
 	run, err := suites.Run(b.Context(), cfg)
 	if err != nil {
 		b.Fatal(err)
