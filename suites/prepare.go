@@ -122,7 +122,7 @@ func (s *preparation) within(limit time.Duration) context.Context {
 const ordinaryTime = 10 * time.Minute
 
 // answers is how many answers, one after another, a run may wait for beyond its ordinary time.
-const answers = 1200
+const answers = 2400
 
 // atItsPace gives the run more time at a slow target, and says so, unless the user has limited it. It judges by the answers so far: those
 // of the survey and of the login, which come one after another.
