@@ -34,6 +34,11 @@ func TestFairnessAtTheAuthorizationEndpoint(t *testing.T) {
 			"AS-CONSENT-CSRF", reports.Pass},
 		"SameSite cookies keep other sites from sending a form of another browser": {behaving(withoutTokens), nil,
 			"AS-AUTHZ-TRANSACTION-BINDING", reports.Pass},
+		"a form that only a short id of its transaction protects": {func(o *reference.Options) {
+			o.Behaviour.Lacks = []idp.Defence{idp.CheckCSRF}
+			namingTheToken(&o.Behaviour)
+			o.Behaviour.TransactionBytes = 8
+		}, nil, "AS-CONSENT-CSRF", reports.Pass},
 		"a form whose token has a name of its own": {behaving(namingTheToken), nil, "AS-CONSENT-CSRF", reports.Pass},
 		"metadata that is redirected within the origin, and the flow behind it": {behaving(moved), nil, "AS-PKCE-REQUIRE-CHALLENGE",
 			reports.Pass},

@@ -221,8 +221,11 @@ func (s *Server) newTransaction(q url.Values) (t *transaction, fatal string) {
 	if c == nil {
 		return nil, "The client is not known here."
 	}
-	t = &transaction{id: random(16), csrf: cmp.Or(b.FixedToken, random(16)), client: c, redirectURI: get("redirect_uri"), nonce: get("nonce"),
-		issParameter: get("iss"), pushed: get("pushed"), responseType: get("response_type")}
+	t = &transaction{
+		id: random(cmp.Or(b.TransactionBytes, 16)), csrf: cmp.Or(b.FixedToken, random(16)), client: c,
+		redirectURI: get("redirect_uri"), nonce: get("nonce"), issParameter: get("iss"),
+		pushed: get("pushed"), responseType: get("response_type"),
+	}
 	switch {
 	case t.redirectURI == "" && (len(c.redirectURIs) == 1 || !b.has(NoDefaultRedirect)):
 		t.redirectURI = c.redirectURIs[0]

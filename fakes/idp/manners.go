@@ -63,6 +63,8 @@ type Manners struct {
 	BareForms bool
 	// TokenField is the name of the hidden field that holds the token of the consent form; csrf if it is empty.
 	TokenField string
+	// TransactionBytes is the number of random bytes in the id of a transaction, which forms hold; 16 if it is 0.
+	TransactionBytes int
 	// CrossSiteCookies lets browsers send the cookies with forms of other sites: SameSite=None.
 	CrossSiteCookies bool
 	// GoesOn is where the server reads the address to which it redirects after the login: in the request, in the address of the login page,

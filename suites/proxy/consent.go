@@ -198,7 +198,7 @@ func bindsFormToBrowser(t *T) {
 			forgery{another, Foreign(another.approval()), ownPage(t).Jar})
 	}
 	own := ownPage(t)
-	if DropToken(own.form, &own.values) || DropSecrets(own.form, &own.values) || !t.Pages.SameSite() {
+	if DropToken(own.form, &own.values) || DropSecrets(own.form, &own.values, ownPage(t).form) || !t.Pages.SameSite() {
 		rows = rows.And("without the form's token, from another site", forgery{own, Foreign(own.approval()), own.Jar})
 	}
 	get := ownPage(t)

@@ -60,10 +60,11 @@ func ReplaceToken(f *login.Form, values *oauth.Form, by string) bool {
 }
 
 // DropSecrets is DropToken for forms whose token has a name of its own: it takes out every hidden value, and every value in the query of
-// the form's address, that only the page knows. Another site cannot send them.
-func DropSecrets(f *login.Form, values *oauth.Form) (dropped bool) {
+// the form's address, that only the page knows. Another site cannot send them. other is the form that another browser is shown.
+func DropSecrets(f *login.Form, values *oauth.Form, other *login.Form) (dropped bool) {
+	elsewhere := carried(other)
 	for _, in := range f.Inputs {
-		if in.Type == "hidden" && secret(in.Name, in.Value) {
+		if in.Type == "hidden" && secret(in.Name, in.Value, elsewhere[in.Name]) {
 			values.Del(in.Name)
 			dropped = true
 		}
@@ -72,7 +73,7 @@ func DropSecrets(f *login.Form, values *oauth.Form) (dropped bool) {
 	params := strings.Split(query, "&")
 	kept := slices.DeleteFunc(slices.Clone(params), func(p string) bool {
 		name, value, _ := strings.Cut(p, "=")
-		return secret(name, value)
+		return secret(name, value, elsewhere[name])
 	})
 	if len(kept) < len(params) {
 		f.Action, dropped = strings.TrimSuffix(address+"?"+strings.Join(kept, "&"), "?"), true
@@ -80,13 +81,36 @@ func DropSecrets(f *login.Form, values *oauth.Form) (dropped bool) {
 	return dropped
 }
 
-// random is a value that nobody guesses: 16 characters or more without words between them.
-var random = regexp.MustCompile(`^[\w.~+/=%-]{16,}$`)
+// carried are the hidden values of a form and those in the query of its address, by name.
+func carried(f *login.Form) map[string]string {
+	out := map[string]string{}
+	_, query, _ := strings.Cut(f.Action, "?")
+	for _, p := range strings.Split(query, "&") {
+		name, value, _ := strings.Cut(p, "=")
+		out[name] = value
+	}
+	for _, in := range f.Inputs {
+		if in.Type == "hidden" {
+			out[in.Name] = in.Value
+		}
+	}
+	return out
+}
+
+// random is a value that nobody guesses: 16 characters or more without words between them. A shorter one, of 8 or more, is random if
+// another browser gets another one, and it does not only count.
+var (
+	random      = regexp.MustCompile(`^[\w.~+/=%-]{16,}$`)
+	shortRandom = regexp.MustCompile(`^[\w.~+/=%-]{8,}$`)
+	counter     = regexp.MustCompile(`^[\d.:-]*$`)
+)
 
 // secret reports that only the page knows a value: it is random, and neither part of the authorization request, which an attacker may have
-// made, nor text that is merely encoded.
-func secret(name, value string) bool {
-	if slices.Contains(ofTheRequest, name) || !random.MatchString(value) || !strings.ContainsAny(value, "0123456789") {
+// made, nor text that is merely encoded. elsewhere is the value in the form that another browser is shown.
+func secret(name, value, elsewhere string) bool {
+	long := random.MatchString(value) && strings.ContainsAny(value, "0123456789")
+	short := shortRandom.MatchString(value) && !counter.MatchString(value) && elsewhere != "" && elsewhere != value
+	if slices.Contains(ofTheRequest, name) || !long && !short {
 		return false
 	}
 	plain, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(value, "="))
