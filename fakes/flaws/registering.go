@@ -118,7 +118,7 @@ var registrationAnswers = []Flaw{
 	{
 		Name: "dcr-known-by-turns", Says: "Only one of two processes knows a registered client.", Row: "do all processes share one store",
 		Bend:    behaviour(func(b *idp.Behaviour) { b.ForgetsClient = func(n int) bool { return n%3 == 2 } }),
-		Noticed: []string{"AS-DCR-CLIENT-USABLE"}, Also: []string{"AS-*"}, // each check that uses a client, sometimes
+		Noticed: []string{"AS-DCR-CLIENT-USABLE"}, // and no other check: a refusal of the client shows nothing else
 	},
 	{
 		Name: "as-registration-unchallenged", Says: "Registration needs a token, and the 401 has no challenge.", Row: "no initial access token",

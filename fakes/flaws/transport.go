@@ -88,11 +88,28 @@ var otherTransport = []Flaw{
 		Noticed: []string{"RS-TRANSPORT-HOST-REBINDING"}, Row: "localhost.evil.example",
 	},
 	{
+		Name: "token-known-by-turns", Says: "Every second request with a token reaches an instance that does not know it.",
+		Bend:    func(o *reference.Options) { o.Wrap = byTurns() },
+		Noticed: []string{"RS-TRANSPORT-CONNECTION-IDENTITY"}, Row: "of 6 tries", // and no other check
+	},
+	{
 		Name: "store-not-shared", Says: "Every second connection reaches an instance that does not know the token.",
 		Bend:    func(o *reference.Options) { o.Wrap = everySecond() },
 		Noticed: []string{"RS-TRANSPORT-CONNECTION-IDENTITY"}, Row: "of 6 tries",
-		Also: []string{"RS-*"}, // every check whose request uses such a connection
 	},
+}
+
+// byTurns makes every second token unknown.
+func byTurns() func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		var requests atomic.Int64
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/mcp" && r.Header.Get("Authorization") != "" && requests.Add(1)%2 == 0 {
+				r.Header.Set("Authorization", "Bearer unknown-to-this-instance")
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
 }
 
 // originFlaw accepts a foreign origin as its own.

@@ -882,6 +882,11 @@ func (a Assertion) record(m types.GomegaMatcher, ex *reports.Exchange, expected,
 			return
 		}
 	}
+	if why := t.byTurns(ex); why != "" {
+		t.spoilt = true
+		t.leave(about, why, reports.Inconclusive)
+		return
+	}
 	f := reports.Finding{About: t.about(about), Expected: expected, Observed: observed, Advice: advice}
 	if ex != nil {
 		t.Cite(ex)
