@@ -27,6 +27,18 @@ func byLogin(c *suites.Config) {
 	c.Issuer, c.SecondIssuer, c.SharedSecret, c.Introspection, c.Verification = nil, nil, suites.SharedSecret{}, nil, nil
 }
 
+// withoutEffects declares no tool that shows the effect of another one.
+func withoutEffects(c *suites.Config) {
+	c.Tools = slices.Clone(c.Tools)
+	for i := range c.Tools {
+		c.Tools[i].Effect = ""
+	}
+}
+
+func missing(d mcpserver.Defence) func(o *reference.Options) {
+	return func(o *reference.Options) { o.Policy.Lacks = append(o.Policy.Lacks, d) }
+}
+
 // refusingWhole answers a token without a scope with 401 invalid_token, whatever it is for.
 func refusingWhole(scope string) func(o *reference.Options) {
 	return func(o *reference.Options) {
@@ -63,6 +75,15 @@ func TestFairnessOfScopes(t *testing.T) {
 		"a default scope, and nobody mints tokens for tools": {func(o *reference.Options) {
 			o.Behaviour.RequestDefault = []string{"notes:read", "notes:write"}
 		}, byLogin, "RS-SCOPE-EVERY-TOOL", reports.Pass},
+		"a batch that is judged by its first message, and no tool shows an effect": {missing(mcpserver.NoBatches), withoutEffects,
+			"RS-SCOPE-BATCH-MEMBERS", reports.Fail},
+		"a call of two names, and no tool shows an effect": {func(o *reference.Options) {
+			missing(mcpserver.LastNameCounts)(o)
+			o.Policy.Revisions = []string{"2025-11-25"} // later, the name in the header field has to be the same
+		}, withoutEffects,
+			"RS-SCOPE-BODY-AMBIGUITY", reports.Warn},
+		"a tool that acts first, and no tool shows an effect": {missing(mcpserver.ScopeFirst), withoutEffects,
+			"RS-SCOPE-NOT-EXECUTED", reports.NotTested},
 		"a refusal inside the result, behind one at the door": {func(o *reference.Options) {
 			o.Policy.ScopeAtTheDoor = "notes:read"
 			o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.ScopeOverHTTP)
