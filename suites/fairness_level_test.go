@@ -1,0 +1,87 @@
+package suites_test
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/mcpauth/conformance/fakes/answer"
+	"github.com/mcpauth/conformance/fakes/flaws"
+	"github.com/mcpauth/conformance/fakes/idp"
+	"github.com/mcpauth/conformance/fakes/mcpserver"
+	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/reports"
+)
+
+// flawed has the flaw of this name.
+func flawed(name string) func(o *reference.Options) {
+	all := flaws.All()
+	i := slices.IndexFunc(all, func(f flaws.Flaw) bool { return f.Name == name })
+	return all[i].Bend
+}
+
+// skippingSpaces decodes base64 as lenient libraries do.
+func skippingSpaces(o *reference.Options) {
+	o.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.Count(token, ".") == 2 {
+				r.Header.Set("Authorization", scheme+" "+strings.ReplaceAll(token, " ", ""))
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// managesNothing answers every method of client management with 404.
+func managesNothing(b *idp.Behaviour) {
+	b.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.Contains(r.URL.Path, "/register/") {
+				http.NotFound(w, r)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// callsItMalformed answers invalid_request instead of invalid_grant to a refresh.
+func callsItMalformed(b *idp.Behaviour) {
+	b.Wrap = func(next http.Handler) http.Handler {
+		return answer.Changed(next, "/token", func(_ *http.Request, a *answer.Answer) {
+			body := strings.ReplaceAll(a.Body.String(), "invalid_grant", "invalid_request")
+			a.Body.Reset()
+			a.Body.WriteString(body)
+		})
+	}
+}
+
+// A finding has the level of its clause: what a SHOULD or a habit is about is a warning, also in a check of a MUST.
+func TestLevelsOfFindings(t *testing.T) {
+	t.Parallel()
+	expectFairness(t, map[string]fairness{
+		"plain by default is what RFC 7636 says": {flawed("pkce-no-method-plain"), nil, "AS-PKCE-METHOD-DEFAULT", reports.Warn},
+		"a port that the grammar allows":         {flawed("dcr-takes-port-99999"), nil, "AS-DCR-REJECT-NON-ABSOLUTE", reports.Warn},
+		"a user's own form adds a scope":         {flawed("scope-of-the-form"), nil, "AS-SCOPE-CONSENT-HONOURED", reports.Warn},
+		"a space in base64":                      {skippingSpaces, nil, "RS-TOKEN-SYNTAX-BYTES", reports.Warn},
+		"a long state":                           {flawed("authorize-state-refused-513"), nil, "AS-AUTHZ-STATE-EXACT", reports.Warn},
+		"a short state":                          {flawed("authorize-short-state-refused"), nil, "AS-AUTHZ-STATE-EXACT", reports.Fail},
+		"a challenge of the 403 without a code": {func(o *reference.Options) {
+			o.Policy.ScopeChallenge = func(url, _ string) string { return `Bearer resource_metadata="` + url + `"` }
+		}, nil, "RS-SCOPE-403-CHALLENGE", reports.Warn},
+		"an unknown refresh token is a malformed request": {flawed("refresh-unknown-error"), nil, "AS-REFRESH-INVALID", reports.Fail},
+		"expires_in as text":                              {flawed("token-expiry-string"), nil, "AS-TOKEN-EXPIRES-IN", reports.Warn},
+		"refresh_token: null":                             {flawed("token-null-refresh"), nil, "AS-TOKEN-SUCCESS-SHAPE", reports.Warn},
+		"a used refresh token is a malformed request":     {behaving(callsItMalformed), nil, "AS-REFRESH-OLD-DIES", reports.Warn},
+		"DPoP in the challenge alone":                     {flawed("dpop-unannounced"), nil, "RS-DISC-LOCATIONS-AGREE", reports.Warn},
+		"a page where clients look first":                 {flawed("metadata-page"), nil, "RS-DISC-HTTP-SHAPE", reports.Fail},
+		"a page where clients of the server look first":   {flawed("as-page-first"), nil, "AS-META-HTTP-SHAPE", reports.Fail},
+		"clients that nobody manages, and tokens":         {behaving(managesNothing), nil, "AS-DCRM-TOKEN-REQUIRED", reports.NotApplicable},
+		"clients that nobody manages, and deletion":       {behaving(managesNothing), nil, "AS-DCRM-DELETE", reports.NotApplicable},
+		"clients that nobody manages, and changes":        {behaving(managesNothing), nil, "AS-DCRM-UPDATE-REVALIDATES", reports.NotApplicable},
+		"unknown tokens, and confidential clients alone":  {behaving(confidentialRevocation), nil, "AS-REVOKE-UNKNOWN-200", reports.Pass},
+		"access tokens that live until they expire": {missing(mcpserver.CheckRevocation), nil, "AS-REVOKE-REFRESH-KILLS-ACCESS",
+			reports.NotApplicable},
+	})
+}
