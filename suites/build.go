@@ -28,7 +28,7 @@ func Build() BuildInfo {
 	return buildFrom(info, Version, Commit)
 }
 
-// Identified reports whether somebody else can make the same build: from a commit without changes, or from a module version
+// Identified reports whether others can reproduce the build: from a commit without changes, or from a module version
 // whose checksum is known.
 func (b BuildInfo) Identified() bool {
 	return b.Version != "" && b.Version != "dev" && !b.Modified && (b.Commit != "" || b.Sum != "")

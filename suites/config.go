@@ -36,12 +36,12 @@ type Config struct {
 	// Documents, if set, serves client ID metadata documents at an address that the authorization server can
 	// reach and trusts; made by ServeDocuments.
 	Documents *Documents
-	// Introspection, if set, is where the target asks about opaque tokens; made by ServeIntrospection.
+	// Introspection, if set, is where the target introspects opaque tokens; made by ServeIntrospection.
 	Introspection *Introspection
-	// Verification, if set, is where the target asks about opaque tokens in its own way (Verify); made by
+	// Verification, if set, is where the target verifies opaque tokens with its own protocol (Verify); made by
 	// ServeVerification.
 	Verification *Introspection
-	// API, if set, stands for the API of somebody else that Tools with Upstream call; made by ServeAPI.
+	// API, if set, replaces the third-party API that Tools with Upstream call; made by ServeAPI.
 	API *API
 	// Rebinding, if set, answers DNS queries of the authorization server; made by ServeRebinding.
 	Rebinding *Rebinding
@@ -49,7 +49,7 @@ type Config struct {
 	// Authorized says that the owners of all hosts that the run contacts beyond your own network allow it to sign in, to register
 	// clients and to attack there.
 	Authorized bool
-	// Foreign says that the URL comes from somebody else, such as a registry. The run tests it only if its address is public.
+	// Foreign says that the URL comes from a third party, such as a registry. The run tests it only if its address is public.
 	Foreign bool
 	// AllowHosts are host names, each NAME or NAME:PORT, that may resolve to addresses that are not public.
 	AllowHosts []string
@@ -69,9 +69,9 @@ type Config struct {
 	// with the report. Without the name of this tool in it, clientInfo and the names of registered clients do not have it either.
 	UserAgent string
 
-	// Timeout is that of the whole run; if zero 10 minutes, and longer at a target that is slow in everything.
+	// Timeout is the time limit of the run; if zero, 10 minutes, and longer at a target that is slow in everything.
 	Timeout time.Duration
-	// MaxWait is how long a check may wait for something to expire if there is no Clock; not at all if zero.
+	// MaxWait is how long a check may wait for something to expire if there is no Clock; if zero, it does not wait.
 	MaxWait time.Duration
 	// KeyWait is how long all checks on the issuer's key set together wait for the target to fetch it again. If zero, it is
 	// MaxWait, and at least 35 s: key caches commonly fetch once in 30 s.
@@ -174,8 +174,7 @@ func (c *Config) certificate() *tls.Certificate {
 	return &pair
 }
 
-// guarded returns the tools that may turn out to be what is protected, where nothing else is: those whose call changes nothing
-// first.
+// guarded returns the tools that may be protected where nothing else is: first those whose call changes nothing.
 func (c *Config) guarded() []survey.Tool {
 	var out []survey.Tool
 	plain, _ := c.tools()
@@ -189,7 +188,7 @@ func (c *Config) guarded() []survey.Tool {
 	return out
 }
 
-// tools returns those that may be called as they are, and those that need something in their arguments first.
+// tools returns the tools that may be called without preparation, and those that need a value in their arguments first.
 func (c *Config) tools() (plain, special []check.Tool) {
 	for _, t := range c.Tools {
 		if t.IsSpecial() {

@@ -84,8 +84,8 @@ func (r *Registered) Finish() {
 	})
 }
 
-// prepare surveys the target. Where all selected checks will run, they start at once, side by side; else each is
-// evaluated when its spec comes.
+// prepare surveys the target. If all selected checks will run, they start at once, concurrently. Otherwise each one is
+// evaluated when its spec runs.
 func (r *Registered) prepare() {
 	r.ctx, r.s, r.failed = prepare(context.Background(), r.configure())
 	if r.failed == nil && r.s.run.Unreachable == "" && runsEverything() {
@@ -100,7 +100,7 @@ func runsEverything() bool {
 	return chosen == 0 && suite.LabelFilter == "" && suite.ParallelTotal == 1
 }
 
-// results returns those of one check, for its spec.
+// results returns the results of one check, for its spec.
 func (r *Registered) results(id string) []reports.Result {
 	r.start.Do(r.prepare)
 	switch {
@@ -114,7 +114,7 @@ func (r *Registered) results(id string) []reports.Result {
 	return r.engine(id).Wait(id)
 }
 
-// engine returns the one that evaluates a check.
+// engine returns the engine that evaluates a check.
 func (r *Registered) engine(id string) *check.Engine {
 	if len(r.s.engines) > 0 {
 		return r.s.engines[0]

@@ -9,7 +9,7 @@ import (
 
 // Run tests a target and returns the redacted report. The error is a UsageError, or says that the tool itself
 // failed. Findings are not errors, and neither is a target that cannot be reached. Several runs may be active in one
-// process; a run with a Seed waits until no other is.
+// process; a run with a Seed waits until no other run is active.
 func Run(ctx context.Context, cfg Config) (reports.Redacted, error) {
 	ctx, s, err := prepare(ctx, cfg)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 //go:embed */*.go internal/*/*.go
 var sources embed.FS
 
-// sharedJudges is the name of the code on which the judges of all areas rest.
+// sharedJudges is the name of the code that the judges of all areas use.
 const sharedJudges = "internal"
 
 // judges are the versions of the code that judges, by its area: a digest of its sources.

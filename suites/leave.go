@@ -12,7 +12,7 @@ import (
 )
 
 // leave finds out in which network the target is. If it is not the user's own, and the run signs in, registers clients or tries
-// limits, it refuses to go on without Config.Authorized.
+// limits, it stops without Config.Authorized.
 func (s *preparation) leave(ctx context.Context, target *url.URL) error {
 	s.reach = s.client.Classify(ctx, target)
 	c := &s.cfg
@@ -32,7 +32,7 @@ func (s *preparation) leave(ctx context.Context, target *url.URL) error {
 	return nil
 }
 
-// mayAct says why no user may sign in and no client be registered at the host of a URL; empty if they may.
+// mayAct says why the run may not sign in and register clients at the host of a URL; empty if it may.
 func (s *preparation) mayAct(ctx context.Context, address string) string {
 	if s.cfg.Authorized || s.client.Reach(ctx, address) != wire.Public {
 		return ""
@@ -77,7 +77,7 @@ func (s *preparation) mayStrain(ctx context.Context) func(address string) bool {
 	}
 }
 
-// origin returns that of a URL, or the text as it is.
+// origin returns the origin of a URL, or the text unchanged.
 func origin(address string) string {
 	u, err := document.ParseURL(address)
 	if err != nil {

@@ -19,12 +19,12 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/wire"
 )
 
-// callback is the redirect URI of the clients that the suite registers. Nobody needs to listen there: the
+// callback is the redirect URI of the clients that the suite registers. No server needs to listen there: the
 // answer is read from the redirect.
 const callback = "http://127.0.0.1:8765/callback"
 
 // login lets the first user sign in at one of the target's authorization servers, and surveys the target again
-// with the token of that login. If nobody can sign in, it returns the survey as it was.
+// with the token of that login. If no user can sign in, it returns the survey unchanged.
 func (s *preparation) login(ctx context.Context, sv *survey.Survey, secrets *reports.Secrets) *survey.Survey {
 	server, ok := s.cfg.authorizationServer(sv, s.cfg.SignInAt)
 	if !ok {
@@ -53,7 +53,7 @@ func (s *preparation) login(ctx context.Context, sv *survey.Survey, secrets *rep
 	return s.surveyWith(ctx, sv, s.firstToken(ctx, sv))
 }
 
-// forbidden says why nobody may act as a client of an authorization server; empty if one may.
+// forbidden says why the run may not act as a client of an authorization server; empty if it may.
 func (s *preparation) forbidden(ctx context.Context, server oauth.Server) string {
 	endpoints := []string{"authorization_endpoint", "token_endpoint"}
 	if server.PushesOnly() {
@@ -86,7 +86,7 @@ func (s *preparation) sayWhereUsersSignIn(sv *survey.Survey, server oauth.Server
 	}
 }
 
-// mayRegister reports whether clients may be registered: where the user says so, or by default on loopback and for who signs in.
+// mayRegister reports whether clients may be registered: where the user says so, or by default on loopback and where users sign in.
 func (s *preparation) mayRegister(ctx context.Context, server oauth.Server) bool {
 	if s.cfg.Register != nil {
 		return *s.cfg.Register
@@ -134,7 +134,7 @@ func (s *preparation) addClients(in *session.Input, server oauth.Server) {
 	}
 }
 
-// firstToken returns what the first login brought; empty if it brought none.
+// firstToken returns the token of the first login; empty if there is none.
 func (s *preparation) firstToken(ctx context.Context, sv *survey.Survey) (token string) {
 	switch {
 	case s.cfg.Token != "" && s.cfg.Driver == "manual":
@@ -148,7 +148,7 @@ func (s *preparation) firstToken(ctx context.Context, sv *survey.Survey) (token 
 			s.say(s.session.Why)
 			return ""
 		}
-		// One login is all that a person should be asked for; what takes many is left out.
+		// A person should sign in only once: checks with many logins are left out.
 		s.session.Why, token = "the user signed in once, by hand", tokens.Access
 	default:
 		if s.session.Begin(ctx); s.session.Ready {
@@ -159,7 +159,7 @@ func (s *preparation) firstToken(ctx context.Context, sv *survey.Survey) (token 
 	return token
 }
 
-// asksForLogin reports whether the user wants somebody to sign in.
+// asksForLogin reports whether the configuration asks for a login.
 func (c *Config) asksForLogin() bool { return len(c.Users) > 0 || c.Driver == "manual" }
 
 // notWorking says what the user gave or asked for that did not work. Ask when all checks are done.
@@ -185,7 +185,7 @@ func (s *preparation) notWorking() []string {
 	return out
 }
 
-// authorizationServer returns the one with an issuer identifier, or where that is empty the first, of those whose metadata
+// authorizationServer returns the authorization server with an issuer identifier, or where that is empty the first, of those whose metadata
 // name the endpoints of the code flow. One whose endpoints may be used goes first.
 func (c *Config) authorizationServer(sv *survey.Survey, issuer string) (server oauth.Server, ok bool) {
 	for _, one := range c.usable(sv) {
@@ -202,7 +202,7 @@ func (c *Config) authorizationServer(sv *survey.Survey, issuer string) (server o
 	return server, ok
 }
 
-// usable returns the authorization servers whose metadata name the endpoints of the code flow. Metadata count only from the
+// usable returns the authorization servers whose metadata name the endpoints of the code flow. Metadata are accepted only from the
 // places that RFC 8414 section 3 and OpenID Connect Discovery section 4 derive from the issuer, and an endpoint on another
 // origin than the issuer's only if the user trusts it.
 func (c *Config) usable(sv *survey.Survey) []oauth.Server {
@@ -328,7 +328,7 @@ func (s *preparation) say(notice string) {
 	}
 }
 
-// driver returns what signs in where plain forms will not do.
+// driver returns the login driver for pages that plain forms cannot handle.
 func (s *preparation) driver() login.Driver {
 	if s.cfg.Driver == "form" || s.cfg.Driver == "manual" || len(s.cfg.Users) == 0 {
 		return nil

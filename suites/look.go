@@ -18,7 +18,7 @@ type Surveyed struct {
 	Revisions []reports.RevisionStatus
 	// Protected says that the server refuses anonymous callers.
 	Protected bool
-	// Issuers are the authorization servers that it names, including those without metadata.
+	// Issuers are the authorization servers that the server names, including those without metadata.
 	Issuers []string
 	Scopes  []string // of the challenge, else of the resource
 	Tools   []string // where listing is open to the token given, or to everybody
@@ -59,7 +59,7 @@ func Look(ctx context.Context, cfg Config) (Surveyed, error) {
 	return out, nil
 }
 
-// readRefusals reads what the answers to requests without a token tell.
+// readRefusals reads the answers to requests without a token.
 func (out *Surveyed) readRefusals(sv *survey.Survey) {
 	for _, ex := range sv.Refused {
 		out.Protected = out.Protected || expect.Status(ex) == 401

@@ -1,6 +1,6 @@
 package suites
 
-// passiveBut returns the endpoint that gets more than reads in a passive run; empty in others.
+// passiveBut returns the endpoint that gets other requests than reads in a passive run; empty in other runs.
 func (c *Config) passiveBut() string {
 	if !c.Passive {
 		return ""
@@ -8,7 +8,7 @@ func (c *Config) passiveBut() string {
 	return c.URL
 }
 
-// passive registers nothing in a passive run, and refuses what it could not use.
+// passive turns off registration in a passive run, and refuses options that such a run cannot use.
 func (c *Config) passive() error {
 	if !c.Passive {
 		return nil

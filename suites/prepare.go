@@ -80,7 +80,7 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	return s.atItsPace(ctx), s, err
 }
 
-// begin surveys the target and makes what the checks share. On an error the run does not begin.
+// begin surveys the target and makes the state that checks share. On an error the run does not begin.
 func (s *preparation) begin(ctx context.Context, cfg *Config, u *url.URL) error {
 	if err := s.leave(ctx, u); err != nil {
 		return err
@@ -106,7 +106,7 @@ func (s *preparation) limit(ctx context.Context) context.Context {
 	return s.within(cmp.Or(s.cfg.Timeout, ordinaryTime))
 }
 
-// within returns the run with a limit of its time, from now on.
+// within limits the time of the run, from now on.
 func (s *preparation) within(limit time.Duration) context.Context {
 	with := context.WithTimeout
 	if s.cfg.Shared != nil {
@@ -118,10 +118,10 @@ func (s *preparation) within(limit time.Duration) context.Context {
 	return ctx
 }
 
-// ordinaryTime is that of a run, where the user names none.
+// ordinaryTime is the time limit of a run without Timeout.
 const ordinaryTime = 10 * time.Minute
 
-// answers is how many answers, one after another, a run may wait for beyond its ordinary time.
+// answers is the number of answers, one after another, that a run may wait for beyond its ordinary time.
 const answers = 2400
 
 // atItsPace gives the run more time at a slow target, and says so, unless the user has limited it. It judges by the answers so far: those
@@ -138,14 +138,14 @@ func (s *preparation) atItsPace(ctx context.Context) context.Context {
 	return s.within(limit - time.Since(s.started))
 }
 
-// abandon frees what a run holds if it does not begin.
+// abandon frees the resources of a run that does not begin.
 func (s *preparation) abandon() {
 	s.client.Close()
 	s.release()
 }
 
 // look surveys the target and signs in there. wrong says that the user chose an issuer that the target does not name; err says that
-// the target cannot be reached, or rejects what the user gave.
+// the target cannot be reached, or rejects the credentials of the user.
 func (s *preparation) look(ctx context.Context, cfg *Config) (sv *survey.Survey, wrong, err error) {
 	sv, err = survey.Take(ctx, s.client, survey.Input{Endpoint: cfg.URL, Revisions: cfg.Revisions, Token: cfg.Token, Tools: cfg.guarded(),
 		InTurn: cfg.Seed != nil})
@@ -185,7 +185,7 @@ func (s *preparation) settle(ctx context.Context, u *url.URL, err error) error {
 	return err
 }
 
-// publishStandby publishes the keys that stand by, before the target fetches the first key set of the run, where the issuer is one of
+// publishStandby publishes the standby keys, before the target fetches the first key set of the run, where the issuer is one of
 // mcpauth with its own keys on this machine. It returns them, and how often the key set was fetched before.
 func (s *preparation) publishStandby() (fetches int, standby check.Standby) {
 	keys, ok := s.cfg.Issuer.(KeyServer)
@@ -199,7 +199,7 @@ func (s *preparation) publishStandby() (fetches int, standby check.Standby) {
 	return keys.KeyFetches(), standby
 }
 
-// newClient makes the client that all traffic goes through.
+// newClient makes the client that sends all requests.
 func (c *Config) newClient(u *url.URL, secrets *reports.Secrets, limits wire.Limits,
 	seen func(wire.Request, *reports.Exchange)) *wire.Client {
 	guard := wire.NewGuard(u.Hostname(), c.AllowHosts)
@@ -222,7 +222,7 @@ func (c *Config) neutral() bool {
 	return c.UserAgent != "" && !strings.Contains(c.UserAgent, "mcpauth")
 }
 
-// secrets returns those that the configuration holds.
+// secrets returns the secrets of the configuration.
 func (c *Config) secrets() *reports.Secrets {
 	secrets := &reports.Secrets{}
 	secrets.AddQuery(c.URL)
@@ -280,7 +280,7 @@ func (s *preparation) rejected(sv *survey.Survey) string {
 	return sv.TokenRejected(time.Now())
 }
 
-// ownToken returns an ordinary one, as good as one that was given: by the issuer that the target trusts, or under the secret that
+// ownToken returns an ordinary token, as valid as one of the user: by the issuer that the target trusts, or under the secret that
 // it shares. Empty without either.
 func (c *Config) ownToken() string {
 	var scopes []string
@@ -313,7 +313,7 @@ func (c *Config) ownToken() string {
 	return ""
 }
 
-// saying returns a token of which the service says this.
+// saying returns a token with this answer of the service.
 func saying(service *Introspection, body string) string {
 	token := service.server.Token()
 	token.Say(introspector.Answer{Body: body})
@@ -334,7 +334,7 @@ func sharedSecretToken(s target.SharedSecret, scopes []string) string {
 // keyCache is a little longer than key sets are commonly kept before they are fetched again.
 const keyCache = 35 * time.Second
 
-// makeWorld returns what the checks share.
+// makeWorld returns the state that checks share.
 func (s *preparation) makeWorld(sv *survey.Survey, secrets *reports.Secrets, intrusive func(string) bool) *check.World {
 	cfg := &s.cfg
 	w := &check.World{
@@ -358,8 +358,8 @@ func (s *preparation) makeWorld(sv *survey.Survey, secrets *reports.Secrets, int
 	return w
 }
 
-// again surveys the target and signs in for a second look at what was found: neither the clients and tokens of the first
-// look nor what it saw have a part in it.
+// again surveys the target and signs in for a second look at what was found: it uses neither the clients and tokens of the first
+// look nor its answers.
 func (s *preparation) again(ctx context.Context) (*survey.Survey, *session.Session) {
 	s.client.Close() // a connection may remember who used it
 	first := s.world.Survey
@@ -400,7 +400,7 @@ func (s *preparation) occupy() {
 	seeded.Suites.Seed(*s.cfg.Seed)
 }
 
-// release ends what the run has begun in this process.
+// release frees what the run occupies in this process.
 func (s *preparation) release() {
 	s.cancel()
 	if keys, ok := s.cfg.Issuer.(KeyServer); ok {
@@ -423,7 +423,7 @@ func (s *preparation) engine() *check.Engine {
 	return e
 }
 
-// start begins the checks with these ids, side by side.
+// start begins the checks with these ids, concurrently.
 func (s *preparation) start(ctx context.Context, ids []string) *check.Engine {
 	e := s.engine()
 	s.engines = append(s.engines, e)
@@ -447,7 +447,7 @@ func (s *preparation) collect() {
 	slices.SortFunc(s.run.Exchanges, func(a, b reports.Exchange) int { return a.Number - b.Number })
 }
 
-// finish adds the results to the run, and frees everything that the run holds.
+// finish adds the results to the run, and frees the resources of the run.
 func (s *preparation) finish(ctx context.Context) reports.Redacted {
 	s.collect()
 	s.run.Discovered = facts(s.world.Survey)
@@ -466,7 +466,7 @@ func endedEarly(reason string) bool {
 		strings.Contains(reason, "the run ended before")
 }
 
-// endSessions ends what sessions of the run are left at the target, also after an interruption.
+// endSessions ends the remaining sessions of the run at the target, also after an interruption.
 func (s *preparation) endSessions(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()

@@ -56,7 +56,7 @@ func ServeVerification(listen, path string) (*Introspection, error) {
 	return &Introspection{s}, nil
 }
 
-// URL returns the address that the target has to send its questions to.
+// URL returns the address to which the target must send its requests.
 func (i *Introspection) URL() string { return i.server.URL() }
 
 // Close stops answering.
@@ -100,7 +100,7 @@ func (a *API) URL(path string) string { return a.server.URL(path) }
 // Close stops answering.
 func (a *API) Close() { a.server.Close() }
 
-// lend gives the world of the checks the servers of the configuration that run.
+// lend makes the running servers of the configuration available to checks.
 func (c *Config) lend(w *check.World) {
 	if c.Documents != nil {
 		w.Documents = c.Documents.server

@@ -80,7 +80,7 @@ func stripped() Cases[Edit] {
 	}
 }
 
-// A code without a challenge that cannot be redeemed is a warning: the honest client learns too late.
+// A code without a challenge that cannot be redeemed is a warning: the legitimate client gets the error too late.
 func requiresChallenge(t *T) {
 	public := As(t.AS.PublicClient())
 	Refuses(t, t.AS.CodeFlow(public), EachEdited(stripped(), AtToken(Without("code_verifier"))), expect.IssueNothing("invalid_request"))

@@ -97,7 +97,7 @@ func refusesMalformedVerifiers(t *T) {
 	}, expect.GiveNoTokens("invalid_request"))
 }
 
-// An attacker removes the challenge from the request, and the honest client sends its verifier anyway (RFC 9700 section 4.8.2).
+// An attacker removes the challenge from the request, and the legitimate client sends its verifier anyway (RFC 9700 section 4.8.2).
 func noticesDowngrade(t *T) {
 	two := Also("code_challenge", oauth.NewPKCE(43).Challenge)
 	rows := EachEdited(stripped().And("two code_challenges", two), AtToken(anotherVerifier()))

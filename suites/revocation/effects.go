@@ -56,7 +56,7 @@ func servesPublicClients(t *T) {
 	Refuses(t, refresh(t, As(c)), rows, expect.RefuseGrant("invalid_grant"))
 }
 
-// A revocation by somebody who does not authenticate must have no effect; one by the client itself must.
+// A revocation without client authentication must have no effect; one by the client itself must.
 func authenticatesConfidentialClients(t *T) {
 	c := t.AS.ConfidentialClient()
 	if t.AS.MustGetTokens(As(c), t.AS.ForRefresh()).Refresh == "" {

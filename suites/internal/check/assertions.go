@@ -13,8 +13,8 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 )
 
-// GoodAssertion is what an attacker knows of good assertions: their header with the algorithm, their claims, which are new each time, and
-// the public key if it is published.
+// GoodAssertion is what an attacker knows about good assertions: their header with the algorithm, their claims, which are new each time,
+// and the public key if it is published.
 type GoodAssertion struct {
 	Header mint.Header
 	Claims func() mint.Claims
@@ -67,7 +67,7 @@ func ChangedClaims(c mint.Claims, changes map[string]any) mint.Claims {
 	return c
 }
 
-// AssertionsOf returns what an attacker knows of the assertions of a client.
+// AssertionsOf returns what an attacker knows about the assertions of a client.
 func AssertionsOf(c *oauth.Client) GoodAssertion {
 	return GoodAssertion{mint.Header{"alg": c.Key.Algorithm(), "typ": "JWT", "kid": c.Key.ID}, c.Assertion, c.Key.JWK()}
 }

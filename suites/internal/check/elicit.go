@@ -96,7 +96,7 @@ func (t MCPServer) Elicited(token string, capabilities map[string]any) []Elicita
 	return out
 }
 
-// Visit opens a URL in a new browser as a user, or as nobody, and follows the pages and forms as far as possible.
+// Visit opens a URL in a new browser as a user, or without a login, and follows the pages and forms as far as possible.
 func (t Pages) Visit(address string, user int) *login.Outcome {
 	agent := &login.Agent{Jar: login.NewJar(), Secrets: t.Secrets, Send: t.Do, Record: t.browsed}
 	if user >= 0 {

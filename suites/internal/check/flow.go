@@ -101,7 +101,7 @@ func Pair(p oauth.PKCE) Edit { return func(d *draft) { d.pair = p } }
 // SignedOut starts without the cookies of the first login.
 func SignedOut() Edit { return func(d *draft) { d.signedIn = false } }
 
-// Nobody starts without cookies, and signs nobody in.
+// Nobody starts without cookies, and signs no user in.
 func Nobody() Edit { return func(d *draft) { d.signedIn, d.nobody = false, true } }
 
 // Denying denies on the consent page.

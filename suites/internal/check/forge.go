@@ -12,7 +12,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/survey"
 )
 
-// Genuine is what a forger knows of the target's tokens.
+// Genuine is what an attacker knows about the target's tokens.
 type Genuine struct {
 	Header mint.Header
 	Claims mint.Claims

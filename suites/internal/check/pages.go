@@ -97,7 +97,7 @@ func carried(f *login.Form) map[string]string {
 	return out
 }
 
-// random is a value that nobody guesses: 16 characters or more without words between them. A shorter one, of 8 or more, is random if
+// random is a value that cannot be guessed: 16 characters or more without words between them. A shorter one, of 8 or more, is random if
 // another browser gets another one, and it does not only count.
 var (
 	random      = regexp.MustCompile(`^[\w.~+/=%-]{16,}$`)

@@ -9,7 +9,7 @@ import (
 var withoutFeature = map[string]struct {
 	words string
 	needs []string
-	// seen, if set, reports whether the target itself shows the feature, or nobody could have seen it: the declaration then does not count.
+	// seen, if set, reports whether the target itself shows the feature, or no check could have seen it: the declaration is then ignored.
 	seen func(*T) bool
 }{
 	"api_keys":        {"API keys", []string{"api-key", "api-key-limited", "multi-auth"}, nil},

@@ -115,7 +115,7 @@ func keyType(alg string) string {
 	return ""
 }
 
-// rsaKey returns the RSA key of a JWK, unless it would be slow.
+// rsaKey returns the RSA key of a JWK, unless a verification with it would be slow.
 func rsaKey(k *document.Object) (*rsa.PublicKey, error) {
 	n, e := number(k.String("n")), number(k.String("e"))
 	if bits := n.BitLen(); bits > longestRSA {
