@@ -450,7 +450,7 @@ func advertisesIss(t *T) {
 			if said {
 				return ""
 			}
-			return "the metadata does not say so"
+			return "iss is in the answer, and the metadata does not promise it"
 		}))
 }
 

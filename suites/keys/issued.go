@@ -263,7 +263,7 @@ var hashItsAccessToken = expect.Family("hashItsAccessToken", func() expect.Match
 		h := function()
 		h.Write([]byte(tokens.Access))
 		if sum := h.Sum(nil); claimed != base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2]) {
-			return "at_hash is that of something else"
+			return "at_hash is not the hash of the access token"
 		}
 		return ""
 	})

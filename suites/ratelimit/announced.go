@@ -60,7 +60,7 @@ var notBeNegative = expect.That("a remaining quota of zero or more", func(r rema
 func notGrowFrom(before remaining) expect.Matcher {
 	return expect.That("a remaining quota that does not grow within a window", func(now remaining) string {
 		if now.left > before.left && now.reset <= before.reset {
-			return fmt.Sprintf("%d, and %d before", now.left, before.left)
+			return fmt.Sprintf("the remaining quota is %d, and was %d before", now.left, before.left)
 		}
 		return ""
 	})

@@ -53,7 +53,7 @@ var lack = expect.Family("lack", func(scope string, names []string) expect.Match
 	return expect.That("claims of the scope "+scope+" only where it was granted", func(o *document.Object) string {
 		for _, name := range names {
 			if _, is := o.Get(name); is {
-				return name + " is in the answer without it"
+				return name + " is in the answer, although its scope was not granted"
 			}
 		}
 		return ""
