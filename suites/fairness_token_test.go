@@ -47,6 +47,20 @@ func malformedIsBadRequest(o *reference.Options) {
 // confidentialRefresh issues no refresh tokens to public clients.
 func confidentialRefresh(b *idp.Behaviour) { b.NoPublicRefresh = true }
 
+// refreshesForOthers does not compare the client of a refresh token.
+func refreshesForOthers(b *idp.Behaviour) {
+	confidentialRefresh(b)
+	b.Lacks = []idp.Defence{idp.RefreshClient}
+}
+
+// keepsOldTokens lets confidential clients, whose refresh tokens need not rotate, use the earlier ones.
+func keepsOldTokens(b *idp.Behaviour) {
+	confidentialRefresh(b)
+	b.Lacks = []idp.Defence{idp.OldRefreshDies}
+}
+
+func refreshesNever(b *idp.Behaviour) { b.NoRefreshTokens = true }
+
 // confidentialRevocation lets clients without a secret neither refresh nor revoke.
 func confidentialRevocation(b *idp.Behaviour) {
 	confidentialRefresh(b)
@@ -220,6 +234,17 @@ func TestFairnessOfTokens(t *testing.T) {
 		"opaque tokens, and a malformed one is a malformed request": {malformedIsBadRequest, nil, "RS-TOKEN-GARBAGE", reports.Pass},
 		"confidential clients alone get refresh tokens, and revoke them": {behaving(confidentialRefresh), nil,
 			"AS-REVOKE-CLIENT-AUTH", reports.Pass},
+		"confidential clients alone refresh":                     {behaving(confidentialRefresh), nil, "AS-REFRESH-WORKS", reports.Pass},
+		"confidential clients alone refresh, with their secrets": {behaving(confidentialRefresh), nil, "AS-REFRESH-CONFIDENTIAL-AUTH", reports.Pass},
+		"confidential clients alone refresh, and invalid tokens": {behaving(confidentialRefresh), nil, "AS-REFRESH-INVALID", reports.Pass},
+		"confidential clients alone refresh, by other clients":   {behaving(confidentialRefresh), nil, "AS-REFRESH-BOUND-CLIENT", reports.Pass},
+		"confidential clients alone refresh, for each other":     {behaving(refreshesForOthers), nil, "AS-REFRESH-BOUND-CLIENT", reports.Fail},
+		"confidential clients alone refresh, and revoke": {behaving(confidentialRefresh), nil,
+			"AS-REVOKE-REFRESH-TOKEN", reports.Pass},
+		"confidential clients alone refresh, for the same user": {behaving(confidentialRefresh), nil, "AS-REFRESH-SAME-USER", reports.Pass},
+		"confidential clients alone refresh, and keep the old token": {behaving(keepsOldTokens), nil,
+			"AS-REFRESH-OLD-DIES", reports.NotApplicable},
+		"nobody refreshes": {behaving(refreshesNever), nil, "AS-REFRESH-INVALID", reports.NotApplicable},
 		"confidential clients alone revoke": {behaving(confidentialRevocation), nil,
 			"AS-REVOKE-WRONG-CLIENT", reports.Pass},
 		"a URL does not revoke for confidential clients": {behaving(confidentialRevocation), nil,

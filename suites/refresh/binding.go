@@ -11,7 +11,7 @@ import (
 
 func bindsTokenToClient(t *T) {
 	foreign := Cases[Edit]{{"used by another public client", As(t.AS.SecondClient())}}
-	if c := t.AS.Confidential(); c != nil && c != t.AS.AnyClient() {
+	if c := t.AS.Confidential(); c != nil && c != t.AS.Refresher() {
 		foreign = foreign.And("used by a confidential client", As(c))
 	}
 	Refuses(t, t.AS.RefreshGrant(), foreign, expect.RefuseGrant("invalid_grant"))

@@ -24,7 +24,7 @@ import (
 )
 
 func refreshes(t *T) {
-	tokens := t.AS.MustGetTokens(t.AS.ForRefresh())
+	tokens := t.AS.MustGetTokens(As(t.AS.Refresher()), t.AS.ForRefresh())
 	if tokens.Refresh == "" {
 		t.NotApplicable("the authorization server issues no refresh token; its clients must sign in again")
 	}
@@ -265,7 +265,8 @@ func guardsOtherEndpoints(t *T) {
 }
 
 func guardsEndpoint(t *T, endpoint, path string) {
-	used, c := t.AS.MustGetRefreshToken(), t.AS.AnyClient().ID
+	used := t.AS.MustGetRefreshToken()
+	c := used.Client.ID
 	t.AS.MustRefresh(used)
 	Each(t, Cases[[]string]{
 		{path + " with a made-up refresh token", []string{"mcpauth", c}},

@@ -36,9 +36,12 @@ var bringNewRefreshToken = expect.Family("bringNewRefreshToken", func(seen []str
 	})
 })
 
-// mustRotate is a flow at a server that rotates refresh tokens.
+// mustRotate is a flow at a server that rotates refresh tokens. A public client must not keep a used one (OAuth 2.1 section 4.3.1).
 func mustRotate(t *T) *oauth.Tokens {
 	probe := t.AS.MustGetRefreshToken()
+	if !probe.Client.Public() {
+		t.NotApplicable("the client is confidential; what follows rotation is for public clients")
+	}
 	if next := t.AS.MustRefresh(probe); next.Refresh == probe.Refresh {
 		t.NotApplicable("refresh tokens do not rotate (AS-REFRESH-ROTATES)")
 	}

@@ -77,7 +77,7 @@ var answerUnlikeRevocation = expect.That("revocation_endpoint in the metadata, b
 // revoker is a client whose revocations the server accepts: the public one, or the confidential one where the endpoint wants
 // client authentication, which AS-REVOKE-PUBLIC-CLIENT judges.
 func revoker(t *T) *oauth.Client {
-	c := t.AS.AnyClient()
+	c := t.AS.Refresher()
 	if !c.Public() {
 		return c
 	}

@@ -87,13 +87,13 @@ func replayed(t *T, g *Grant) *oauth.Tokens {
 
 // OAuth 2.1 section 4.1.3: if a code is used again, it was stolen, or its tokens were.
 func revokesOnReplay(t *T) {
-	g := t.AS.MustAuthorize(t.AS.ForRefresh())
+	g := t.AS.MustAuthorize(As(t.AS.Refresher()), t.AS.ForRefresh())
 	tokens := t.AS.MustRedeem(g)
 	if replayed(t, g) != nil {
 		t.NotApplicable("the code can be redeemed twice (AS-TOKEN-CODE-SINGLE-USE)")
 	}
 	if tokens.Refresh != "" {
-		t.AS.RefreshMustWork()
+		t.AS.RefreshMustWork(As(g.Client))
 		t.Expect(t.AS.Refresh(tokens), "the refresh token of a replayed code").To(expect.RefuseGrant())
 		revokesRefreshedOnReplay(t)
 	}
@@ -107,7 +107,7 @@ func revokesOnReplay(t *T) {
 
 // Refreshed tokens are issued on the code as well: a thief who refreshes at once must not keep them.
 func revokesRefreshedOnReplay(t *T) {
-	g := t.AS.MustAuthorize(t.AS.ForRefresh())
+	g := t.AS.MustAuthorize(As(t.AS.Refresher()), t.AS.ForRefresh())
 	newest := t.AS.MustRefresh(t.AS.MustRedeem(g))
 	replayed(t, g)
 	ex := t.AS.Refresh(newest)
@@ -124,12 +124,12 @@ func keepsTokensOnInvalidReplay(t *T) {
 		t.Note("the code was not sent again as another client: %s", why)
 	}
 	Each(t, rows, func(t *T, defect Edit) {
-		g := t.AS.MustAuthorize(t.AS.ForRefresh())
+		g := t.AS.MustAuthorize(As(t.AS.Refresher()), t.AS.ForRefresh())
 		tokens := t.AS.MustRedeem(g)
 		if tokens.Refresh == "" {
 			t.NotApplicable("no refresh token is issued, so what a replay revokes is not seen")
 		}
-		t.AS.RefreshMustWork()
+		t.AS.RefreshMustWork(As(g.Client))
 		replay := t.AS.Redeem(g, defect)
 		t.AS.Tokens(replay, g.Client)
 		t.Expect(replay).To(expect.RefuseGrant())

@@ -608,7 +608,7 @@ func (t AuthorizationServer) SharedTokens() *oauth.Tokens {
 
 // RefreshMustWork ends the check if an ordinary refresh fails, because the refusal of a refresh token then proves nothing. The first answer
 // counts for all checks. If a check gets none for its own reason, another check tries. If the shared client gets no refresh token, a client
-// in the edits may.
+// in the edits may; if that gets none either, the check does not apply.
 func (t AuthorizationServer) RefreshMustWork(edits ...Edit) {
 	why := t.unrefreshed.Load()
 	if why == nil {
@@ -620,12 +620,33 @@ func (t AuthorizationServer) RefreshMustWork(edits ...Edit) {
 	if c := t.draft(edits).client; reason == noRefreshToken && c != nil && !c.Public() {
 		reason = Once(t.T, "an ordinary refresh of "+c.ID, func() string { return t.whyUnrefreshed(As(c)) })
 	}
-	if reason != "" {
+	switch reason {
+	case "":
+	case noRefreshToken:
+		t.NotApplicable("the authorization server issues no refresh token to clients as these")
+	default:
 		t.Inconclusive("%s", reason)
 	}
 }
 
 const noRefreshToken = "an ordinary flow returned no refresh token"
+
+// Refresher returns the client that gets refresh tokens: the shared one, or one with a secret where only such clients get any.
+func (t AuthorizationServer) Refresher() *oauth.Client {
+	c := t.AnyClient()
+	if t.Session.Tokens.Refresh != "" || !c.Public() {
+		return c
+	}
+	return Once(t.T, "the client that refreshes", func() *oauth.Client {
+		if t.whyUnrefreshed() != noRefreshToken {
+			return c
+		}
+		if other := t.Confidential(); other != nil && t.whyUnrefreshed(As(other)) != noRefreshToken {
+			return other
+		}
+		return c
+	})
+}
 
 // whyUnrefreshed says why an ordinary refresh fails; empty if it works. It ends the check if no flow completes.
 func (t AuthorizationServer) whyUnrefreshed(edits ...Edit) string {
@@ -641,6 +662,9 @@ func (t AuthorizationServer) whyUnrefreshed(edits ...Edit) string {
 
 // MustGetRefreshToken is MustGetTokens with a refresh token in the response, at a server where refreshing works.
 func (t AuthorizationServer) MustGetRefreshToken(edits ...Edit) *oauth.Tokens {
+	if t.draft(edits).client == nil {
+		edits = append(slices.Clone(edits), As(t.Refresher()))
+	}
 	t.RefreshMustWork(edits...)
 	tokens := t.MustGetTokens(append(slices.Clone(edits), t.ForRefresh())...)
 	if tokens.Refresh == "" {

@@ -29,8 +29,7 @@ var needsOfTheUser = map[string]need{
 		met: (*T).hasSecondUser},
 	"user-credentials": {signsIn: true, give: "--username", after: codeFlow, met: (*T).hasUser},
 	"refresh-grant": {signsIn: true, give: "--username", after: []string{"login"},
-		met: has(func(t *T) bool { return t.Session.Tokens.Refresh != "" || t.Session.Offline },
-			"the authorization server issues no refresh token")},
+		met: has((*T).mayRefresh, "the authorization server issues no refresh token")},
 	"scopes-2": {signsIn: true, give: "scopes.request in the target file", after: codeFlow, met: (*T).hasTwoScopes},
 	"userinfo-or-introspection": {signsIn: true, give: "--username", after: codeFlow,
 		unless: func(t *T) bool { return t.Session != nil && t.Session.Server.Userinfo != "" },
@@ -178,6 +177,11 @@ func (t *T) hasTwoScopes() *lack {
 		return missing("it needs two scopes that the user may grant, and the target names %d", n)
 	}
 	return nil
+}
+
+// mayRefresh reports whether a client may get refresh tokens: the shared one did, or there is one with a secret, for which the check asks.
+func (t *T) mayRefresh() bool {
+	return t.Session.Tokens.Refresh != "" || t.Session.Offline || client(session.Confidential)(t) == nil
 }
 
 // seesTokens reports whether the content of a token is visible.
