@@ -65,7 +65,7 @@ func claims(t *T) []family {
 // badElsewhere are untrusted tokens in the places where gateways write their user and where servers also read tokens.
 func badElsewhere(t *T) []family {
 	g, a := t.Mint.Genuine(), mint.NewAttacker()
-	forged := t.Hide(a.ES256(g.Header.With("alg", "ES256"), g.Claims))
+	forged := t.Hide(a.Sign(a.Algorithms(g.Header)[0], g.Header, g.Claims))
 	return []family{
 		{"some token in a cookie", equally("access_token=mcpauth; token=mcpauth; auth_token=mcpauth; jwt=mcpauth", "Cookie")},
 		{"a forged token of a gateway", equally(forged, "X-Forwarded-Access-Token", "X-Amzn-Oidc-Data", "X-Amzn-Oidc-Accesstoken",

@@ -2,6 +2,7 @@ package extension
 
 import (
 	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mint"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 	"github.com/mcpauth/conformance/suites/internal/session"
 
@@ -47,7 +48,8 @@ func validatesSubjectTokens(t *T) {
 
 // wrongSubjects are what is not a valid access token of the authorization server.
 func wrongSubjects(t *T, subject *oauth.Tokens) Cases[Edit] {
-	foreign := t.Mint.RSAKey("mcpauth").JWT(nil, t.Mint.Genuine().Claims)
+	g, a := t.Mint.Genuine(), mint.NewAttacker()
+	foreign := t.Hide(a.Sign(a.Algorithms(g.Header)[0], g.Header, g.Claims))
 	rows := NearMisses("subject_token").And("garbage", With("subject_token", "mcpauth-not-a-token")).
 		And("a token signed with another key", With("subject_token", foreign))
 	if subject.ID != "" {

@@ -4,6 +4,7 @@ package proxy
 
 import (
 	"fmt"
+	"net"
 	"net/url"
 	"slices"
 	"strings"
@@ -103,8 +104,7 @@ var comeAfterPage = expect.That(pageFirst, func(leg *UpstreamRequest) string {
 
 func asksForEachClient(t *T) {
 	first := signedIn(t)
-	elsewhere := strings.Replace(t.AS.AnyClient().RedirectURI, ":8765", ":8767", 1)
-	c := t.AS.MustRegister(map[string]any{"redirect_uris": []string{elsewhere}})
+	c := t.AS.MustRegister(map[string]any{"redirect_uris": []string{elsewhere(t.AS.AnyClient().RedirectURI)}})
 	g := t.AS.MustReachDecision(t.AS.Authorize(As(c), InJar(first.Jar), Leaving(), Until(t.Upstream.IsRequest)))
 	leg := t.Upstream.RequestOf(g)
 	switch {
@@ -121,6 +121,16 @@ func asksForEachClient(t *T) {
 	if t.Expect(o, "after the upstream").To(askUser) && !identityOnly(leg) {
 		t.Expect(leg, "though it is asked for more than a login").SeenIn(o.Exchange).To(comeAfterPage)
 	}
+}
+
+// elsewhere is a redirect URI of another application: at another port of the same host.
+func elsewhere(uri string) string {
+	u, err := url.Parse(uri)
+	if err != nil {
+		return "http://127.0.0.1:8767/callback"
+	}
+	u.Host = net.JoinHostPort(u.Hostname(), "8767")
+	return u.String()
 }
 
 var askUser = expect.Refusing("a page of the proxy's own before a client that its user never approved", func(o ended) string {

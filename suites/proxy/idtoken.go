@@ -52,11 +52,11 @@ func claimsOfNobody(t *T) func(changes map[string]any) map[string]any {
 
 // forgedTokens are ID tokens that the provider has not signed, or not for the proxy.
 func forgedTokens(t *T, claims func(changes map[string]any) map[string]any) Cases[string] {
-	unverifiable := mint.Input(mint.Header{"alg": "RS256", "typ": "JWT", "kid": "rsa-1"}, claims(nil)) + ".AAAA"
+	h, a := headerOfProvider(t, claims(nil)), mint.NewAttacker()
 	out := Cases[string]{
-		{"an unsigned token", mint.Unsigned(mint.Header{"alg": "none", "typ": "JWT"}, claims(nil))},
-		{"a token signed by a key of mcpauth", t.Mint.RSAKey("mcpauth").JWT(nil, claims(nil))},
-		{"a token with a made-up signature", unverifiable},
+		{"an unsigned token", mint.Unsigned(h.With("alg", "none"), claims(nil))},
+		{"a token signed by a key of mcpauth", a.Sign(a.Algorithms(h)[0], h, claims(nil))},
+		{"a token with a made-up signature", mint.Input(h, claims(nil)) + ".AAAA"},
 		{"nothing", ""},
 		{"no token", "mcpauth"},
 	}
@@ -68,6 +68,19 @@ func forgedTokens(t *T, claims func(changes map[string]any) map[string]any) Case
 	return out.And("a token for another client", signed(claims(map[string]any{"aud": "mcpauth-another"}))).
 		And("a token of another issuer", signed(claims(map[string]any{"iss": "https://attacker.example"}))).
 		And("an expired token", signed(claims(map[string]any{"iat": past - 3600, "exp": past})))
+}
+
+// headerOfProvider is the header of the provider's own ID tokens: a forged one with another key id is refused before its signature is seen.
+func headerOfProvider(t *T, claims map[string]any) mint.Header {
+	if t.World.Upstream == nil {
+		return mint.Header{"alg": "RS256", "typ": "JWT", "kid": "mcpauth"}
+	}
+	head, _ := oauth.Claims(t.World.Upstream.IDToken(claims))
+	h := mint.Header{}
+	for _, name := range head.Names() {
+		h[name], _ = head.Get(name)
+	}
+	return h
 }
 
 // handOver sends an ID token as the login page's script does, with an ordinary authorization request, and approves.

@@ -18,12 +18,12 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/document"
 )
 
-// Algorithms returns the algorithms that an attacker tries: that of the genuine token, and the common ones for each kind of key. A verifier
-// that supports one algorithm rejects all others before it looks at a key.
+// Algorithms returns the algorithms that an attacker tries: first that of the genuine token, and then the common ones for each kind of key.
+// A verifier that supports one algorithm rejects all others before it looks at a key.
 func (a *Attacker) Algorithms(genuine Header) []string {
 	out := []string{"RS256", "ES256", "EdDSA"}
-	if alg, _ := genuine["alg"].(string); a.signer(alg) != nil && !slices.Contains(out, alg) {
-		out = append([]string{alg}, out...)
+	if alg, _ := genuine["alg"].(string); a.signer(alg) != nil {
+		out = append([]string{alg}, slices.DeleteFunc(out, func(other string) bool { return other == alg })...)
 	}
 	return out
 }

@@ -11,6 +11,7 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 
@@ -158,4 +159,15 @@ func TestAudiencesAreOneOrAList(t *testing.T) {
 	} {
 		assert.Equal(t, c.want, mint.Claims{"aud": c.claim}.Audiences(), name)
 	}
+}
+
+// A verifier of one algorithm refuses the others before it looks at a key, so that the first row must be of its own.
+func TestTheAlgorithmOfTheGenuineTokenComesFirst(t *testing.T) {
+	a := mint.NewAttacker()
+	for _, alg := range []string{"ES256", "EdDSA", "RS256", "PS384"} {
+		all := a.Algorithms(mint.Header{"alg": alg})
+		assert.Equal(t, alg, all[0])
+		assert.Len(t, slices.Compact(slices.Sorted(slices.Values(all))), len(all), "each once: %v", all)
+	}
+	assert.Equal(t, "RS256", a.Algorithms(mint.Header{"alg": "HS256"})[0])
 }
