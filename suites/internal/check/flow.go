@@ -633,18 +633,22 @@ const noRefreshToken = "an ordinary flow returned no refresh token"
 
 // Refresher returns the client that gets refresh tokens: the shared one, or one with a secret where only such clients get any.
 func (t AuthorizationServer) Refresher() *oauth.Client {
+	return cmp.Or(t.refresher(), t.AnyClient())
+}
+
+// refresher is Refresher, or nil if no client gets a refresh token.
+func (t AuthorizationServer) refresher() *oauth.Client {
 	c := t.AnyClient()
-	if t.Session.Tokens.Refresh != "" || !c.Public() {
+	if s := t.Session; s.Offline || s.Tokens != nil && s.Tokens.Refresh != "" {
 		return c
 	}
 	return Once(t.T, "the client that refreshes", func() *oauth.Client {
-		if t.whyUnrefreshed() != noRefreshToken {
-			return c
+		for _, c := range []*oauth.Client{c, t.Confidential()} {
+			if c != nil && t.whyUnrefreshed(As(c)) != noRefreshToken {
+				return c
+			}
 		}
-		if other := t.Confidential(); other != nil && t.whyUnrefreshed(As(other)) != noRefreshToken {
-			return other
-		}
-		return c
+		return nil
 	})
 }
 

@@ -179,9 +179,14 @@ func (t *T) hasTwoScopes() *lack {
 	return nil
 }
 
-// mayRefresh reports whether a client may get refresh tokens: the shared one did, or there is one with a secret, for which the check asks.
-func (t *T) mayRefresh() bool {
-	return t.Session.Tokens.Refresh != "" || t.Session.Offline || client(session.Confidential)(t) == nil
+// mayRefresh reports whether a client gets refresh tokens: the shared one, or one with a secret. Where no flow completes, the check says
+// why.
+func (t *T) mayRefresh() (gets bool) {
+	ended := t.guarded(func() *stop {
+		gets = t.AS.refresher() != nil
+		return nil
+	})
+	return gets || ended != nil
 }
 
 // seesTokens reports whether the content of a token is visible.
