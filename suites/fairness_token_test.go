@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -119,6 +120,20 @@ func approvedForGood(o *reference.Options) {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if strings.HasSuffix(r.URL.Query().Get("redirect_uri"), "/second") {
 				http.Error(w, "The redirect URI is not known.", http.StatusBadRequest)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// failsAtTheSixth answers the sixth token request of a run with HTTP 500, as a server does that fails now and then.
+func failsAtTheSixth(b *idp.Behaviour) {
+	var requests atomic.Int32
+	b.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, "/token") && requests.Add(1) == 6 {
+				http.Error(w, "", http.StatusInternalServerError)
 				return
 			}
 			next.ServeHTTP(w, r)
@@ -261,6 +276,7 @@ func TestFairnessOfTokens(t *testing.T) {
 		}, nil, "AS-PROXY-UPSTREAM-TOKEN-NOT-GRANT", reports.Warn},
 		"a short user code of a device":                     {behaving(shortUserCodes), nil, "AS-DEVICE-GRANT", reports.Warn},
 		"refresh tokens that live for 30 days, as declared": {nil, idleFor(30 * 24 * time.Hour), "AS-REFRESH-EXPIRES", reports.Pass},
+		"an ordinary code fails once":                       {behaving(failsAtTheSixth), nil, "AS-TOKEN-RANDOM", reports.Pass},
 		"refreshes at once are not answered":                {behaving(failsInTheRace), nil, "AS-REFRESH-RACE", reports.Inconclusive},
 		"userinfo forbids strangers":                        {behaving(forbids), nil, "AS-USERINFO-UNAUTHENTICATED", reports.Warn},
 		"opaque tokens, and nothing says what they may do":  {silent, nil, "AS-TOKEN-SCOPE-REPORTED", reports.NotApplicable},

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mcpauth/conformance/fixtures/requirements"
 	"github.com/mcpauth/conformance/fixtures/seeded"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/documents"
@@ -571,12 +572,17 @@ func (t AuthorizationServer) Tokens(ex *reports.Exchange, c *oauth.Client) *oaut
 	return tokens
 }
 
-// MustGetTokens completes an ordinary flow, with edits of the authorization request; a failure ends the check undecided.
+// MustGetTokens completes an ordinary flow, with edits of the authorization request; a failure ends the check undecided. After a server
+// error it tries a second flow, because a server may fail now and then.
 func (t AuthorizationServer) MustGetTokens(edits ...Edit) *oauth.Tokens {
 	g := t.MustAuthorize(edits...)
 	ex := t.Redeem(g)
-	if oauth.ErrorCode(ex) == "invalid_grant" { // another check may have ended this browser's login
+	switch {
+	case oauth.ErrorCode(ex) == "invalid_grant": // another check may have ended this browser's login
 		g = t.MustAuthorize(append(slices.Clone(edits), SignedOut())...)
+		ex = t.Redeem(g)
+	case failure(ex) == requirements.ServerError:
+		g = t.MustAuthorize(edits...)
 		ex = t.Redeem(g)
 	}
 	return t.mustBeTokens(g, ex)

@@ -125,6 +125,23 @@ func TestARefusalIsNoneWhereItsControlFails(t *testing.T) {
 		`an ordinary token request is answered with HTTP 400 and error "invalid_client"`)
 }
 
+// A server that fails now and then must not leave undecided what it refuses.
+func TestAControlThatCrashesIsSentOnceMore(t *testing.T) {
+	var sent []string
+	good := attempt(tokensIssued(), &sent)
+	send := good.Send
+	good.Send = func(edited ...*reports.Exchange) any {
+		if control := send(edited...); len(edited) > 0 || len(sent) > 2 {
+			return control
+		}
+		return answer(500, "")
+	}
+	rows := Cases[*reports.Exchange]{{"a", refusal("invalid_grant")}}
+	r := verdict(t, func(t *T) { Refuses(t, good, rows, expect.RefuseGrant("invalid_grant")) })
+	assert.Equal(t, reports.Pass, r.Verdict, r.Reason)
+	assert.Equal(t, []string{"row", "control", "control"}, sent)
+}
+
 func TestWhatIsAcceptedIsAFindingWhateverTheControl(t *testing.T) {
 	var sent []string
 	r := verdict(t, func(t *T) {
