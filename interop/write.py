@@ -5,7 +5,9 @@ import re
 import sys
 
 CHANCE = [
-    (r"([?&](?:code|state|iss)=)[^&\s,;)]+", r"\1..."),
+    (r"([?&](?:code|state|iss|session_state)=)[^&\s,;:)]+", r"\1..."),
+    (r"(/\.well-known/[\w-]+/)[\w-]{16}\b", r"\1..."),
+    (r"\b[A-Z][a-z]{2} [A-Z][a-z]{2} \d\d \d\d:\d\d:\d\d UTC( \d{2,4})?", "..."),
     (r"‹[\w#-]{12,}›", "‹...›"),
     (r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "..."),
     (r"(mcpauth conformance) \w+", r"\1 ..."),
