@@ -2,7 +2,8 @@
 # Installs servers that others wrote, from their published packages, starts each on loopback, tests it, and compares with what
 # is expected of it:  interop/run.sh [NAME...]   without a name all of them.
 # Exit 0: as expected; 1: not; 75: nothing could be installed. INTEROP_CACHE keeps what was installed for the next time;
-# with INTEROP_WRITE=1 each expected.yaml and unjudged.txt is written again (write.py), for its author to read. INTEROP_RUNS=10 runs each
+# with INTEROP_WRITE=1 each expected.yaml and unjudged.txt is written again (write.py), for its author to read, and INTEROP_REPORTS names a
+# folder for the reports of which table.py makes the tables of docs/interop.md. INTEROP_RUNS=10 runs each
 # server ten times in a row without a pause, and ten times while every core is kept busy, and compares the verdicts of these runs with one
 # another instead.
 set -u
@@ -105,6 +106,7 @@ one() (
 	if [ -n "${INTEROP_WRITE:-}" ]; then
 		"$cache/mcpauth" run -c "$folder/target.yaml" --fail-on none --patience 1s --report ndjson="$logs/verdicts" ${arguments:-} ${INTEROP_ARGS:-}
 		case $? in 0 | 3) ;; *) exit 1 ;; esac
+		[ -z "${INTEROP_REPORTS:-}" ] || cp "$logs/verdicts" "$INTEROP_REPORTS/$name.ndjson"
 		python3 interop/write.py "$folder" "$logs/verdicts"
 		exit
 	fi
