@@ -116,8 +116,8 @@ func crossForeign(t *T) {
 	case p.Seen:
 		t.Expect(p.At, "a token that was issued for %s", strings.Join(p.Audience, " ")).To(expect.Refuse(401))
 	default:
-		t.Inconclusive("a token that was requested for %s is served, and whether it is meant for %s cannot be seen (AS-RES-UNKNOWN-TARGET)",
-			Attacker, own)
+		t.Inconclusive("a token that was requested for %s is served, and whether it is meant for %s cannot be seen (AS-RES-UNKNOWN-TARGET); %s",
+			Attacker, own, ToSeeTokens)
 	}
 }
 

@@ -454,8 +454,11 @@ func keepsUsersApart(t *T) {
 		return
 	}
 	first, second := t.AS.Subject(t.AS.MustGetTokens()), t.AS.Subject(t.AS.MustGetTokens(By(1)))
-	if first == "" || second == "" || first == second {
-		t.Inconclusive("the subject of a token cannot be seen: %q and %q", first, second)
+	switch {
+	case first == "" || second == "":
+		t.Inconclusive("the subject of a token cannot be seen: %q and %q; %s", first, second, ToSeeTokens)
+	case first == second:
+		t.Inconclusive("the tokens of both users have the subject %q: declare users with accounts of their own (login.users)", first)
 	}
 	t.Expect(mine, "the token of the first of two users").SeenIn(a.Exchange).To(expect.Be(first))
 	t.Expect(theirs, "the token of the second of two users").SeenIn(b.Exchange).To(expect.Be(second))

@@ -135,7 +135,7 @@ func countsConcurrentRequests(t *T) {
 	b := bursts(t)[len(t.MCP.Metered())-1]
 	decided(t, b)
 	if !b.together {
-		t.NotTested("it needs a second credential with a limit, which has not been used before")
+		t.NotTested("it needs a second credential with a limit, which has not been used before (credentials in the target file, limit)")
 	}
 	b.control(t)
 	if t.Expect(b, "%d requests at once", b.sent).To(serveAtMost(b.of.Limit * 12 / 10)) {
@@ -231,7 +231,7 @@ func countsPerPrincipal(t *T) {
 	Each(t, Cases[*reports.Exchange]{{"somebody else meanwhile", s.stranger}}, func(t *T, ex *reports.Exchange) {
 		switch {
 		case ex == nil:
-			t.NotTested("it needs another credential")
+			t.NotTested("it needs another credential (credentials in the target file)")
 		case !t.MCP.Served(ex) && expect.Status(ex) != expect.Status(s.bursts[0].last):
 			t.Inconclusive("another credential is answered with %s, which is not about the limit", expect.Describe(ex))
 		}

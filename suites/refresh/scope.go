@@ -61,7 +61,8 @@ func neverWidensScope(t *T) {
 		}
 		held, seen := t.AS.Holds(next, nil, w.added)
 		if !seen {
-			t.Inconclusive("a token is issued, and nothing says what it may do: neither the token, nor introspection, nor its response")
+			t.Inconclusive("a token is issued, and nothing says what it may do: neither the token, nor introspection, nor its response; %s",
+				ToSeeTokens)
 		}
 		t.Expect(next).To(lackScope(w.added, held || slices.Contains(next.Scope, w.added)))
 	})

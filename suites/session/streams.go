@@ -211,7 +211,8 @@ func mortal(t *T) (token string, kill func()) {
 		}
 	}
 	if !t.Mint.Trusted() {
-		t.NotTested("it needs a token that can be revoked, or one that expires soon")
+		t.NotTested("it needs a token that can be revoked: a login (--username) at a server with a revocation endpoint; or, for one that " +
+			"expires soon, an issuer run by mcpauth that the target trusts")
 	}
 	token = t.Mint.Token(map[string]any{"exp": time.Now().Add(time.Minute).Unix()})
 	return token, func() {

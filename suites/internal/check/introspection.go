@@ -5,6 +5,10 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 )
 
+// ToSeeTokens says what shows the content of a token that is no JWT.
+const ToSeeTokens = "declare the client with which the resource server introspects tokens " +
+	"(client.clients in the target file, introspects: true)"
+
 // IntrospectionClient returns the client that introspects tokens: the declared one of the resource server, or else the confidential client,
 // which can introspect its own tokens.
 func (t AuthorizationServer) IntrospectionClient() *oauth.Client {
