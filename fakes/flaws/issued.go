@@ -16,9 +16,9 @@ import (
 
 // issuedRows are authorization servers without one defence. Each turns one row of a table, as in wholeTables.
 var issuedRows = []Flaw{
-	anyOf("assertion-believed-always", "Any assertion is accepted.", behaviour(func(b *idp.Behaviour) {
+	follows(anyOf("assertion-believed-always", "Any assertion is accepted.", behaviour(func(b *idp.Behaviour) {
 		b.Believes = func(_, _ map[string]any) bool { return true }
-	}), "AS-EMA-CLAIMS-REJECTED", "AS-EMA-SIGNATURE-REJECTED", "AS-CC-ASSERTION-REJECTED"),
+	}), "AS-EMA-CLAIMS-REJECTED", "AS-EMA-SIGNATURE-REJECTED", "AS-CC-ASSERTION-REJECTED"), "AS-CIMD-KEY-AUTH-ENFORCED"),
 	anyOf("assertion-broken", "Any text, or an assertion without a type, authenticates its client.", behaviour(func(b *idp.Behaviour) {
 		b.TakesAssertion = func(form url.Values) bool {
 			return strings.Count(form.Get("client_assertion"), ".") != 2 || len(form.Get("client_assertion_type")) != assertionTypeLength
@@ -83,22 +83,23 @@ var issuedRows = []Flaw{
 		func(form url.Values, r *http.Request) {
 			maps.Copy(form, r.URL.Query())
 		}), "AS-REVOKE-REQUEST-FORM"),
-	anyOf("revoke-needs-hint", "Without a hint, nothing is revoked.", atEndpoint("/revoke", func(form url.Values, _ *http.Request) {
+	follows(anyOf("revoke-needs-hint", "Without a hint, nothing is revoked.", atEndpoint("/revoke", func(form url.Values, _ *http.Request) {
 		if !form.Has("token_type_hint") {
 			form.Set("token", "unknown")
 		}
-	}), "AS-REVOKE-HINTS"),
-	anyOf("cimd-takes-any-redirect", "Any redirect URI is accepted.", behaviour(func(b *idp.Behaviour) {
+	}), "AS-REVOKE-HINTS"), "AS-INTROSPECT-INACTIVE", "AS-REFRESH-REVOKED", "AS-REVOKE-*", "AS-USERINFO-TOKEN-STATE", "RS-TOKEN-REVOKED"),
+	follows(anyOf("cimd-takes-any-redirect", "Any redirect URI is accepted.", behaviour(func(b *idp.Behaviour) {
 		b.TakesRedirect = func(_, _ string) bool { return true }
-	}), "AS-CIMD-REDIRECT-LISTED"),
-	anyOf("keys-without-material", "Each published key lacks its numbers.", eachKey(func(k map[string]any) {
+	}), "AS-CIMD-REDIRECT-LISTED"), "AS-AUTHZ-LOOPBACK-STRICT", "AS-AUTHZ-REDIRECT-*", "AS-PAR-BASIC"),
+	follows(anyOf("keys-without-material", "Each published key lacks its numbers.", eachKey(func(k map[string]any) {
 		delete(k, "n")
 		delete(k, "x")
-	}), "AS-KEYS-JWKS-SHAPE"),
-	anyOf("keys-on-weak-curves", "Each published key is on a curve of 192 bits.", eachKey(func(k map[string]any) { k["crv"] = "P-192" }),
-		"AS-KEYS-STRENGTH"),
-	anyOf("id-token-weak-secret", "ID tokens are signed with the secret of an example.",
-		answers(reseal("id_token", `{"alg":"HS256"}`, []byte("your-jwt-secret-key"))), "AS-KEYS-NO-WEAK-HMAC"),
+	}), "AS-KEYS-JWKS-SHAPE"), "AS-KEYS-JWT-SIGNATURE", "AS-META-SIGNED-METADATA"),
+	follows(anyOf("keys-on-weak-curves", "Each published key is on a curve of 192 bits.",
+		eachKey(func(k map[string]any) { k["crv"] = "P-192" }),
+		"AS-KEYS-STRENGTH"), "AS-KEYS-JWT-SIGNATURE"),
+	follows(anyOf("id-token-weak-secret", "ID tokens are signed with the secret of an example.",
+		answers(reseal("id_token", `{"alg":"HS256"}`, []byte("your-jwt-secret-key"))), "AS-KEYS-NO-WEAK-HMAC"), "AS-KEYS-JWT-SIGNATURE"),
 	{
 		Name: "scope-before-revocation", Says: "A revoked token that lacks the scope, too, is answered 403.", Row: "a revoked token at",
 		Bend: lacks(mcpserver.RevocationFirst), Noticed: []string{"RS-TOKEN-REVOKED"}, Also: []string{"AS-REVOKE-*"},
@@ -114,10 +115,13 @@ var issuedRows = []Flaw{
 			}
 			next.ServeHTTP(w, r)
 		}), "AS-REVOKE-CLIENT-AUTH"),
-	anyOf("resource-of-any-form", "Any requested resource becomes the audience.", all(
+	follows(anyOf("resource-of-any-form", "Any requested resource becomes the audience.", all(
 		lacks(idp.ResourceForm, idp.KnownResources, idp.WholeResource), lacks(mcpserver.CheckAudience)), "AS-RES-MALFORMED"),
-	anyOf("resource-of-any-request", "A token request brings a token for whatever resource it names.",
+		"AS-RES-*", "AS-TOKEN-AUD-NOT-UNIVERSAL", "RS-AUD-*", "RS-EXT-CC-TOKEN", "RS-EXT-EMA-IDJAG-REFUSED", "RS-TOKEN-HMAC-MODE",
+		"RS-TOKEN-ID-TOKEN"),
+	follows(anyOf("resource-of-any-request", "A token request brings a token for whatever resource it names.",
 		lacks(idp.CodeResources, idp.KnownResourceAtToken, idp.KnownResources), "AS-RES-SWITCH-AT-TOKEN"),
+		"AS-CC-SECRET-FLOW", "AS-RES-UNKNOWN-TARGET"),
 	anyOf("dcr-errors-everywhere", "Every refused registration is answered 422.", wrapping(
 		func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 			if r.Method != http.MethodPost || !strings.HasSuffix(r.URL.Path, "/register") {
@@ -154,6 +158,12 @@ const assertionTypeLength = len("urn:ietf:params:oauth:client-assertion-type:jwt
 
 func anyOf(name, says string, bend func(o *reference.Options), noticed ...string) Flaw {
 	return Flaw{Name: name, Says: says, Bend: bend, Noticed: noticed, Also: []string{"AS-*", "RS-*"}}
+}
+
+// follows narrows who else may notice a flaw to what a whole run has shown.
+func follows(f Flaw, also ...string) Flaw {
+	f.Also = also
+	return f
 }
 
 // deletedBy lets the bearer of a token that resembles a client's own token delete the client.

@@ -16,7 +16,7 @@ import (
 	"github.com/mcpauth/conformance/suites/tests/against"
 )
 
-// withoutFlaw lists the rows that no flaw turns yet. It only gets shorter: a new row comes with its flaw.
+// withoutFlaw lists the rows that no flaw turns yet: none. A new row comes with its flaw.
 var withoutFlaw = filepath.Join("testdata", "rows-without-flaw.txt")
 
 // unturnable are the rows that no flaw can turn, with the reason.
