@@ -19,14 +19,15 @@ var issuedRows = []Flaw{
 	follows(anyOf("assertion-believed-always", "Any assertion is accepted.", behaviour(func(b *idp.Behaviour) {
 		b.Believes = func(_, _ map[string]any) bool { return true }
 	}), "AS-EMA-CLAIMS-REJECTED", "AS-EMA-SIGNATURE-REJECTED", "AS-CC-ASSERTION-REJECTED"), "AS-CIMD-KEY-AUTH-ENFORCED"),
-	anyOf("assertion-broken", "Any text, or an assertion without a type, authenticates its client.", behaviour(func(b *idp.Behaviour) {
+	follows(anyOf("assertion-broken", "Any text, or an assertion without a type, authenticates its client.", behaviour(func(b *idp.Behaviour) {
 		b.TakesAssertion = func(form url.Values) bool {
 			return strings.Count(form.Get("client_assertion"), ".") != 2 || len(form.Get("client_assertion_type")) != assertionTypeLength
 		}
 	}), "AS-CC-ASSERTION-REJECTED", "AS-CIMD-KEY-AUTH-ENFORCED"),
-	anyOf("exchange-of-anything", "A subject token is not looked at.", behaviour(func(b *idp.Behaviour) {
+		"AS-DCR-SECRET-WORKS", "AS-INTROSPECT-AUTH-REQUIRED", "AS-PAR-BASIC", "AS-REFRESH-CONFIDENTIAL-AUTH", "AS-REVOKE-CLIENT-AUTH", "AS-TOKEN-*"),
+	follows(anyOf("exchange-of-anything", "A subject token is not looked at.", behaviour(func(b *idp.Behaviour) {
 		b.TakesSubject = func(string) bool { return true }
-	}), "AS-TX-VALIDATION"),
+	}), "AS-TX-VALIDATION")),
 	{
 		Name: "dcrm-nearly", Says: "A registration can be managed with a token that resembles its own.",
 		Noticed: []string{"AS-DCRM-TOKEN-REQUIRED"},
@@ -47,21 +48,21 @@ var issuedRows = []Flaw{
 			"DELETE, the client's token, upper and lower case swapped",
 		},
 	},
-	anyOf("introspect-all-active", "Introspection calls every token active.", responses("/introspect", func(m map[string]any) {
+	follows(anyOf("introspect-all-active", "Introspection calls every token active.", responses("/introspect", func(m map[string]any) {
 		m["active"] = true
-	}), "AS-INTROSPECT-INACTIVE"),
-	anyOf("introspect-tells-all", "Introspection names the user of an inactive token.", responses("/introspect", func(m map[string]any) {
+	}), "AS-INTROSPECT-INACTIVE"), "AS-INTROSPECT-OTHER-CLIENT", "AS-TOKEN-EXPIRY-ENFORCED"),
+	follows(anyOf("introspect-tells-all", "Introspection names the user of an inactive token.", responses("/introspect", func(m map[string]any) {
 		if m["active"] == false {
 			m["sub"] = "alice"
 		}
-	}), "AS-INTROSPECT-NO-LEAK"),
-	anyOf("introspect-knows-all-hints", "With an unknown hint, introspection finds no token.", atEndpoint("/introspect",
+	}), "AS-INTROSPECT-NO-LEAK"), "AS-INTROSPECT-OTHER-CLIENT"),
+	follows(anyOf("introspect-knows-all-hints", "With an unknown hint, introspection finds no token.", atEndpoint("/introspect",
 		func(form url.Values, _ *http.Request) {
 			if hint := form.Get("token_type_hint"); hint != "" && hint != "access_token" && hint != "refresh_token" {
 				form.Set("token", "unknown")
 			}
-		}), "AS-INTROSPECT-REQUEST-FORM"),
-	anyOf("userinfo-of-anybody", "Userinfo answers to any credential.", wrapping(
+		}), "AS-INTROSPECT-REQUEST-FORM")),
+	follows(anyOf("userinfo-of-anybody", "Userinfo answers to any credential.", wrapping(
 		func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 			if strings.HasSuffix(r.URL.Path, "/userinfo") && r.Header.Get("Authorization") != "" {
 				w.Header().Set("Content-Type", "application/json")
@@ -70,19 +71,20 @@ var issuedRows = []Flaw{
 			}
 			next.ServeHTTP(w, r)
 		}), "AS-USERINFO-UNAUTHENTICATED", "AS-USERINFO-TOKEN-STATE", "AS-TOKEN-TYPE-CONFUSION"),
-	anyOf("userinfo-phone-and-address", "Userinfo shows the phone number and the address without their scopes.",
+		"AS-CC-SUBJECT-DISTINCT", "AS-TOKEN-EXPIRY-ENFORCED", "AS-USERINFO-*"),
+	follows(anyOf("userinfo-phone-and-address", "Userinfo shows the phone number and the address without their scopes.",
 		all(metadata(func(d map[string]any) {
 			listed, _ := d["scopes_supported"].([]string)
 			d["scopes_supported"] = append(slices.Clone(listed), "phone", "address")
 		}), responses("/userinfo", func(m map[string]any) {
 			m["phone_number"], m["address"] = "+1 202 555 0100", map[string]any{"formatted": "1 Main Street"}
-		})), "AS-USERINFO-SCOPES"),
+		})), "AS-USERINFO-SCOPES")),
 	anyOf("any-opaque-token", "The MCP server accepts any text as a token.", lacks(mcpserver.VerifyTokens),
 		"AS-TOKEN-TYPE-CONFUSION", "RS-TOKEN-REFRESH-OR-CODE"),
-	anyOf("revoke-from-query", "A token is read from the query of a revocation.", atEndpoint("/revoke",
+	follows(anyOf("revoke-from-query", "A token is read from the query of a revocation.", atEndpoint("/revoke",
 		func(form url.Values, r *http.Request) {
 			maps.Copy(form, r.URL.Query())
-		}), "AS-REVOKE-REQUEST-FORM"),
+		}), "AS-REVOKE-REQUEST-FORM")),
 	follows(anyOf("revoke-needs-hint", "Without a hint, nothing is revoked.", atEndpoint("/revoke", func(form url.Values, _ *http.Request) {
 		if !form.Has("token_type_hint") {
 			form.Set("token", "unknown")
@@ -105,8 +107,8 @@ var issuedRows = []Flaw{
 		Bend: lacks(mcpserver.RevocationFirst), Noticed: []string{"RS-TOKEN-REVOKED"}, Also: []string{"AS-REVOKE-*"},
 	},
 	nowhere("token_endpoint"), nowhere("revocation_endpoint"), nowhere("introspection_endpoint"),
-	anyOf("revoke-once", "A second revocation of a token is an error.", wrapping(revokingOnce()), "AS-REVOKE-UNKNOWN-200"),
-	anyOf("revoke-for-public-clients", "Confidential clients cannot revoke.", wrapping(
+	follows(anyOf("revoke-once", "A second revocation of a token is an error.", wrapping(revokingOnce()), "AS-REVOKE-UNKNOWN-200")),
+	follows(anyOf("revoke-for-public-clients", "Confidential clients cannot revoke.", wrapping(
 		func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 			body := string(peek(r))
 			if strings.HasSuffix(r.URL.Path, "/revoke") && (r.Header.Get("Authorization") != "" || strings.Contains(body, "client_secret=")) {
@@ -114,7 +116,7 @@ var issuedRows = []Flaw{
 				return
 			}
 			next.ServeHTTP(w, r)
-		}), "AS-REVOKE-CLIENT-AUTH"),
+		}), "AS-REVOKE-CLIENT-AUTH"), "AS-REVOKE-*"),
 	follows(anyOf("resource-of-any-form", "Any requested resource becomes the audience.", all(
 		lacks(idp.ResourceForm, idp.KnownResources, idp.WholeResource), lacks(mcpserver.CheckAudience)), "AS-RES-MALFORMED"),
 		"AS-RES-*", "AS-TOKEN-AUD-NOT-UNIVERSAL", "RS-AUD-*", "RS-EXT-CC-TOKEN", "RS-EXT-EMA-IDJAG-REFUSED", "RS-TOKEN-HMAC-MODE",
@@ -122,7 +124,7 @@ var issuedRows = []Flaw{
 	follows(anyOf("resource-of-any-request", "A token request brings a token for whatever resource it names.",
 		lacks(idp.CodeResources, idp.KnownResourceAtToken, idp.KnownResources), "AS-RES-SWITCH-AT-TOKEN"),
 		"AS-CC-SECRET-FLOW", "AS-RES-UNKNOWN-TARGET"),
-	anyOf("dcr-errors-everywhere", "Every refused registration is answered 422.", wrapping(
+	follows(anyOf("dcr-errors-everywhere", "Every refused registration is answered 422.", wrapping(
 		func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 			if r.Method != http.MethodPost || !strings.HasSuffix(r.URL.Path, "/register") {
 				next.ServeHTTP(w, r)
@@ -133,7 +135,7 @@ var issuedRows = []Flaw{
 				a.Status = http.StatusUnprocessableEntity
 			}
 			a.Send(w)
-		}), "AS-DCR-ERROR-SHAPE"),
+		}), "AS-DCR-ERROR-SHAPE"), "AS-DCR-*"),
 	deletedBy("middle-character", "the client's token, the middle character changed", weakComparisons[1].same),
 	deletedBy("last-character", "the client's token, the last character changed", weakComparisons[2].same),
 	deletedBy("end", "the client's token, the first character left out", weakComparisons[4].same),
