@@ -24,7 +24,8 @@ var issuedRows = []Flaw{
 			return strings.Count(form.Get("client_assertion"), ".") != 2 || len(form.Get("client_assertion_type")) != assertionTypeLength
 		}
 	}), "AS-CC-ASSERTION-REJECTED", "AS-CIMD-KEY-AUTH-ENFORCED"),
-		"AS-DCR-SECRET-WORKS", "AS-INTROSPECT-AUTH-REQUIRED", "AS-PAR-BASIC", "AS-REFRESH-CONFIDENTIAL-AUTH", "AS-REVOKE-CLIENT-AUTH", "AS-TOKEN-*"),
+		"AS-DCR-SECRET-WORKS", "AS-INTROSPECT-AUTH-REQUIRED", "AS-PAR-BASIC", "AS-REFRESH-CONFIDENTIAL-AUTH", "AS-REVOKE-CLIENT-AUTH",
+		"AS-TOKEN-*"),
 	follows(anyOf("exchange-of-anything", "A subject token is not looked at.", behaviour(func(b *idp.Behaviour) {
 		b.TakesSubject = func(string) bool { return true }
 	}), "AS-TX-VALIDATION")),
@@ -51,11 +52,12 @@ var issuedRows = []Flaw{
 	follows(anyOf("introspect-all-active", "Introspection calls every token active.", responses("/introspect", func(m map[string]any) {
 		m["active"] = true
 	}), "AS-INTROSPECT-INACTIVE"), "AS-INTROSPECT-OTHER-CLIENT", "AS-TOKEN-EXPIRY-ENFORCED"),
-	follows(anyOf("introspect-tells-all", "Introspection names the user of an inactive token.", responses("/introspect", func(m map[string]any) {
-		if m["active"] == false {
-			m["sub"] = "alice"
-		}
-	}), "AS-INTROSPECT-NO-LEAK"), "AS-INTROSPECT-OTHER-CLIENT"),
+	follows(anyOf("introspect-tells-all", "Introspection names the user of an inactive token.",
+		responses("/introspect", func(m map[string]any) {
+			if m["active"] == false {
+				m["sub"] = "alice"
+			}
+		}), "AS-INTROSPECT-NO-LEAK"), "AS-INTROSPECT-OTHER-CLIENT"),
 	follows(anyOf("introspect-knows-all-hints", "With an unknown hint, introspection finds no token.", atEndpoint("/introspect",
 		func(form url.Values, _ *http.Request) {
 			if hint := form.Get("token_type_hint"); hint != "" && hint != "access_token" && hint != "refresh_token" {
