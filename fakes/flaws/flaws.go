@@ -529,6 +529,11 @@ var metadataFlaws = []Flaw{
 		Noticed: []string{"AS-META-NO-CATCH-ALL"},
 	},
 	{
+		Name: "as-no-issuer", Says: "The metadata of the authorization server names no issuer.",
+		Bend:    metadata(func(d map[string]any) { delete(d, "issuer") }),
+		Noticed: []string{"AS-META-REQUIRED-FIELDS", "RS-DISC-AS-RESOLVES"}, Also: []string{"AS-META-SIGNED-METADATA"},
+	},
+	{
 		Name: "as-issuer-query", Says: "The issuer has a query.",
 		Bend:    metadata(func(d map[string]any) { d["issuer"] = d["issuer"].(string) + "?tenant=1" }),
 		Noticed: []string{"AS-META-ISSUER-FORM", "AS-META-ISSUER-IDENTICAL"}, Also: []string{"RS-DISC-AS-RESOLVES"},

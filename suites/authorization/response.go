@@ -479,7 +479,7 @@ var carryIss = expect.That("iss in the answer (RFC 9207 section 2)", func(g *Gra
 })
 
 func namesTheRightIssuer(t *T) {
-	issuer := t.AS.Server().Metadata.String("issuer")
+	issuer := t.AS.Server().Named()
 	Each(t, Cases[[]Edit]{
 		{"the answer with the code", nil},
 		{"an error", []Edit{With("response_type", "mcpauth_bogus")}},

@@ -28,7 +28,7 @@ func describesActiveToken(t *T) {
 		}
 	}
 	optional("client_id", tokens.Client.ID)
-	optional("iss", t.AS.Server().Metadata.String("issuer"))
+	optional("iss", t.AS.Server().Named())
 	optional("exp", expect.ANumber)
 	if tokens.HasScope {
 		optional("scope", sameScopes(tokens.Scope))

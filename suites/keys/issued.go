@@ -237,7 +237,7 @@ func issuesRightIDToken(t *T) {
 		return
 	}
 	seen.To(
-		expect.HaveClaim("iss", t.AS.Server().Metadata.String("issuer")),
+		expect.HaveClaim("iss", t.AS.Server().Named()),
 		expect.IncludeAudience(id.Client),
 		expect.HaveClaim("nonce", nonce),
 		expect.HaveClaim("sub", expect.NotEmpty),

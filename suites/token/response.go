@@ -250,7 +250,7 @@ func fillsClaims(t *T) {
 	}
 	jwt := expect.JWT{Header: header, Claims: claims, From: tokens.Exchange}
 	t.Expect(jwt).To(
-		expect.HaveClaim("iss", t.AS.Server().Metadata.String("issuer")),
+		expect.HaveClaim("iss", t.AS.Server().Named()),
 		expect.HaveClaim("exp", expect.Anything),
 		expect.HaveClaim("aud", expect.Anything),
 		holdNoCredential,

@@ -3,6 +3,7 @@
 package oauth
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
@@ -48,6 +49,9 @@ func FromMetadata(issuer string, trusted func(endpoint string) bool, documents .
 	}
 	return s
 }
+
+// Named returns the issuer that the metadata names; if it names none, which AS-META-REQUIRED-FIELDS judges, the one it was found for.
+func (s *Server) Named() string { return cmp.Or(s.Metadata.String("issuer"), s.Issuer) }
 
 // Endpoints are the metadata members for endpoints that get secrets, tokens or users.
 var Endpoints = []string{
