@@ -1,7 +1,9 @@
 package suites_test
 
 import (
+	"net/http"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/mcpauth/conformance/fakes/idp"
@@ -12,6 +14,22 @@ import (
 
 // offlineOnly issues refresh tokens only for offline_access with prompt=consent.
 func offlineOnly(o *reference.Options) { o.Behaviour.OfflineOnly = true }
+
+// asksToSignOut shows a page with a button before it ends the session; its other button stays signed in.
+func asksToSignOut(b *idp.Behaviour) {
+	b.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, "/logout") && r.Method == http.MethodGet {
+				w.Header().Set("Content-Type", "text/html; charset=utf-8")
+				_, _ = w.Write([]byte(`<!doctype html><title>Sign out?</title><form method="post" action="` + r.URL.Path + `">
+<p>Do you want to sign out?</p><button name="logout" value="yes">Yes, sign me out</button></form>
+<form method="get" action="/"><button>No, stay signed in</button></form>`))
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
 
 func pagesOf(kind string) func(o *reference.Options) {
 	return func(o *reference.Options) { o.Behaviour.Pages = kind }
@@ -37,6 +55,7 @@ func goesOnAtHome(o *reference.Options) { o.Behaviour.GoesOn, o.Behaviour.OwnPat
 func TestFairnessOfLogins(t *testing.T) {
 	t.Parallel()
 	expectFairness(t, map[string]fairness{
+		"a page that asks whether to sign out":               {behaving(asksToSignOut), nil, "AS-LOGIN-LOGOUT", reports.Pass},
 		"a refresh token for offline_access, used":           {offlineOnly, nil, "AS-REFRESH-WORKS", reports.Pass},
 		"a refresh token for offline_access, used again":     {offlineOnly, nil, "AS-REFRESH-OLD-DIES", reports.Pass},
 		"a refresh token for offline_access, revoked":        {offlineOnly, nil, "AS-REVOKE-REFRESH-TOKEN", reports.Pass},
