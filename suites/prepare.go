@@ -129,7 +129,7 @@ const answers = 2400
 func (s *preparation) atItsPace(ctx context.Context) context.Context {
 	usually := s.client.Usually()
 	more := answers * usually
-	if s.cfg.Timeout != 0 || more < time.Minute || ctx.Err() != nil {
+	if s.cfg.Timeout != 0 || more < ordinaryTime/2 || ctx.Err() != nil {
 		return ctx
 	}
 	limit := (ordinaryTime + more).Round(time.Minute)
