@@ -142,6 +142,9 @@ func client(kinds ...string) func(*T) *lack {
 			}
 			why = reason
 		}
+		if t.Session.Unanswered(why) {
+			return unusable("%s", why)
+		}
 		return missing("%s", why)
 	}
 }

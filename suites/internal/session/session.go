@@ -82,6 +82,7 @@ type Session struct {
 	clients    map[string]*entry
 	made       []*oauth.Client
 	kept       []*oauth.Client // the server refused to delete these
+	unanswered sync.Map        // reasons why there is no client: registrations without an answer
 	later      []*Session      // made by Again
 	// registered are the clients by the answer to their registration.
 	registered map[*reports.Exchange]*oauth.Client
@@ -707,6 +708,12 @@ func (s *Session) Client(ctx context.Context, kind string) (*oauth.Client, strin
 	return e.client, e.why
 }
 
+// Unanswered reports whether there is no client, for this reason, because a registration got no answer.
+func (s *Session) Unanswered(why string) bool {
+	_, unanswered := s.unanswered.Load(why)
+	return unanswered
+}
+
 func (s *Session) find(ctx context.Context, kind string) (*oauth.Client, string) {
 	if kind == Confidential {
 		return s.findConfidential(ctx)
@@ -765,7 +772,11 @@ func (s *Session) register(ctx context.Context, kind, method string) (*oauth.Cli
 		c, _ = s.NewClient(send, metadata)
 	}
 	if c == nil {
-		return nil, fmt.Sprintf("a client (%s) could not be registered: %s", method, expect.Describe(ex))
+		why := fmt.Sprintf("a client (%s) could not be registered: %s", method, expect.Describe(ex))
+		if ex.Response == nil {
+			s.unanswered.Store(why, true)
+		}
+		return nil, why
 	}
 	if c.Method != method {
 		return nil, fmt.Sprintf("a client that asks for %s is registered with %s", method, c.Method)
