@@ -426,7 +426,7 @@ func anotherUser(t *T, f *login.Form) *login.Jar {
 		t.NotTested("it needs a second user (--second-username): a server may bind the form to the user instead of the browser")
 	}
 	if t.Pages.KeepsCookiesFrom(f) {
-		t.NotApplicable("the form holds no token of its own; SameSite keeps the other user's cookies from requests of other sites")
+		t.NotApplicable("the form has no token of its own; SameSite keeps the other user's cookies from requests of other sites")
 	}
 	return t.AS.Authorize(By(1), SignedOut(), Leaving()).Jar
 }
@@ -528,7 +528,7 @@ func keepsTheRequestItself(t *T) {
 	Each(t, rows, func(t *T, c tampering) {
 		g := t.Pages.Asked(SignedOut(), Submitting(c.submit))
 		if !c.present {
-			t.NotApplicable("no form of the pages holds a parameter of the request")
+			t.NotApplicable("no form of the pages contains a parameter of the request")
 		}
 		if c.ownRequest {
 			t.Expect(g).Ideally(c.expected)

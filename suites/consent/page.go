@@ -131,7 +131,7 @@ func (p *posting) sentBy(t *T, edits ...Edit) {
 	p.jar, p.foreign = victim.Jar, true
 }
 
-const sameSite = "the form holds no token of its own; SameSite keeps its cookies from requests of other sites"
+const sameSite = "the form has no token of its own; SameSite keeps its cookies from requests of other sites"
 
 // approval is the consent form that a new browser shows and sends. The base edits change its authorization request.
 func approval(t *T, base ...Edit) Attempt[postEdit] {
@@ -188,13 +188,13 @@ func forgedTokens() Cases[postEdit] {
 		}},
 		{"sent by another site, with an empty token", func(t *T, p *posting) {
 			if p.foreign = true; !ReplaceToken(p.form, &p.values, "") {
-				t.NotApplicable("the form holds no token of its own")
+				t.NotApplicable("the form has no token of its own")
 			}
 		}},
 		{"sent by another site, with the token that another browser was shown", func(t *T, p *posting) {
 			_, _, other, _ := consentPage(t)
 			if p.foreign = true; !ReplaceToken(p.form, &p.values, TokenOf(other)) {
-				t.NotApplicable("the form holds no token of its own")
+				t.NotApplicable("the form has no token of its own")
 			}
 		}},
 	}

@@ -35,7 +35,7 @@ func requiresAuthorization(t *T) {
 			t.Expect(ex, "an ordinary access token of another client as credential").Ideally(tellNothing)
 		}
 		if names := told(t.AS.Introspect(c, tokens.Access, Unidentified(), Header(mcp.Bearer(tokens.Access)))); names != nil {
-			t.Note("a token may ask about itself: it is told %s", strings.Join(names, ", "))
+			t.Note("introspection answers a token about itself: it shows %s", strings.Join(names, ", "))
 		}
 	})
 }

@@ -170,14 +170,14 @@ func bindsFormToBrowser(t *T) {
 		{"sent by another site, without the form's token", func(t *T, p *posting) {
 			mustTravel(t)
 			if p.foreign = true; !DropToken(p.form, &p.values) {
-				t.NotApplicable("the form holds no token of its own")
+				t.NotApplicable("the form has no token of its own")
 			}
 		}},
 		{"sent by another site, with the token that another browser was shown", func(t *T, p *posting) {
 			mustTravel(t)
 			_, _, other := loginPage(t)
 			if p.foreign = true; !ReplaceToken(p.form, &p.values, TokenOf(other)) {
-				t.NotApplicable("the form holds no token of its own")
+				t.NotApplicable("the form has no token of its own")
 			}
 		}},
 	}, keepOut)

@@ -131,7 +131,7 @@ func moved(t *T, g *Grant, p *login.Page, address string) (*login.Page, *login.F
 		}
 	}
 	if !found {
-		t.NotApplicable("the address of the login page holds no other address")
+		t.NotApplicable("the address of the login page contains no other address")
 	}
 	at := *p.URL
 	at.RawQuery = query.Encode()

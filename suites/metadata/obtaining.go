@@ -144,7 +144,7 @@ func needDefaultPaths(t *T) {
 	}
 	if served := t.Survey.Refused[mcp.Stateful]; expect.Accepted(served) {
 		t.Cite(served)
-		t.NotApplicable("nobody is asked for a token")
+		t.NotApplicable("the server requires no token")
 	}
 }
 

@@ -56,7 +56,7 @@ func handle(t *T, makes Tool, token string, before []string) string {
 		}
 	}
 	if longest == "" {
-		t.Inconclusive("the results of %s do not differ, so none holds a handle", makes.Name)
+		t.Inconclusive("the results of %s do not differ, so none contains a handle", makes.Name)
 	}
 	return t.Hide(longest)
 }

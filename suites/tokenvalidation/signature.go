@@ -224,7 +224,7 @@ func readsDuplicatesOneWay(t *T) {
 		t.Expect(t.MCP.Use(withMembers(t, name, `"`+name+`":`+own+`,"`+name+`":`+bad)),
 			"the good value first, then the foreign one").To(expect.Refuse(401))
 		if t.MCP.Served(t.MCP.Use(withMembers(t, name, `"`+name+`":`+bad+`,"`+name+`":`+own))) {
-			t.Note("%s twice: the last one counts, which RFC 7519 section 4 allows", name)
+			t.Note("%s twice: the last one is used, which RFC 7519 section 4 allows", name)
 		}
 	})
 	Each(t, Cases[string]{{"a foreign aud, and AUD with the good value", mint.JSON(genuine["aud"])}}, func(t *T, own string) {
