@@ -167,7 +167,7 @@ func known(reg *check.Registry, pattern string) error {
 	if pending {
 		return usage("%s has no check yet", pattern)
 	}
-	return usage("no requirement matches %q; mcpauth list shows them all%s", pattern, suggested(pattern))
+	return usage("no requirement matches %q; mcpauth list --wide shows them all%s", pattern, suggested(pattern))
 }
 
 // suggested returns what a pattern probably means: an id, or the ids of an area.

@@ -66,7 +66,7 @@ func readBaseline(path string, draft bool) ([]reports.Accepted, error) {
 // read validates a single entry.
 func (e *baselineEntry) read(r *strict.Reader, n *yaml.Node, draft bool) reports.Accepted {
 	if _, ok := requirements.Lookup(e.ID); !ok {
-		r.Add(n, "%q is not a requirement; mcpauth list shows them all", e.ID)
+		r.Add(n, "%q is not a requirement; mcpauth list --wide shows them all", e.ID)
 	}
 	if e.Reason == "" && !draft {
 		r.Add(n, "%s: say the reason for which it is accepted", e.ID)

@@ -61,7 +61,7 @@ func (o *options) writeTarget(c *cobra.Command, url, path string, force bool) er
 	if err := replace(path, []byte(text)); err != nil {
 		return &exit{reports.ExitToolFailed, err}
 	}
-	notice(c, "wrote %s; say in it what a URL cannot, then: mcpauth run -c %s", path, path)
+	notice(c, "wrote %s; add what a URL cannot say, then: mcpauth run -c %s", path, path)
 	return nil
 }
 

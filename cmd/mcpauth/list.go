@@ -299,7 +299,7 @@ func explainCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			r, ok := requirements.Lookup(strings.ToUpper(args[0]))
 			if !ok {
-				return &exit{reports.ExitUsage, fmt.Errorf("%s is not in the catalogue%s (mcpauth list shows all ids)", args[0],
+				return &exit{reports.ExitUsage, fmt.Errorf("%s is not in the catalogue%s (mcpauth list --wide shows all ids)", args[0],
 					suggested(nearestID(args[0])))}
 			}
 			_, err := io.WriteString(c.OutOrStdout(), narrow(requirements.Page(r)))

@@ -110,15 +110,20 @@ func verbs(root *cobra.Command) []string {
 	return out
 }
 
-// problems returns the lines of an error, one for each problem.
+// problems returns the lines of an error, one for each problem. Where the error of several problems is wrapped, each line begins with
+// what the wrapping error says before them.
 func problems(err error) []string {
 	var several interface{ Unwrap() []error }
-	if err != nil && errors.As(err, &several) && err.Error() == several.(error).Error() {
-		var out []string
-		for _, e := range several.Unwrap() {
-			out = append(out, problems(e)...)
+	if err != nil && errors.As(err, &several) {
+		if before, all := strings.CutSuffix(err.Error(), several.(error).Error()); all {
+			var out []string
+			for _, e := range several.Unwrap() {
+				for _, text := range problems(e) {
+					out = append(out, before+text)
+				}
+			}
+			return out
 		}
-		return out
 	}
 	if err == nil || err.Error() == "" {
 		return nil

@@ -139,3 +139,30 @@ func TestBaselineSchemaTakesWhatTheToolWrites(t *testing.T) {
 	assert.NoError(t, compiled.Validate(map[string]any{"version": 1, "accepted": accepted}))
 	assert.Error(t, compiled.Validate(map[string]any{"version": 1, "accepted": []any{map[string]any{"id": "X"}}}))
 }
+
+// Each mistake is a line of its own, also where a flag or a list names the file.
+func TestMistakesOfANamedFileAreLines(t *testing.T) {
+	t.Parallel()
+	write := func(name, content string) string {
+		path := filepath.Join(t.TempDir(), name)
+		require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+		return path
+	}
+	recipe := write("recipe.yaml", "version: 1\npages:\n  - {match: a, steps: [{fil: b}]}\n  - {match: b, stesp: []}\n")
+	file := write("target.yaml", "version: 1\ntarget: {url: x, urll: y}\ntoolz: []\n")
+	list := write("targets.txt", file+"\n")
+	for flag, want := range map[string][2]string{
+		"--login-recipe": {"--login-recipe: " + recipe + ":3:", "--login-recipe: " + recipe + ":4:"},
+		"--targets":      {list + ":1: " + file + ":2:", list + ":1: " + file + ":3:"},
+	} {
+		args := map[string][]string{"--login-recipe": {"http://127.0.0.1:1/mcp", flag, recipe},
+			"--targets": {flag, list, "--out", t.TempDir()}}[flag]
+		code, _, errs := mcpauth(t, nil, append([]string{"run"}, args...)...)
+		assert.Equal(t, 2, code, errs)
+		lines := strings.Split(strings.TrimSpace(errs), "\n")
+		require.Len(t, lines, 2, errs)
+		for i, line := range lines {
+			assert.True(t, strings.HasPrefix(line, "mcpauth: "+want[i]), line)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -41,8 +42,14 @@ func Load(path string, replaced ...string) (Target, error) {
 		r.Add(strict.Child(n, "version"), "version %d: want version: 1", f.Version)
 	}
 	if t.RecipeFile != "" && !slices.Contains(replaced, "login.recipe") {
-		if t.Recipe, err = LoadRecipe(filepath.Join(filepath.Dir(path), t.RecipeFile)); err != nil {
-			r.Add(strict.Child(n, "login", "recipe"), "login.recipe: %v", err)
+		recipe := t.RecipeFile
+		if !filepath.IsAbs(recipe) {
+			recipe = filepath.Join(filepath.Dir(path), recipe)
+		}
+		if t.Recipe, err = LoadRecipe(recipe); err != nil {
+			for text := range strings.SplitSeq(err.Error(), "\n") {
+				r.Add(strict.Child(n, "login", "recipe"), "login.recipe: %s", text)
+			}
 		}
 	}
 	if slices.Contains(replaced, "target.client_certificate") {

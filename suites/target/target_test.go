@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -252,6 +253,30 @@ func TestRecipeSaysEverythingThatIsWrongAtOnce(t *testing.T) {
 	_, err := target.Load(write(t, "target.yaml", "version: 1\ntarget: {url: x}\nlogin: {recipe: nowhere.yaml}\n"))
 	assert.ErrorContains(t, err, "nowhere.yaml")
 	assert.ErrorContains(t, err, "target.yaml:3:17: login.recipe")
+
+	recipe := write(t, "recipe.yaml", "version: 1\npages:\n  - {match: a, steps: [{fil: b}]}\n  - {match: b, stesp: []}\n")
+	_, err = target.Load(write(t, "target.yaml", "version: 1\ntarget: {url: x}\nlogin: {recipe: "+recipe+"}\n"))
+	require.Error(t, err)
+	lines := strings.Split(err.Error(), "\n")
+	assert.Len(t, lines, 2, "each mistake of a recipe is a mistake of the file")
+	for i, line := range lines {
+		assert.Contains(t, line, "target.yaml:3:17: login.recipe: "+recipe+":"+strconv.Itoa(3+i))
+	}
+}
+
+// A text that is not YAML is reported with the line in which the parser stops, or in which the unfinished value begins.
+func TestATextThatIsNotYAMLIsReportedWithItsLine(t *testing.T) {
+	for content, want := range map[string]string{
+		"version: 1\ntarget: {url: x\ntools: []\n":          "target.yaml:2: this is not YAML: did not find expected ',' or '}'",
+		"target: {url: x\ntools: []\n":                      "target.yaml:2: this is not YAML: did not find expected ',' or '}'",
+		"version: 1\ntools:\n  - a\n b: c\n":                "target.yaml:4: this is not YAML: did not find expected key",
+		"version: 1\ntarget:\n  url: \"x\n":                 "target.yaml:3: this is not YAML: found unexpected end of stream",
+		"version: @1\n":                                     "target.yaml:1: this is not YAML: found character that cannot start any token",
+		"version: 1\ntarget: {url: x}\n\nlogin: users: a\n": "target.yaml:4: this is not YAML: mapping values are not allowed in this context",
+	} {
+		_, err := target.Load(write(t, "target.yaml", content))
+		assert.ErrorContains(t, err, want, content)
+	}
 }
 
 // The schema is generated: go generate ./suites/target writes it again, and fails if a field has no comment.

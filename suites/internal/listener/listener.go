@@ -2,6 +2,8 @@
 package listener
 
 import (
+	"errors"
+	"fmt"
 	"io"
 	"log"
 	"net"
@@ -9,6 +11,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"golang.org/x/net/netutil"
@@ -70,9 +73,14 @@ func NewServer(h http.Handler) *http.Server {
 
 var quiet = log.New(io.Discard, "", 0)
 
+const addressInUseOnWindows = syscall.Errno(10048)
+
 // Bind listens on an address for untrusted clients, with a limited number of connections; others wait.
 func Bind(address string) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, addressInUseOnWindows) {
+		return nil, fmt.Errorf("%w: end the program that listens there, or choose another address", err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -73,5 +73,5 @@ func TestListenerSaysWhyItCannotListen(t *testing.T) {
 	require.NoError(t, err)
 	defer l.Close()
 	_, err = listener.OpenAt(l.Host())
-	assert.ErrorContains(t, err, "address already in use")
+	assert.ErrorContains(t, err, "address already in use: end the program that listens there, or choose another address")
 }

@@ -56,7 +56,7 @@ func (r *Reader) Decode(into any) (*yaml.Node, error) {
 	}
 	var root yaml.Node
 	if err := yaml.Unmarshal(b, &root); err != nil {
-		return nil, fmt.Errorf("%s: %w", r.Path, err)
+		return nil, r.syntax(err)
 	}
 	if len(root.Content) == 0 {
 		return nil, fmt.Errorf("%s: the file is empty", r.Path)
@@ -73,6 +73,24 @@ func (r *Reader) Decode(into any) (*yaml.Node, error) {
 		return n, fmt.Errorf("%s: %w", r.Path, err)
 	}
 	return n, nil
+}
+
+// syntax says where a text is not YAML. The parser counts lines from 0 (and names no line 0) where something is missing, and from 1
+// elsewhere.
+func (r *Reader) syntax(err error) error {
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	line := 0
+	if number, after, found := strings.Cut(strings.TrimPrefix(text, "line "), ": "); found {
+		if n, err := strconv.Atoi(number); err == nil {
+			line, text = n, after
+		}
+	}
+	for _, missing := range []string{"node content", "key", "'-' indicator", "',' or '}'", "',' or ']'", "<document start>"} {
+		if text == "did not find expected "+missing {
+			line++
+		}
+	}
+	return fmt.Errorf("%s:%d: this is not YAML: %s", r.Path, max(line, 1), text)
 }
 
 // Limits that no file for people comes near.
