@@ -502,8 +502,8 @@ var answerRows = []Flaw{
 				fmt.Fprint(&a.Body, `<!doctype html><title>Back</title><script>opener.postMessage({code: "1"}, "*");</script>`)
 			}
 		}), "AS-*"),
-	withoutIssuer("code", "the answer with the code", "AS-AUTHZ-ISS-PRESENT", func(p url.Values) bool { return p.Has("code") }),
-	withoutIssuer("error", "an error", "AS-AUTHZ-ISS-PRESENT", func(p url.Values) bool {
+	withoutIssuer("code", "a request that gets a code", "AS-AUTHZ-ISS-PRESENT", func(p url.Values) bool { return p.Has("code") }),
+	withoutIssuer("error", "a request that gets an error", "AS-AUTHZ-ISS-PRESENT", func(p url.Values) bool {
 		return p.Get("error") == "unsupported_response_type"
 	}),
 	withoutIssuer("promised-code", "a code", "AS-AUTHZ-ISS-PROMISED", func(p url.Values) bool { return p.Has("code") }),
@@ -514,9 +514,9 @@ var answerRows = []Flaw{
 	withoutIssuer("silent", "prompt=none", "AS-AUTHZ-ISS-PROMISED", func(p url.Values) bool {
 		return strings.HasSuffix(p.Get("error"), "_required")
 	}),
-	otherIssuer("code", "the answer with the code", func(p url.Values) bool { return p.Has("code") }),
-	otherIssuer("error", "an error", func(p url.Values) bool { return p.Has("error") }),
-	at("AS-AUTHZ-ISS-EXACT", "iss-twice", "iss is in the answer twice.", "the answer with the code", toClient(func(_, p url.Values) {
+	otherIssuer("code", "a request that gets a code", func(p url.Values) bool { return p.Has("code") }),
+	otherIssuer("error", "a request that gets an error", func(p url.Values) bool { return p.Has("error") }),
+	at("AS-AUTHZ-ISS-EXACT", "iss-twice", "iss is in the answer twice.", "a request that gets a code", toClient(func(_, p url.Values) {
 		if p.Has("code") && p.Has("iss") {
 			p.Add("iss", "https://upstream.example")
 		}

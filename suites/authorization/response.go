@@ -465,8 +465,8 @@ func answered(t *T, g *Grant) *Grant {
 
 func namesTheIssuer(t *T) {
 	Each(t, Cases[[]Edit]{
-		{"the answer with the code", nil},
-		{"an error", []Edit{With("response_type", "mcpauth_bogus")}},
+		{"a request that gets a code", nil},
+		{"a request that gets an error", []Edit{With("response_type", "mcpauth_bogus")}},
 	}, func(t *T, edits []Edit) { t.Expect(answered(t, t.AS.Authorize(edits...))).To(carryIss) })
 }
 
@@ -481,8 +481,8 @@ var carryIss = expect.That("iss in the answer (RFC 9207 section 2)", func(g *Gra
 func namesTheRightIssuer(t *T) {
 	issuer := t.AS.Server().Named()
 	Each(t, Cases[[]Edit]{
-		{"the answer with the code", nil},
-		{"an error", []Edit{With("response_type", "mcpauth_bogus")}},
+		{"a request that gets a code", nil},
+		{"a request that gets an error", []Edit{With("response_type", "mcpauth_bogus")}},
 		{"a request with an iss of its own", []Edit{With("iss", "https://attacker.example")}},
 	}, func(t *T, edits []Edit) {
 		g := answered(t, t.AS.Authorize(edits...))

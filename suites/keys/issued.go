@@ -102,7 +102,7 @@ func verify(t *T, j issued) error {
 	}
 	set := t.AS.Surveyed().JWKS
 	if set.URL == "" {
-		return errors.New("no jwks_uri leads to the key")
+		return errors.New("the metadata has no jwks_uri, so the key cannot be found")
 	}
 	err := mint.Verify(t.Context(), j.text, expect.Keys(set.Object))
 	if err != nil {

@@ -53,7 +53,7 @@ func limitsCompletion(t *T) {
 	t.Expect(after, "another request after the flood").SeenIn(t.Last()).To(takeNoLonger(before))
 }
 
-var beALimit = expect.That("a limit, which every revision demands without a number", func(limit *reports.Exchange) string {
+var beALimit = expect.That("a limit: every revision requires one, and leaves its size open", func(limit *reports.Exchange) string {
 	if limit != nil {
 		return ""
 	}

@@ -146,7 +146,7 @@ func openings() Cases[message] { return Cases[message]{{"GET, which opens a stre
 
 // resumptions are the requests that resume one.
 func resumptions() Cases[message] {
-	return Cases[message]{{"GET with Last-Event-ID, which resumes one", func(s mcp.Call) mcp.Call {
+	return Cases[message]{{"GET with Last-Event-ID, which resumes a stream", func(s mcp.Call) mcp.Call {
 		return opening(s).With(mcp.Field("Last-Event-ID", "1"))
 	}}}
 }

@@ -140,7 +140,7 @@ func letsBrowserClientsIn(t *T) {
 	failing := func(origin reports.Field) *reports.Exchange {
 		return t.AS.TokenRequest(t.AS.AnyClient(), With("grant_type", "authorization_code"), With("code", "x"), Header(origin))
 	}
-	t.Expect(failing(origin), "an error, which browser clients have to read").Ideally(expect.BeReadable(inspector))
+	t.Expect(failing(origin), "a request that gets an error, which browser clients have to read").Ideally(expect.BeReadable(inspector))
 	Each(t, Cases[string]{
 		{"a foreign origin", "https://attacker.example"},
 		{"the origin of a sandboxed page", "null"},

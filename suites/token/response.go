@@ -179,7 +179,7 @@ func issuesUnguessableTokens(t *T) {
 	}
 	t.Expect(jwts).Ideally(expect.That("JWTs that are all different (jti)", func(jwts []string) string {
 		if len(slices.Compact(slices.Sorted(slices.Values(jwts)))) < len(jwts) {
-			return "the same JWT twice: who revokes one revokes the other"
+			return "the same JWT twice, so revoking one revokes the other"
 		}
 		return ""
 	}))
