@@ -74,28 +74,31 @@ func Named(name string) (Design, bool) {
 
 // All are the designs.
 var All = []Design{
-	{Name: "no-auth", Says: "Nobody is asked for anything: a server for development.", start: noAuth},
-	{Name: "context-scopes", Says: "The framework verifies JWTs; each tool looks for its scope in the context, and fails by its result.",
+	{Name: "no-auth", Says: "No request needs a token: a server for development.", start: noAuth},
+	{Name: "context-scopes", Says: "The framework verifies JWTs. Each tool reads the scopes from the context, and reports " +
+		"a missing one as its result.",
 		start: contextScopes},
-	{Name: "static-bearer", Says: "Each tool compares the bearer token with a table in the source; everything else is open.",
+	{Name: "static-bearer", Says: "Each tool compares the bearer token with a table in its source. Everything else is open.",
 		start: staticBearer},
-	{Name: "guide-oauth", Says: "The four endpoints of a guide: metadata with objects for authorization servers, and one that grants " +
-		"\"read write\" to everybody who signs in.", start: guideOAuth},
-	{Name: "firebase", Says: "The guide's endpoints with Firebase: a page of scripts, and its ID token as access token, of which nothing " +
-		"is verified.", Browser: true, start: firebase},
-	{Name: "auth0", Says: "The guide's endpoints with Auth0: a page of scripts, and its ID token as access token, which is verified.",
+	{Name: "guide-oauth", Says: "The four endpoints of a guide: authorization_servers has objects, and the token endpoint " +
+		"grants \"read write\" to everybody who signs in.", start: guideOAuth},
+	{Name: "firebase", Says: "The guide's endpoints with Firebase: the login page needs scripts. The access token is the ID token, and " +
+		"nothing of it is verified.", Browser: true, start: firebase},
+	{Name: "auth0", Says: "The guide's endpoints with Auth0: the login page needs scripts. The access token is " +
+		"the ID token, which is verified.",
 		Browser: true, start: auth0},
-	{Name: "rate-limiter", Says: "Each tool counts calls by user, and says in its result that there were too many.", start: rateLimiter},
-	{Name: "jwt-shared-secret", Says: "JWTs under a secret that is in the documentation.", start: jwtSharedSecret},
-	{Name: "static-verifier", Says: "A table of tokens with scopes that no tool looks at.", start: staticVerifier},
-	{Name: "remote-verify", Says: "Another service is asked about every token, in its own way.", start: remoteVerify},
-	{Name: "oauth-provider", Says: "An authorization server elsewhere is asked about every token (RFC 7662).", start: oauthProvider},
-	{Name: "api-key-plus-jwt", Says: "An API key or a JWT: whichever is good. Of the JWT nothing but signature and expiry is looked at.",
+	{Name: "rate-limiter", Says: "Each tool counts the calls of each user, and reports too many as its result.", start: rateLimiter},
+	{Name: "jwt-shared-secret", Says: "JWTs are signed with a secret that is printed in the documentation.", start: jwtSharedSecret},
+	{Name: "static-verifier", Says: "A table has the tokens with their scopes. No tool checks the scope.", start: staticVerifier},
+	{Name: "remote-verify", Says: "The server asks another service about every token, by an interface other than RFC 7662.",
+		start: remoteVerify},
+	{Name: "oauth-provider", Says: "The server asks an authorization server elsewhere about every token (RFC 7662).", start: oauthProvider},
+	{Name: "api-key-plus-jwt", Says: "An API key or a JWT is enough. Of the JWT, only the signature and the expiry are checked.",
 		start: apiKeyPlusJWT},
-	{Name: "api-key-wildcards", Says: "API keys with patterns of tools, looked at when a tool is called.", start: apiKeyWildcards},
-	{Name: "credential-limits", Says: "Each kind of credential has a limit of its own, messages have a size, and arguments are screened.",
+	{Name: "api-key-wildcards", Says: "Each API key has patterns of tools, which are checked when a tool is called.", start: apiKeyWildcards},
+	{Name: "credential-limits", Says: "Each kind of credential has its own limit, messages have a largest size, and arguments are screened.",
 		start: credentialLimits},
-	{Name: "full-oauth-server", Says: "A whole authorization server in the MCP server, with one client and one user, everything in memory.",
+	{Name: "full-oauth-server", Says: "The MCP server has a whole authorization server, with one client and one user, all in memory.",
 		start: fullOAuthServer},
 	{Name: "issue-no-challenge", Says: "Common issue 1: a 401 without WWW-Authenticate.", Target: "common-issues",
 		start: issue(func(o *reference.Options) {
@@ -105,15 +108,15 @@ var All = []Design{
 		start: issue(func(o *reference.Options) {
 			o.Behaviour.Lacks = []idp.Defence{idp.Base64URLChallenge, idp.CheckChallengeFormat}
 		})},
-	{Name: "issue-token-expiration", Says: "Common issue 3: tokens that have expired are served.", Target: "context-scopes",
+	{Name: "issue-token-expiration", Says: "Common issue 3: expired tokens are accepted.", Target: "context-scopes",
 		start: neverExpires},
-	{Name: "issue-scope-at-the-door", Says: "Common issue 4: the scope is looked at for the server, not for the tool.",
+	{Name: "issue-scope-at-the-door", Says: "Common issue 4: the scope is checked for the whole endpoint, not for each tool.",
 		Target: "common-issues", start: issue(func(o *reference.Options) {
 			o.Policy.ScopeAtTheDoor = "notes:read"
 			o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.CheckScopes)
 		})},
-	{Name: "issue-plain-http", Says: "Common issue 5: URLs in the metadata are http, whatever the client used.", Target: "common-issues",
-		start: issue(func(o *reference.Options) {
+	{Name: "issue-plain-http", Says: "Common issue 5: the URLs in the metadata have the scheme http, whatever the client used.",
+		Target: "common-issues", start: issue(func(o *reference.Options) {
 			public := "http://mcp.example.com"
 			o.Policy.PRM = func(_ string, doc map[string]any) { doc["authorization_servers"] = []string{public} }
 			o.Behaviour.Metadata = func(_ string, doc map[string]any) {
