@@ -42,15 +42,7 @@ func Load(path string, replaced ...string) (Target, error) {
 		r.Add(strict.Child(n, "version"), "version %d: want version: 1", f.Version)
 	}
 	if t.RecipeFile != "" && !slices.Contains(replaced, "login.recipe") {
-		recipe := t.RecipeFile
-		if !filepath.IsAbs(recipe) {
-			recipe = filepath.Join(filepath.Dir(path), recipe)
-		}
-		if t.Recipe, err = LoadRecipe(recipe); err != nil {
-			for text := range strings.SplitSeq(err.Error(), "\n") {
-				r.Add(strict.Child(n, "login", "recipe"), "login.recipe: %s", text)
-			}
-		}
+		t.readRecipe(r, strict.Child(n, "login", "recipe"))
 	}
 	if slices.Contains(replaced, "target.client_certificate") {
 		t.ClientCertificate = ClientCertificate{}
@@ -61,6 +53,20 @@ func Load(path string, replaced ...string) (Target, error) {
 		r.Add(strict.Child(n, m.path...), "%s", m.text)
 	}
 	return t, r.Err()
+}
+
+// readRecipe reads the login recipe. Each of its mistakes is one of the target file. A relative path is relative to the target file.
+func (t *Target) readRecipe(r *strict.Reader, at *yaml.Node) {
+	path := t.RecipeFile
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(filepath.Dir(t.File), path)
+	}
+	var err error
+	if t.Recipe, err = LoadRecipe(path); err != nil {
+		for text := range strings.SplitSeq(err.Error(), "\n") {
+			r.Add(at, "login.recipe: %s", text)
+		}
+	}
 }
 
 // inFile checks what is mandatory in a file, but not in a Go value.
