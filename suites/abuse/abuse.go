@@ -1,4 +1,4 @@
-// Package abuse holds the checks on what a server reveals, and on large and many requests.
+// Package abuse contains the checks on what a server reveals, and on large and many requests.
 package abuse
 
 import (
@@ -65,7 +65,7 @@ func ownSecrets(t *T) Cases[string] {
 	return all.Where(func(secret string) bool { return len(secret) >= 8 })
 }
 
-// secretIn names the first of some secrets that is in an answer, in its header fields or in its body.
+// secretIn returns the name of the first secret that an answer contains, in its header fields or in its body.
 func secretIn(ex *reports.Exchange, secrets Cases[string]) string {
 	text := ex.Response.Body
 	for _, f := range ex.Response.Header {
@@ -79,7 +79,7 @@ func secretIn(ex *reports.Exchange, secrets Cases[string]) string {
 	return ""
 }
 
-// lookAlikeIn names the first text in the body of an answer that has the form of a credential and was not given by the user.
+// lookAlikeIn returns the first text in the body of an answer that has the form of a credential and that the user did not give.
 func lookAlikeIn(t *T, ex *reports.Exchange, secrets Cases[string]) string {
 	for _, form := range tokenShaped {
 		for _, found := range form.Value.FindAllString(ex.Response.Body, 3) {
@@ -117,7 +117,7 @@ var noDebugTool = expect.That("no tool for debugging on a server that others use
 	return fmt.Sprintf("the tool %q is listed, and not declared: what it shows was not looked at", name)
 })
 
-// toolsOf are the tools that are listed for the user's token.
+// toolsOf are the tools that the target lists for the user's token.
 func toolsOf(t *T) (out Cases[*document.Object]) {
 	for _, listed := range t.MCP.ListedTools(t.MCP.BearerField()) {
 		out = out.And("the tool "+listed.String("name"), listed)
@@ -183,10 +183,10 @@ var noCredential = expect.That("credentials in the Authorization field, or asked
 // env, are not among them.
 var debugging = []string{"debug", "debugger", "environ", "impersonate", "echo headers", "inspect request", "dump env", "print env"}
 
-// environment is the beginning of variables that every process has.
+// environment matches environment variables that every process has.
 var environment = regexp.MustCompile(`(?m)(^|[\s"{,;])(PATH|HOME|PWD)"?\s*[:=].{0,200}`)
 
-// credentialLike judges a parameter's name by whole words. Cursors are called tokens too.
+// credentialLike judges a parameter's name by whole words. Many servers call a cursor a token too.
 func credentialLike(name string) bool {
 	words := words(name)
 	has := func(of []string) bool {

@@ -18,7 +18,7 @@ import (
 
 const (
 	script = "<script>mcpauth(1)</script>"
-	// breakout adds a parameter to a challenge that quotes it as it is.
+	// breakout adds a parameter to a challenge that quotes the text without escaping it.
 	breakout = `x", mcpauth="1`
 )
 
@@ -102,7 +102,7 @@ func unreadable(ex *reports.Exchange) error {
 	return nil
 }
 
-// passwd is the beginning of /etc/passwd; the check looks for nothing more of it, and keeps nothing.
+// passwd matches the beginning of /etc/passwd. The check looks for nothing else in the file, and stores nothing of it.
 var passwd = regexp.MustCompile(`root:[^:"]*:0:0:[^"]*`)
 
 func resources() { Must("RS-ABUSE-RESOURCE-TRAVERSAL", readsNoFiles) }
@@ -120,7 +120,7 @@ func readsNoFiles(t *T) {
 	}
 	if len(uris) > 0 {
 		t.Expect(read(uris[0]), "the listed resource %s", uris[0]).AsControl(expect.Accept())
-	} else { // templates need not be served: the check looks for a file of the system
+	} else { // a server need not serve a template: the check looks for a file of the system
 		t.Expect(listed, "the list of templates").AsControl(expect.Accept())
 	}
 	Each(t, escapes(onePerRoot(uris), onePerRoot(templates)), func(t *T, uri string) {
@@ -159,7 +159,7 @@ func onePerRoot(uris []string) (out []string) {
 	return out
 }
 
-// texts are the texts under a member of each object in a list.
+// texts are the string values that one member has in each object of a list.
 func texts(a mcp.Answer, list, member string) []string {
 	var out []string
 	for _, o := range a.Objects(list) {

@@ -47,7 +47,7 @@ func validatesArguments(t *T) {
 	})
 }
 
-// typed is a tool with those of its arguments that its schema says to be scalars, and those that it needs.
+// typed is a tool with its required arguments, and with the arguments that its schema declares as scalars.
 type typed struct {
 	tool              Tool
 	scalars, required []string
@@ -91,7 +91,7 @@ func replaced(arguments map[string]any, name string, value any) map[string]any {
 	return out
 }
 
-// scalarsOf are the declared arguments of a tool that its schema says to be scalars.
+// scalarsOf are the declared arguments of a tool whose type is a scalar in its schema.
 func scalarsOf(schema *document.Object, tool Tool) []string {
 	var out []string
 	for name := range Sorted(tool.Arguments) {

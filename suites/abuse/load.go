@@ -17,7 +17,7 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// tooLong is when an answer to a costly request is late.
+// tooLong is the time after which an answer to a costly request is late.
 const tooLong = 5 * time.Second
 
 func load() {
@@ -72,7 +72,7 @@ var beAboveLimit = expect.Family("beAboveLimit", func(t *T) expect.Matcher {
 func boundsMessages(t *T) {
 	soon := beSoon(AtItsPace(t, tooLong))
 	Each(t, bombs(t), func(t *T, c mcp.Call) { t.Expect(t.Send(c)).To(survive, soon) })
-	t.MCP.Control() // and it still runs
+	t.MCP.Control() // the server still runs
 }
 
 var survive = expect.That("an answer below HTTP 500", func(ex *reports.Exchange) string {
@@ -135,7 +135,7 @@ func bombs(t *T) Cases[mcp.Call] {
 	}
 }
 
-// packed are 16 MiB of spaces, compressed.
+// packed returns 16 MiB of spaces, compressed.
 var packed = sync.OnceValue(func() string {
 	var b bytes.Buffer
 	w, written := gzip.NewWriter(&b), 0
@@ -166,7 +166,7 @@ func costly() Cases[string] {
 
 func amplification() { Practice("RS-ABUSE-JWKS-AMPLIFICATION", fetchesKeysOnce) }
 
-// A server that fetches keys once in an interval does so more often if the answers take longer, so the best of three tries counts.
+// A server that fetches keys once per interval fetches them more often if answers are slow, so the best of three tries counts.
 func fetchesKeysOnce(t *T) {
 	keys := t.Mint.MustFetchKeys()
 	fetches, at := fetchesForUnknownKeys(t, keys)

@@ -43,7 +43,7 @@ func screensTexts(t *T) {
 	Each(t, harmless, func(t *T, text string) { t.Expect(x.write(text)).Ideally(haveEffect) })
 }
 
-// writer is a tool whose effect another one shows.
+// writer is a tool whose effect another tool shows.
 type writer struct {
 	t           *T
 	token       string
@@ -58,7 +58,7 @@ func writing(t *T) writer {
 // written is the answer to a call, and whether it had its effect.
 type written struct {
 	*reports.Exchange
-	shown  *reports.Exchange // that shows whether it had
+	shown  *reports.Exchange // shows whether the call had its effect
 	worked bool
 }
 

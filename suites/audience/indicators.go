@@ -1,4 +1,4 @@
-// Package audience holds the checks on the audience of tokens: resource indicators at the authorization server (RFC 8707) and the
+// Package audience contains the checks on the audience of tokens: resource indicators at the authorization server (RFC 8707) and the
 // audience at the MCP server.
 package audience
 
@@ -121,11 +121,11 @@ func refusesUnknownResources(t *T) {
 	}
 }
 
-// A resource may be in the token request only (RFC 8707 section 2.2), and must be checked there.
+// A client may send resource in the token request only (RFC 8707 section 2.2), so the server must check it there.
 func refusesUnknownResourceAtToken(t *T, refusedBefore bool) {
 	g := t.AS.Authorize(Without("resource"))
 	if g.Code() == "" {
-		return // AS-RES-ACCEPTED
+		return // AS-RES-ACCEPTED reports it
 	}
 	tokens := t.AS.Tokens(t.AS.Redeem(g, With("resource", Attacker)), g.Client)
 	if tokens == nil {
@@ -228,7 +228,7 @@ func comparesResources(t *T) {
 	})
 }
 
-// resembling are other resources with similar URLs. With or without a slash at its end a resource may be the same.
+// resembling are other resources with similar URLs. A slash at the end of a URL need not make it another resource.
 func resembling(own string, u *url.URL) Cases[string] {
 	bare := strings.TrimSuffix(own, "/")
 	return Cases[string]{

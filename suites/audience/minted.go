@@ -202,8 +202,8 @@ func readsAudOnly(t *T) {
 	}, expect.Refuse(401))
 }
 
-// The caller chooses the Host field. If a token with a foreign audience is served without that field too, the check learns nothing
-// about Host.
+// The caller chooses the Host field. If the server accepts a token with a foreign audience even if Host is right, the check learns
+// nothing about Host.
 func ignoresHostOfRequest(t *T) {
 	path := t.Survey.URL.EscapedPath()
 	Each(t, Cases[string]{{"an https audience", "https://evil.example" + path}, {"an http audience", "http://evil.example" + path}},

@@ -11,7 +11,7 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// With or without a slash at its end an identifier may be the same: no look-alike is the one of the other.
+// A slash at the end need not make it another identifier, so neither form is a look-alike of the other.
 func TestNoLookalikeDiffersInTheSlashAtItsEnd(t *testing.T) {
 	for _, own := range []string{"https://mcp.example/", "https://mcp.example", "https://mcp.example/mcp/", "https://mcp.example/mcp"} {
 		u, _ := url.Parse(own)

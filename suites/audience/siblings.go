@@ -49,7 +49,7 @@ func readsSeveralResources(t *T) {
 	mixed(t, s, own)
 }
 
-// mixed names a foreign resource together with that of the server. Where it is good alone too, AS-RES-UNKNOWN-TARGET judges that.
+// mixed names a foreign resource together with that of the server. AS-RES-UNKNOWN-TARGET judges a server that accepts it alone.
 func mixed(t *T, s Sibling, own Edit) {
 	anyResource := ""
 	if _, alone := t.AS.TokensFor(Attacker); alone != nil {

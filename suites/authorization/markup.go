@@ -6,8 +6,8 @@ import (
 	"golang.org/x/net/html"
 )
 
-// injected says how the payload became part of a page; empty if it is text. A page may hold unescaped "<" in the value of an attribute,
-// and JSON in a script.
+// injected says how the payload became part of a page; empty if it is text. A page may contain an unescaped "<" in the value of an
+// attribute, and JSON in a script.
 func injected(source string) string {
 	inside := ""
 	for z := html.NewTokenizer(strings.NewReader(source)); ; {
@@ -29,7 +29,7 @@ func injected(source string) string {
 	}
 }
 
-// addresses are attributes that hold a URL.
+// addresses are attributes that contain a URL.
 var addresses = map[string]bool{"href": true, "action": true, "src": true, "formaction": true}
 
 func injectedAttribute(attributes []html.Attribute) bool {

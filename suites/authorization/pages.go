@@ -50,7 +50,7 @@ func answersErrorsWithAStatus(t *T) {
 		case login.NeedsScript:
 			t.Inconclusive("a script decides what the page shows: %s", g.Describe())
 		}
-		if g.Stage == login.Lost && g.Page() != nil { // users may sign in before the request is looked at
+		if g.Stage == login.Lost && g.Page() != nil { // a server may check the request only after the login
 			t.Inconclusive("%s", g.Describe())
 		}
 		if t.Expect(g).To(tellNoErrorWithSuccess) {
@@ -140,7 +140,7 @@ var addNoField = expect.That("no header field of the client's making", func(ex *
 	return ""
 })
 
-// allowedCharacters are printable ASCII but " and \.
+// allowedCharacters are printable ASCII except " and \.
 var allowedCharacters = expect.That("a text of the allowed characters (OAuth 2.1 section 4.1.2.1)", func(s string) string {
 	if strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r > 0x7e || r == '"' || r == '\\' }) {
 		return printable(s)
@@ -160,7 +160,7 @@ const (
 	script  = "javascript:alert('mcpauth')"
 )
 
-// quoted are the parameters that pages quote.
+// quoted are the parameters that a page may quote.
 var quoted = []string{
 	"client_id", "redirect_uri", "scope", "state", "response_type", "error", "error_description", "login_hint", "ui_locales", "resource",
 }
@@ -173,7 +173,7 @@ func escapesRequestValues(t *T) {
 		if known != nil && name != "client_id" && name != "redirect_uri" {
 			requests[0].Value[0] = As(known)
 		}
-		if t.Session.Ready { // as far as the consent page
+		if t.Session.Ready { // follow the request as far as the consent page
 			requests = requests.And(name+" of a signed-in user", []Edit{requests[0].Value[0]})
 		}
 		Each(t, requests, func(t *T, edits []Edit) { expectEscaped(t, append(edits, With(name, payload))) })
@@ -200,7 +200,7 @@ var escapePayloadIn = expect.That("the state as text, escaped", func(ex *reports
 	return injected(expect.Body(ex))
 })
 
-// escapesNames types markup for a name: the page that refuses the login may repeat it.
+// escapesNames enters markup as the user name: the page that refuses the login may repeat it.
 func escapesNames(t *T) {
 	if !t.Session.Ready || t.Session.NoLogin(0) != "" {
 		return
@@ -311,7 +311,7 @@ var limitReferrer = expect.Family("limitReferrer", func(p *login.Page) expect.Ma
 
 func forbidsFraming(t *T) {
 	if g := t.AS.Authorize(SignedOut(), Leaving()); len(g.Pages) == 0 && g.Code() != "" {
-		// No user is asked here, so a frame gets a code like a window does.
+		// The server asks no user here, so the page in a frame gets a code just as one in a window does.
 		t.Expect(firstAnswer(g), "the authorization endpoint").Ideally(expect.ForbidFraming())
 		return
 	}
@@ -356,8 +356,8 @@ func forbidsScripts(policy string) bool {
 	return script != "" && !inline && !anywhere
 }
 
-// ofEverySite reports that a source allows the scripts of every site. Next to 'strict-dynamic', browsers ignore it (Content Security Policy
-// Level 3 section 8.2).
+// ofEverySite reports that a source expression allows the scripts of every site. Next to 'strict-dynamic', browsers ignore it
+// (Content Security Policy Level 3 section 8.2).
 func ofEverySite(source string) bool {
 	return slices.Contains([]string{"*", "https:", "http:", "data:"}, source) || strings.HasSuffix(source, "://*")
 }
@@ -398,7 +398,7 @@ var showAPage = expect.That("a page before the browser is sent to a redirect URI
 	return ""
 })
 
-// Another browser sends the consent form that the first one was shown: the page of another site makes it.
+// Another browser sends the consent form that the first browser was shown, as if the page of another site had made it do so.
 func bindsTransactionsToBrowsers(t *T) {
 	Refuses(t, Attempt[func(*T, *login.Form) *login.Jar]{
 		Name: "the consent form in the browser that began the request",
@@ -409,7 +409,7 @@ func bindsTransactionsToBrowsers(t *T) {
 			for _, other := range elsewhere {
 				jar, form = other(t, f), Foreign(form)
 			}
-			// Users sign in whenever they are asked: a proxy asks after the approval.
+			// Users sign in whenever the server asks: a proxy asks after the approval.
 			agent := &login.Agent{Jar: jar, User: t.Session.Identity(0).User, Secrets: t.Secrets, Send: t.Do}
 			g.Outcome = t.Pages.Continue(agent, form, login.Route{RedirectURI: g.RedirectURI, Decision: login.Leave})
 			return g
@@ -490,7 +490,7 @@ var differFrom = expect.Family("differFrom", func(other string) expect.Matcher {
 	})
 })
 
-// forged sets a parameter of the request wherever a form of the pages holds it: in a hidden field, or in the query of its address.
+// forged sets a parameter of the request wherever a form of the pages contains it: in a hidden field, or in the query of its address.
 type forged struct {
 	name, value string
 	present     bool
@@ -513,7 +513,7 @@ func (v *forged) submit(_ *login.Page, f *login.Form, values *oauth.Form) {
 	f.Action = u.String()
 }
 
-// A form may hold the parameters of the request. What is issued must be what the request asked for.
+// A form may contain the parameters of the request. The server must issue what the request asked for.
 func keepsTheRequestItself(t *T) {
 	pair := oauth.NewPKCE(43)
 	verifier := With("code_verifier", pair.Verifier)

@@ -32,7 +32,7 @@ func refusesUnregisteredRedirects(t *T) {
 		{"no code_challenge", Without("code_challenge", "code_challenge_method")},
 		{"prompt=none", With("prompt", "none")},
 	}
-	for _, fault := range faults { // a server that finds this first must not send its error there
+	for _, fault := range faults { // a server that finds this fault first must not send the error to the unregistered URI
 		rows = rows.And("a redirect_uri that is not registered, and "+fault.Name, Edits(elsewhere, fault.Value))
 	}
 	const ofAnother = attacker + "/of-another-client"
@@ -83,7 +83,7 @@ func comparesRedirectsAsStrings(t *T) {
 	})
 }
 
-// endAtHome expects that a redirect URI that is equal after normalization leads to the registered one, or nowhere.
+// endAtHome expects that a redirect URI that is equal after normalization leads to the registered one, or to no redirect.
 var endAtHome = expect.Family("endAtHome", func(registered, requested string) expect.Matcher {
 	return expect.That("no redirect to another address than the registered one", func(g *Grant) string {
 		home := strings.HasPrefix(g.Location, registered+"&") ||
@@ -117,7 +117,7 @@ func keepsTheQueryOfTheRedirect(t *T) {
 	t.Expect(g).To(appendTo(uri))
 }
 
-// appendTo expects the answer behind the redirect URI as it was written, with &.
+// appendTo expects the answer to be appended, with &, to the redirect URI as the client wrote it.
 var appendTo = expect.Family("appendTo", func(uri string) expect.Matcher {
 	return expect.That("the answer appended with & to the redirect URI as it was written", func(g *Grant) string {
 		rest, same := strings.CutPrefix(g.Location, uri)
@@ -167,8 +167,8 @@ func acceptsAnyLoopbackPort(t *T) {
 	})
 }
 
-// atOtherPort is what a native client gets if it asks for another port than it registered. If it is refused, the registered address is
-// the control: the refusal may have another cause.
+// atOtherPort is the result for a native client that asks for another port than it registered. If the server refuses, the registered
+// address is the control: the refusal may have another cause.
 func atOtherPort(t *T, registered string) *Grant {
 	uri := "http://" + registered + "/callback"
 	c, ex := native(t, uri)

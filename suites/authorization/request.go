@@ -1,4 +1,4 @@
-// Package authorization holds the checks on the authorization endpoint: what it accepts, where it sends the browser, and what its pages
+// Package authorization contains the checks on the authorization endpoint: what it accepts, where it sends the browser, and what its pages
 // contain (OAuth 2.1 sections 3.1 and 4.1, RFC 9207, RFC 9700).
 package authorization
 
@@ -91,7 +91,7 @@ var askForAUser = expect.That("a page where the user signs in", func(g *Grant) s
 	return "a code is issued to a browser without cookies, in which nobody signed in (is it a demo mode?)"
 })
 
-// issuesNoTokenItself asks as a client that registered for the implicit grant, if it can: another client would be refused for that reason.
+// issuesNoTokenItself asks as a client that is registered for the implicit grant, where one can be: the server may refuse any other.
 func issuesNoTokenItself(t *T) {
 	base := []Edit{With("nonce", Random(12))}
 	types := []string{"code", "token", "id_token token", "code token"}
@@ -111,7 +111,7 @@ func issuesNoTokenItself(t *T) {
 	Refuses(t, deciding(t, base...), rows, bringNoToken)
 }
 
-// deciding is an authorization request that the server has decided.
+// deciding is an authorization request that ends the row if the server reaches no decision.
 func deciding(t *T, base ...Edit) Attempt[Edit] {
 	attempt := t.AS.AuthorizationRequest(base...)
 	send := attempt.Send
@@ -159,7 +159,7 @@ var fetchNothing = expect.That("no fetch of an unregistered request_uri", func(l
 	return "the server fetches it"
 })
 
-// requestObject is a request object with another value of one member than the request has.
+// requestObject is a request object in which one member has another value than in the request.
 type requestObject struct{ header, member, value string }
 
 // Values in request objects that a server must not accept.
@@ -232,8 +232,7 @@ func refusesMissingResponseTypes(t *T) {
 	}, expect.EndWithoutCode("invalid_request", "unsupported_response_type"))
 }
 
-// A server that reads only the first of two values refuses the bad one if it comes first, and one that reads the last refuses it if it
-// comes last.
+// A server that reads only one of two values misses the bad value in the other place, so each value is sent in both places.
 func refusesRepeatedParameters(t *T) {
 	Refuses(t, t.AS.AuthorizationRequest(), Cases[Edit]{
 		{"client_id twice, another one last", Also("client_id", "mcpauth-other")},

@@ -69,8 +69,8 @@ var acceptState = expect.That("a code: no clause limits the length or the charac
 	return ""
 })
 
-// returnState expects the answer, if the client gets one, to carry the state of the request, once. What is expected names no random
-// value: it says the same in a second try. returnState accepts the state of the request, or an equivalent form of it.
+// returnState expects the answer, if the client gets one, to contain the state of the request, or an equivalent form of it, once. The
+// text of the expectation contains no random value, so that it is the same in a second try.
 var returnState = expect.Family("returnState", func(state string, variants ...string) expect.Matcher {
 	return expect.That("the state of the request, once, if the client gets an answer", func(g *Grant) string {
 		got := g.Answer("state")
@@ -160,7 +160,7 @@ func answersWhereAsked(t *T) {
 		{"response_mode mcpauth_bogus", With("response_mode", "mcpauth_bogus")},
 	}, func(t *T, edit Edit) { t.Expect(t.AS.MustReachDecision(t.AS.Authorize(edit))).To(notAnswerInFragment) })
 	Each(t, Cases[Edit]{{"response_mode web_message", With("response_mode", "web_message")}}, func(t *T, edit Edit) {
-		g := t.AS.Authorize(edit, EvenUnanswered()) // a page of scripts, if any: it has no window to which it could post
+		g := t.AS.Authorize(edit, EvenUnanswered()) // a page with a script may appear; no other window is there to receive its message
 		if p := g.Page(); p != nil {
 			t.Expect(p).SeenIn(g.PageExchanges[len(g.Pages)-1]).To(postToTheClientOnly)
 		} else if g.Stage == login.Failed {
@@ -183,7 +183,7 @@ var notAnswerInFragment = expect.That("no answer in the fragment, where none was
 	return ""
 })
 
-// toAnybody is a script that posts a message to any site in the other window.
+// toAnybody matches a script that posts a message to the other window, whatever its origin.
 var toAnybody = regexp.MustCompile(`postMessage\s*\([^;]*,\s*["'\x60]\*["'\x60]`)
 
 var postToTheClientOnly = expect.That("a message to the origin of the redirect URI only", func(p *login.Page) string {
@@ -314,7 +314,7 @@ func hidesTheChallenge(t *T) {
 	g := t.AS.MustAuthorize()
 	for name, values := range Sorted(g.Params) {
 		for _, v := range values {
-			if name != "state" { // the client chose it
+			if name != "state" { // the client itself chose the state
 				t.Expect(v, name).SeenIn(g.Exchange).To(hide(g.Pair.Challenge))
 			}
 		}
@@ -341,7 +341,7 @@ func keepsCredentialsOutOfURLs(t *T) {
 		t.Expect(p, "the page %q", p.Title).SeenIn(g.Exchange).To(postPasswords)
 	}
 	if u := t.Session.Identity(g.User).User; u != nil && u.Password != "" {
-		for _, ex := range t.Transcript() { // scripts send forms as they like
+		for _, ex := range t.Transcript() { // a script may send a form in another way than its markup says
 			t.Expect(ex).To(lackPassword(u.Password))
 		}
 	}
@@ -391,7 +391,7 @@ var carryNoCredential = expect.Family("carryNoCredential", func(tokens *oauth.To
 	})
 })
 
-// credentials are the names of parameters that hold one.
+// credentials are the names of parameters that contain one.
 var credentials = []string{"access_token", "refresh_token", "id_token", "idtoken", "password", "client_secret"}
 
 func printable(s string) string {
@@ -470,7 +470,7 @@ func namesTheIssuer(t *T) {
 	}, func(t *T, edits []Edit) { t.Expect(answered(t, t.AS.Authorize(edits...))).To(carryIss) })
 }
 
-// carryIss allows a signed answer, which carries it inside (JARM).
+// carryIss allows a signed answer, which contains iss in its claims (JARM).
 var carryIss = expect.That("iss in the answer (RFC 9207 section 2)", func(g *Grant) string {
 	if len(g.Answer("iss")) == 0 && len(g.Answer("response")) == 0 {
 		return "iss is absent: " + g.Describe()

@@ -1,4 +1,4 @@
-// Package challenge holds the checks on how a server refuses: the 401 and its WWW-Authenticate field (RFC 9110 section 11.6.1, OAuth
+// Package challenge contains the checks on how a server refuses: the 401 and its WWW-Authenticate field (RFC 9110 section 11.6.1, OAuth
 // 2.1 section 5.3), and that no request bypasses it.
 package challenge
 

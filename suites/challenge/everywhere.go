@@ -51,7 +51,7 @@ func guardsEveryMessage(t *T) {
 	}
 }
 
-// withoutToken are the calls, and the messages that are not a single request. The latter are left out if some methods are public.
+// withoutToken are the calls, and the messages that are not a single request, unless some methods are public.
 func withoutToken(t *T, calls []mcp.Call) (variants []Variant) {
 	for _, c := range calls {
 		v := Call(c, "%s without a token", asked(c))
@@ -70,8 +70,8 @@ var refuseHandshake = expect.Family("refuseHandshake", func(method string) expec
 	})
 })
 
-// looksUpSessionsFirst reports that a list without a token is answered like one without a session, and that no session can be opened
-// without a token.
+// looksUpSessionsFirst reports that a request for a list without a token gets the same answer as one without a session, and that no
+// session can be opened without a token.
 func looksUpSessionsFirst(t *T, calls []mcp.Call, answers []*reports.Exchange) bool {
 	if t.Wire != mcp.Stateful || t.MCP.HasToken() || t.MCP.PublicHandshake(t.MCP.Handshake()) {
 		return false
@@ -80,8 +80,8 @@ func looksUpSessionsFirst(t *T, calls []mcp.Call, answers []*reports.Exchange) b
 	return i >= 0 && (expect.Status(answers[i]) == 400 || expect.Status(answers[i]) == 404)
 }
 
-// outsideSessions are a list in no session, and in one that was never opened. The specification has 400 and 404 for these (MCP
-// Transports: Session Management).
+// outsideSessions are requests for a list without a session, and in a session that was never opened. The specification wants 400 and
+// 404 for these (MCP Transports: Session Management).
 func outsideSessions(t *T) []Variant {
 	if t.Wire != mcp.Stateful || t.MCP.Public("tools/list") || t.DeclaredPublic("tools/list") {
 		return nil
@@ -115,7 +115,7 @@ func onAnotherWire(t *T) {
 	}
 }
 
-// manyAtOnce is how many requests without a token meet at the target, among half as many with one.
+// manyAtOnce is how many requests without a token are sent at once, among half as many with a token.
 const manyAtOnce = 24
 
 // guardsManyAtOnce finds a guard that lets one of many requests through: it shares the caller between requests, or fails under load.
@@ -196,7 +196,7 @@ func messages(t *T) []mcp.Call {
 
 const unknownMethod = "mcpauth/no_such_method"
 
-// everyMethod are the methods of a revision, as calls like a probe of it.
+// everyMethod returns one call for each method of the probe's revision. Everything else in the call is as in the probe.
 func everyMethod(probe mcp.Call) (out []mcp.Call) {
 	methods := []string{"tools/list", "resources/list", "resources/templates/list", "prompts/list", unknownMethod}
 	wire := mcp.WireOf(probe.Revision)
@@ -222,7 +222,7 @@ func everyMethod(probe mcp.Call) (out []mcp.Call) {
 	return out
 }
 
-// ofNothing are methods with parameters that name nothing that exists.
+// ofNothing are methods with parameters that name objects that do not exist.
 var ofNothing = Cases[map[string]any]{
 	{"tools/call", map[string]any{"name": noSuchTool, "arguments": map[string]any{}}},
 	{"resources/read", map[string]any{"uri": "mcpauth:no-such-resource"}},
@@ -303,8 +303,8 @@ func expectNoHead(t *T) {
 	expectNoHeadServed(t)
 }
 
-// expectNoHeadServed sends the message with HEAD, whose answer shows no result. Where nothing but the message makes it a success,
-// it is served.
+// expectNoHeadServed sends the message with HEAD, whose answer has no body. If HEAD succeeds with the message, and fails with another
+// body, the server has processed the message.
 func expectNoHeadServed(t *T) {
 	served, other := withMessage(t, "HEAD"), withMessage(t, "HEAD")
 	other.Request.Body = "no message"
@@ -331,7 +331,7 @@ func keepsSession(t *T, token string) {
 	t.Expect(list, "the session afterwards, with its token").To(beThere)
 }
 
-// beThere expects an answer in a session. A server without tools has no tools/list.
+// beThere expects an answer in a session, which may be the error of a server without tools/list.
 var beThere = expect.That("a session that still exists", func(ex *reports.Exchange) string {
 	if s := expect.Status(ex); s >= 200 && s <= 299 && !expect.RefusedInside(ex) {
 		return ""
@@ -447,7 +447,7 @@ func givenAway(ex *reports.Exchange) string {
 	return ""
 }
 
-// holds reports that a member is an array of objects with a member of their own.
+// holds reports that a member is an array in which an object has the inner member.
 func holds(o *document.Object, name, inner string) bool {
 	v, _ := o.Get(name)
 	list, _ := v.([]any)

@@ -62,7 +62,7 @@ func claims(t *T) []family {
 	}...)
 }
 
-// badElsewhere are untrusted tokens in the places where gateways write their user and where servers also read tokens.
+// badElsewhere are untrusted tokens in the places where gateways write the authenticated user, and where servers also read tokens.
 func badElsewhere(t *T) []family {
 	g, a := t.Mint.Genuine(), mint.NewAttacker()
 	forged := t.Hide(a.Sign(a.Algorithms(g.Header)[0], g.Header, g.Claims))
@@ -87,7 +87,7 @@ func addresses() []family {
 	}
 }
 
-// told is the value of a field in a sentence: a forged token is another one each time.
+// told is the value of a field as a report names it. A forged token differs in each run, so the report does not quote it.
 func told(value string) string {
 	if strings.Contains(value, "eyJ") {
 		return "a forged token"
@@ -95,7 +95,7 @@ func told(value string) string {
 	return value
 }
 
-// equally are fields with one value.
+// equally are fields that all have the same value.
 func equally(value string, names ...string) []reports.Field {
 	var out []reports.Field
 	for _, name := range names {
@@ -104,7 +104,7 @@ func equally(value string, names ...string) []reports.Field {
 	return out
 }
 
-// believesNoClaim sends each family at once, and its fields one by one where that is served, to name the one.
+// believesNoClaim sends all fields of a family in one request. If that is served, it sends them one by one, to name the field.
 func believesNoClaim(t *T) {
 	all := append(claims(t), badElsewhere(t)...)
 	var together []Variant
@@ -124,7 +124,7 @@ func believesNoClaim(t *T) {
 	}
 }
 
-// toOtherHosts is the request with other host names, which a rule for the name of the server does not match.
+// toOtherHosts is the request with other host names, which an access rule for the name of the server does not match.
 func toOtherHosts(t *T) (out []Variant) {
 	for _, host := range []string{"localhost", "127.0.0.1", "mcpauth.invalid", t.Survey.URL.Hostname() + "."} {
 		v := Call(t.MCP.Call(), "without a token, with Host: %s", host)
@@ -181,7 +181,7 @@ func otherFraming(t *T, call mcp.Call) []Variant {
 	}
 }
 
-// packed is a message, compressed.
+// packed compresses a message.
 func packed(message string, coder func(io.Writer) io.WriteCloser) []byte {
 	var out bytes.Buffer
 	w := coder(&out)
@@ -215,7 +215,7 @@ func otherFields(t *T, call mcp.Call) (out []Variant) {
 	return out
 }
 
-// lacking is a call without one of its fields.
+// lacking is a call without one of its header fields.
 func lacking(call mcp.Call, field string) Variant {
 	v := Call(call, "no %s field", field)
 	v.Request.Header = slices.DeleteFunc(v.Request.Header, func(f reports.Field) bool { return f.Name == field })

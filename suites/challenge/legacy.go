@@ -15,8 +15,9 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// opening is how long the first event of the old transport may take once its stream is open: longer at an address of its own, since
-// an endpoint of the current transport opens streams too, and is silent there. onStream is how long an answer may take to come on it.
+// opening is how long the first event of the old transport may take once its stream is open. At an address of its own it may take
+// longer, openingOwn: the endpoint of the current transport also opens streams, and those may stay silent. onStream is how long an
+// answer on the stream may take.
 const (
 	opening    = 300 * time.Millisecond
 	openingOwn = 3 * time.Second

@@ -26,7 +26,7 @@ func guardsAgainstEveryClient(t *T) {
 	Each(t, rows, func(t *T, c mcp.Call) {
 		ex := t.MCP.SendAsOrdinaryClient(c)
 		if expect.Accepted(ex) && expect.Accepted(t.Send(c)) {
-			return // the test is served too, which other checks judge
+			return // the request of the suite is served too, which other checks judge
 		}
 		t.Expect(ex).To(refuseLikeTheTest)
 	})

@@ -48,7 +48,7 @@ func givesBearerParameters(t *T) {
 	}
 	Each(t, withBearer(t), func(t *T, ex *reports.Exchange) {
 		some := expect.That("one or more parameters after Bearer (OAuth 2.1 section 5.3.1)", bare)
-		if expect.HaveChallengeOf("DPoP").Judge(ex).Met { // as RFC 9449 section 7.2 prints it
+		if expect.HaveChallengeOf("DPoP").Judge(ex).Met { // as in the example of RFC 9449 section 7.2
 			t.Expect(ex, "next to a DPoP challenge").Ideally(some)
 		} else {
 			t.Expect(ex).To(some)
@@ -332,7 +332,7 @@ func namesNoErrorWithoutToken(t *T) {
 			}
 			return ""
 		})
-		if code, _ := expect.Param(answered(t, ex), "error"); code == "invalid_request" { // as RFC 9728 section 5.1 prints it
+		if code, _ := expect.Param(answered(t, ex), "error"); code == "invalid_request" { // as in the example of RFC 9728 section 5.1
 			t.Expect(ex).Ideally(none)
 		} else {
 			t.Expect(ex).To(none)
@@ -373,7 +373,7 @@ var beInvalidToken = expect.That(`error="invalid_token" in the challenge (OAuth 
 
 const asInBody = `error="invalid_token" in the challenge, as in the body (OAuth 2.1 section 5.3.2)`
 
-// challengeWithBodysError is beInvalidToken where the code is in the body, which clients of OAuth do not read.
+// challengeWithBodysError is beInvalidToken for an answer whose body has the code: OAuth clients do not read the body.
 var challengeWithBodysError = expect.That(asInBody, func(string) string {
 	return "the challenge has no error; the answer has invalid_token, which is only in the body"
 })

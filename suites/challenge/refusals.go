@@ -45,8 +45,8 @@ func badCredentials(t *T) []Variant {
 	return out
 }
 
-// withChallenge are the refusals that carry a challenge, each different challenge once. On this machine, where no other virtual
-// host can answer, the answer to a foreign Host is among them.
+// withChallenge are the refusals that carry a challenge, each different challenge once. On loopback, where no other virtual host can
+// answer, the answer to a foreign Host is among them.
 func withChallenge(t *T) Cases[*reports.Exchange] {
 	all := refusals(t)
 	if t.MCP.Loopback() {

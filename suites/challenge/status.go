@@ -55,7 +55,7 @@ func servedWithoutToken(t *T) bool {
 	return len(tools) > 0
 }
 
-// The refusal must be the HTTP status, not a JSON-RPC error or a tool result inside HTTP 200.
+// The server must refuse by the HTTP status, not by a JSON-RPC error or a tool result inside HTTP 200.
 func refusesByStatus(t *T) {
 	if ex := t.MCP.Anonymous(); expect.Accepted(ex) {
 		defer t.MCP.Unguarded(ex)
@@ -78,7 +78,7 @@ func refusesByStatus(t *T) {
 	})
 }
 
-// notHideRefusal expects a refusal, if it is one, to be an HTTP status.
+// notHideRefusal expects the HTTP status to show a refusal, if the answer is one.
 var notHideRefusal = expect.Family("notHideRefusal", func() expect.Matcher {
 	return expect.That("HTTP 401, which clients act on", func(ex *reports.Exchange) string {
 		if expect.RefusedInside(ex) {
@@ -239,7 +239,7 @@ func refusesAlike(t *T) {
 	}
 }
 
-// challengeSet is the content of a challenge, without what may change.
+// challengeSet is the content of a challenge, without the parts that may differ each time.
 func challengeSet(ex *reports.Exchange) []string {
 	var out []string
 	for _, c := range expect.Challenges(ex) {

@@ -98,7 +98,7 @@ func runInAnotherForm(t *T, call mcp.Call, tool string) (open []string) {
 	return open
 }
 
-// ofTool distinguishes the result of a tool from that of another method that the same body names.
+// ofTool reports that a result is that of a tool, and not that of another method that the same body names.
 func ofTool(ex *reports.Exchange) bool {
 	_, content := mcp.Read(ex).Result.Get("content")
 	_, structured := mcp.Read(ex).Result.Get("structuredContent")
@@ -114,8 +114,8 @@ func noneOrBad(t *T) Cases[[]reports.Field] {
 	return credentials
 }
 
-// hadNoEffect looks for the texts of refused calls where another tool shows what one did. RS-SCOPE-NOT-EXECUTED judges a tool whose
-// scope the token lacks.
+// hadNoEffect calls the tool that shows effects, and looks there for the texts of refused calls. RS-SCOPE-NOT-EXECUTED judges a tool
+// whose scope the token lacks.
 func hadNoEffect(t *T, marks Cases[string]) {
 	tool, shows, ok := toolWithEffect(t)
 	if !ok || !t.MCP.HasToken() || FoundAny(t) {

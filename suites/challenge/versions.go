@@ -14,8 +14,8 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// guardsOtherVersions lists the tools at paths where other versions of the endpoint may be. What is for everybody there may be a resource
-// of its own: only one that lists all that the guarded endpoint lists to the user is the same without its guard.
+// guardsOtherVersions lists the tools at paths where other versions of the endpoint may be. A public endpoint there may be another
+// resource: it is the same one without its guard only if it lists everything that the guarded endpoint lists to the user.
 func guardsOtherVersions(t *T) {
 	if t.MCP.Public("tools/list") || t.DeclaredPublic("tools/list") {
 		return
@@ -70,7 +70,7 @@ var listOther = expect.Family("listOther", func(guarded []string) expect.Matcher
 
 var versionSegment = regexp.MustCompile(`^v\d+$`)
 
-// otherVersions are paths at which the endpoint of a path may have other versions.
+// otherVersions are paths at which other versions of the endpoint at a path may be.
 func otherVersions(u *url.URL) []string {
 	path := strings.TrimSuffix(u.EscapedPath(), "/")
 	segments := strings.Split(path, "/")

@@ -1,5 +1,4 @@
-// Package cimd holds the checks on client ID metadata documents: clients that name themselves by the address of
-// a document about them.
+// Package cimd contains the checks on client ID metadata documents: the client_id is the URL of a document that describes the client.
 package cimd
 
 import (

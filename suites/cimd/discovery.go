@@ -91,7 +91,7 @@ func refusesForbiddenURLs(t *T) {
 	replaced := func(old, by string) edit {
 		return own(func(own string) string { return strings.Replace(own, old, by, 1) })
 	}
-	Refuses(t, document(t), Cases[edit]{ // each leads to the document, for a server that fetches it (see the package documents)
+	Refuses(t, document(t), Cases[edit]{ // each URL leads to the document if the server fetches it (see the package documents)
 		{"http instead of https", replaced("https://", "http://")},
 		{"no path", func(d *draft) { asID(root.URL)(d); d.page = root }},
 		{"dot segments", replaced("/clients/", "/clients/../clients/")},

@@ -23,7 +23,7 @@ type draft struct {
 	redirect string // the redirect URI of the request, and of the document unless that is edited
 	members  map[string]any
 	answer   []func(a *documents.Answer)
-	second   *documents.Page // to which the first redirects
+	second   *documents.Page // the page to which the first redirects
 }
 
 // edit changes one thing of a valid document.
@@ -59,7 +59,7 @@ func redirecting(uri string) edit {
 // requesting uses another redirect URI in the request than the document lists.
 func requesting(uri string) edit { return func(d *draft) { d.redirect = uri } }
 
-// asID requests the document under another identifier, which it names itself.
+// asID changes the identifier, in the request and in the document.
 func asID(id string) edit {
 	return func(d *draft) { d.id, d.members["client_id"] = id, id }
 }
@@ -93,8 +93,8 @@ func (d *draft) publish() *oauth.Client {
 type request struct {
 	*Grant
 	page    *documents.Page
-	second  *documents.Page // to which the first redirects; nil if it does not
-	reached int             // connections to a listener of the check's own
+	second  *documents.Page // the page to which the first redirects; nil if it does not redirect
+	reached int             // how many connections reached the check's own listener
 }
 
 // ask sends the authorization request of a document's client, and follows it to the consent page.
@@ -180,8 +180,8 @@ func acceptedRedirect(t *T) string {
 	return ""
 }
 
-// tried is the request of the client of an ordinary document: the first accepted one, or the last. A server may accept only redirect
-// URIs on the document's own host (section 6.1).
+// tried is the request of the client of an ordinary document: the first accepted one, or the last one. A server may accept only
+// redirect URIs on the document's own host (section 6.1).
 func tried(t *T) *request {
 	return Once(t, "the request of an ordinary client document", func() *request {
 		r := ask(t, newDraft(t, t.Session.Callback))

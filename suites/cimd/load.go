@@ -13,8 +13,8 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// A document of 16 MiB, where 5 kB are advised, and one that takes 20 seconds. The limit for the accepted size leaves room for the
-// buffers of the connection.
+// One document has 16 MiB, where the draft advises 5 kB; another takes 20 seconds to send. More than taken bytes sent show that the
+// server has no limit: the buffers of the connection explain fewer.
 const (
 	chunks = 64 // of 256 KiB
 	taken  = 12 << 20
@@ -45,8 +45,8 @@ var takeLittle = expect.Unless(expect.Refusing("a refusal of the 16 MiB document
 	return ""
 }), unlessFetched)
 
-// slowDocument is document, for requests that may get no answer in time. It waits for the end of the fetch, which is late for a slow
-// document.
+// slowDocument is document for requests that may get no answer in time. It waits until the server has fetched the document, or given
+// up.
 func slowDocument(t *T) Attempt[edit] {
 	good := document(t)
 	good.Send = func(edits ...edit) (r any) {
@@ -80,7 +80,7 @@ const strangers = 30
 // burstTime is how long the requests of unknown clients may take: slower ones may stay below a limit of a few per second.
 const burstTime = 3 * time.Second
 
-// burst is the result of the requests of unknown clients.
+// burst is the result of a burst of requests of unknown clients.
 type burst struct {
 	fetched int
 	answers []*reports.Exchange

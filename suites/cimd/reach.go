@@ -118,7 +118,7 @@ func bracketed(ip string) string {
 
 // listenEverywhere serves the documents at a further port until the check ends.
 func listenEverywhere(t *T) *documents.Everywhere {
-	_, port, _ := net.SplitHostPort(seeded.Suites.Address()) // it is one
+	_, port, _ := net.SplitHostPort(seeded.Suites.Address()) // the address always has a port
 	n, _ := strconv.Atoi(port)
 	l, err := t.Documents.ListenEverywhere(n)
 	if err != nil {
@@ -131,7 +131,7 @@ func listenEverywhere(t *T) *documents.Everywhere {
 // rebound is how many names are tried.
 const rebound = 5
 
-// rebindings are the names whose address was first that of the documents, and then a private one, with what connected to it.
+// rebindings counts what the server did with names that first resolve to the address of the documents, and then to a private one.
 type rebindings struct{ asked, fetched, caught int }
 
 // "DNS Resolution Considerations: ... pin DNS resolution results between check and use" (MCP security best practices)
@@ -140,10 +140,10 @@ func connectsToTheAddressItChecked(t *T) {
 	var seen rebindings
 	for range rebound {
 		name := t.Rebinding.Name()
-		host, port, _ := net.SplitHostPort(name) // it has one
+		host, port, _ := net.SplitHostPort(name) // the name always has a port
 		r := ask(t, newDraft(t, acceptedRedirect(t), atHost(host, port)))
 		seen.asked += t.Rebinding.Asked(name)
-		if hits := r.page.Hits(); hits > 0 { // it may fetch again, and check again: a new request has a new answer
+		if hits := r.page.Hits(); hits > 0 { // a fetch in a second request proves nothing: the server may have checked the new address
 			seen.fetched += hits
 			continue
 		}

@@ -1,4 +1,4 @@
-// Package consent holds the checks on the page where a user approves a client (OAuth 2.1 section 7.3.1, MCP
+// Package consent contains the checks on the page where a user approves a client (OAuth 2.1 section 7.3.1, MCP
 // Security Best Practices).
 package consent
 
@@ -31,7 +31,7 @@ func Register() {
 	})
 }
 
-// Approval may be part of the login page, if that names the client.
+// A login page may serve as the approval too, if it names the client.
 func asksAboutNewClients(t *T) {
 	c := t.AS.MustRegister(nil)
 	g := t.AS.MustReachDecision(t.AS.Authorize(As(c), Leaving()))
@@ -58,7 +58,7 @@ func asksAfterOtherDecisions(t *T, c *oauth.Client) {
 	}
 }
 
-// askAboutClient expects a page that names the client, before it gets a code.
+// askAboutClient expects a page that names the client, before the client gets a code.
 func askAboutClient(t *T) expect.Matcher {
 	name, _ := t.AS.ClientMetadata()["client_name"].(string)
 	return expect.That("a page that asks the user about the client, before it gets a code", func(g *Grant) string {

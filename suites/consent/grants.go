@@ -47,7 +47,7 @@ func removeOnPage(t *T, c *oauth.Client) {
 	}
 }
 
-// removing is the button that removes: the first, unless the text of another says so.
+// removing is the button that removes the client: one whose text says so, else the first.
 func removing(f *login.Form) login.Input {
 	for _, b := range f.Buttons {
 		said := strings.ToLower(b.Label + " " + b.Value + " " + b.Name)

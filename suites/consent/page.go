@@ -49,7 +49,7 @@ var beSaid = expect.That("each scope that is granted, or what it means",
 
 // unnamed are the granted scopes of a request that the consent page does not mention in any words.
 func unnamed(t *T, c *oauth.Client, g *Grant) []string {
-	// openid is the sign-in itself, for which the page names the client (OpenID Connect Core section 3.1.2.1).
+	// openid asks for the sign-in itself, so it is enough that the page names the client (OpenID Connect Core section 3.1.2.1).
 	asked := slices.DeleteFunc(strings.Fields(g.Request.Get("scope")), func(s string) bool { return s == "openid" })
 	text := plain(g.Page())
 	out := slices.DeleteFunc(slices.Clone(asked), func(s string) bool {
@@ -98,7 +98,7 @@ func grantedTo(t *T, c *oauth.Client) []string {
 	return nil
 }
 
-// posting is a consent form on its way.
+// posting is a consent form that is about to be sent.
 type posting struct {
 	page   *login.Page
 	form   *login.Form
@@ -177,7 +177,7 @@ func bindsApprovalToBrowser(t *T) {
 	t.Expect([2]string{TokenOf(form), TokenOf(other)}, "the tokens of two forms").Ideally(differ)
 }
 
-// forgedTokens are forms that another site sends in the user's browser: it does not know the form's own token.
+// forgedTokens are forms that another site sends in the user's browser. That site does not know the token of the form.
 func forgedTokens() Cases[postEdit] {
 	return Cases[postEdit]{
 		{"sent by another site, without the form's token", func(t *T, p *posting) {
@@ -200,7 +200,7 @@ func forgedTokens() Cases[postEdit] {
 	}
 }
 
-// dropSecrets takes out what only this page knows. Another page shows what that is.
+// dropSecrets removes the values that are on this page only. The comparison with another consent page shows which they are.
 func dropSecrets(t *T, p *posting) bool {
 	_, _, other, _ := consentPage(t)
 	return DropSecrets(p.form, &p.values, other)
@@ -213,7 +213,7 @@ var differ = expect.That("another token in each browser", func(tokens [2]string)
 	return ""
 })
 
-// Each member is registered alone: a server that refuses one may show another unescaped.
+// Each client registers one of these members only: a server that refuses one may show another unescaped.
 func escapesMetadata(t *T) {
 	Each(t, Cases[map[string]any]{
 		{"client_name", map[string]any{"client_name": "</title><svg/onload=alert(1)>"}},

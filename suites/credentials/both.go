@@ -21,7 +21,7 @@ func both() {
 
 func acceptsEachAlone(t *T) {
 	t.Expect(t.MCP.Anonymous(), "neither").To(expect.Refuse(401))
-	// The key comes last: it must not get the other's user.
+	// The key comes last: it must not get the user of the bearer token.
 	Each(t, rowsOf([]Credential{t.MCP.Bearers()[0], t.MCP.APIKeys()[0]}), func(t *T, c Credential) {
 		if t.Expect(presented(t, c).Send(), "alone").To(t.MCP.Serve()) {
 			identity(t, c)
@@ -81,10 +81,10 @@ func letsOneDecide(t *T) {
 	union(t)
 }
 
-// pair are a key and a bearer token in one request, of which one is valid.
+// pair is a key and a bearer token in one request, of which one is valid.
 type pair struct {
 	good       Credential
-	key, token string // lines of the header
+	key, token string // header fields
 }
 
 var notContradict = expect.Family("notContradict", func(t *T) expect.Matcher {

@@ -1,4 +1,4 @@
-// Package credentials holds the checks on static tokens and API keys.
+// Package credentials contains the checks on static tokens and API keys.
 package credentials
 
 import (

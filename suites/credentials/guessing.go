@@ -11,8 +11,8 @@ import (
 var vendor = regexp.MustCompile(`^((sk|pk|ro|mcp|key|api|app|pat|token|secret|access|bearer|service|team|live|test|prod|production|` +
 	`dev|staging|admin|user|readonly|read|write)[-_])+`)
 
-// guessing estimates the bits that an attacker must guess who knows how such secrets are made, and knows the others. It is an upper
-// bound: it finds words, counters and repetitions, but not a bad source of randomness.
+// guessing estimates how many bits of a secret are unknown to an attacker who knows its format and the other secrets. It is an upper
+// bound: it detects words, counters and repetitions, but not a bad source of randomness.
 func guessing(secret string, others []string) float64 {
 	own := vendor.ReplaceAllString(secret, "")
 	for _, other := range others {
@@ -53,7 +53,7 @@ func sequences(s string) string {
 	return out.String()
 }
 
-// alphabet is the size of the smallest usual alphabet that holds every character.
+// alphabet is the size of the smallest usual alphabet that contains every character.
 func alphabet(s string) float64 {
 	for _, a := range []struct {
 		characters string

@@ -63,7 +63,7 @@ func comparesWholeTokens(t *T) {
 }
 
 // resembling are near misses of a credential that fit into a header field. White space around a value is not part of it (RFC 9110
-// section 5.5), and NUL is sent apart, byte by byte.
+// section 5.5). Another request sends NUL, because no HTTP library does.
 func resembling(t *T, c Credential) (out Cases[string]) {
 	for _, m := range nearmiss.Of(c.Value, nearmiss.Except(nearmiss.Space, nearmiss.Null)...) {
 		out = out.And(m.Name, hide(t, m.Value))

@@ -44,10 +44,10 @@ func comparesInConstantTime(t *T) {
 	})
 }
 
-// comparable is how long a secret must be for times to show anything.
+// comparable is the minimum length of a secret for which response times can show a difference.
 const comparable = 8
 
-// firstLong is the first credential that is long enough: what holds for one holds for all that are compared so.
+// firstLong is the first credential that is long enough. The server compares all of them in the same way, so one is enough.
 func firstLong(all []Credential) []Credential {
 	for _, c := range all {
 		if len(c.Value) >= comparable {
@@ -65,7 +65,7 @@ func timed(t *T, c Credential) times {
 	return times{took[0], took[1], took[2]}
 }
 
-// tell reports that the difference is larger than the difference between two equal kinds.
+// tell reports that the difference between two kinds of wrong secrets is clearly larger than that between two equal kinds.
 func (x times) tell() bool {
 	return x.end-max(x.beginning, x.again) > 5*(x.beginning-x.again).Abs()+50*time.Microsecond
 }
@@ -79,7 +79,7 @@ var tellNothing = expect.Family("tellNothing", func(x times) expect.Matcher {
 	})
 })
 
-// quick is the response time of the quickest tenth of the answers to a secret that is wrong at an index, for each of some indices. The
+// quick is, for each index, the response time of the quickest tenth of the answers to a secret that is wrong at that index. The
 // requests alternate: other load on the machine delays all of them, and seldom the quickest.
 func quick(t *T, c Credential, at ...int) []time.Duration {
 	requests, took := make([]wire.Request, len(at)), make([][]time.Duration, len(at))

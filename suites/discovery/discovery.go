@@ -1,4 +1,4 @@
-// Package discovery holds the checks on protected resource metadata (RFC 9728).
+// Package discovery contains the checks on protected resource metadata (RFC 9728).
 package discovery
 
 import (
@@ -71,7 +71,7 @@ func be(expected string, good func(s string) bool) expect.Matcher {
 	})
 }
 
-// found are the documents that were found, each once, without one at the root that is about another resource.
+// found are the documents that were found, each once. It leaves out a document at the root that is about another resource.
 func found(t *T) Cases[*survey.Document] {
 	var out Cases[*survey.Document]
 	for _, d := range t.MCP.Resources() {

@@ -137,7 +137,7 @@ var beIssuer = expect.Family("beIssuer", func(resolves bool) expect.Matcher {
 	})
 })
 
-// issuerProblem says why a string is not an issuer identifier, or nothing.
+// issuerProblem says why a string is not an issuer identifier; empty if it is one.
 func issuerProblem(s string) string {
 	u, err := document.ParseURL(s)
 	switch {
@@ -151,7 +151,7 @@ func issuerProblem(s string) string {
 	return ""
 }
 
-// otherURL says which URL of an authorization server is listed as its issuer by mistake, by its path; or nothing.
+// otherURL says which other URL of an authorization server is listed as its issuer by mistake, judged by its path; empty if none.
 func otherURL(s string) string {
 	switch u, err := document.ParseURL(s); {
 	case err != nil:
@@ -182,7 +182,7 @@ func listsIssuersThatExist(t *T) {
 			t.Leave(a.Issuer, "it cannot be reached from here: "+a.Unreachable())
 			continue
 		}
-		if good { // clients can go to another one
+		if good { // clients can use another server
 			t.Expect(a, "%s", a.Issuer).SeenIn(ex).Ideally(names)
 		} else {
 			t.Expect(a, "%s", a.Issuer).SeenIn(ex).To(names)
@@ -202,7 +202,7 @@ func listedServers(t *T, d *survey.Document) []*survey.Server {
 	return out
 }
 
-// resolution says why metadata cannot be used for an issuer, or nothing.
+// resolution says why metadata cannot be used for an issuer; empty if it can.
 func resolution(a *survey.Server) string {
 	m := a.Metadata()
 	switch {

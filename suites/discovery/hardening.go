@@ -197,7 +197,7 @@ func claimsWhatIsTrue(t *T) {
 	}
 }
 
-// claims is what the capabilities say about authentication; nil if nothing.
+// claims is what the capabilities say about authentication; nil if they say nothing.
 func claims(t *T, w mcp.Wire) *document.Object {
 	ex := t.Survey.WithToken[w]
 	if !expect.Accepted(ex) {

@@ -87,8 +87,8 @@ func fetched(t *T, address string) survey.Document {
 	return d
 }
 
-// sendsJSON judges what is answered 200. Clients stop at the first success, so that anything but a document in a place before
-// the first document is a defect, and after it a risk.
+// sendsJSON judges answers with 200. Clients stop at the first success: before the first document, such an answer without a document
+// is a defect; after it, a risk.
 func sendsJSON(t *T) {
 	before := true
 	for i := range t.Survey.Resources {

@@ -66,7 +66,7 @@ func segment(s string) *document.Object {
 	if err != nil {
 		return nil
 	}
-	o, _, _ := document.ParseObject(string(b)) // nil if it is not one
+	o, _, _ := document.ParseObject(string(b)) // nil if it is not an object
 	return o
 }
 

@@ -1,4 +1,4 @@
-// Package elicitation holds the checks on what a server asks its users for through the client.
+// Package elicitation contains the checks on what a server asks its users for through the client.
 package elicitation
 
 import (

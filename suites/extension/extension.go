@@ -1,4 +1,4 @@
-// Package extension holds the checks on MCP's authorization extensions, and on the OAuth features that some servers offer in addition
+// Package extension contains the checks on MCP's authorization extensions, and on the OAuth features that some servers offer in addition
 // to the code flow.
 package extension
 

@@ -1,4 +1,4 @@
-// Package introspection holds the checks on token introspection (RFC 7662).
+// Package introspection contains the checks on token introspection (RFC 7662).
 package introspection
 
 import (

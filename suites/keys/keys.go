@@ -1,4 +1,4 @@
-// Package keys holds the checks on the keys that an authorization server publishes (RFC 7517, RFC 7518), and on what it signs.
+// Package keys contains the checks on the keys that an authorization server publishes (RFC 7517, RFC 7518), and on what it signs.
 package keys
 
 import (

@@ -1,4 +1,4 @@
-// Package login holds the checks on how users sign in at the authorization server.
+// Package login contains the checks on how users sign in at the authorization server.
 package login
 
 import (

@@ -1,4 +1,4 @@
-// Package metadata holds the checks on authorization server metadata (RFC 8414, OpenID Connect
+// Package metadata contains the checks on authorization server metadata (RFC 8414, OpenID Connect
 // Discovery).
 package metadata
 

@@ -1,4 +1,4 @@
-// Package passthrough holds the checks on what an MCP server passes on: to the APIs that its tools call, and from them
+// Package passthrough contains the checks on what an MCP server passes on: to the APIs that its tools call, and from them
 // (MCP Security Best Practices: Token Passthrough).
 package passthrough
 

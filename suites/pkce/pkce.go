@@ -1,4 +1,4 @@
-// Package pkce holds the checks on Proof Key for Code Exchange (RFC 7636, OAuth 2.1 section 4.1).
+// Package pkce contains the checks on Proof Key for Code Exchange (RFC 7636, OAuth 2.1 section 4.1).
 package pkce
 
 import (

@@ -1,4 +1,4 @@
-// Package proxy holds the checks on an authorization server that signs its users in at another one, where the proxy is one client on
+// Package proxy contains the checks on an authorization server that signs its users in at another one, where the proxy is one client on
 // behalf of all its own clients (MCP Security Best Practices: Confused Deputy Problem).
 package proxy
 

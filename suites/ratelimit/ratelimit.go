@@ -1,4 +1,4 @@
-// Package ratelimit holds the checks on limits of requests.
+// Package ratelimit contains the checks on limits of requests.
 package ratelimit
 
 import (

@@ -1,4 +1,4 @@
-// Package refresh holds the checks on refresh tokens: rotation, families, binding and scope (OAuth 2.1
+// Package refresh contains the checks on refresh tokens: rotation, families, binding and scope (OAuth 2.1
 // section 4.3, RFC 9700 section 4.14).
 package refresh
 

@@ -1,4 +1,4 @@
-// Package registration holds the checks on dynamic client registration (RFC 7591, RFC 7592).
+// Package registration contains the checks on dynamic client registration (RFC 7591, RFC 7592).
 package registration
 
 import (

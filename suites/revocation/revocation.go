@@ -1,4 +1,4 @@
-// Package revocation holds the checks on token revocation (RFC 7009).
+// Package revocation contains the checks on token revocation (RFC 7009).
 package revocation
 
 import (

@@ -1,4 +1,4 @@
-// Package scope holds the checks on scopes: advertised, challenged and enforced.
+// Package scope contains the checks on scopes: advertised, challenged and enforced.
 package scope
 
 import (

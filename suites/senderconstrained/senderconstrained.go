@@ -1,4 +1,4 @@
-// Package senderconstrained holds the checks on access tokens that are bound to a key or a certificate of their client.
+// Package senderconstrained contains the checks on access tokens that are bound to a key or a certificate of their client.
 package senderconstrained
 
 import (

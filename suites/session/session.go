@@ -1,4 +1,4 @@
-// Package session holds the checks on MCP sessions, whose ids are never credentials.
+// Package session contains the checks on MCP sessions, whose ids are never credentials.
 package session
 
 import (

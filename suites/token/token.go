@@ -1,4 +1,4 @@
-// Package token holds the checks on the token endpoint (OAuth 2.1 section 3.2).
+// Package token contains the checks on the token endpoint (OAuth 2.1 section 3.2).
 package token
 
 import (

@@ -1,4 +1,4 @@
-// Package tokenvalidation holds the checks on what a server accepts as a valid access token (OAuth 2.1 section 5.2, RFC 7519, RFC 8725,
+// Package tokenvalidation contains the checks on what a server accepts as a valid access token (OAuth 2.1 section 5.2, RFC 7519, RFC 8725,
 // RFC 9068).
 package tokenvalidation
 

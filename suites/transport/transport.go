@@ -1,4 +1,4 @@
-// Package transport holds the checks on the HTTP layer below authorization: TLS, Origin and Host, CORS,
+// Package transport contains the checks on the HTTP layer below authorization: TLS, Origin and Host, CORS,
 // redirects, caches, and the protocol version header.
 package transport
 

@@ -1,4 +1,4 @@
-// Package userinfo holds the checks on the userinfo endpoint (OpenID Connect Core section 5.3).
+// Package userinfo contains the checks on the userinfo endpoint (OpenID Connect Core section 5.3).
 package userinfo
 
 import (
