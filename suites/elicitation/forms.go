@@ -42,7 +42,7 @@ func asksForNoSecrets(t *T) {
 	}
 }
 
-// form is what a user is asked to fill in.
+// form is the form that a user is asked to fill in.
 type form struct {
 	message    string
 	properties *document.Object
@@ -88,7 +88,7 @@ var notSpeakOfSecrets = expect.That("no mention of a credential in a form", func
 // anything are names of fields without a fixed meaning: the message then says what is asked for.
 var anything = []string{"answer", "content", "data", "field", "input", "response", "result", "text", "value"}
 
-// free are the fields into which a user types text: a secret is not a yes or no, or one of a list.
+// free are the fields into which a user types text. A secret is neither a yes or no, nor one of a list.
 func (f form) free() (out []string) {
 	for _, name := range f.properties.Names() {
 		p := f.properties.Object(name)

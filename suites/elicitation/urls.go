@@ -42,7 +42,7 @@ func sendsSafeURLs(t *T) {
 	})
 }
 
-// link is a URL to which a user is sent, with what must not be in it.
+// link is a URL to which the tool sends a user, with the texts that it must not contain.
 type link struct {
 	*url.URL
 	token, name string
@@ -106,7 +106,7 @@ var sensitive = []string{"access_token", "id_token", "refresh_token", "api_key",
 
 var mail = regexp.MustCompile(`(?i)^[^\s@/:]+@[^\s@/:]+\.[a-z]+$`)
 
-// commonNames are users' names that pages have anyway.
+// commonNames are user names that are also ordinary words on pages.
 var commonNames = []string{"account", "admin", "demo", "guest", "me", "member", "owner", "root", "test", "user"}
 
 var knowNobody = expect.Family("knowNobody", func(name string) expect.Matcher {
@@ -142,7 +142,7 @@ func bindsURLsToUsers(t *T) {
 	t.Expect(ex, "%s, after the user who was asked opened the URL,", e.Tool.Name).AsControl(expect.Run())
 }
 
-// linkNothing is met: the tool has asked again.
+// linkNothing is always met: the tool has asked again, so it has linked no account.
 var linkNothing = expect.Refusing("no linked account", func(*reports.Exchange) string { return "" })
 
 var notRunYet = expect.That("an account that another user's visit does not link", func(ex *reports.Exchange) string {

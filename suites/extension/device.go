@@ -17,7 +17,7 @@ import (
 
 const deviceGrant = "urn:ietf:params:oauth:grant-type:device_code"
 
-// shortest user code that cannot be guessed at the speed of a form (RFC 8628 section 5.1).
+// shortest is the length of the shortest user code that nobody can guess as fast as a form can be sent (RFC 8628 section 5.1).
 const shortest = 6
 
 // RFC 8628.

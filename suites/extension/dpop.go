@@ -120,7 +120,7 @@ func usesProofsOnce(t *T, key *mint.Key) {
 	again := proofField(t.Mint.Proof(key, "POST", t.AS.Server().Token, "", ""))
 	g := t.AS.MustAuthorize()
 	if t.AS.Tokens(t.AS.Redeem(g, again), g.Client) == nil {
-		return // a nonce is asked for, or a proof without one is refused
+		return // the server asks for a nonce, or refuses a proof without one
 	}
 	t.Expect(t.AS.Redeem(t.AS.MustAuthorize(), again), "a second code with the same proof").Ideally(expect.RefuseGrant())
 }

@@ -55,7 +55,7 @@ var listAssertionGrant = expect.That(JWTBearer+" in grant_types_supported", func
 	return "the grant is not listed"
 })
 
-// If no authorization server of the target exchanges assertions, no client has one that could be confused with a token.
+// If no authorization server of the target exchanges assertions, no client has one that the target could confuse with a token.
 func refusesAssertionsAsTokens(t *T) {
 	offered := t.Enterprise != nil
 	for i := range t.Survey.Servers {
@@ -92,7 +92,7 @@ func byIdentityAssertion(t *T, c *oauth.Client, edits ...Edit) Attempt[string] {
 	}}
 }
 
-// mustExchange is the client that assertions are for, and the token of an ordinary one.
+// mustExchange returns the client that assertions are for, and the token for an ordinary assertion.
 func mustExchange(t *T) (*oauth.Client, *oauth.Tokens) {
 	c := t.AS.ConfidentialClient()
 	ex := expect.ExchangeOf(byIdentityAssertion(t, c).Send())

@@ -63,7 +63,7 @@ func wrongSubjects(t *T, subject *oauth.Tokens) Cases[Edit] {
 
 // narrows expects that a token is not exchanged for a more powerful one.
 func narrows(t *T, c *oauth.Client, good Attempt[Edit]) {
-	// This comes first, because another grant may end that of the good subject token.
+	// This row comes first, because another grant may end the grant of the good subject token.
 	elsewhere := expect.ExchangeOf(good.Send(With("resource", Attacker)))
 	granting(t, elsewhere, c, "a foreign resource", "invalid_target", func(other *oauth.Tokens) { audienceOf(t, other, "a foreign resource") })
 	if pool := t.AS.ScopePool(); len(pool) > 1 {

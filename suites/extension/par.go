@@ -16,7 +16,7 @@ import (
 
 func pushedRequests() { Must("AS-PAR-BASIC", bindsPushedRequests) }
 
-// pusher pushes authorization requests of a client, and begins with them.
+// pusher pushes authorization requests of a client, and starts flows with them.
 type pusher struct {
 	endpoint string
 	client   *oauth.Client
@@ -73,7 +73,7 @@ var beUnpredictable = expect.That("request_uri values that cannot be predicted (
 	return ""
 })
 
-// begin sends a client's browser with a request_uri.
+// begin sends the browser of a client to the authorization endpoint, with a request_uri.
 func (p pusher) begin(t *T, by *oauth.Client, uri string, edits ...Edit) *Grant {
 	query := oauth.Form{{Name: "client_id", Value: by.ID}, {Name: "request_uri", Value: uri}}
 	return t.AS.Authorize(append([]Edit{As(by), Pair(p.pair), Instead(query), Unpushed()}, edits...)...)
@@ -96,7 +96,7 @@ var endWithoutSecondCode = expect.That("a request_uri that leads to one code", f
 	return "the request_uri leads to a second code"
 })
 
-// tryForeignRequest begins with a request_uri as another client, which has the same redirect URI.
+// tryForeignRequest uses a request_uri as another client, which has the same redirect URI.
 func tryForeignRequest(t *T, p pusher) {
 	other, _ := t.Session.Client(t.Context(), session.Second)
 	if other == nil || other.RedirectURI != p.client.RedirectURI {

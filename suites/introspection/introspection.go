@@ -46,7 +46,7 @@ func told(ex *reports.Exchange) (names []string) {
 	return names
 }
 
-// tellNothing is a refusal: the answer says nothing about the token.
+// tellNothing expects a refusal: the answer says nothing about the token.
 var tellNothing = expect.Refusing("nothing about the token", func(ex *reports.Exchange) string {
 	if names := told(ex); len(names) > 0 {
 		return expect.Describe(ex) + " with " + strings.Join(names, ", ")

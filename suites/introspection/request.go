@@ -40,7 +40,7 @@ func requiresAuthorization(t *T) {
 	})
 }
 
-// Another refusal than 401 is a warning (RFC 7662 section 2.3).
+// A refusal with another status than 401 is a warning (RFC 7662 section 2.3).
 func refusesBadCredentials(t *T) {
 	c := t.AS.IntrospectionClient()
 	good := Attempt[Edit]{Name: "an introspection request with the right credentials", Good: expect.HaveStatus(200)}

@@ -52,7 +52,7 @@ var agreeWith = expect.Family("agreeWith", func(issued, introspected *reports.Ex
 		lives, stated := oauth.Seconds(oauth.Object(issued))
 		from, now := float64(issued.Ended().Unix()), float64(introspected.Started.Unix())
 		switch {
-		case !number: // a finding of its own
+		case !number: // another expectation reports this
 			return ""
 		case exp < now:
 			return fmt.Sprintf("exp %v, which is %s ago", v, expect.InSeconds(now-exp))
@@ -71,7 +71,7 @@ func reportsDeadTokensInactive(t *T) {
 		rows = rows.And(dead.Name, With("token", dead.Value))
 	}
 	newToken := Attempt[Edit]{Name: "the introspection of a new access token", Good: expect.BeActive(), Send: func(edits ...Edit) any {
-		if len(edits) == 0 { // those before may have ended with a later grant
+		if len(edits) == 0 { // a later grant may have ended the earlier tokens
 			tokens = t.AS.MustGetTokens(As(tokens.Client))
 		}
 		return t.AS.Introspect(c, tokens.Access, edits...)

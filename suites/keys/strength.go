@@ -34,7 +34,7 @@ func haveSoundNumbers() expect.Matcher {
 	return ofKey("an odd modulus and an odd exponent of 3 or more (RFC 8017 section 3.1)", func(k jwk) string {
 		n, e := modulus(k), number(k, "e")
 		switch {
-		case n == nil || e == nil: // no RSA key, or AS-KEYS-JWKS-SHAPE
+		case n == nil || e == nil: // not an RSA key, or one that AS-KEYS-JWKS-SHAPE reports
 		case n.Bit(0) == 0:
 			return "the modulus is even"
 		case e.Cmp(big.NewInt(3)) < 0 || e.Bit(0) == 0:
@@ -75,7 +75,7 @@ func resistFactoring() expect.Matcher {
 	})
 }
 
-// primes are those below a limit.
+// primes returns the primes below a limit.
 func primes(limit int) []int64 {
 	var out []int64
 	for n := int64(2); n < int64(limit); n++ {
@@ -111,8 +111,8 @@ func hasCloseFactors(n *big.Int) bool {
 	return false
 }
 
-// isROCA reports that a modulus is a power of 65537 modulo each small prime, as those of the faulty library are; a random one is with a
-// probability of 2^-27.
+// isROCA reports that a modulus is a power of 65537 modulo each small prime. The moduli of the faulty library are; a random modulus is
+// with a probability of 2^-27.
 func isROCA(n *big.Int) bool {
 	for _, p := range primes(168)[1:] {
 		rest := new(big.Int).Mod(n, big.NewInt(p)).Int64()
@@ -166,7 +166,7 @@ func beNobodyElses() expect.Matcher {
 	})
 }
 
-// modulus is that of an RSA key; nil if there is none that can be read (AS-KEYS-JWKS-SHAPE).
+// modulus is the modulus of an RSA key; nil if the key has none that can be read (AS-KEYS-JWKS-SHAPE).
 func modulus(k jwk) *big.Int {
 	if k.String("kty") != "RSA" {
 		return nil

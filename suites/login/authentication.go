@@ -13,7 +13,7 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// someone changes the user who signs in.
+// someone is an edit of the name or the password with which a user signs in.
 type someone func(u *login.User)
 
 func named(name string) someone { return func(u *login.User) { u.Name = name } }
@@ -43,8 +43,8 @@ func enter(t *T, u login.User) *entry {
 	return e
 }
 
-// Wrong passwords may lock an account: they are tried on one that may be locked, each followed by the right one. A name that does not
-// exist cannot be locked.
+// Wrong passwords may lock an account: the check tries them on an account that may be locked, each followed by the right password. A
+// name that does not exist cannot be locked.
 func refusesWrongPasswords(t *T) {
 	u := user(t)
 	Refuses(t, asUser(t, u), Cases[someone]{{"a name that does not exist", named("mcpauth-nobody-" + Random(6))}}, keepOut)
@@ -137,7 +137,7 @@ func redeemAs(t *T, c *oauth.Client) *reports.Exchange {
 		With("code_verifier", oauth.NewPKCE(43).Verifier), With("redirect_uri", t.Session.Callback))
 }
 
-// A known client is refused for the code, which is another's.
+// A server that knows the client refuses the code instead, because it was issued to another client.
 var beUnknown = expect.Refusing("error invalid_client, as for an unregistered client", func(ex *reports.Exchange) string {
 	if code := oauth.ErrorCode(ex); code != "invalid_client" {
 		return expect.Describe(ex) + ": the client is known"
@@ -149,7 +149,7 @@ func letsNoDemoUserIn(t *T, demo login.User) {
 	if len(t.Session.Users) > 0 && t.Session.Users[0].Name == demo.Name {
 		t.NotApplicable("these are the credentials that you gave for this run")
 	}
-	loginPage(t) // there is one, from the server itself
+	loginPage(t) // the check applies only to a login page of the server itself
 	e := enter(t, demo)
 	if e.inside() && enter(t, login.User{Name: "mcpauth-nobody-" + Random(6), Password: Random(12)}).inside() {
 		t.NotApplicable("any name and password sign in (AS-LOGIN-REJECT-WRONG-PASSWORD)")
@@ -183,7 +183,7 @@ func bindsFormToBrowser(t *T) {
 	}, keepOut)
 }
 
-// mustTravel ends the row if browsers do not send the cookies with forms of other sites (RFC 6265bis section 5.5).
+// mustTravel ends the row if browsers do not send the cookies with a form of another site (RFC 6265bis section 5.5).
 func mustTravel(t *T) {
 	if t.Pages.SameSite() {
 		t.NotApplicable("SameSite keeps the cookies from forms of other sites")

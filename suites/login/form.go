@@ -40,7 +40,7 @@ var (
 	})
 )
 
-// understood is the entry. It ends the row if a page was not understood, because that is evidence of nothing.
+// understood returns the entry. It ends the row if mcpauth did not understand a page, because that is evidence of nothing.
 func understood(t *T, o *login.Outcome, jar *login.Jar) *entry {
 	if o.Stage == login.Lost || o.Stage == login.NeedsScript || o.Stage == login.Failed {
 		t.Inconclusive("the login ended %s: %s", o.Stage, o.Why)
@@ -85,7 +85,7 @@ func loginPage(t *T, edits ...Edit) (*Grant, *login.Page, *login.Form) {
 	return g, p, f
 }
 
-// posting is a login form on its way.
+// posting is a login form that is about to be sent.
 type posting struct {
 	page   *login.Page
 	form   *login.Form
@@ -134,7 +134,7 @@ func signIn(t *T, u login.User) Attempt[postEdit] {
 		if e.inside() {
 			return e
 		}
-		again := t.AS.Authorize(InJar(p.jar), StoppingAtLogin(), Leaving()) // its request may be lost, and the browser signed in
+		again := t.AS.Authorize(InJar(p.jar), StoppingAtLogin(), Leaving()) // the form may sign in without continuing its request
 		return understood(t, again.Outcome, p.jar)
 	}}
 }

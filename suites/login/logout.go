@@ -34,7 +34,7 @@ func signedIn(t *T) (*login.Jar, oauth.Form) {
 	return jar, f
 }
 
-// signOut sends the browser to sign out. A client that may not ask for that leaves it to the user: no parameter is required (section 2).
+// signOut sends the browser to the logout endpoint. If that refuses the parameters, it sends none: none is required (section 2).
 func signOut(t *T, endpoint string, f oauth.Form, jar *login.Jar) *login.Outcome {
 	out := t.Pages.Confirm(wire.Request{Method: "GET", URL: oauth.AtQuery(endpoint, f)}, jar)
 	if s := expect.Status(out.Exchange); s >= 400 && s <= 499 {

@@ -108,7 +108,7 @@ func isSession(t *T, jar *login.Jar, at *url.URL, name string) bool {
 	return next(t, jar.Copy()).inside() && !next(t, jar.Without(at, name)).inside()
 }
 
-// bare is what a cookie lacks; empty if nothing.
+// bare names the attributes that a cookie lacks; empty if it lacks none.
 func bare(c cookie, at *url.URL) string {
 	var out []string
 	if !c.HTTPOnly {

@@ -16,7 +16,7 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// stay expects a browser not to be sent to the attacker.
+// stay expects the server not to send the browser to the attacker.
 var stay = expect.Refusing("no redirect to a foreign address", func(e *entry) string {
 	for _, hop := range e.Hops {
 		if leads(hop.To) {
@@ -71,7 +71,7 @@ func inRequest(address string) Edit {
 	return Edits(all...)
 }
 
-// returns is a login, with an address in places from which the server may read where it redirects.
+// returns is a login with an address in the places from which the server may read its redirect target.
 func returns(t *T, u login.User) Attempt[placing] {
 	return Attempt[placing]{Name: "an ordinary login", Good: letIn, Send: func(edits ...placing) any {
 		where := placing{edit: Unchanged}
@@ -96,7 +96,7 @@ func returns(t *T, u login.User) Attempt[placing] {
 	}}
 }
 
-// inHidden puts an address into the hidden fields that hold one.
+// inHidden puts an address into the hidden fields that contain one.
 func inHidden(f *login.Form, values *oauth.Form, address string) bool {
 	found := false
 	for _, in := range f.Inputs {
@@ -121,7 +121,7 @@ func returnsTo(name, value string) bool {
 		slices.ContainsFunc(returning, func(n string) bool { return lower == strings.ToLower(n) })
 }
 
-// moved is the login page with an address in the parameters of its own that hold one.
+// moved is the URL of the login page with an address in those of its parameters that contain one.
 func moved(t *T, g *Grant, p *login.Page, address string) (*login.Page, *login.Form) {
 	query, found := p.URL.Query(), false
 	for name := range query {
@@ -179,7 +179,7 @@ var loadOwn = expect.Family("loadOwn", func(own *url.URL) expect.Matcher {
 	})
 })
 
-// site is what one owner registers of a host name (Public Suffix List); an address is its own.
+// site is the part of a host name that one owner registers (Public Suffix List). An IP address is its own site.
 func site(host string) string {
 	if name, err := publicsuffix.EffectiveTLDPlusOne(host); err == nil {
 		return name

@@ -36,7 +36,7 @@ func knowsTheListedGrants(t *T) {
 	grants := listed(t, "grant_types_supported", "authorization_code", "implicit")
 	c := t.AS.AnyClient()
 	for _, grant := range grants {
-		if grant != "implicit" { // which is not of the token endpoint
+		if grant != "implicit" { // the token endpoint does not serve the implicit grant
 			t.Expect(t.AS.TokenRequest(c, With("grant_type", grant)), "%s, which is listed", grant).To(knowGrant())
 		}
 	}

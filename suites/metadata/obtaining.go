@@ -28,7 +28,7 @@ func obtaining() {
 	Should("AS-META-VERSION-HEADER", toleratesVersionField)
 }
 
-// servers are the authorization servers that could be asked; one whose identifier is not a URL is RS-DISC-AS-ENTRIES's.
+// servers are the authorization servers that could be asked. RS-DISC-AS-ENTRIES reports an identifier that is not a URL.
 func servers(t *T) Cases[*survey.Server] {
 	var out Cases[*survey.Server]
 	for i := range t.Survey.Servers {
@@ -39,7 +39,7 @@ func servers(t *T) Cases[*survey.Server] {
 	return out
 }
 
-// usable are the documents that clients of the judged revision look for: to 2025-06-18, those of RFC 8414 only.
+// usable are the documents that clients of the judged revision look for: up to 2025-06-18, those of RFC 8414 only.
 func usable(t *T, s *survey.Server) []*survey.Document {
 	return slices.DeleteFunc(found(s), func(d *survey.Document) bool { return !t.Since("2025-11-25") && d.Place != "rfc8414" })
 }
@@ -110,7 +110,7 @@ func servesAtOrigin(t *T) {
 	}
 }
 
-// hasDefaultPaths: the MUST of the text is for clients; they cannot reach a server without either.
+// hasDefaultPaths judges the server, although the MUST is for clients: without metadata and default paths they cannot reach it.
 func hasDefaultPaths(t *T) {
 	needDefaultPaths(t)
 	origin := document.Origin(t.Survey.URL)
@@ -179,7 +179,7 @@ func knowsItsIssuers(t *T) {
 	})
 }
 
-// knowNothingOf expects no document about an issuer that does not exist. A server may have an issuer for every path.
+// knowNothingOf expects no metadata document about an issuer that does not exist. A server may have an issuer for every path.
 var knowNothingOf = expect.Family("knowNothingOf", func(issuer string) expect.Matcher {
 	return expect.That("404 for the metadata of an issuer that does not exist", func(ex *reports.Exchange) string {
 		if expect.Status(ex) != 200 {
@@ -201,7 +201,7 @@ const evil = "attacker.invalid"
 
 func ignoresHostFields(t *T) {
 	t.AS.Each(func(_ *survey.Server, m *survey.Document) {
-		address := m.Answered() + "?mcpauth=" + Random(9) // no cache of others is changed
+		address := m.Answered() + "?mcpauth=" + Random(9) // the check must not change what a cache gives to others
 		Each(t, Cases[reports.Field]{
 			{"X-Forwarded-Host", mcp.Field("X-Forwarded-Host", evil)},
 			{"Forwarded", mcp.Field("Forwarded", "host="+evil)},

@@ -137,8 +137,8 @@ var agreeOn = expect.Family("agreeOn", func(name string, first *survey.Document)
 // mostScopes is how many scopes are tried: a document may name thousands.
 const mostScopes = 50
 
-// knowsTheScopesOfTheResource: lists of scopes may be incomplete (RFC 8414 section 2). Only a scope that is not listed and is
-// refused too is a defect.
+// knowsTheScopesOfTheResource allows an incomplete list of scopes (RFC 8414 section 2). Only a scope that is neither listed nor
+// granted is a defect.
 func knowsTheScopesOfTheResource(t *T) {
 	wanted := scopesOfTheResource(t)
 	if len(wanted) == 0 {

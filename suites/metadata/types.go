@@ -98,7 +98,7 @@ func hasRegisteredTypes(t *T) {
 				continue
 			}
 			right := expect.That(string(want)+", or absent ("+source+")", func(m document.Member) string { return wrongType(m, want) })
-			if m.Name == "scopes_supported" && wrongType(m, want) == emptyArray { // what clients read as "no scopes"
+			if m.Name == "scopes_supported" && wrongType(m, want) == emptyArray { // clients read an empty array as "no scopes"
 				t.Expect(m, "%s", m.Name).SeenIn(d.Exchange).Ideally(right)
 			} else {
 				t.Expect(m, "%s", m.Name).SeenIn(d.Exchange).To(right)

@@ -11,7 +11,7 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// rounds of calls by two users at once.
+// rounds is how often two users call at once.
 const rounds = 10
 
 func linked() {
@@ -104,7 +104,7 @@ func ask(t *T, tool Tool, token string) *reports.Exchange {
 	return t.MCP.CallCapably(tool, FormAndURL, mcp.Bearer(token))
 }
 
-// session is the tool's call in a session of the user's own.
+// session is the call of the tool in the user's own session.
 func session(t *T, tool Tool, token string) mcp.Call {
 	call, refused := t.MCP.CapableSession(FormAndURL, mcp.Bearer(token))
 	if refused != nil {

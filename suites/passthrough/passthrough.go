@@ -32,7 +32,7 @@ func holds(r listener.Request, secret string) bool {
 	return strings.Contains(r.URL+"\n"+r.Body, secret)
 }
 
-// parts are a token and its secret parts.
+// parts returns a token and the parts of it that are secret.
 func parts(token string) []string {
 	out := []string{token}
 	if i := strings.LastIndexByte(token, '.'); i > 0 && len(token)-i > 20 {
@@ -249,7 +249,7 @@ var failures = Cases[func(listener.Request) listener.Answer]{
 	}},
 }
 
-// shows reports that an answer contains a text, in its header or its body.
+// shows reports that an answer contains a text, in its header fields or its body.
 func shows(ex *reports.Exchange, text string) bool {
 	if ex.Response == nil {
 		return false

@@ -31,7 +31,7 @@ func pairWhere(fits func(challenge string) bool) oauth.PKCE {
 	}
 }
 
-// flow is a flow that the server has decided.
+// flow is a flow that ends the row if the server reaches no decision.
 func flow(t *T, edits ...Edit) *Flow {
 	f := t.AS.CodeFlow().Send(edits...).(*Flow)
 	t.AS.MustReachDecision(f.Grant)
@@ -61,7 +61,7 @@ var published = oauth.PKCE{
 	Challenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
 }
 
-// challengeBy uses a verifier of its own, with a challenge that is made from it otherwise.
+// challengeBy uses a new verifier, with the challenge that transform makes from it.
 func challengeBy(transform func(verifier string) string) Edit {
 	v := withMarks().Verifier
 	return Pair(oauth.PKCE{Verifier: v, Challenge: transform(v)})
@@ -127,7 +127,7 @@ func takesNoMethodForS256(t *T) {
 func challengeOf(verifier string) string { return oauth.PairOf(verifier).Challenge }
 
 // The challenge as verifier is accepted by servers that treat an unknown method as plain, and by servers that ignore the verifier. If
-// the code is not redeemed, this is a warning: RFC 7636 section 4.4.1 wants the error at the authorization endpoint.
+// the code is not redeemed, this is a warning: RFC 7636 section 4.4.1 puts the error at the authorization endpoint.
 func refusesUnknownMethods(t *T) {
 	var rows Cases[Edit]
 	for _, method := range []string{"S512", "SHA-256", " S256", "s256", "PLAIN"} {

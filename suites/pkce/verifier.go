@@ -20,7 +20,7 @@ func requiresVerifier(t *T) {
 	atOtherClients(t, Cases[Edit]{{"no code_verifier", Without("code_verifier")}})
 }
 
-// atOtherClients are the same for the kinds of clients besides the shared one: servers read each kind from another place.
+// atOtherClients sends the same rows as the other kinds of clients: a server may have separate code for each kind.
 func atOtherClients(t *T, rows Cases[Edit]) {
 	var others Cases[*oauth.Client]
 	for _, c := range t.AS.KindsOfClients() {
@@ -49,8 +49,8 @@ func refusesWrongVerifiers(t *T) {
 	}
 }
 
-// changedChallenges keep the verifier: only they show a server that compares part of the hash. The last character keeps its case, since
-// not every one can end the hash of 32 bytes.
+// changedChallenges change the challenge and keep the verifier: only these rows show a server that compares a part of the hash. The
+// last character keeps its case, since not every character can be the last of a hash of 32 bytes.
 func changedChallenges() Cases[Edit] {
 	var rows Cases[Edit]
 	for _, w := range nearmiss.Ways(nearmiss.Changed, nearmiss.Shorter, nearmiss.Longer) {

@@ -47,7 +47,7 @@ func (p page) Evidence() *reports.Exchange { return p.PageExchanges[len(p.PageEx
 // approval is the request that approving the page sends.
 func (p page) approval() wire.Request { return login.Submission(p.shown, p.form, p.values) }
 
-// ended is where a request of a browser ended.
+// ended says where a request of a browser ended.
 type ended struct{ *login.Outcome }
 
 // Evidence is the last exchange of the browser.
@@ -84,7 +84,7 @@ func asksBeforeUpstream(t *T) {
 	g := t.AS.MustReachDecision(t.AS.Authorize(As(c), SignedOut(), Leaving(), Until(t.Upstream.IsRequest)))
 	leg := t.Upstream.RequestOf(g)
 	switch {
-	case leg != nil && identityOnly(leg): // a login at another provider, not an API that is acted on: a page afterwards protects as well
+	case leg != nil && identityOnly(leg): // only a login at another provider: the proxy acts on no API there, so a page afterwards protects as well
 		t.Expect(leg, "for a login only").SeenIn(g.Exchange).Ideally(comeAfterPage)
 	case leg != nil || g.Stage == login.AtConsent:
 		t.Expect(leg).SeenIn(g.Exchange).To(comeAfterPage)
@@ -203,7 +203,7 @@ func bindsFormToBrowser(t *T) {
 	t.Expect(approved{ended{o}, leg != nil}, "an ordinary approval").AsControl(leadUpstream)
 	foreign := ownPage(t)
 	rows := Cases[forgery]{{"a form that another browser was shown", forgery{foreign, Foreign(foreign.approval()), login.NewJar()}}}
-	if another := ownPage(t); !t.Pages.KeepsCookiesFrom(another.form) { // an accepted form is used up
+	if another := ownPage(t); !t.Pages.KeepsCookiesFrom(another.form) { // a server may accept a form once only
 		rows = rows.And("a form that another browser was shown, in one with a page of its own",
 			forgery{another, Foreign(another.approval()), ownPage(t).Jar})
 	}
@@ -264,7 +264,7 @@ var denyFraming = expect.That("X-Frame-Options: DENY", func(ex *reports.Exchange
 	return "SAMEORIGIN"
 })
 
-// hardensApprovals finds the cookie that records an approval, and tries to forge it.
+// hardensApprovals finds the cookie that records an approval, and sends forged ones.
 func hardensApprovals(t *T) {
 	ownPage(t)
 	c := t.AS.AnyClient()
@@ -286,7 +286,7 @@ func hardensApprovals(t *T) {
 	attributes(t, record)
 }
 
-// recordOfApproval is the cookie without which the page comes again; empty if there is none.
+// recordOfApproval is the cookie without which the proxy shows the page again; empty if there is none.
 func recordOfApproval(t *T, c *oauth.Client, jar *login.Jar, at *url.URL) (record string) {
 	if !skipsPage(t, c, jar.Copy()) {
 		t.NotApplicable("no approval is remembered: the page comes again")
@@ -371,7 +371,7 @@ var beHardened = expect.Family("beHardened", func(secure bool) expect.Matcher {
 	})
 })
 
-// flipped is a value with another character at a place, or at its end if it is shorter.
+// flipped is a value with another character at an index, or at its end if it is shorter.
 func flipped(v string, at int) string {
 	if v == "" {
 		return "x"

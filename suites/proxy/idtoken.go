@@ -70,7 +70,7 @@ func forgedTokens(t *T, claims func(changes map[string]any) map[string]any) Case
 		And("an expired token", signed(claims(map[string]any{"iat": past - 3600, "exp": past})))
 }
 
-// headerOfProvider is the header of the provider's own ID tokens: a forged one with another key id is refused before its signature is seen.
+// headerOfProvider is the header of the provider's own ID tokens: a proxy may refuse another key id before it checks the signature.
 func headerOfProvider(t *T, claims map[string]any) mint.Header {
 	if t.World.Upstream == nil {
 		return mint.Header{"alg": "RS256", "typ": "JWT", "kid": "mcpauth"}
@@ -83,7 +83,7 @@ func headerOfProvider(t *T, claims map[string]any) mint.Header {
 	return h
 }
 
-// handOver sends an ID token as the login page's script does, with an ordinary authorization request, and approves.
+// handOver sends an ID token as the script of the login page does, with an ordinary authorization request, and approves the client.
 func handOver(t *T, token string) *login.Outcome {
 	c, pair := t.AS.AnyClient(), oauth.NewPKCE(43)
 	t.Secrets.Add("code_verifier", pair.Verifier)

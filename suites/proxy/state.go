@@ -73,7 +73,7 @@ func validatesState(t *T) {
 		refuseCallback(t, leg, u.String(), leg.Jar, "")
 	})
 	leg := t.Upstream.MustReach()
-	callback, again := t.Upstream.SignIn(leg, login.NewJar()), t.Upstream.SignIn(leg, login.NewJar()) // with another code each
+	callback, again := t.Upstream.SignIn(leg, login.NewJar()), t.Upstream.SignIn(leg, login.NewJar()) // each has its own code
 	jar := leg.Jar.Copy()
 	if o := t.Upstream.Return(leg, callback, leg.Jar, login.Approve); o.Params.Get("code") == "" {
 		t.Inconclusive("this proves nothing: an ordinary callback ended %s", o.Stage)

@@ -87,7 +87,7 @@ type told struct {
 // Evidence is the answer.
 func (a told) Evidence() *reports.Exchange { return a.Exchange }
 
-// mustTell is the answer about a good token; a refusal says nothing.
+// mustTell is the answer about a good token. The check does not apply if the server refuses that too.
 func mustTell(t *T, good Attempt[string]) told {
 	ex, _ := good.Send().(*reports.Exchange)
 	if !good.Good.Judge(ex).Met {
@@ -250,8 +250,8 @@ var redirectError = expect.That(properError+": access_denied, server_error, temp
 		return ""
 	})
 
-// What must be checked, and what should, is OpenID Connect Core section 3.1.3.7: issuer and audience (items 2 and 3), expiry (9), and
-// the nonce where one was sent (11) must; azp (5) and iat (10) should; the signature (6) if the token does not come directly over TLS.
+// OpenID Connect Core section 3.1.3.7 has a MUST for issuer and audience (items 2 and 3), expiry (9), and the nonce where one was sent
+// (11), and for the signature (6) if the token does not come directly over TLS. It has a SHOULD for azp (5) and iat (10).
 func verifiesIDTokens(t *T) {
 	byIDToken(t)
 	defer t.World.Upstream.Answer(nil)
@@ -317,7 +317,7 @@ var differFrom = expect.Family("differFrom", func(owner string) expect.Matcher {
 })
 
 func followsUpstream(t *T) {
-	t.AS.MustGetRefreshToken(SignedOut()) // that refreshing works is seen before the time from which grants end
+	t.AS.MustGetRefreshToken(SignedOut()) // the control; it is before began, from which EndGrants ends grants
 	began := time.Now()
 	tokens := t.AS.MustGetRefreshToken(SignedOut())
 	t.World.Upstream.EndGrants(began)

@@ -17,7 +17,7 @@ import (
 var legacyFields = []string{"X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "RateLimit-Limit", "RateLimit-Remaining",
 	"RateLimit-Reset"}
 
-// announced are the checks on what a server says about its limits (draft-ietf-httpapi-ratelimit-headers).
+// announced registers the checks on what a server says about its limits (draft-ietf-httpapi-ratelimit-headers).
 func announced() { May("RS-RATE-HEADERS", announcesQuotas) }
 
 func announcesQuotas(t *T) {
@@ -93,7 +93,7 @@ func announcement(t *T, ex *reports.Exchange) (out remaining, ok bool) {
 	return out, told
 }
 
-// parse expects that a text could be read.
+// parse expects that mcpauth could read a text.
 var parse = expect.Family("parse", func(expected, text string) expect.Matcher {
 	return expect.That(expected, func(read bool) string {
 		if read {
@@ -122,7 +122,7 @@ func structured(t *T, ex *reports.Exchange, field string) (out remaining, ok boo
 	m := older.FindStringSubmatch(field)
 	t.Expect(field).SeenIn(ex).Ideally(notBeOlder)
 	if m != nil {
-		out.left, _ = strconv.Atoi(m[1]) // digits
+		out.left, _ = strconv.Atoi(m[1]) // only digits match
 		out.reset, _ = strconv.Atoi(m[2])
 		return out, true
 	}

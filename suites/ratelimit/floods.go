@@ -80,7 +80,7 @@ func limitsTokenErrors(t *T) {
 	wrong := withUnknownCode(t)
 	ordinary := t.IgnoringLimits(wrong)
 	status := expect.Status(ordinary)
-	if status != 400 && status != 401 { // the latter is AS-TOKEN-ERROR-SHAPE
+	if status != 400 && status != 401 { // AS-TOKEN-ERROR-SHAPE judges 401
 		t.Inconclusive("%s", Because(t, ordinary, "an unknown code is answered with "+expect.Describe(ordinary)))
 	}
 	other := flood(t, tokenErrors, func(int) wire.Request { return wrong }, func(ex *reports.Exchange) bool {
@@ -169,7 +169,7 @@ func flood(t *T, n int, request func(i int) wire.Request, found func(*reports.Ex
 	return first
 }
 
-// throttle judges the answer of a limit: 429, or 503, with a Retry-After. It returns how long that asks to wait.
+// throttle judges the answer of a limit: 429, or 503, with a Retry-After. It returns how long the answer asks the client to wait.
 func throttle(t *T, ex *reports.Exchange) time.Duration {
 	if !t.Expect(ex, "the answer of the limit").To(expect.HaveStatus(429, 503)) {
 		return 0

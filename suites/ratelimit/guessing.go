@@ -22,7 +22,7 @@ const (
 	logins  = 20
 )
 
-// hindered reports that the answers to guesses show a limit: a refusal that the first guess did not get, or answers that become slower.
+// hindered reports that the answers to guesses show a limit: a refusal with another status than the first answer, or slower answers.
 func hindered(answers []*reports.Exchange) bool {
 	first := expect.Status(answers[0])
 	for _, ex := range answers {
@@ -61,7 +61,7 @@ func hindersGuessingOfSecrets(t *T) {
 	g := &guesser{client: c}
 	right := g.guess(t, c.Secret)
 	t.Expect(right, "the right secret").AsControl(acceptSecret(g.grant != nil))
-	g.grant = nil // its code is used up
+	g.grant = nil // the code of the grant is used up
 	answers := wrongSecrets(t, g)
 	if short := len(c.Secret) < 20; short { // less than 128 bits in any usual alphabet
 		t.Expect(answers, "a secret of %d characters", len(c.Secret)).SeenIn(answers[guesses-1]).To(beHindered)
@@ -121,7 +121,7 @@ func (g *guesser) guess(t *T, secret string) *reports.Exchange {
 		g.grant = t.AS.MustAuthorize(As(g.client))
 	}
 	ex := t.IgnoringLimits(t.AS.BuildRedeem(g.grant, as))
-	if oauth.ErrorCode(ex) == "invalid_grant" { // the guess before has ended the code
+	if oauth.ErrorCode(ex) == "invalid_grant" { // the earlier guess has used up the code
 		g.grant = t.AS.MustAuthorize(As(g.client))
 		ex = t.IgnoringLimits(t.AS.BuildRedeem(g.grant, as))
 	}
@@ -148,7 +148,7 @@ func letsLockedUsersInAgain(t *T) {
 		t.NotApplicable("no limit was seen (AS-RATE-LOGIN)")
 	}
 	user := t.Session.Sacrificial()
-	if in.Code() == "" { // else the right password signs the user in anyway
+	if in.Code() == "" { // otherwise the right password still signs the user in
 		Each(t, Cases[reports.Field]{
 			{"X-Forwarded-For", mcp.Field("X-Forwarded-For", "203.0.113.7")},
 			{"Forwarded", mcp.Field("Forwarded", "for=203.0.113.8")},
@@ -224,8 +224,8 @@ var stayGood = expect.That("any answer but 401", func(ex *reports.Exchange) stri
 	return expect.Describe(ex)
 })
 
-// lifts returns the grant that a header obtained while the account was locked, or nil. A later attempt without the header shows that
-// the lock was still there: if logins are slow, it may just have ended.
+// lifts returns the grant that a login with the header obtained while the account was locked, or nil. A later login without the header
+// shows that the account is still locked: if logins are slow, the lock may have ended.
 func lifts(t *T, user *login.User, header reports.Field) *Grant {
 	for range 3 {
 		g := t.AS.AuthorizeAs(user, Header(header))

@@ -50,7 +50,7 @@ func eachBurst(t *T, judge func(t *T, b *burst)) {
 func enforcesDeclaredLimits(t *T) {
 	eachBurst(t, func(t *T, b *burst) {
 		if b.served > most(b.of.Limit) && b.served <= 2*b.of.Limit && b.ended && b.of.Window > longestWindow {
-			t.Expect(b).Ideally(endBy(most(b.of.Limit))) // unless a window ended meanwhile
+			t.Expect(b).Ideally(endBy(most(b.of.Limit))) // only advice, because a window may have ended meanwhile
 			return
 		}
 		if t.Expect(b).To(endBy(most(b.of.Limit))) {
@@ -81,14 +81,14 @@ var serveAtLeast = expect.Family("serveAtLeast", func(n int) expect.Matcher {
 	})
 })
 
-// With a token of its own, so that what other checks have sent does not count.
+// The check uses a new token, so that the requests of other checks do not count.
 func servesOrdinaryUse(t *T) {
 	token := t.MCP.FirstToken()
 	limit := listOften(t, token)
 	if limit == nil {
 		return
 	}
-	t.MCP.AwaitLimit(limit) // other checks may have spent it, by the same token or as the same user
+	t.MCP.AwaitLimit(limit) // other checks may have used up the limit, with the same token or as the same user
 	t.Expect(listOften(t, token), "a handshake and a dozen lists").To(beNoLimit)
 }
 
@@ -274,8 +274,8 @@ func most(limit int) int { return int(math.Ceil(float64(limit)*1.2)) + 2 }
 type burst struct {
 	of           Credential
 	sent, served int
-	ended        bool              // a refusal came, or a crash
-	crashed      bool              // it was not a refusal but a crash
+	ended        bool              // by a refusal, or by a crash
+	crashed      bool              // by a crash, not by a refusal
 	first        *reports.Exchange // the first served call, or the first call: those that are sent at once have no order
 	last         *reports.Exchange // the first refusal, or the last answer
 	together     bool              // all requests were sent at once
@@ -293,11 +293,11 @@ func (b *burst) control(t *T) {
 // scenario is what all checks of the area judge: the limits are used up once in a run.
 type scenario struct {
 	bursts    []*burst
-	evasions  map[string]*reports.Exchange // requests of the first one that were served while it was throttled
+	evasions  map[string]*reports.Exchange // requests of the throttled caller that were served
 	undecided []string                     // disguises whose answer the end of a window may explain
 	stranger  *reports.Exchange            // a request of another caller meanwhile
-	after     *reports.Exchange            // its own after the window; nil if that wait is too long
-	waited    time.Duration                // before that, in all
+	after     *reports.Exchange            // a request of the throttled caller after the window; nil if that wait is too long
+	waited    time.Duration                // in total, before that request
 }
 
 func bursts(t *T) []*burst { return play(t).bursts }
@@ -403,7 +403,7 @@ func spendOnce(t *T, c Credential, tool mcp.Call, atOnce int) *burst {
 	return b
 }
 
-// meanwhile sends a request of another caller at once: later, the window of the throttled caller may have ended.
+// meanwhile immediately sends a request of another caller: later, the window of the throttled caller may have ended.
 func (s *scenario) meanwhile(t *T) {
 	for _, other := range append(t.MCP.Bearers(), t.MCP.APIKeys()...) {
 		s.stranger = t.IgnoringLimits(t.MCP.CallFor(other).With(other.Field()).Request())
@@ -411,7 +411,7 @@ func (s *scenario) meanwhile(t *T) {
 	}
 }
 
-// disguise sends more requests of the throttled caller, each with another value that a careless limit counts by.
+// disguise sends more requests of the throttled caller, each with another value by which a careless limit counts callers.
 func (s *scenario) disguise(t *T, c Credential, call mcp.Call) {
 	fresh := call.OnFreshConnection()
 	variants := Cases[mcp.Call]{

@@ -90,7 +90,7 @@ func keepsUserAndClient(t *T) {
 		t.AS.MustGetTokens(By(1), SignedOut()) // another user is the last to sign in
 	}
 	next := t.AS.MustRefresh(tokens)
-	next.ID = "" // it may be the first one's
+	next.ID = "" // the client may have kept the first ID token
 	after := bearer(t, next)
 	if after == "" {
 		t.Inconclusive("the user of the first token can be seen, and that of the refreshed one cannot; %s", ToSeeTokens)
@@ -132,7 +132,7 @@ func issuesUnguessableTokens(t *T) {
 	t.Expect(values).To(expect.BeUnguessable("refresh tokens"))
 }
 
-// The holder of the access token must not be able to make the refresh token from it.
+// Whoever has the access token must not be able to make the refresh token from it.
 var haveNothingInCommon = expect.That("a refresh token that does not follow from the access token", func(tokens *oauth.Tokens) string {
 	if tokens.Refresh == tokens.Access {
 		return "the refresh token equals the access token"
@@ -208,7 +208,7 @@ func prolonged(token string) string {
 	}
 	exp, _ := claims["exp"].(float64)
 	claims["exp"] = int64(exp) + 86400
-	body, _ = json.Marshal(claims) // values that were read marshal
+	body, _ = json.Marshal(claims) // values decoded from JSON can always be encoded
 	return parts[0] + "." + base64.RawURLEncoding.EncodeToString(body) + "." + parts[2]
 }
 
@@ -300,7 +300,7 @@ func refusesRevokedTokens(t *T) {
 	t.Expect(t.AS.Refresh(tokens), "a revoked refresh token").To(expect.RefuseGrant("invalid_grant"))
 }
 
-// No clause says how long a refresh token may be unused: the owner declares it; else a token that still works after a year is a finding.
+// No clause says how long a refresh token may stay unused. If the owner declares no time, a token that works after a year is a finding.
 func endsIdleTokens(t *T) {
 	const month, year = 30 * 24 * time.Hour, 365 * 24 * time.Hour
 	idle := cmp.Or(t.Lifetimes.Refresh, month)

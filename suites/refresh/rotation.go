@@ -19,7 +19,7 @@ func rotates(t *T) {
 	}
 	seen := []string{tokens.Refresh}
 	for range 2 {
-		next := t.AS.MustRefresh(tokens) // with the old refresh token, where the answer brings none
+		next := t.AS.MustRefresh(tokens) // it contains the old refresh token if the answer has none
 		if !t.Expect(next, "a refresh").To(bringNewRefreshToken(seen)) {
 			return
 		}
@@ -85,8 +85,8 @@ func endsUsedTokens(t *T) {
 	t.Expect(late, "a used refresh token after %s", expect.Span(waited)).To(expect.RefuseGrant("invalid_grant"))
 }
 
-// usedAgain are the tokens for a refresh token that is used again; nil for a refusal. If there is neither, the server may not have seen
-// it.
+// usedAgain are the tokens for a refresh token that is used again; nil for a refusal. Without an answer, the server may not have seen
+// the request.
 func usedAgain(t *T, used *oauth.Tokens) *oauth.Tokens {
 	ex := t.AS.Refresh(used)
 	if expect.Crashed(ex) {
@@ -143,7 +143,7 @@ func keepsOneLineage(t *T) {
 			alive++
 		}
 	}
-	if overlaps(t) { // the answers to several uses in the overlap are for a client that retries
+	if overlaps(t) { // within the overlap, a client that retries may get several answers
 		t.Expect(alive, "5 refreshes at once").Ideally(oneLineage)
 		return
 	}

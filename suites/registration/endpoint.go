@@ -15,7 +15,7 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// registersByPostOnly asks for a client in other ways than by its own registration_access_token.
+// registersByPostOnly asks the endpoint for a client, without the client's own registration_access_token.
 func registersByPostOnly(t *T) {
 	name := t.AS.ClientName(", unlisted " + Random(9))
 	c, endpoint := client(t, changing{"client_name": name}), t.AS.Server().Registration
@@ -38,7 +38,7 @@ func registersByPostOnly(t *T) {
 	registersFromBrowsers(t, endpoint)
 }
 
-// registersFromBrowsers asks like the page of a client that runs in a browser.
+// registersFromBrowsers sends what a browser sends for the page of a client.
 func registersFromBrowsers(t *T, endpoint string) {
 	const inspector = "http://localhost:6274"
 	origin := mcp.Field("Origin", inspector)

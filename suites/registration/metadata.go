@@ -46,7 +46,7 @@ func refusedRegistration(t *T, changes changing) *reports.Exchange {
 	return ex
 }
 
-// nameRegistrationError has the codes of RFC 7591 section 3.2.2, and invalid_request, which many servers send.
+// nameRegistrationError accepts the codes of RFC 7591 section 3.2.2, and invalid_request, which many servers send.
 var nameRegistrationError = expect.NameError("invalid_redirect_uri", "invalid_client_metadata", "invalid_software_statement",
 	"unapproved_software_statement", "invalid_request")
 

@@ -14,7 +14,7 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// invalid registers nothing even where registration is open.
+// invalid is a request that must register nothing, even where registration is open.
 const invalid = `{"redirect_uris":"mcpauth: not an array"}`
 
 // servers are the authorization servers with metadata.
@@ -24,7 +24,7 @@ func servers(t *T) Cases[*survey.Document] {
 	return rows
 }
 
-// permitted says that clients may be registered.
+// permitted says that mcpauth may register clients.
 func permitted(t *T) bool { return t.Session != nil && t.Session.Register && t.Session.Barred == "" }
 
 func registersStrangers(t *T) {
@@ -161,7 +161,7 @@ func leaveNothing(t *T, ex *reports.Exchange) {
 	t.Note("the client %s was registered and could not be deleted again", o.String("client_id"))
 }
 
-// sameOrigin prevents that the registration access token is sent to another server than the one that issued it.
+// sameOrigin makes sure that mcpauth sends the registration access token only to the server that issued it.
 func sameOrigin(a, b string) bool {
 	x, err1 := document.ParseURL(a)
 	y, err2 := document.ParseURL(b)

@@ -26,7 +26,7 @@ func ordinary(t *T) Attempt[changing] {
 	return t.AS.Registration(plain)
 }
 
-// refuseURI is the refusal of a redirect URI (RFC 7591 section 3.2.2).
+// refuseURI expects the refusal of a redirect URI (RFC 7591 section 3.2.2).
 func refuseURI() expect.Matcher {
 	return expect.RefuseRegistration("invalid_redirect_uri", "invalid_client_metadata")
 }
@@ -107,7 +107,7 @@ func refusesFragments(t *T) {
 	t.Expect(ex, "a redirect URI with an empty fragment").Ideally(refuse)
 }
 
-// refuse is the advice where the clause leaves it open.
+// refuse is advice for what the clause leaves open.
 var refuse = expect.That("a refusal", func(ex *reports.Exchange) string {
 	if notRegistered(ex) == "" {
 		return "the client is registered"
@@ -202,7 +202,7 @@ func acceptsLoopbackRedirects(t *T) {
 	})
 }
 
-// atLoopback registers a loopback redirect URI. It reports if that needs application_type.
+// atLoopback registers a loopback redirect URI. It reports whether that needs application_type.
 func atLoopback(t *T, uri string) *reports.Exchange {
 	_, bare := t.AS.Register(changing{"redirect_uris": []string{uri}, "application_type": nil})
 	if notRegistered(bare) == "" {

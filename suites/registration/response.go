@@ -56,10 +56,10 @@ func visible(v any) bool {
 
 func seconds(v any) bool {
 	n, ok := expect.Number(v)
-	return ok && n == float64(int64(n)) && n < 1e10 // milliseconds are larger
+	return ok && n == float64(int64(n)) && n < 1e10 // a time in milliseconds is larger
 }
 
-// whereSent expects a member to be right if it is there and not null: AS-DCR-NO-NULLS judges nulls.
+// whereSent expects a member to be right if the answer contains it and it is not null: AS-DCR-NO-NULLS judges nulls.
 func whereSent(name, what string, right func(v any) bool) expect.Matcher {
 	return expect.That(name+": "+what, func(ex *reports.Exchange) string {
 		if v, ok := oauth.Object(ex).Get(name); ok && v != nil && !right(v) {
@@ -70,7 +70,7 @@ func whereSent(name, what string, right func(v any) bool) expect.Matcher {
 }
 
 func jsonOf(v any) string {
-	b, _ := json.Marshal(v) // plain values always marshal
+	b, _ := json.Marshal(v) // plain values can always be encoded
 	return string(b)
 }
 

@@ -124,7 +124,7 @@ var grantLess = expect.Family("grantLess", func(t *T, scope string) expect.Match
 	})
 })
 
-// choice is a member of a registration that the server must choose.
+// choice is a member that the server must choose, with the value that a registration asks for.
 type choice struct{ member, value string }
 
 func letsNobodyChooseIdentifiers(t *T) {

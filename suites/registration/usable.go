@@ -42,7 +42,7 @@ func issuesSecretsThatWork(t *T) {
 	})
 }
 
-// comparesTheSecretOfAGoodRequest is for servers that look at the code before the client, and for those that fail over an unknown code.
+// comparesTheSecretOfAGoodRequest is for servers that check the code before the client, and for those that fail at an unknown code.
 func comparesTheSecretOfAGoodRequest(t *T, c *oauth.Client, right *reports.Exchange, changed string) {
 	if !t.Session.Ready {
 		decided(t, right)
@@ -55,7 +55,7 @@ func comparesTheSecretOfAGoodRequest(t *T, c *oauth.Client, right *reports.Excha
 		expect.RefuseGrant("invalid_client"))
 }
 
-// needsMore reports, and tells, that a good code is not redeemed as the client is registered, but is with more in the body.
+// needsMore reports, and judges, a server that redeems a good code only with client_id in the body, in addition to or instead of Basic.
 func needsMore(t *T, c *oauth.Client) bool {
 	good := t.AS.Redeem(t.AS.MustAuthorize(As(c)))
 	if c.Method != oauth.Basic || expect.NoAnswer(good) != "" || t.AS.Tokens(good, c) != nil {
@@ -113,7 +113,7 @@ type try struct {
 	problem string
 }
 
-// knowsClientsAtOnce tries more than once: of several processes, only one may know the client.
+// knowsClientsAtOnce tries more than once: if the server has several processes, perhaps only one of them knows the client.
 func knowsClientsAtOnce(t *T) {
 	c := client(t, nil)
 	var pages, answers []try
@@ -140,7 +140,7 @@ func knowsClientsAtOnce(t *T) {
 	}
 }
 
-// worst is the attempt that failed, or the last.
+// worst is the first attempt that failed, or the last attempt.
 func worst(tries []try) *reports.Exchange {
 	if i := slices.IndexFunc(tries, func(a try) bool { return a.problem != "" }); i >= 0 {
 		return tries[i].seen

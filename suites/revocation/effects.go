@@ -25,7 +25,7 @@ func refresh(t *T, base ...Edit) Attempt[before] {
 	}}
 }
 
-// revoked revokes a refresh token. If the server does not confirm that, the token need not be dead.
+// revoked revokes a refresh token. If the server does not confirm that, the token may remain valid.
 func revoked(t *T, edits ...Edit) before {
 	return func(tokens *oauth.Tokens) { mustConfirm(t, t.AS.Revoke(tokens, tokens.Refresh, edits...)) }
 }
@@ -80,7 +80,7 @@ func authenticatesConfidentialClients(t *T) {
 	}
 }
 
-// Only the effect decides: many servers answer 200 and do nothing, so that clients do not learn which tokens exist.
+// Only the effect counts: many servers answer 200 and do nothing, so that clients do not learn which tokens exist.
 func sparesTokensOfOthers(t *T) {
 	own, foreign := revoker(t), As(another(t))
 	refreshable := t.AS.MustGetTokens(As(own), t.AS.ForRefresh()).Refresh != ""
@@ -141,7 +141,7 @@ func endsAccessTokens(t *T) {
 	t.Expect(last, about).To(expect.RefuseAnyway())
 }
 
-// inactive reports that the authorization server itself says that a token is dead, which was active before.
+// inactive reports that the authorization server itself says that a token is inactive, which was active before.
 func inactive(t *T, tokens *oauth.Tokens) bool {
 	if t.AS.Server().Introspection == "" {
 		return false

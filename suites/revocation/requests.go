@@ -24,7 +24,7 @@ func confirmsUnknownTokens(t *T) {
 	}
 	Each(t, rows, func(t *T, token string) {
 		ex := t.AS.Revoke(&oauth.Tokens{Client: c}, token)
-		if oauth.ErrorCode(ex) == "unsupported_token_type" { // of what the server cannot revoke (RFC 7009 section 2.2.1)
+		if oauth.ErrorCode(ex) == "unsupported_token_type" { // the server cannot revoke tokens of this type (RFC 7009 section 2.2.1)
 			t.NotApplicable("the server says unsupported_token_type")
 		}
 		t.Expect(ex).To(expect.ConfirmRevocation())
