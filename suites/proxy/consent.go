@@ -84,7 +84,7 @@ func asksBeforeUpstream(t *T) {
 	g := t.AS.MustReachDecision(t.AS.Authorize(As(c), SignedOut(), Leaving(), Until(t.Upstream.IsRequest)))
 	leg := t.Upstream.RequestOf(g)
 	switch {
-	case leg != nil && identityOnly(leg): // only a login at another provider: the proxy acts on no API there, so a page afterwards protects as well
+	case leg != nil && identityOnly(leg): // only a login at another provider, not an API: a page afterwards protects as well
 		t.Expect(leg, "for a login only").SeenIn(g.Exchange).Ideally(comeAfterPage)
 	case leg != nil || g.Stage == login.AtConsent:
 		t.Expect(leg).SeenIn(g.Exchange).To(comeAfterPage)

@@ -85,7 +85,7 @@ func endsUsedTokens(t *T) {
 	t.Expect(late, "a used refresh token after %s", expect.Span(waited)).To(expect.RefuseGrant("invalid_grant"))
 }
 
-// usedAgain are the tokens for a refresh token that is used again; nil for a refusal. Without an answer, the server may not have seen
+// usedAgain are the tokens for a refresh token that is used again; nil for a refusal. After a crash, the server may not have seen
 // the request.
 func usedAgain(t *T, used *oauth.Tokens) *oauth.Tokens {
 	ex := t.AS.Refresh(used)

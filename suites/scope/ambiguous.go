@@ -17,7 +17,7 @@ func message(id int, tool Tool) string {
 	return fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":%s}`, id, jsonOf(tool.Params()))
 }
 
-// text is the text of a tool result, its text blocks joined.
+// text joins the text blocks of a tool result.
 func text(result *document.Object) string {
 	v, _ := result.Get("content")
 	blocks, _ := v.([]any)
@@ -37,7 +37,7 @@ func meta(c mcp.Call) string {
 			Meta json.RawMessage `json:"_meta"`
 		} `json:"params"`
 	}
-	_ = json.Unmarshal([]byte(c.Message()), &message) // a message of mcpauth
+	_ = json.Unmarshal([]byte(c.Message()), &message) // mcpauth wrote the message, so it parses
 	if len(message.Params.Meta) == 0 {
 		return ""
 	}
@@ -102,6 +102,6 @@ func request(meta, params string, values ...any) string {
 }
 
 func jsonOf(v any) string {
-	b, _ := json.Marshal(v) // strings and decoded YAML always marshal
+	b, _ := json.Marshal(v) // strings and decoded YAML can always be encoded
 	return string(b)
 }

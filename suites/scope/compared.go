@@ -41,7 +41,7 @@ func scopeClaim(t *T, value any) TokenEdit {
 	}
 }
 
-// instead has another text instead of one scope, and the others that the tool needs.
+// instead replaces one of the scopes that the tool needs by another text, and keeps the others.
 func instead(used []string, of, text string) string {
 	rest := slices.DeleteFunc(slices.Clone(used), func(s string) bool { return s == of })
 	return strings.TrimSpace(strings.Join(rest, " ") + " " + text)
@@ -59,8 +59,8 @@ func comparesWholeScopes(t *T) {
 	Refuses(t, scoped(t, tool, Union([]string{"mcpauth:other"}, append(slices.Clone(used), "mcpauth:more"))), rows, expect.NotRun())
 }
 
-// nearScopes are other scopes that resemble one (RFC 6749 section 3.3: case-sensitive strings, separated by spaces). White space around
-// a scope is RS-SCOPE-STRING-OR-ARRAY, and none at all RS-SCOPE-EMPTY.
+// nearScopes are other scopes that resemble one (RFC 6749 section 3.3: case-sensitive strings, separated by spaces).
+// RS-SCOPE-STRING-OR-ARRAY judges white space around a scope, and RS-SCOPE-EMPTY a token without scopes.
 func nearScopes(s string) (out Cases[string]) {
 	for _, m := range nearmiss.Of(s, nearmiss.Except(nearmiss.Space, nearmiss.Empty)...) {
 		out = out.And(m.Name, m.Value)
@@ -75,7 +75,7 @@ func nearScopes(s string) (out Cases[string]) {
 	})
 }
 
-// RFC 8693 section 4.2 has a string. Vendors use lists and other claims: a server may read these.
+// In RFC 8693 section 4.2, scope is a string. Vendors use lists and other claims: a server may read these.
 func readsScopeStrictly(t *T) {
 	tool, used := runnable(t)
 	s := strings.Join(used, " ")
@@ -111,7 +111,7 @@ func grantsNothingForNoScope(t *T) {
 	}, expect.NotRun())
 }
 
-// MCP 2026-07-28: a server must take hierarchies into account. They never work upwards.
+// MCP 2026-07-28: a server must take hierarchies into account. A narrower scope never implies a broader one.
 func honoursBroaderScopes(t *T) {
 	tried := 0
 	for _, small := range t.MCP.ScopedTools() {
@@ -150,7 +150,7 @@ func impliesNothingUpwards(t *T, used []string, needed, broad string) {
 	}
 }
 
-// A token for one tool need not have every published scope. What every request needs may be asked for besides.
+// A tool must work without some of the published scopes. It may need those that every request needs.
 func worksWithFewerScopes(t *T) {
 	published := t.MCP.OrdinaryScopes()
 	if d := t.Survey.Resource(); d != nil {

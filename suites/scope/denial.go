@@ -78,7 +78,8 @@ func denied(t *T, d *denial) *denial {
 	})
 }
 
-// passTheDoor calls once more if the missing scope is one that every request needs: otherwise the tool is not reached.
+// passTheDoor calls again with the scopes of the challenge, unless they include the missing one: the first token may lack a scope that
+// every request needs, so that the call has not reached the tool.
 func (d *denial) passTheDoor(t *T) {
 	more := Union(d.held, Challenged(d.answer))
 	if expect.Status(d.answer) != 403 || len(more) == len(d.held) || len(t.MCP.Without(more, d.lacking)) < len(more) {

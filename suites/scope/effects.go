@@ -22,11 +22,11 @@ func effects() {
 type guarded struct {
 	*denial
 	shows   Tool // the tool that shows the effect
-	visible bool // there is one
+	visible bool // whether there is such a tool
 	marks   Cases[string]
 }
 
-// guard is the declared tool whose effect can be seen, else one that runs with its scope: then only its answers show it.
+// guard is the declared tool whose effect another tool shows, else one that runs with its scope: then only its answers show its effect.
 func guard(t *T) *guarded {
 	g := &guarded{denial: &denial{}}
 	if g.tool, g.shows, g.visible = t.MCP.EffectiveTool(); !g.visible {
@@ -41,7 +41,7 @@ func guard(t *T) *guarded {
 	return g
 }
 
-// mark is the tool with a text of its own in its arguments, that shows its effect.
+// mark is the tool with a new text in its arguments. The effect of the call is where that text appears.
 func (g *guarded) mark(about string) Tool {
 	m := marker()
 	g.marks = g.marks.And(about, m)
@@ -50,8 +50,8 @@ func (g *guarded) mark(about string) Tool {
 
 func marker() string { return "mcpauth-" + Random(9) }
 
-// show expects none of the marked calls to have had an effect. It is asked when the effect of an allowed call can be seen, which is the
-// control; by then earlier calls have had enough time.
+// show expects that none of the marked calls had an effect. It looks once the effect of an allowed call is visible, which is the
+// control: by then earlier calls have had enough time.
 func (g *guarded) show(t *T, expected string) {
 	if !g.visible {
 		return
@@ -67,7 +67,7 @@ func (g *guarded) show(t *T, expected string) {
 	}
 }
 
-// seen is what shows the effect.
+// seen is the exchange that shows the effect.
 func (g *guarded) seen(t *T) *reports.Exchange {
 	_, used := allowed(t, g.tool)
 	broad := t.MCP.TokenWithScopes(Union(used, g.shows.Scopes())...)
@@ -184,7 +184,7 @@ var answerNo = expect.Family("answerNo", func(tool Tool, id int) expect.Matcher 
 	})
 })
 
-// session is one with the token that lacks the scope, in which a plain call of the tool is refused.
+// session is a session of the token that lacks the scope. A plain call of the tool in it is refused.
 func (g *guarded) session(t *T) mcp.Call {
 	call := t.MCP.MustOpenSession(g.token)
 	if ex := t.Send(call.Method("tools/call", g.tool.Marked(marker()).Params())); expect.Ran(ex) {
@@ -219,7 +219,7 @@ func judgesWhatItExecutes(t *T) {
 			free.Name)
 	}
 	t.Expect(frees, "%s, which the token may call,", free.Name).AsControl(expect.Run())
-	described := call.Method("tools/call", free.Params()) // what the header fields say
+	described := call.Method("tools/call", free.Params()) // the header fields describe this call
 	Each(t, ambiguities, func(t *T, write func(meta string, free, guarded map[string]any) string) {
 		marked := g.mark(RowOf(t))
 		ex := t.Send(described.WithBody(write(meta(described), free.Params(), marked.Params())))
@@ -228,7 +228,7 @@ func judgesWhatItExecutes(t *T) {
 	g.show(t, "a message that does not run the tool that the token may not call, however it is read")
 }
 
-// notBring expects an answer that is not the guarded tool's.
+// notBring expects an answer that is not that of the guarded tool.
 var notBring = expect.Family("notBring", func(g *guarded, telling bool, own string) expect.Matcher {
 	return expect.Refusing("an error, or the answer of the tool that the token may call", func(ex *reports.Exchange) string {
 		for _, m := range mcp.Messages(ex) {

@@ -23,7 +23,7 @@ func enforced() {
 	Must("RS-SCOPE-EVERY-TOOL", guardsEveryTool)
 }
 
-// RFC 9110 section 15.5.4 lets a server hide what is forbidden: then the answer is that of an unknown tool, which is as clear as a 403.
+// RFC 9110 section 15.5.4 lets a server hide what is forbidden: it then answers as for an unknown tool, which is as clear as a 403.
 func answersWith403(t *T) {
 	eachDenial(t, func(t *T, d *denial) {
 		if d.hidden(t) {
@@ -54,7 +54,7 @@ func namesNeededScopes(t *T) {
 			return
 		}
 		if token, _, why := t.MCP.TokenOf(asked); why == "" && expect.Ran(t.MCP.CallTool(token, d.tool)) {
-			return // the target knows it by another name than the declaration
+			return // the target uses another name for the scope than the declaration
 		}
 		t.Expect(d).To(nameScopesOf(d.tool))
 	})
@@ -110,7 +110,7 @@ func namesAllScopesAtOnce(t *T) {
 	})
 }
 
-// The calls differ in nothing but their sessions.
+// The calls differ only in their sessions.
 func challengesTheSameWay(t *T) {
 	eachChallenge(t, func(t *T, d *denial) {
 		want, _ := expect.Param(d.answer, "scope")
@@ -211,8 +211,8 @@ var refuseList = expect.Refusing("a refusal: by declaration, every request needs
 	return ""
 })
 
-// stays sends a refused call in other forms, which other code of a server handles. A form that the server does not support is not a
-// finding.
+// stays sends a refused call in other forms, for which a server may have other code, and expects a refusal. A form that the server does
+// not support is not a finding.
 func (d *denial) stays(t *T) {
 	session, refused := t.MCP.SessionOf(d.token)
 	if refused != nil {

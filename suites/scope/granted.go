@@ -24,12 +24,12 @@ func granted() {
 	Should("AS-SCOPE-STEP-UP", grantsMoreLater)
 }
 
-// grant is where a flow ended, and what its token holds.
+// grant says where a flow ended, and which scopes its token has.
 type grant struct {
 	*Grant
-	answer *reports.Exchange // of the token endpoint; nil without a code
-	tokens *oauth.Tokens     // nil where there are none
-	held   []string          // by the token, by introspection, or by the response
+	answer *reports.Exchange // the answer of the token endpoint; nil without a code
+	tokens *oauth.Tokens     // nil if none were issued
+	held   []string          // the scopes, by the token, by introspection, or by the response
 }
 
 // Evidence is the exchange that shows how the flow ended.
@@ -174,7 +174,7 @@ func grantsNoMoreThanRequested(t *T) {
 	t.Expect(g, "a token for %s", pool[0]).To(lackScope(t, more...))
 }
 
-// The user decides, on a page of the server. A scope that the form does not offer cannot be added to it.
+// The user decides, on a page of the server. Nobody can add a scope that the form does not offer.
 func honoursConsent(t *T) {
 	pool := t.AS.ScopePool()
 	choice := false
@@ -199,7 +199,7 @@ func honoursConsent(t *T) {
 		t.Note("the form itself offers %s, which was not requested: the user who approves it may add it", pool[1])
 		return
 	}
-	// The resource owner may decide otherwise than was asked (RFC 6749 section 3.3), but the page has not shown this.
+	// The resource owner may grant other scopes than requested (RFC 6749 section 3.3), but the page has not shown the added scope.
 	t.Expect(added, "%s added to a form that does not offer it", pool[1]).Ideally(lackScope(t, pool[1]))
 }
 
@@ -329,7 +329,7 @@ func grantsMoreLater(t *T) {
 	}
 	t.Expect(real, "the wider grant").SeenIn(g.answer).To(keepScope(pool[0]))
 	if reported := g.tokens.Scope; g.tokens.HasScope && !slices.Contains(reported, pool[1]) {
-		t.Expect(real, "the wider grant").SeenIn(g.answer).Ideally(keepScope(pool[1])) // a policy, which is reported
+		t.Expect(real, "the wider grant").SeenIn(g.answer).Ideally(keepScope(pool[1])) // the response reports this policy of the server
 		return
 	}
 	t.Expect(real, "the wider grant, which the response does not say to lack any").SeenIn(g.answer).To(keepScope(pool[1]))

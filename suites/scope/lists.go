@@ -78,7 +78,7 @@ func lessScope(t *T) string {
 	return ""
 }
 
-// restless asks for the list with each credential after and between the others, and returns the first change.
+// restless requests the list with each credential several times, in changing order, and returns the first list that changed.
 func restless(t *T, callers Cases[string]) *change {
 	first := map[string]string{}
 	for _, i := range []int{0, 1, 0, 2, 1, 1, 2, 2, 0, 0} {

@@ -23,7 +23,7 @@ func naming() {
 func matchesToolNamesExactly(t *T) {
 	a, b := twoNamedTools(t)
 	_, used := allowed(t, b)
-	door := t.MCP.Without(used, []string{b.Scope}) // what every request needs
+	door := t.MCP.Without(used, []string{b.Scope}) // the scopes that every request needs
 	both := scoped(t, b, Union(door, []string{a.Scope, b.Scope}))
 	if slices.Contains(t.Implies[anyTool], b.Scope) {
 		t.Expect(both.Send(scopeClaim(t, list(Union(door, []string{anyTool})))), anyTool+", which is declared to imply %s",

@@ -49,7 +49,7 @@ func hide(shows func(*reports.Exchange) bool) expect.Matcher {
 	})
 }
 
-// identityOf is the target's name for the bearer of a token; if no tool says it, the user's name is used.
+// identityOf is the target's name for the bearer of a token; if no tool returns it, it is the user's name.
 func identityOf(t *T, token string) string {
 	if tool, ok := t.MCP.WhoAmI(); ok {
 		if ex := t.MCP.CallTool(token, tool); expect.Ran(ex) {

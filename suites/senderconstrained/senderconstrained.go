@@ -36,7 +36,7 @@ type presentation func(b *Bound) *reports.Exchange
 
 // bound is the protected request with a bound token and an ordinary proof; an edit replaces the way in which the token is sent.
 func bound(t *T, b *Bound) Attempt[presentation] {
-	t.Mint.PresentWithProof(b) // which learns the nonce, if the server asks for one
+	t.Mint.PresentWithProof(b) // mcpauth learns the nonce here, if the server asks for one
 	return Attempt[presentation]{Name: "a bound token with an ordinary proof", Good: expect.BeServed(), Send: func(edits ...presentation) any {
 		for _, present := range edits {
 			return present(b)
@@ -190,7 +190,7 @@ func wrongProofs(t *T) Cases[ProofEdit] {
 	}
 }
 
-// private puts a private member into the key of the header (RFC 9449 section 4.3, item 7).
+// private adds a private member to the key of the header (RFC 9449 section 4.3, item 7).
 func private() ProofEdit {
 	return func(h mint.Header, _ mint.Claims) {
 		if jwk, ok := h["jwk"].(map[string]any); ok {
@@ -264,7 +264,7 @@ var beListed = expect.Family("beListed", func(listed []string) expect.Matcher {
 	})
 })
 
-// nonces judges the DPoP-Nonce fields of an answer (RFC 9449 section 8).
+// nonces checks the DPoP-Nonce fields of an answer (RFC 9449 section 8).
 func nonces(t *T, ex *reports.Exchange) {
 	values := expect.HeaderValues(ex, "DPoP-Nonce")
 	t.Expect(values, "the DPoP-Nonce fields of an answer").SeenIn(ex).To(beUnpredictable)

@@ -42,7 +42,7 @@ func checksOwnersOfHandles(t *T) {
 	t.Expect(made, "the handles that the tool gives out").Ideally(expect.BeUnguessable("handles"))
 }
 
-// handle makes a handle and finds it in the tool's result: the longest word that no other result holds.
+// handle makes a handle and finds it in the tool's result: the longest word that no other result contains.
 func handle(t *T, makes Tool, token string, before []string) string {
 	ex := t.MCP.CallTool(token, makes)
 	if !expect.Ran(ex) {

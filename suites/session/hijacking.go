@@ -94,7 +94,7 @@ func makesUnguessableIDs(t *T) {
 	t.Expect(ids, "%d session ids", opened).Ideally(notBeSortable())
 }
 
-// enough are the bits that OWASP asks for (Session Management Cheat Sheet, Session ID Entropy), and ideal those below which there is a
+// enough is the number of bits that OWASP asks for (Session Management Cheat Sheet, Session ID Entropy). Below ideal, there is a
 // warning.
 const enough, ideal = 64, 112
 
@@ -176,7 +176,7 @@ func choosesItsOwnIDs(t *T) {
 	})
 }
 
-// refuseSession expects an id to be refused that names no session.
+// refuseSession expects a refusal of an id that names no session.
 func refuseSession(t *T) expect.Matcher { return refuseCaller(t, "404 or 400", 400, 404) }
 
 // sameForm is another id of the same form: its last letters and digits are replaced by the next ones.
@@ -197,7 +197,7 @@ func sameForm(id string) string {
 	return string(b)
 }
 
-// A refused request gets no session, and a session that was opened without a token does not get the rights of one.
+// A refused request gets no session, and a session that was opened without a token does not get the rights of a token.
 func opensNoSessionForStrangers(t *T) {
 	Each(t, Cases[*reports.Exchange]{
 		{"without a token", t.MCP.Anonymous()},

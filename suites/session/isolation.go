@@ -15,7 +15,7 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// rounds of requests that overlap.
+// rounds is how often requests overlap.
 const rounds = 20
 
 // "MCP servers MUST validate access tokens": each time, not once in a session.
@@ -64,9 +64,9 @@ func keepsRequestIDsApart(t *T) {
 	cancel := second.call.Method("notifications/cancelled", cancelled).With(mcp.Bearer(second.token))
 	for range rounds {
 		kept, ended, told := first.ask("the first user"), second.ask("the second user"), make(chan struct{})
-		once := sync.OnceFunc(func() { close(told) }) // a request that a limit refuses is sent again
+		once := sync.OnceFunc(func() { close(told) }) // mcpauth sends a request again that a limit refuses
 		kept.Request.Done = func(*reports.Exchange) { once() }
-		ended.Request.Close = told // no answer is due to a cancelled call
+		ended.Request.Close = told // the server sends no answer to a cancelled call
 		got := t.Race([]Variant{kept, ended, Call(cancel, "a cancellation by the second user")})
 		t.Expect(got[0], "the first user, whose request id the second used and cancelled").To(tell(first, second))
 		if FoundAny(t) {
@@ -136,7 +136,7 @@ type witness struct {
 	token string
 	call  mcp.Call // in the witness's session, without credentials
 	tool  Tool
-	marks []string // words that are in every answer to this one, and in none to the other
+	marks []string // words that are in every answer to this witness, and in no answer to the other
 }
 
 func observe(t *T, token string) *witness {
@@ -148,7 +148,7 @@ func observe(t *T, token string) *witness {
 	return &witness{token: token, tool: tool, call: call.Method("tools/call", tool.Params())}
 }
 
-// say are the words of an answer to the witness, asked alone.
+// say are the words of an answer to the witness while no other request runs.
 func (w *witness) say(t *T) []string {
 	ex := t.Send(w.call.With(mcp.Bearer(w.token)))
 	t.Expect(ex, w.tool.Name).AsControl(expect.Run())

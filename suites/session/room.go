@@ -16,7 +16,7 @@ import (
 // room is a session of the user, which others try to use.
 type room struct {
 	call mcp.Call // in the session, without credentials
-	main message  // that is served in it, and not without a token
+	main message  // a request that the target serves in it, but not without a token
 }
 
 // message makes a request in a session.
@@ -55,7 +55,7 @@ func mains(t *T) []message {
 }
 
 // request is a request with the user's token, in the session. A server may end a session at any time: then the control is sent in a
-// new one. A stream uses up the place that a session has for it, for a while after its end too, so each is opened in a new session.
+// new one. A session may allow one stream, even for a while after that has ended, so each stream is opened in a new session.
 func (r *room) request(t *T, m message) Attempt[CallEdit] {
 	served := expect.ServedBy(func(ex *reports.Exchange) bool { return passed(t, ex) || expect.OpenedSilently(ex) })
 	return Attempt[CallEdit]{Name: "the same request with the token of the session's user", Good: served, Send: func(edits ...CallEdit) any {

@@ -119,7 +119,7 @@ var refuseRequest = expect.Family("refuseRequest", func() expect.Matcher {
 // forgery changes a state in one way; it is empty if the way does not apply.
 type forgery func(state string) string
 
-// question is an unfinished request with the state that the target gave for it.
+// question is a request that waits for input, with the state that the target sent with it.
 type question struct {
 	token string
 	tool  Tool
@@ -139,7 +139,7 @@ func askingTool(t *T) *question {
 		}
 		ex := q.answer(t, q.state, token, tool)
 		if !complete(ex) {
-			continue // it needs more than a form that the check can fill in
+			continue // it asks for more than the check can fill in
 		}
 		t.Expect(ex, "the state given, with an ordinary answer,").AsControl(expect.Run())
 		fresh := q.again(t)
@@ -237,7 +237,7 @@ func tampered() Cases[forgery] {
 	}
 }
 
-// lengthened has extra bytes when base64 or hexadecimal digits are decoded; a single extra character is not a byte, and may be dropped.
+// lengthened decodes to more bytes, from base64 or hexadecimal. A decoder may drop a single extra character, which is not a whole byte.
 func lengthened(s string) string {
 	end := len(strings.TrimRight(s, "="))
 	return s[:end] + "AAAA" + s[end:]
@@ -251,7 +251,7 @@ func flip(s string, at int) string {
 	return nearmiss.ChangedAt(s, at)
 }
 
-// contentChanged changes every value in a state that is JSON, in base64 or not.
+// contentChanged changes every value in a state that is JSON, whether or not in base64.
 func contentChanged(state string) string {
 	head, rest, dotted := strings.Cut(state, ".")
 	for _, encoding := range []*base64.Encoding{base64.RawURLEncoding, base64.URLEncoding, base64.StdEncoding, base64.RawStdEncoding} {
@@ -276,7 +276,7 @@ func other(b []byte) []byte {
 	for k, v := range o {
 		switch v := v.(type) {
 		case float64:
-			if v < 1e6 { // not a time, which would be another test
+			if v < 1e6 { // larger numbers may be times, which another row changes
 				o[k] = v + 1
 			}
 		case bool:
@@ -284,7 +284,7 @@ func other(b []byte) []byte {
 		}
 	}
 	o["admin"] = true
-	out, _ := json.Marshal(o) // what was JSON before
+	out, _ := json.Marshal(o) // decoded JSON can always be encoded
 	return out
 }
 

@@ -14,7 +14,7 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// How long an expected notification may take, and the minimum wait for one that must not come.
+// due is how long an expected notification may take, and undue the minimum wait for one that must not arrive.
 const (
 	due    = 2 * time.Second
 	undue  = 30 * time.Millisecond
@@ -25,10 +25,10 @@ const (
 type watched struct {
 	*Stream
 	resource string
-	within   time.Duration // in which a notification would have come
+	within   time.Duration // the time in which a notification would have arrived
 }
 
-// Evidence is the exchange of the stream, which ends with it.
+// Evidence is the exchange of the stream. It closes the stream.
 func (w watched) Evidence() *reports.Exchange { return w.Close() }
 
 // deliverNothing expects a stream to report no change.
@@ -83,7 +83,7 @@ func endsStreamsWithTheirToken(t *T) {
 	silence := mustBeTold(t, stream, o, changed)
 	kill()
 	for end := time.Now().Add(t.Patience); time.Now().Before(end); {
-		stream.Drain() // what was delivered before
+		stream.Drain() // discards what was delivered before
 		if changed(); !stream.Waits(o.Resource, silence) {
 			t.Expect(stream).To(endDelivery)
 			return
@@ -95,7 +95,7 @@ func endsStreamsWithTheirToken(t *T) {
 	t.Expect(watched{stream, o.Resource, silence}).To(deliverNothing(expected))
 }
 
-// endDelivery is satisfied: the stream has sent nothing.
+// endDelivery is always met: the caller has seen that the stream sends nothing more.
 var endDelivery = expect.Refusing("nothing more on the stream", func(*Stream) string { return "" })
 
 func tellsOnlyWhoMayRead(t *T) {
@@ -126,10 +126,10 @@ func replaysOnlyTheirOwnEvents(t *T) {
 	if len(ids) == 0 {
 		t.NotApplicable("events carry no ids: nothing can be resumed")
 	}
-	changed() // missed
+	changed() // this event is sent while no stream is open
 	silence := mustReplay(t, mine, ids[0], o)
 	rows := Cases[*Stream]{{"another session of the same user, with the id of an event", resumed(t, t.MCP.MustOpenSession(owner), ids[0])}}
-	for _, id := range otherIDs(ids[0]) { // each in a session of its own, which may have one stream
+	for _, id := range otherIDs(ids[0]) { // each in its own session, because a session may allow one stream only
 		rows = rows.And("another user, with "+id.Name, resumed(t, t.MCP.MustOpenSession(stranger), t.Hide(id.Value)))
 	}
 	t.Sleep(silence)
@@ -154,7 +154,7 @@ func mustReplay(t *T, call mcp.Call, id string, o Object) time.Duration {
 	return longer(t, began)
 }
 
-// placeKept is a while in which a server may notice that its client has left a stream: until then the session has no place for another.
+// placeKept is how long a server may take to notice that its client has closed a stream. Until then it may refuse another stream.
 const placeKept = 100 * time.Millisecond
 
 // resumed is a stream that continues after an event.
@@ -165,7 +165,7 @@ func resumed(t *T, call mcp.Call, id string) *Stream {
 // soon is how long a delivered notification may have taken.
 const soon = 10 * time.Millisecond
 
-// longer is five times as long as the expected notification took: after that time, none comes.
+// longer is five times as long as the expected notification took. After that time, the check expects none.
 func longer(t *T, began time.Time) time.Duration {
 	return max(undue, min(5*time.Since(began), AtItsPace(t, due)))
 }

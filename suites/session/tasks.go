@@ -19,7 +19,7 @@ var taskExtension = map[string]any{"extensions": map[string]any{"io.modelcontext
 func bindsTasksToTheirMaker(t *T) {
 	own := taskSession(t, t.MCP.FirstToken())
 	tool, id := aTask(t, own)
-	_, cancelled := aTask(t, own) // who may cancel a task ends it for the other rows
+	_, cancelled := aTask(t, own) // cancelling ends the task, so the other rows need another one
 	stranger := taskSession(t, t.MCP.SecondToken())
 	get := Attempt[mcp.Call]{Name: "tasks/get by the user who made the task", Good: expect.Accept(), Send: func(instead ...mcp.Call) any {
 		return t.Send(append(instead, about(own, "tasks/get", id))[0])
@@ -67,7 +67,7 @@ var lackTask = expect.Family("lackTask", func(id string) expect.Matcher {
 	})
 })
 
-// answers are the answers to another user, about a task that exists and one that does not.
+// answers are the answers to another user, about a task that exists and about one that does not.
 type answers struct{ there, none *reports.Exchange }
 
 // Evidence is the answer about the task that exists.
@@ -123,7 +123,7 @@ func aTask(t *T, c mcp.Call) (tool Tool, id string) {
 	return Tool{}, ""
 }
 
-// taskOf is the id of the task that an answer begins.
+// taskOf is the id of the task that an answer announces.
 func taskOf(ex *reports.Exchange) string {
 	result := mcp.Read(ex).Result
 	if id := result.Object("task").String("taskId"); id != "" {

@@ -31,7 +31,7 @@ func goesOnWithRenewedToken(t *T) {
 func renewals(t *T) Cases[func() (first, second string)] {
 	out := Cases[func() (first, second string)]{{"another token of the user", func() (string, string) {
 		first, second := t.MCP.FirstToken(), t.MCP.FirstToken()
-		if first == second { // those of one second may be equal
+		if first == second { // tokens that are issued in the same second may be equal
 			t.Sleep(1100 * time.Millisecond)
 			second = t.MCP.FirstToken()
 		}
