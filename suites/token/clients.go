@@ -23,7 +23,7 @@ func challengesFailedBasic(t *T) {
 	failed(Cases[Edit]{{"a wrong secret", AsWithSecret(c, "mcpauth-wrong-"+Random(16))}})
 	failed = challenged(t, c, 401, 400)
 	failed(Cases[Edit]{
-		{"an unknown client", As(&unknown)}, // the code is not this client's either, which may be found first
+		{"an unknown client", As(&unknown)}, // the code belongs to another client, which the server may notice first
 		{"Basic with no base64", basic("!!!")},
 		{"Basic without a colon", basic(base64.StdEncoding.EncodeToString([]byte("nocolon")))},
 	})
@@ -102,6 +102,6 @@ func refusesTwoMethods(t *T) {
 	Refuses(t, t.AS.Redemption(As(second)), Cases[Edit]{
 		{"Basic of another client than the client_id", Header(oauth.BasicAuth(c.ID, c.Secret))},
 	}, expect.RefuseGrant())
-	other := t.AS.Redemption(As(c)).Send(With("client_id", second.ID)) // the code is not its own, so ignoring it is harmless
+	other := t.AS.Redemption(As(c)).Send(With("client_id", second.ID)) // the code is of the client in Basic: a server may ignore the other
 	t.Expect(other, "the client_id of another client with Basic of the code's").Ideally(expect.RefuseGrant())
 }

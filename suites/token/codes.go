@@ -115,7 +115,7 @@ func revokesRefreshedOnReplay(t *T) {
 	t.Expect(ex, "the refreshed refresh token of a replayed code").Ideally(expect.RefuseGrant())
 }
 
-// OAuth 2.1 section 7.5.3: an attacker who sees a code, and cannot redeem it, must not be able to end the client's grant with it.
+// OAuth 2.1 section 7.5.3: an attacker who has a code, and cannot redeem it, must not be able to end the client's grant with it.
 func keepsTokensOnInvalidReplay(t *T) {
 	rows := Cases[Edit]{{"the code again, with a wrong verifier", With("code_verifier", oauth.NewPKCE(43).Verifier)}}
 	if other, why := t.Session.Client(t.Context(), session.Second); other != nil {
@@ -197,7 +197,7 @@ func refusesUnregisteredGrants(t *T) {
 	}, func(t *T, look func(t *T)) { look(t) })
 }
 
-// registeredWithout is a client of the check's own that registered authorization_code only, and did not get another grant type.
+// registeredWithout is a new client that registered authorization_code only, and that the server gave no other grant type.
 func registeredWithout(t *T, grant string, further map[string]any) *oauth.Client {
 	further["grant_types"] = []string{"authorization_code"}
 	c := t.AS.MustRegister(further)
@@ -212,7 +212,7 @@ func refusesUnregisteredCredentials(t *T) {
 	if c.Secret == "" {
 		t.NotApplicable("a client that asks for a secret gets none, and AS-TOKEN-CLIENT-CREDENTIALS-PUBLIC is about such clients")
 	}
-	t.AS.MustGetTokens(As(c)) // with its secret, so that a refusal is one of the grant type
+	t.AS.MustGetTokens(As(c)) // the control: the client can authenticate, so a later refusal is about the grant type
 	ex := t.AS.RequestForItself(c)
 	t.AS.Tokens(ex, c)
 	t.Expect(ex).To(expect.RefuseGrant("unauthorized_client", "unsupported_grant_type"))

@@ -68,7 +68,7 @@ func answersErrorsInJSON(t *T) {
 	}, func(t *T, request Edit) {
 		ex := t.AS.TokenRequest(c, request)
 		switch status := expect.Status(ex); {
-		case status == 429 || status == 503: // of a limit on requests
+		case status == 429 || status == 503: // a limit on requests sends these
 		case status == 403 && oauth.ErrorCode(ex) == "invalid_scope":
 			t.Expect(ex).Ideally(expect.HaveStatus(400))
 		case t.Expect(ex).To(expect.HaveStatus(400, 401, 405, 413, 415), expect.HaveMediaType("application/json"),
@@ -78,7 +78,7 @@ func answersErrorsInJSON(t *T) {
 	})
 }
 
-// registered are the error codes in the IANA registry of OAuth extensions errors that a token endpoint may use.
+// registered are the error codes in the IANA registry "OAuth Extensions Error" that a token endpoint may use.
 var registered = []string{
 	"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope",
 	"invalid_target", "invalid_dpop_proof", "use_dpop_nonce", "server_error", "temporarily_unavailable", "slow_down",
@@ -117,7 +117,7 @@ var showNoInternals = expect.That("an error without the inside of the server", f
 	return ""
 })
 
-// lack expects a text to hold none of these.
+// lack expects a text that contains none of the parts.
 var lack = expect.Family("lack", func(expected string, parts ...string) expect.Matcher {
 	return expect.That(expected, func(body string) string {
 		i := slices.IndexFunc(parts, func(p string) bool { return strings.Contains(body, p) })

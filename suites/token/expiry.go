@@ -12,7 +12,7 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// leeway is by how much clocks may differ.
+// leeway is how much clocks may differ.
 const leeway = time.Minute
 
 func endsTokens(t *T) {
@@ -72,7 +72,7 @@ func asker(t *T) *oauth.Client {
 func endsCodes(t *T) {
 	t.AS.MustGetTokens()
 	g := t.AS.MustAuthorize()
-	lifetime := cmp.Or(t.Lifetimes.Code, 10*time.Minute) // as declared
+	lifetime := cmp.Or(t.Lifetimes.Code, 10*time.Minute) // the declared lifetime, if there is one
 	t.Elapse(lifetime + 30*time.Second)
 	late := t.Expect(t.AS.Redeem(g), "a code half a minute after its lifetime of %s", expect.Span(lifetime))
 	if late.Ideally(expect.RefuseGrant("invalid_grant")) ||

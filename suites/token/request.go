@@ -107,7 +107,7 @@ func encodingCode(t *T) requestEdit {
 	}
 }
 
-// A server need not read JSON. If it does, it must check it in the same way.
+// A server need not read JSON. If it does, it must check the request in the same way.
 func checksJSONBodies(t *T) {
 	Each(t, Cases[func(m map[string]any)]{
 		{"a wrong verifier", func(m map[string]any) { m["code_verifier"] = oauth.NewPKCE(43).Verifier }},
@@ -161,11 +161,11 @@ func inJSON(t *T, g *Grant, bend func(m map[string]any)) wire.Request {
 	for _, p := range t.Session.Redemption(g.Client, g.Code(), g.Pair) {
 		m[p.Name] = p.Value
 	}
-	if m["client_id"] = g.Client.ID; g.Client.Secret != "" { // an empty one may be refused for that reason
+	if m["client_id"] = g.Client.ID; g.Client.Secret != "" { // a server may refuse an empty secret
 		m["client_secret"] = g.Client.Secret
 	}
 	bend(m)
-	body, _ := json.Marshal(m) // strings always marshal
+	body, _ := json.Marshal(m) // strings can always be encoded
 	header := []reports.Field{mcp.Field("Content-Type", "application/json"), mcp.Field("Accept", "application/json")}
 	return wire.Request{Method: "POST", URL: t.AS.Server().Token, Body: string(body), Header: header}
 }

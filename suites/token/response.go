@@ -226,7 +226,7 @@ var scopeNames = expect.ValueThat("a string of names, separated by spaces", func
 	return ok && !strings.Contains(s, ",")
 })
 
-// reportScope expects the scope of a token in its response, unless it is the one that was requested.
+// reportScope expects the scope of a token in the response, unless it is the requested scope.
 var reportScope = expect.Family("reportScope", func(requested, real []string, seen bool) expect.Matcher {
 	return expect.That("scope as the token has it, unless it is what was requested", func(tokens *oauth.Tokens) string {
 		switch {

@@ -81,7 +81,7 @@ func readsNumericDates(t *T) {
 		{"exp in milliseconds", in(t, time.Hour) * 1000},
 		{"exp of twenty digits", mint.Raw("99999999999999999999")},
 		{"exp 1e400", mint.Raw("1e400")},
-	}, func(t *T, exp any) { // numbers in the future: a server need not refuse them
+	}, func(t *T, exp any) { // these are numbers in the future: a server need not refuse them
 		if ex := t.Mint.Presented().Send(Claim("exp", exp)); t.MCP.Served(expect.ExchangeOf(ex)) {
 			t.Note("a date that is far away is accepted: exp %s", mint.JSON(exp))
 		} else if expect.Crashed(expect.ExchangeOf(ex)) {
@@ -258,7 +258,7 @@ func manyClaims(_ mint.Header, c mint.Claims) {
 	}
 }
 
-// survive expects an answer that an unusual claim neither breaks nor extends by a header field.
+// survive expects that an unusual claim neither crashes the server nor adds a header field to the answer.
 var survive = expect.That("an answer below HTTP 500, without a header field that the claim wrote", func(ex *reports.Exchange) string {
 	switch {
 	case expect.Header(ex, "X-Injected") != "":

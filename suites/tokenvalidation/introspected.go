@@ -12,7 +12,7 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// introspected are the checks on a target that asks about tokens (RFC 7662).
+// introspected registers the checks on a target that verifies tokens by introspection (RFC 7662).
 func introspected() {
 	Must("RS-TOKEN-INTROSPECTION-FAIL-CLOSED", failsClosed)
 	Must("RS-TOKEN-INTROSPECTION-CLAIMS", readsIntrospectedClaims)
@@ -184,7 +184,7 @@ var authenticateItself = expect.That("authenticated by credentials of its own (R
 		return ""
 	})
 
-// noAnswers do not say that a token is active. Everything else in them is as it should be.
+// noAnswers are answers that do not say that a token is active. Everything else in them is right.
 func noAnswers(t *T) Cases[introspector.Answer] {
 	whole := t.Mint.ActiveAnswer(nil).Body
 	with := func(active any) introspector.Answer { return t.Mint.ActiveAnswer(map[string]any{"active": active}) }

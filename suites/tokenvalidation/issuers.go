@@ -133,7 +133,7 @@ func ambiguous(t *T, elsewhere string) Cases[introspector.Answer] {
 	return append(out, spoilt(good)...)
 }
 
-// spoilt are good answers with one bad value.
+// spoilt are good answers with one wrong value.
 func spoilt(good string) (out Cases[introspector.Answer]) {
 	if strings.Contains(good, "true") {
 		out = out.And("the text false instead of true", introspector.Answer{Body: strings.ReplaceAll(good, "true", `"false"`)})

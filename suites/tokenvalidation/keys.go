@@ -24,7 +24,7 @@ func tenants() {
 	May("RS-TOKEN-OTHER-CLIENT", servesOtherClients)
 }
 
-// sharedSecret holds the checks for targets that verify HS256 with a secret that the suite knows.
+// sharedSecret registers the checks for targets that verify HS256 with a secret that mcpauth knows.
 func sharedSecret() { Must("RS-TOKEN-HMAC-MODE", verifiesSharedSecret) }
 
 func learnsNewKeys(t *T) {
@@ -69,7 +69,7 @@ func forgetsWithdrawnKeys(t *T) {
 	withdrawn(t, key, old)
 }
 
-// forgetsRarely is forgetsWithdrawnKeys for a target that fetches the key set at intervals: it knew the withdrawn key before.
+// forgetsRarely is forgetsWithdrawnKeys for a target that fetches the key set at intervals: it served the withdrawn key before.
 func forgetsRarely(t *T, change *KeyChange) {
 	t.Mint.MustHaveFetched()
 	if !change.Adopted {
@@ -106,8 +106,8 @@ func failsClosedWithoutKeys(t *T) {
 	defer t.Mint.RestoreKeys()
 	fetched, missed := 0, false
 	Each(t, outages, func(t *T, a KeysAnswer) {
-		if missed || rare && json.Valid([]byte(a.Body)) { // a lax reader sees a set without keys
-			return // no request would be served until the target fetches it again
+		if missed || rare && json.Valid([]byte(a.Body)) { // a lenient parser reads it as a set without keys
+			return // the target would serve no request until it fetches the key set again
 		}
 		defer t.Mint.RestoreKeys()
 		t.Mint.ServeKeys(a)

@@ -41,7 +41,7 @@ func refusesStrippedSignatures(t *T) {
 	}, 401)
 }
 
-// CVE-2022-21449 and its relatives: values that verify anything where their range is not checked first.
+// CVE-2022-21449 and similar defects: values with which any message verifies if their range is not checked first.
 func refusesDegenerateSignatures(t *T) {
 	p := strings.Split(t.Mint.Token(nil), ".")
 	signature, err := base64.RawURLEncoding.DecodeString(p[2])
@@ -129,7 +129,7 @@ func tampered(c mint.Claims) Cases[any] {
 func refusesOtherSpellings(t *T) {
 	p := good(t)
 	for range 3 { // most signatures are spelled differently in the two alphabets
-		if another := good(t); !strings.ContainsAny(p[2], "-_") { // with a seed, as many tokens are made in each run
+		if another := good(t); !strings.ContainsAny(p[2], "-_") { // with a seed, each run makes the same number of tokens
 			p = another
 		}
 	}
@@ -196,7 +196,7 @@ func refusesUnknownExtensions(t *T) {
 		{"crit as an empty list", []any{}},
 		{"crit as a string", "exp"},
 		{"crit with a registered parameter", []any{"alg"}},
-	}, func(t *T, crit any) { // nobody may produce it; "recipients MAY consider the JWS to be invalid"
+	}, func(t *T, crit any) { // no producer may write these; "recipients MAY consider the JWS to be invalid"
 		if ex := withUnknown.Send(HeaderParameter("crit", crit)); t.MCP.Served(expect.ExchangeOf(ex)) {
 			t.Note("a crit that no producer may write is accepted, which RFC 7515 section 4.1.11 leaves open: %s", mint.JSON(crit))
 		}

@@ -44,7 +44,7 @@ func requests() {
 	Should("RS-TOKEN-DUPLICATE-CREDENTIALS", refusesSecondCredential)
 }
 
-// The user says that the token is valid. If it is refused everywhere, the token may be the problem.
+// The user says that the token is valid. If the target refuses it everywhere, the token may be the problem.
 func acceptsValidToken(t *T) {
 	t.Expect(t.Cite(t.Survey.WithToken[t.Wire]), "the valid token").To(t.MCP.Serve())
 	list := mcp.Probe(t.Survey.Endpoint, t.Revision).Method("tools/list", nil)
@@ -150,7 +150,7 @@ func ignoresQuery(t *T) {
 }
 
 // mustStream is the GET that opens a stream in a session of the user, each time in a new one. The row does not apply where there is none,
-// or where it is open to everybody, which is another finding.
+// or where it is public, which is another finding.
 func mustStream(t *T) Attempt[CallEdit] {
 	opened := expect.ServedBy(func(ex *reports.Exchange) bool { return expect.Accepted(ex) || expect.OpenedSilently(ex) })
 	good := Attempt[CallEdit]{Name: "GET in a session with the valid token", Good: opened, Send: func(edits ...CallEdit) any {
@@ -236,7 +236,7 @@ func refusesSecondCredential(t *T) {
 	t.Expect(t.MCP.ProtectedCall().Send(adding(good, bad)), "a bad Authorization field after the good one").Ideally(expect.Refuse(400, 401))
 }
 
-// onlyBad ends a check without a valid token: the refusal of a bad one shows little.
+// onlyBad ends a check if there is no valid token: without a control, the refusal of a bad token shows little.
 func onlyBad(t *T) {
 	t.NotTested("a bad token was refused there; to try a valid one, give it with --token-env")
 }
@@ -259,7 +259,7 @@ func refusesGarbage(t *T) {
 	if odd := rows.Where(malformed); len(odd) > 0 { // the request is malformed, too (RFC 6750 section 3.1)
 		refuse(t, odd, 401, 400)
 	}
-	Refuses(t, t.MCP.TokenCall(), Cases[CallEdit]{ // verified for one spelling of the scheme, and accepted unverified for another
+	Refuses(t, t.MCP.TokenCall(), Cases[CallEdit]{ // a guard may verify one spelling of the scheme, and let another pass
 		{"a random value after bearer", inField("Authorization", "bearer "+survey.BogusToken)},
 		{"a random value after BEARER", inField("Authorization", "BEARER "+survey.BogusToken)},
 	}, expect.Refuse(401, 400))

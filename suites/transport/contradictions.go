@@ -17,7 +17,7 @@ import (
 
 const noTool = "mcpauth_no_such_tool"
 
-// notASCII is a letter that a header field may hold in the Base64 form only (Value Encoding).
+// notASCII is a letter that a header field may contain only in the Base64 form (Value Encoding).
 const notASCII = "é"
 
 // 2026-07-28, Server Validation: 400 with HeaderMismatch, -32020.
@@ -58,7 +58,7 @@ func refusesOtherParameters(t *T) {
 	}
 }
 
-// That a field "contains invalid characters" is a failure of validation; a MUST only of Mcp-Param fields.
+// Validation fails if a field "contains invalid characters". Only for Mcp-Param fields is the refusal a MUST.
 func refusesOddName(t *T, list mcp.Call) {
 	name := noTool + notASCII
 	call := withToken(t, list.Method("tools/call", map[string]any{"name": name, "arguments": map[string]any{}}), passTheHeaders)
@@ -81,14 +81,14 @@ func refusesContradictingParameters(t *T, tool Tool, m mcp.Mirror, added bool) {
 	refusesInvalidCharacters(t, tool, m, value)
 	invented := withToken(t, call, expect.Accept()).Send(saying("Mcp-Param-Mcpauth-Invented", "1"))
 	t.Expect(invented, "a field of no parameter, Mcp-Param-Mcpauth-Invented").Ideally(passTheHeaders)
-	if added { // the tool does not need it: a client that omits the value omits the field too
+	if added { // the tool does not require the parameter: a client that omits it omits the field too
 		bare := call.Method("tools/call", map[string]any{"name": tool.Name, "arguments": m.Unset(tool.Arguments)})
 		t.Expect(withToken(t, bare, expect.Accept()).Send(saying(m.Name, value)), "%s without the parameter", m.Name).Ideally(refuseMismatch())
 	}
 }
 
 // "Servers MUST reject requests with a recognized Mcp-Param-{Name} header that contains invalid characters". The tool may refuse the
-// value itself, once the fields are compared.
+// value itself, after the comparison of the fields.
 func refusesInvalidCharacters(t *T, tool Tool, m mcp.Mirror, value string) {
 	if m.Schema.String("type") != "string" {
 		return
@@ -171,7 +171,7 @@ func judgesEachRequestAlone(t *T) {
 	if !servesOnEveryConnection(t) {
 		return
 	}
-	for range 3 { // the same keep-alive connection, where the server keeps it
+	for range 3 { // on the same connection, where the server keeps it open
 		t.Expect(t.MCP.ServedOrControl(t.MCP.Call().With(t.MCP.BearerField()).Request(), t.MCP.Control), "the valid token").To(t.MCP.Serve())
 		t.Expect(t.Send(t.MCP.Call()), "without credentials, after an authorized request").To(expect.Refuse(401))
 		t.Expect(t.Send(t.MCP.Call().With(mcp.Bearer(survey.BogusToken))), "a bad token, after an authorized request").To(expect.Refuse(401))
@@ -182,7 +182,7 @@ func judgesEachRequestAlone(t *T) {
 func servesOnEveryConnection(t *T) bool {
 	served, refused := 0, (*reports.Exchange)(nil)
 	for i := range tries {
-		if i == tries/2 { // where requests go to two instances in turn, and each try sends two
+		if i == tries/2 { // changes the instance, where requests go to two instances in turn and each try sends two
 			t.Send(t.MCP.Call().OnFreshConnection())
 		}
 		switch ex := t.Send(t.MCP.Call().With(t.MCP.BearerField()).OnFreshConnection()); {

@@ -11,13 +11,13 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// pair are the answers of the two protocols to one kind of request.
+// pair is the answers to one kind of request in the two protocols.
 type pair struct{ stateful, stateless *reports.Exchange }
 
 // kinds are the two kinds of request that a server may answer.
 var kinds = map[mcp.Wire]string{mcp.Stateful: "in a session (until 2025-11-25)", mcp.Stateless: "without a session (2026-07-28)"}
 
-// protectsBothWiresAlike: "MCP servers MUST validate access tokens", whatever the era of the request.
+// protectsBothWiresAlike: "MCP servers MUST validate access tokens", whichever protocol the request uses.
 func protectsBothWiresAlike(t *T) {
 	anonymous := pair{t.Cite(t.Survey.Refused[mcp.Stateful]), t.Cite(t.Survey.Refused[mcp.Stateless])}
 	if expect.Accepted(anonymous.stateful) && expect.Accepted(anonymous.stateless) {
@@ -127,7 +127,7 @@ func refusesUnsupportedVersions(t *T) {
 		{"1900-01-01, with the valid token", saying("MCP-Protocol-Version", "1900-01-01")},
 		{"draft, with the valid token", saying("MCP-Protocol-Version", "draft")},
 	}
-	if t.Wire == mcp.Stateless { // _meta has the same value: otherwise the contradiction might be the reason of the refusal
+	if t.Wire == mcp.Stateless { // _meta has the same value: otherwise the contradiction may be the reason for the refusal
 		rows = Cases[CallEdit]{{"2099-01-01, with the valid token", func(c mcp.Call) mcp.Call {
 			c.Revision = "2099-01-01"
 			return c

@@ -38,7 +38,7 @@ func atTheEnd(t *T) (name, origin string) {
 // impossibleOrigins are not origins, and no browser sends them. If one is accepted, the server compares only its beginning.
 func impossibleOrigins(t *T) Cases[string] {
 	rows := Cases[string]{{"the own origin as user information", document.Origin(t.Survey.URL) + "@evil.example"}}
-	if t.Survey.URL.Port() != "" { // the domain is behind the port
+	if t.Survey.URL.Port() != "" { // the foreign domain comes after the port
 		rows = rows.And(atTheEnd(t))
 	}
 	return rows
@@ -51,7 +51,7 @@ func sameHostOrigins(t *T) Cases[string] {
 		{"the own host at another port", t.Survey.URL.Scheme + "://" + t.Survey.URL.Hostname() + ":1"},
 		{"the own host by the other scheme", other + "://" + t.Survey.URL.Host},
 	}
-	if t.MCP.Loopback() { // a page of this machine, such as an inspector
+	if t.MCP.Loopback() { // pages of this machine, such as an inspector, may be allowed
 		out = out.And("localhost at another port", "http://localhost:1").And("127.0.0.1 at another port", "http://127.0.0.1:1")
 	}
 	return out

@@ -49,7 +49,7 @@ func issuesTokensByTLSOnly(t *T) {
 	t.AS.Each(func(_ *survey.Server, m *survey.Document) {
 		endpoint, err := document.ParseURL(m.Object.String("token_endpoint"))
 		if err != nil || endpoint.Scheme != "https" {
-			return // AS-META-ENDPOINTS-HTTPS
+			return // AS-META-ENDPOINTS-HTTPS reports it
 		}
 		Each(t, plain(endpoint), func(t *T, address string) {
 			t.Expect(t.Do(wire.Request{

@@ -38,7 +38,7 @@ func goesByScope(t *T) {
 	}
 }
 
-// held are the scopes of a token if they can be seen, else the requested ones.
+// held are the scopes of a token if they are visible, otherwise the requested scopes.
 func held(t *T, tokens *oauth.Tokens, requested []string) []string {
 	if real, seen := t.AS.RealScope(tokens); seen {
 		return real
@@ -89,13 +89,13 @@ func refusesDeadTokens(t *T) {
 	if t.AS.Server().Revocation != "" {
 		dead := mustServe(t)
 		if ex := t.AS.Revoke(dead, dead.Access); expect.Confirmed(ex) {
-			if expect.Status(ask(t, dead.Access)) == 200 { // it may take a while to have an effect
+			if expect.Status(ask(t, dead.Access)) == 200 { // the revocation may take a while to have an effect
 				t.Sleep(t.Patience)
 			}
 			rows = rows.And("a revoked access token", dead.Access)
 		}
 	}
-	for _, w := range nearmiss.Ways(nearmiss.Changed) { // of a JWT, the last characters are the signature
+	for _, w := range nearmiss.Ways(nearmiss.Changed) { // the last characters of a JWT are its signature
 		if forged := forge(tokens.Access, w.To); forged != tokens.Access {
 			rows = rows.And("an access token with another signature, "+w.Name, t.Hide(forged))
 		}

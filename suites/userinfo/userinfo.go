@@ -137,7 +137,7 @@ func namesUser(t *T) {
 	t.Expect(answer, "the subject of the answer").SeenIn(ex).To(expect.HaveMember("sub", otherThan(tokens.Client.ID)))
 	post := wire.Request{Method: "POST", URL: t.AS.Server().Userinfo, Header: []reports.Field{mcp.Bearer(tokens.Access)}}
 	answered := t.Do(post)
-	if expect.Status(answered) != 200 { // the token may be in the body, which is a form then (RFC 6750 section 2.2)
+	if expect.Status(answered) != 200 { // the server may look for a token in the body, which then must be a form (RFC 6750 section 2.2)
 		post.Header = append(post.Header, mcp.Field("Content-Type", "application/x-www-form-urlencoded"))
 		answered = t.Do(post)
 	}
