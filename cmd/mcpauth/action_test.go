@@ -105,7 +105,7 @@ func TestActionDefinition(t *testing.T) {
 	assert.Equal(t, "composite", a.Runs.Using)
 	passed := map[string]bool{}
 	for _, s := range a.Runs.Steps {
-		assert.NotContains(t, s.Run, "${{", "an expression in a script is text of the script")
+		assert.NotContains(t, s.Run, "${{", "GitHub puts the value of an expression into the script unescaped")
 		assert.NotContains(t, s.Run, "eval")
 		for name, v := range s.Env {
 			passed[v] = true
@@ -179,7 +179,7 @@ func TestActionDownloads(t *testing.T) {
 			out, _ := os.ReadFile(filepath.Join(dir, "out"))
 			switch {
 			case c.code != 0:
-				assert.Empty(t, out, "nothing runs")
+				assert.Empty(t, out, "a command ran")
 			case c.compiles:
 				assert.Equal(t, "path=\n", string(out))
 			default:

@@ -93,7 +93,7 @@ func TestReportsReplaceRegularFilesOnly(t *testing.T) {
 		require.NoError(t, err, string(said))
 		b, err := os.ReadFile(out)
 		require.NoError(t, err)
-		assert.Regexp(t, `^before\n\{.*\}\n$`, string(b), "it is appended where output is appended")
+		assert.Regexp(t, `^before\n\{.*\}\n$`, string(b), "the report is not appended to the file")
 		c = exec.Command("bash", "-c", `"$0" report "$1" -q --report badge=>(cat >"$2"); wait`, binary, run, out)
 		said, err = c.CombinedOutput()
 		require.NoError(t, err, string(said))

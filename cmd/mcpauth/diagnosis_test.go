@@ -109,7 +109,7 @@ func console(t *testing.T, name, text string) {
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
 	}
 	b, err := os.ReadFile(path)
-	require.NoError(t, err, "write it by MCPAUTH_GOLDEN=write, and read it")
+	require.NoError(t, err, "the golden file cannot be read: write it with MCPAUTH_GOLDEN=write, and read it")
 	assert.Equal(t, string(b), text)
 }
 
@@ -257,7 +257,7 @@ func TestInterruptedConsole(t *testing.T) {
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	assert.Less(t, len(lines), 20, out.String())
 	assert.Equal(t, "INTERRUPTED after N of N checks: the report is partial (exit N)", digits.ReplaceAllString(lines[len(lines)-1], "N"))
-	assert.Equal(t, 1, strings.Count(out.String(), "the run was interrupted before this was judged"), "one cause is shown once")
+	assert.Equal(t, 1, strings.Count(out.String(), "the run was interrupted before this was judged"), "the cause is not shown once")
 }
 
 // A URL without a scheme probably means http on this machine, and https elsewhere.

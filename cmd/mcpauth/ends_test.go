@@ -80,8 +80,8 @@ func TestSignalsAtAnyMoment(t *testing.T) {
 				require.NoError(t, json.Unmarshal(b, &run), "%v after %d requests", signal, after)
 				assert.True(t, run.Interrupted, "%v after %d requests", signal, after)
 			}
-			assert.ErrorIs(t, syscall.Kill(-c.Process.Pid, 0), syscall.ESRCH, "a process is left")
-			assert.Zero(t, r.IDP.Clients(), "what was registered is deleted after an interruption too")
+			assert.ErrorIs(t, syscall.Kill(-c.Process.Pid, 0), syscall.ESRCH, "a process still runs")
+			assert.Zero(t, r.IDP.Clients(), "a registered client is not deleted after an interruption")
 		})
 	}
 }
@@ -145,7 +145,7 @@ func TestNoRoomForTheReport(t *testing.T) {
 	files, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	for _, f := range files {
-		assert.False(t, strings.HasPrefix(f.Name(), ".mcpauth-"), "a part of a report is left: %s", f.Name())
+		assert.False(t, strings.HasPrefix(f.Name(), ".mcpauth-"), "a temporary file of a report is not deleted: %s", f.Name())
 		assert.NotEqual(t, "r.json", f.Name())
 	}
 }
@@ -191,8 +191,8 @@ func TestAKilledBrowserIsNoResult(t *testing.T) {
 	require.NoError(t, err)
 	var run reports.Run
 	require.NoError(t, json.Unmarshal(b, &run))
-	assert.Zero(t, run.Counts()[reports.Fail], "a browser that dies is not a defect of the target")
+	assert.Zero(t, run.Counts()[reports.Fail], "a browser that dies counts as a defect of the target")
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
-	assert.Len(t, left, 1, "nothing but the report")
+	assert.Len(t, left, 1, "there are other files than the report")
 }

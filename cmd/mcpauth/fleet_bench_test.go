@@ -73,7 +73,7 @@ func BenchmarkFleetOfProcesses(b *testing.B) {
 			time.Sleep(10 * time.Millisecond)
 		}
 		require.NoError(b, running[0].Process.Kill())
-		require.Error(b, running[0].Wait(), "it was killed before its end")
+		require.Error(b, running[0].Wait(), "the process ended before it was killed")
 		killedAt := finished(b, out)
 		require.NoError(b, fleetProcess(b, urls, out, "--resume", "--split", fmt.Sprintf("1/%d", processes)).Run())
 		for _, c := range running[1:] {

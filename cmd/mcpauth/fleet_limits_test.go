@@ -100,7 +100,7 @@ func TestPerHostHoldsForTargetsThatShareServers(t *testing.T) {
 	all := done(t, out)
 	for _, u := range s.urls {
 		require.Equal(t, fleet.Tested, all[u].State, errs)
-		assert.Contains(t, all[u].Verdicts["PASS"], "AS-META-PUBLISHED", "its authorization server is tested")
+		assert.Contains(t, all[u].Verdicts["PASS"], "AS-META-PUBLISHED", "the authorization server of the target is not tested")
 	}
 	for name, b := range map[string]*busy{"origin": &s.mcp, "authorization server": &s.login} {
 		assert.Greater(t, b.requests.Load(), int64(20), name)
@@ -125,6 +125,6 @@ func TestTotalRateHoldsForAllTargets(t *testing.T) {
 		requests += d.Requests
 	}
 	require.Greater(t, requests, 3*10)
-	assert.GreaterOrEqual(t, took, time.Duration(requests-1)*time.Second/perSecond, "%d requests", requests)
+	assert.GreaterOrEqual(t, took, time.Duration(requests-1)*time.Second/perSecond, "%d requests were faster than the limit allows", requests)
 	t.Logf("%d requests in %v", requests, took)
 }

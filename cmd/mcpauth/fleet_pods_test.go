@@ -65,7 +65,7 @@ func TestPodsOfAnIndexedJob(t *testing.T) {
 	}
 	before, err := filepath.Glob(filepath.Join(out, "*", fleet.DoneFile))
 	require.NoError(t, err)
-	assert.Less(t, len(before), len(urls)+1, "the kills came before the end")
+	assert.Less(t, len(before), len(urls)+1, "the processes were killed only after the end")
 	undisturbed := t.TempDir()
 	for i := range pods {
 		require.NoError(t, pod(i, out).Run())

@@ -59,7 +59,7 @@ func TestHelp(t *testing.T) {
 		assert.Greater(t, next, at, group)
 		at = next
 	}
-	assert.Equal(t, 1, strings.Count(out[at:], "\n  -"), "every flag but that for help is in a group: %s", out[at:])
+	assert.Equal(t, 1, strings.Count(out[at:], "\n  -"), "a flag other than that for help is in no group: %s", out[at:])
 }
 
 // A misspelled word gets a suggestion.

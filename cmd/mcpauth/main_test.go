@@ -191,7 +191,7 @@ func TestReportsAreWritten(t *testing.T) {
 	j, err := os.ReadFile(dir + "/r.json")
 	require.NoError(t, err)
 	assert.True(t, json.Valid(j))
-	assert.True(t, json.Valid([]byte(out)), "standard output holds the report alone")
+	assert.True(t, json.Valid([]byte(out)), "standard output contains more than the report")
 	signature := token[strings.LastIndexByte(token, '.')+1:]
 	for _, text := range []string{string(x), string(j), out, errs} {
 		assert.NotContains(t, text, token)
@@ -221,10 +221,10 @@ func TestReportIsWrittenWholeOrNotAtAll(t *testing.T) {
 	assert.Equal(t, 2, code)
 	b, err := os.ReadFile(path)
 	require.NoError(t, err)
-	assert.Equal(t, "old", string(b), "a run that did not happen leaves the old report")
+	assert.Equal(t, "old", string(b), "a run that did not start replaced the old report")
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
-	assert.Len(t, left, 1, "no temporary file is left")
+	assert.Len(t, left, 1, "a temporary file is not deleted")
 }
 
 func TestInterruptWritesThePartialReport(t *testing.T) {
@@ -261,7 +261,7 @@ func TestFlagsHaveTwinsInTheEnvironment(t *testing.T) {
 	code, _, _ := mcpauth(t, []string{"MCPAUTH_FAIL_ON=none", "MCPAUTH_ONLY=RS-CHALLENGE-401-STATUS", "MCPAUTH_URL=" + r.URL}, "run")
 	assert.Zero(t, code)
 	code, _, _ = mcpauth(t, []string{"MCPAUTH_FAIL_ON=none"}, "run", r.URL, "--fail-on", "must")
-	assert.Equal(t, 1, code, "the flag wins over the environment")
+	assert.Equal(t, 1, code, "the environment overrides the flag")
 	code, _, errs := mcpauth(t, []string{"MCPAUTH_MAX_REQUESTS=many"}, "run", r.URL)
 	assert.Equal(t, 2, code)
 	assert.Contains(t, errs, "MCPAUTH_MAX_REQUESTS")
@@ -281,13 +281,13 @@ func TestBaseline(t *testing.T) {
 		return code, strings.Join(strings.Fields(out+errs), " ")
 	}
 	code, _ := run("--baseline", path, "--update-baseline")
-	require.Equal(t, 0+1, code, "writing the baseline accepts nothing yet")
+	require.Equal(t, 0+1, code, "the run that writes the baseline accepts findings already")
 	code, errs := run("--baseline", path)
 	assert.Equal(t, 2, code)
 	assert.Contains(t, errs, "AS-META-CORS: say the reason")
 	written, err := os.ReadFile(path)
 	require.NoError(t, err)
-	assert.Contains(t, string(written), "verdict: WARN", "an entry names what was found")
+	assert.Contains(t, string(written), "verdict: WARN", "the entry does not name the verdict")
 	entry := "version: 1\naccepted:\n  - {id: AS-META-CORS, reason: browsers are not our clients, expires: 2999-01-01}\n"
 	write := func(content string) { require.NoError(t, os.WriteFile(path, []byte(content), 0o600)) }
 	write(entry)
@@ -307,10 +307,10 @@ func TestBaseline(t *testing.T) {
 	assert.Equal(t, 2, code)
 	assert.Contains(t, errs, `unknown key "raeson"`)
 	code, _ = run("--baseline", path, "--update-baseline")
-	assert.Equal(t, 2, code, "a file that cannot be read is not overwritten")
+	assert.Equal(t, 2, code, "a file that cannot be read is overwritten")
 	write(strings.Replace(entry, "reason", "verdict: INCONCLUSIVE, reason", 1))
 	code, errs = run("--baseline", path)
-	assert.Equal(t, 1, code, "a finding is not accepted by an entry for what is undecided: %s", errs)
+	assert.Equal(t, 1, code, "an entry for an undecided requirement accepts a finding: %s", errs)
 	write(strings.Replace(entry, "reason", "verdict: warn, reason", 1))
 	code, errs = run("--baseline", path)
 	assert.Equal(t, 2, code)
@@ -401,7 +401,7 @@ func TestServeMCP(t *testing.T) {
 	assert.Zero(t, code, errs)
 	require.NoError(t, c.Process.Signal(os.Interrupt))
 	require.NoError(t, c.Wait())
-	assert.Equal(t, 3, len(strings.Split(strings.TrimSpace(out.String()), ".")), "a token is printed")
+	assert.Equal(t, 3, len(strings.Split(strings.TrimSpace(out.String()), ".")), "the output is not a JWT")
 }
 
 // serve --idp signs with a key of the user.
@@ -462,7 +462,7 @@ func TestInitWritesAFileThatCanBeRead(t *testing.T) {
 	code, _, stderr = mcpauth(t, nil, "init", "http://127.0.0.1:1/mcp", "--output", path+"2")
 	assert.Equal(t, reports.ExitUndecided, code, stderr)
 	_, err = os.Stat(path + "2")
-	assert.ErrorIs(t, err, os.ErrNotExist, "nothing is half written")
+	assert.ErrorIs(t, err, os.ErrNotExist, "a partly written file exists")
 }
 
 func TestDoctor(t *testing.T) {
@@ -531,7 +531,7 @@ func TestShardsAreMerged(t *testing.T) {
 	}
 	assert.Contains(t, lines[0], `"type":"run"`)
 	assert.Contains(t, lines[len(lines)-1], `"type":"end"`)
-	assert.Equal(t, "RS-DISC-PRM-PUBLISHED", ids[0], "in the catalogue's order")
+	assert.Equal(t, "RS-DISC-PRM-PUBLISHED", ids[0], "the list is not in the order of the catalogue")
 	assert.Contains(t, ids, "RS-DISC-CORS")
 	code, _, errs = mcpauth(t, nil, "merge", filepath.Join(folder, "1.json"))
 	assert.Equal(t, 2, code)

@@ -55,7 +55,7 @@ func TestReportsAreSmall(t *testing.T) {
 	for _, r := range run.Results {
 		for _, n := range r.Evidence {
 			_, ok := run.Exchange(n)
-			assert.True(t, ok, "%s: exchange %d", r.ID, n)
+			assert.True(t, ok, "%s: exchange %d is missing", r.ID, n)
 		}
 	}
 	code, _, errs = mcpauth(t, nil, "demo", "--evidence", "some")

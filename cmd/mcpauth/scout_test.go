@@ -29,7 +29,7 @@ func TestSilentHostsGoFirst(t *testing.T) {
 	scouting, end := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { q.scout(scouting, 1, func(e entry) { found <- e.URL }) })
-	assert.Equal(t, last, <-found, "nothing was taken before")
+	assert.Equal(t, last, <-found, "another host was reported first")
 	for _, want := range entries[:len(entries)-1] {
 		e, ok := q.take()
 		require.True(t, ok)
@@ -54,7 +54,7 @@ func TestScoutsAskNoMoreThanTheyMust(t *testing.T) {
 	})
 	scouting, end := context.WithCancel(t.Context())
 	var running sync.WaitGroup
-	running.Go(func() { q.scout(scouting, 2, func(entry) { t.Error("no host is silent") }) })
+	running.Go(func() { q.scout(scouting, 2, func(entry) { t.Error("a host is reported as silent") }) })
 	const first = lookout + 1 - 2 - 1 // up to lookout, without two targets and a file
 	require.Eventually(t, func() bool { return asked.Load() == first }, time.Minute, time.Millisecond)
 	q.take()
@@ -68,7 +68,7 @@ func TestScoutsAskNoMoreThanTheyMust(t *testing.T) {
 func TestSlowSurveysHoldNobodyUp(t *testing.T) {
 	g := newGate(2)
 	for range 5 {
-		require.NotNil(t, g.begin(t.Context()), "of a host that never answers")
+		require.NotNil(t, g.begin(t.Context()), "the gate does not begin the survey of a host that never answers")
 	}
 	for range 20 {
 		turn := g.begin(t.Context())
@@ -82,7 +82,7 @@ func TestSlowSurveysHoldNobodyUp(t *testing.T) {
 
 	silent := g.aside()
 	silent.test(t.Context())
-	assert.Equal(t, 1, g.testing, "a host that is slow and answers is tested as any other")
+	assert.Equal(t, 1, g.testing, "a slow host that answers is not tested like any other")
 	silent.end()
 	assert.Zero(t, g.testing)
 	assert.Len(t, g.surveying, 5)

@@ -104,7 +104,7 @@ func (s *seen) absent(t *testing.T, dir string, texts ...string) {
 			for _, spelling := range []string{value, value[:len(value)/2], base64.StdEncoding.EncodeToString([]byte(value)),
 				hex.EncodeToString([]byte(value)), url.QueryEscape(value)} {
 				if i := strings.Index(text, strings.TrimRight(spelling, "=")); i >= 0 {
-					t.Errorf("%s holds a %s: …%.60q", about, kind, text[max(0, i-30):])
+					t.Errorf("%s contains a %s: …%.60q", about, kind, text[max(0, i-30):])
 				}
 			}
 		}
@@ -146,6 +146,6 @@ func TestNoSecretInAFleet(t *testing.T) {
 	code, said, errs := mcpauth(t, nil, "fleet", out, "--report", "html="+dir+"/out/fleet.html", "--report", "ndjson="+dir+"/out/fleet.ndjson",
 		"--report", "openmetrics="+dir+"/out/fleet.txt")
 	require.Zero(t, code, errs)
-	require.Greater(t, len(s.values), 10, "the server has seen next to no secrets")
+	require.Greater(t, len(s.values), 10, "the server has seen too few secrets")
 	s.absent(t, out, "standard output\n"+stdout+said, "standard error\n"+stderr+errs)
 }

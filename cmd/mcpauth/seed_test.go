@@ -52,7 +52,7 @@ func TestASeedMakesTheReportRepeat(t *testing.T) {
 	for ; taken && seed < 30; first, taken = report(strconv.Itoa(seed)) { // another program uses its ports
 		seed++
 	}
-	require.False(t, taken, "no seed has free ports")
+	require.False(t, taken, "the ports of every tried seed are in use")
 	second, taken := report(strconv.Itoa(seed))
 	require.False(t, taken)
 	require.Greater(t, len(first["exchanges"].([]any)), least)
@@ -92,7 +92,7 @@ func assertEqualItems(t *testing.T, name string, a, b any) {
 	}
 	require.Len(t, y, len(x), name)
 	for i := range x {
-		require.Equal(t, x[i], y[i], "%s, item %d", name, i)
+		require.Equal(t, x[i], y[i], "%s: the runs differ in item %d", name, i)
 	}
 }
 

@@ -30,7 +30,7 @@ func FuzzTargetList(f *testing.F) {
 			entries, err := parseList([]byte(text), "list")
 			if err != nil {
 				if !looksLikeJSON([]byte(text)) && strings.Count(err.Error(), "secret") > innocent(text) {
-					t.Errorf("the error tells a password: %v", err)
+					t.Errorf("the error contains a password: %v", err)
 				}
 				return
 			}
