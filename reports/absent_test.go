@@ -40,9 +40,9 @@ func TestOneCauseIsOneLine(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var b bytes.Buffer
 			require.NoError(t, c.write(&b))
-			assert.Equal(t, 1, strings.Count(b.String(), cause), "the cause is written once")
+			assert.Equal(t, 1, strings.Count(b.String(), cause), "the cause is not written exactly once")
 			assert.Contains(t, b.String(), c.line)
-			assert.Equal(t, 1, strings.Count(b.String(), other), "another cause is a line of its own")
+			assert.Equal(t, 1, strings.Count(b.String(), other), "another cause does not have exactly one line")
 		})
 	}
 }

@@ -29,7 +29,7 @@ func TestABaselineAcceptsWhatItNames(t *testing.T) {
 			run := reports.Redact(reports.Run{Results: []reports.Result{{ID: "A", Level: "MUST", Verdict: c.verdict}}}, &reports.Secrets{})
 			run = reports.Accept(run, []reports.Accepted{{ID: "A", Reason: "known", Verdict: c.accepts}}, time.Now())
 			assert.Equal(t, c.want, run.Run().Results[0].Verdict)
-			assert.Empty(t, run.Run().Stale, "what is not decided ends no entry")
+			assert.Empty(t, run.Run().Stale, "an undecided requirement makes an entry stale")
 		})
 	}
 }

@@ -39,18 +39,18 @@ func TestCited(t *testing.T) {
 	}
 	assert.Equal(t, []int{3, 4, 5, 7, 8, 9, 10, 13, 14, 15, 16, 20, 21, 40}, kept)
 	passed, _ := reports.Cited(whole).Run().Exchange(3)
-	assert.Less(t, len(passed.Response.Body), 1100, "of what only shows that something passed the beginning is enough")
+	assert.Less(t, len(passed.Response.Body), 1100, "the body of an exchange that only supports a PASS is not shortened")
 	assert.True(t, passed.Response.Truncated)
 	failed, _ := reports.Cited(whole).Run().Exchange(4)
 	assert.Equal(t, long, failed.Response.Body)
 	assert.Equal(t, long, whole.Run().Exchanges[2].Response.Body)
-	assert.Len(t, whole.Run().Exchanges, 40, "the run itself is as it was")
+	assert.Len(t, whole.Run().Exchanges, 40, "the run itself has changed")
 
 	early := *whole.Run()
 	early.Exchanges = reports.CitedOf(whole.Run())
 	late := reports.Cited(reports.Redact(early, &reports.Secrets{}))
-	assert.Equal(t, reports.Cited(whole), late, "leaving the others out early changes nothing")
-	assert.Equal(t, long, early.Exchanges[0].Response.Body, "a secret is whole until it is removed")
+	assert.Equal(t, reports.Cited(whole), late, "leaving the other exchanges out early gives another result")
+	assert.Equal(t, long, early.Exchanges[0].Response.Body, "a secret is cut before it is removed")
 }
 
 // What is kept of each check, whichever ends first, is all that is kept of the run in the end.

@@ -88,7 +88,7 @@ func TestAnnotationsAreOneCommandALine(t *testing.T) {
 		require.NoError(t, github.Write(&b, reports.Redact(r, &reports.Secrets{})))
 		for _, l := range strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n") {
 			assert.Regexp(t, line, l)
-			assert.NotRegexp(t, `%0A|%0D`, strings.ReplaceAll(l, "%250A", ""), "line breaks are shown, never sent")
+			assert.NotRegexp(t, `%0A|%0D`, strings.ReplaceAll(l, "%250A", ""), "a line break is not escaped")
 		}
 	}
 }

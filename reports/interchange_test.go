@@ -142,7 +142,7 @@ func TestSARIFHoldsFindingsOnly(t *testing.T) {
 	assert.Equal(t, "2.1.0", log.Version)
 	r := log.Runs[0]
 	require.Len(t, r.Results, 4)
-	assert.Len(t, r.Tool.Driver.Rules, 3, "a rule appears once")
+	assert.Len(t, r.Tool.Driver.Rules, 3, "a rule is missing, or appears twice")
 	for i, level := range []string{"error", "error", "warning", "note"} {
 		got := r.Results[i]
 		assert.Equal(t, level, got.Level)
@@ -150,7 +150,7 @@ func TestSARIFHoldsFindingsOnly(t *testing.T) {
 		assert.Equal(t, "ci/target.yaml", got.Locations[0].PhysicalLocation.ArtifactLocation.URI)
 		assert.Equal(t, 4, got.Locations[0].PhysicalLocation.Region.StartLine)
 	}
-	assert.NotEqual(t, r.Results[0].PartialFingerprints, r.Results[1].PartialFingerprints, "each wire is a finding of its own")
+	assert.NotEqual(t, r.Results[0].PartialFingerprints, r.Results[1].PartialFingerprints, "both protocols have one fingerprint")
 	assert.Equal(t, "external", r.Results[3].Suppressions[0].Kind)
 	assert.True(t, r.Invocations[0].ExecutionSuccessful)
 	assert.Contains(t, r.Invocations[0].ToolExecutionNotifications[0].Message.Text, "E could not be decided")

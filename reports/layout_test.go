@@ -233,36 +233,36 @@ func TestLayout(t *testing.T) {
 			narrow := measure(t, browser, run, 390, 844)
 			for _, l := range []layout{wide, narrow} {
 				assert.Positive(t, l.Verdict)
-				assert.Less(t, l.Verdict, 900.0, "the verdict is on the first screen")
+				assert.Less(t, l.Verdict, 900.0, "the verdict is below the first screen")
 				assert.Empty(t, l.Wide)
-				assert.LessOrEqual(t, l.Scroll, l.Width, "the page scrolls in one direction only")
+				assert.LessOrEqual(t, l.Scroll, l.Width, "the page scrolls sideways")
 			}
 			assert.Equal(t, 390.0, narrow.Width)
 			switch name {
 			case "many findings":
 				assert.Equal(t, wide.Shown, narrow.Shown)
-				assert.Less(t, wide.Filtered, wide.Shown, "a chip filters")
+				assert.Less(t, wide.Filtered, wide.Shown, "a filter hides nothing")
 				assert.Positive(t, wide.Filtered)
 				fallthrough
 			case "open":
 				for _, l := range []layout{wide, narrow} {
 					assert.Positive(t, l.Fix)
-					assert.Less(t, l.Fix, 900.0, "the first fix is on the first screen")
-					assert.Zero(t, l.Bar, "the navigation stays")
+					assert.Less(t, l.Fix, 900.0, "the first fix is below the first screen")
+					assert.Zero(t, l.Bar, "the navigation scrolls away")
 				}
 				assert.Positive(t, narrow.Finding)
-				assert.Less(t, narrow.Finding, 2*844.0, "the first finding is on the second screen at the latest")
+				assert.Less(t, narrow.Finding, 2*844.0, "the first finding is below the second screen")
 			default:
 				assert.Zero(t, wide.Fix)
 			}
 			if name != "passed" {
 				assert.Positive(t, wide.Next)
-				assert.Less(t, wide.Next, 900.0, "the next command is on the first screen")
-				assert.True(t, wide.Copy, "a command can be copied")
+				assert.Less(t, wide.Next, 900.0, "the next command is below the first screen")
+				assert.True(t, wide.Copy, "there is no button that copies a command")
 			}
 			if name != "no MCP endpoint" {
 				assert.Positive(t, wide.Coverage)
-				assert.Less(t, wide.Coverage, 900.0, "the coverage is on the first screen")
+				assert.Less(t, wide.Coverage, 900.0, "the coverage is below the first screen")
 			}
 		})
 	}
@@ -286,7 +286,7 @@ func TestWhatThePageSays(t *testing.T) {
 	} {
 		assert.Contains(t, many, want)
 	}
-	assert.Equal(t, 1, strings.Count(many, "the metadata names no such endpoint"), "one cause is told once")
+	assert.Equal(t, 1, strings.Count(many, "the metadata names no such endpoint"), "the cause is not shown once")
 	open := text(runs["open"])
 	assert.Contains(t, open, `<span class="chip unmet">possible</span> Use the server without a token`)
 	assert.Contains(t, open, "anyone can call 12 tools")
@@ -305,7 +305,7 @@ func TestMatrix(t *testing.T) {
 	fails, untested := requirements.All()[0], requirements.All()[2] // the second one passes in one run, and is not tested in the other
 	lastFailure := strings.LastIndex(page, `<td class="fail"`)
 	require.Positive(t, lastFailure)
-	assert.Less(t, lastFailure, strings.Index(page, `id="`+untested.ID+`"`), "what fails somewhere comes first")
+	assert.Less(t, lastFailure, strings.Index(page, `id="`+untested.ID+`"`), "the one that fails is not first")
 	assert.Contains(t, page, html.EscapeString(fails.Title))
 	assert.Contains(t, page, `<a href="bad.html#`+fails.ID+`">`)
 	assert.Contains(t, page, `<a href="`+fails.Sources[0].URL+`"`)
@@ -317,5 +317,5 @@ func TestMatrix(t *testing.T) {
 	}
 	b.Reset()
 	require.NoError(t, matrix.Write(&b, []matrix.Column{{Name: "twice", Run: reports.Redact(twice, &reports.Secrets{})}}))
-	assert.Contains(t, b.String(), ">1 FAIL<", "requirements count, as in the target's own report")
+	assert.Contains(t, b.String(), ">1 FAIL<", "the page does not count requirements, as the report of the target does")
 }

@@ -31,14 +31,14 @@ func TestMergeKeepsShardsApart(t *testing.T) {
 	require.NoError(t, err)
 	run := merged.Run()
 	require.Len(t, run.Results, 2)
-	assert.Equal(t, "B", run.Results[0].ID, "in the order of the catalogue")
+	assert.Equal(t, "B", run.Results[0].ID, "the results are not in the order of the catalogue")
 	assert.Equal(t, 10, run.Requests)
 	assert.Equal(t, time.Unix(998, 0), run.Started)
 	assert.Len(t, run.Discovered, 1)
 	assert.Equal(t, []int{14}, run.Results[0].Evidence)
 	assert.Equal(t, 14, run.Results[0].Findings[0].Exchange)
 	assert.Equal(t, 14, run.Exchanges[1].Number)
-	assert.Equal(t, "it shows ‹access_token#2›", run.Results[0].Reason, "another secret than that of the other shard")
+	assert.Equal(t, "it shows ‹access_token#2›", run.Results[0].Reason, "the secret does not have its label in the merged run")
 	assert.Equal(t, "begin with ‹access_token#2›", run.Results[0].Headline)
 	assert.Equal(t, "exchange 14: GET https://x/ is answered with HTTP 404", run.Results[0].Observation)
 	assert.Equal(t, "‹access_token#2›", run.Exchanges[1].Response.Body)
@@ -70,7 +70,7 @@ func TestShards(t *testing.T) {
 		}
 	}
 	assert.Equal(t, 3, n)
-	assert.True(t, reports.Shard{}.Has(4), "without shards everything is run")
+	assert.True(t, reports.Shard{}.Has(4), "a run without shards leaves a check out")
 	for _, bad := range []string{"", "1", "0/3", "4/3", "a/b", "1/0", "1/2000", "1/2/3"} {
 		_, err := reports.ParseShard(bad)
 		assert.Error(t, err, bad)

@@ -23,7 +23,7 @@ func TestTargetsAreNamedWithoutSecrets(t *testing.T) {
 		named := reports.Named(secret)
 		assert.Regexp(t, `=redacted-[0-9a-f]{8}([&;#]|$)`, named)
 		assert.Equal(t, named, reports.Named(secret))
-		assert.Equal(t, named, reports.Named(named), "a name has no secret")
+		assert.Equal(t, named, reports.Named(named), "a name gets another name")
 		assert.NotEqual(t, named, reports.Named(secret+"9"))
 		assert.True(t, reports.IsNamed(named))
 		assert.False(t, reports.IsNamed(secret))
@@ -59,7 +59,7 @@ func TestQuerySecretsAreReplacedAlike(t *testing.T) {
 	words := &reports.Secrets{}
 	words.AddQuery("https://h/mcp?auth=bearer")
 	run.Exchanges[0].Response.Body = `{"token_type":"bearer"} by auth=bearer`
-	assert.Contains(t, reports.Redact(run, words).Run().Exchanges[0].Response.Body, `"token_type":"bearer"`, "an ordinary word has other uses")
+	assert.Contains(t, reports.Redact(run, words).Run().Exchanges[0].Response.Body, `"token_type":"bearer"`, "the ordinary word is redacted")
 	short := &reports.Secrets{}
 	short.AddQuery("https://h/mcp?api_key=k1")
 	run.Exchanges[0].Request.URL = "https://h/mcp?api_key=k1"

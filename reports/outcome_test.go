@@ -205,12 +205,12 @@ func TestWhatToFixFirst(t *testing.T) {
 	run := reports.Run{Results: []reports.Result{failed, undecided, anybody}}
 	assert.Equal(t, []string{failed.ID}, ids(run))
 	run.Open = "No authorization: anyone can call 2 tools"
-	assert.Equal(t, []string{anybody.ID, failed.ID}, ids(run), "an open server first")
+	assert.Equal(t, []string{anybody.ID, failed.ID}, ids(run), "the open server is not first")
 
 	again := anybody
 	again.Wire = "stateless"
 	run.Results = append(run.Results, again)
-	assert.Equal(t, map[reports.Verdict]int{reports.Fail: 1, reports.Inconclusive: 2}, run.Requirements(), "both wires are one requirement")
+	assert.Equal(t, map[reports.Verdict]int{reports.Fail: 1, reports.Inconclusive: 2}, run.Requirements(), "the protocols are counted twice")
 	assert.Equal(t, 3, run.Counts()[reports.Inconclusive])
 	var b bytes.Buffer
 	require.NoError(t, markdown.Write(&b, reports.Redact(run, &reports.Secrets{})))

@@ -82,7 +82,7 @@ func elements(t *testing.T, source string) map[string]int {
 		}
 	}
 	assert.Equal(t, 1, n["script"])
-	assert.LessOrEqual(t, n["svg"], 3, "the coverage, the flow and the trend")
+	assert.LessOrEqual(t, n["svg"], 3, "there are more images than the coverage, the flow and the trend")
 	assert.Zero(t, n["iframe"]+n["form"]+n["base"]+n["object"]+n["embed"]+n["foreignobject"])
 	return n
 }
@@ -100,7 +100,7 @@ func TestHTMLInABrowser(t *testing.T) {
 	dom := dump(t, path, file, 1400, 900)
 	assert.Contains(t, dom, "<title>mcpauth:")
 	assert.NotContains(t, dom, "<title>pwned")
-	assert.NotContains(t, dom, `class="tools" hidden`, "the page's own script ran: its policy allows it")
+	assert.NotContains(t, dom, `class="tools" hidden`, "the script of the page did not run: its own policy forbids it")
 	assert.Zero(t, asked.Load())
 }
 

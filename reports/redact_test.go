@@ -137,7 +137,7 @@ func TestRedactionCopiesOnlyWhatChanges(t *testing.T) {
 	assert.Same(t, &fields[0], &kept.Header[0])
 	assert.Equal(t, long+" ‹access_token#1›", changed.Body)
 	assert.Equal(t, []reports.Field{{"Set-Cookie", "id=‹cookie›"}}, changed.Header)
-	assert.Equal(t, "id=0123", run.Exchanges[1].Response.Header[0].Value, "the run itself stays")
+	assert.Equal(t, "id=0123", run.Exchanges[1].Response.Header[0].Value, "the run itself has changed")
 }
 
 func TestWordsOfAnyLengthAreRemoved(t *testing.T) {
@@ -155,7 +155,7 @@ func TestWordsOfAnyLengthAreRemoved(t *testing.T) {
 func TestAtMost(t *testing.T) {
 	assert.Equal(t, "short", reports.AtMost(64, "short"))
 	word := strings.Repeat("q", 104)
-	assert.Equal(t, "a sentence with a … (122 bytes in all)", reports.AtMost(64, "a sentence with a "+word), "not half a word")
+	assert.Equal(t, "a sentence with a … (122 bytes in all)", reports.AtMost(64, "a sentence with a "+word), "the text is cut inside a word")
 	long := reports.AtMost(64, strings.Repeat("€ ", 100))
 	assert.LessOrEqual(t, len(long), 64)
 	assert.Equal(t, long, reports.AtMost(64, long))
@@ -304,7 +304,7 @@ func TestSecretsIn(t *testing.T) {
 		assert.Equal(t, want, reports.SecretsIn(text), text)
 		inJSON := reports.TextOf(map[string]string{"body": text})
 		assert.Equal(t, want, reports.SecretsIn(inJSON), inJSON)
-		assert.Equal(t, want, reports.SecretsIn(reports.TextOf(map[string]string{"report": inJSON})), "twice in JSON: %s", text)
+		assert.Equal(t, want, reports.SecretsIn(reports.TextOf(map[string]string{"report": inJSON})), "not found after JSON twice: %s", text)
 	}
 }
 

@@ -101,7 +101,7 @@ func TestRedaction(t *testing.T) {
 				hex.EncodeToString([]byte(secret))} {
 				assert.NotContains(t, out, leak)
 			}
-			assert.NotContains(t, out, "abcdef123456", "cookie values are removed")
+			assert.NotContains(t, out, "abcdef123456", "a cookie value is in the report")
 		})
 	}
 }
@@ -151,7 +151,7 @@ MIIB
 	for _, leak := range []string{"never-seen-before", "AAAAAAAAAAAAAAAA", "c2lnbmF0dXJlLWJ5dGVz", "c2lnbmF0dXJlLWluLUpTT04", "MIIB"} {
 		assert.NotContains(t, out, leak)
 	}
-	assert.Contains(t, out, "eyJzdWIiOiJhIn0", "the claims of a token are evidence")
+	assert.Contains(t, out, "eyJzdWIiOiJhIn0", "the claims of a token are missing")
 }
 
 var payloads = []string{"\x1b[31mred\x1b[0m", "]]>", "\x00\x01\x7f", "\xff\xfe", "\u202eevil\u200b", "::error::x\n::set-output name=a::b",
@@ -224,7 +224,7 @@ func TestJUnitMapsVerdicts(t *testing.T) {
 	b.Reset()
 	require.NoError(t, junit.Write(&b, reports.Redact(sample("x"), &reports.Secrets{}), junit.Options{Strict: true}))
 	require.NoError(t, xml.Unmarshal(b.Bytes(), &doc))
-	assert.Equal(t, 3, doc.Failures, "under strict a warning is a failure")
+	assert.Equal(t, 3, doc.Failures, "with strict, a warning is not a failure")
 }
 
 // A JUnit file follows the schema of Jenkins' xunit plugin. The test reads the XML Schema as rules, because Go has no validator for it.
@@ -312,12 +312,12 @@ func FuzzWriters(f *testing.F) {
 		}
 		b.Reset()
 		if err := console.Write(&b, r, console.Options{}); err != nil || bytes.ContainsAny(b.Bytes(), "\x1b\x00") {
-			t.Fatal("control characters", err)
+			t.Fatal("the text contains control characters", err)
 		}
 		b.Reset()
 		if err := reporthtml.Write(&b, r); err != nil || bytes.ContainsAny(b.Bytes(), "\x1b\x00") ||
 			bytes.Count(b.Bytes(), []byte("<script")) != 1 {
-			t.Fatal("the page holds something foreign", err)
+			t.Fatal("the page contains foreign markup or control characters", err)
 		}
 		b.Reset()
 		if err := ndjson.Write(&b, r); err != nil {
@@ -336,7 +336,7 @@ func FuzzWriters(f *testing.F) {
 			var text bytes.Buffer
 			if err := write(&text, r); err != nil || bytes.ContainsAny(text.Bytes(), "\x1b\x00") || !utf8.Valid(text.Bytes()) ||
 				bytes.HasPrefix(text.Bytes(), []byte("<!doctype")) && bytes.Contains(text.Bytes(), []byte("<script")) {
-				t.Fatal("something foreign acts", err)
+				t.Fatal("a text of the target is active in the report", err)
 			}
 		}
 		lines := bytes.Split(bytes.TrimSuffix(b.Bytes(), []byte("\n")), []byte("\n"))

@@ -41,12 +41,12 @@ func TestSequence(t *testing.T) {
 		assert.Contains(t, seen, n)
 	}
 	for _, n := range []int{3, 5, 7} {
-		assert.NotContains(t, seen, n, "an attack")
+		assert.NotContains(t, seen, n, "an attack is shown as part of the flow")
 	}
 	assert.Equal(t, []string{"AS-PKCE-A"}, seen[6].Failed)
 	assert.Equal(t, "200, access token", seen[6].Answer)
 	assert.Equal(t, 1, seen[8].Warned)
 	i := slices.IndexFunc(steps, func(s Step) bool { return s.Label == "protected resource metadata" })
-	require.GreaterOrEqual(t, i, 0, "it is there though it was not seen")
+	require.GreaterOrEqual(t, i, 0, "a step that was not seen is missing")
 	assert.Zero(t, steps[i].Exchange)
 }

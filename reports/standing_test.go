@@ -38,7 +38,7 @@ func TestAThreatIsMitigatedOnlyByWhatPassed(t *testing.T) {
 	assert.Equal(t, Met, standing(judged(of(Pass))))
 	assert.Equal(t, SoFar, standing(judged(of(Pass), Result{ID: "AS-TOKEN-CODE-RACE", Level: "MUST", Verdict: NotTested})))
 	assert.Equal(t, Unmet, standing(judged(of(Pass), of(Fail))))
-	assert.Equal(t, Unmet, standing(judged(of(Suppressed))), "what is accepted can be done anyway")
+	assert.Equal(t, Unmet, standing(judged(of(Suppressed))), "an accepted finding does not count as unmet")
 	assert.Equal(t, Partly, standing(judged(of(Pass), Result{ID: "AS-TOKEN-CODE-REPLAY-REVOKES", Level: "SHOULD", Verdict: Warn})))
 }
 
@@ -78,20 +78,20 @@ func TestAProfileIsMetOnlyAsAWhole(t *testing.T) {
 		all = append(all, Result{ID: id, Level: "MUST", Role: "resource-server", Verdict: Pass})
 	}
 	assert.Equal(t, Met, standing(judged(all...)).Standing)
-	assert.Equal(t, Undetermined, standing(judged(all[1:]...)).Standing, "a part of a run proves nothing about the rest")
+	assert.Equal(t, Undetermined, standing(judged(all[1:]...)).Standing, "a part of a run decides the whole set")
 	newer := standing(judged(append(all, Result{ID: "RS-SOMETHING-NEW", Level: "MUST", Role: "resource-server", Verdict: Fail})...))
 	assert.Equal(t, Met, newer.Standing)
 	assert.Equal(t, 1, newer.NotScored)
 	require.NotEmpty(t, set.Shoulds)
 	raised := standing(judged(append(all, Result{ID: set.Shoulds[0], Level: "MUST", Role: "resource-server", Verdict: Fail})...))
-	assert.Equal(t, Met, raised.Standing, "the set says SHOULD, whatever the catalogue has said since")
+	assert.Equal(t, Met, raised.Standing, "the level is not that of the set")
 	assert.Equal(t, set.Shoulds[:1], raised.ShouldsWarned)
 	hinge := slices.IndexFunc(all, func(r Result) bool { return r.ID == "RS-CHALLENGE-401-STATUS" })
 	all[hinge].Verdict = NotApplicable
-	assert.Empty(t, standing(judged(all...)).Profile, "an open server is not a protected resource server")
+	assert.Empty(t, standing(judged(all...)).Profile, "an open server has a profile of protected resource servers")
 	all[hinge].Verdict = Pass
 	all[0].Verdict = Suppressed
-	assert.Equal(t, Unmet, standing(judged(all...)).Standing, "a baseline changes nothing")
+	assert.Equal(t, Unmet, standing(judged(all...)).Standing, "an accepted finding does not count as unmet")
 	assert.Empty(t, judged().Profiles())
 }
 

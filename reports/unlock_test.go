@@ -26,5 +26,5 @@ func TestTheNextCommandNamesTheURLThatWasMeant(t *testing.T) {
 	}
 	run := reports.Run{Unreachable: "404"}
 	run.Target.URL = "https://a.test/mpc"
-	assert.Equal(t, "mcpauth doctor https://a.test/mpc", run.NextCommands()[0].Command, "nothing is known to be meant")
+	assert.Equal(t, "mcpauth doctor https://a.test/mpc", run.NextCommands()[0].Command, "the command has another address than the user gave")
 }

@@ -22,10 +22,10 @@ func TestKeptSignatures(t *testing.T) {
 	var kept signatures
 	for range 2 {
 		assert.True(t, kept.verifies(&key.PublicKey, sum[:], sig))
-		assert.False(t, kept.verifies(&other.PublicKey, sum[:], sig), "another key")
-		assert.False(t, kept.verifies(&key.PublicKey, otherSum[:], sig), "another text")
-		assert.False(t, kept.verifies(&key.PublicKey, sum[:], changed), "another signature")
-		assert.False(t, kept.verifies(&key.PublicKey, sum[:], sig[:63]), "a part of the signature")
+		assert.False(t, kept.verifies(&other.PublicKey, sum[:], sig), "a signature verifies with another key")
+		assert.False(t, kept.verifies(&key.PublicKey, otherSum[:], sig), "a signature verifies for another text")
+		assert.False(t, kept.verifies(&key.PublicKey, sum[:], changed), "a changed signature verifies")
+		assert.False(t, kept.verifies(&key.PublicKey, sum[:], sig[:63]), "a part of a signature verifies")
 	}
 }
 

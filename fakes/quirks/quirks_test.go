@@ -667,7 +667,7 @@ func either[V any](first bool, a, b V) V {
 func TestEachQuirkIsThere(t *testing.T) {
 	for _, q := range quirks.All {
 		show := shows[q.Name]
-		require.NotNil(t, show, "nothing shows that %s is there", q.Name)
+		require.NotNil(t, show, "this test has no request that shows the quirk %s", q.Name)
 		assert.NotEmpty(t, q.Says, q.Name)
 		assert.NotEmpty(t, q.Allows, q.Name)
 		t.Run(q.Name, func(t *testing.T) {

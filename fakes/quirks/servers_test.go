@@ -256,7 +256,7 @@ func payload(t *testing.T, token string) string {
 func TestEachQuirkOfAServerIsThere(t *testing.T) {
 	for _, q := range quirks.Servers {
 		show := serverShows[q.Name]
-		require.NotNil(t, show, "nothing shows that %s is there", q.Name)
+		require.NotNil(t, show, "this test has no request that shows the quirk %s", q.Name)
 		assert.NotEmpty(t, q.Says, q.Name)
 		assert.NotEmpty(t, q.Allows, q.Name)
 		t.Run(q.Name, func(t *testing.T) { show(t, start(t, &q), true) })

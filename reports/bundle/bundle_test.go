@@ -72,7 +72,7 @@ func TestProduct(t *testing.T) {
 	const good = "vendor: Example Ltd\nproduct: My MCP-Server!\nversion: 1.10\nurl: https://example.com/mcp\ncontact: security@example.com\n"
 	p, err := bundle.ReadProduct("PRODUCT.yaml", []byte(good))
 	require.NoError(t, err)
-	assert.Equal(t, "1.10", p.Version, "a version is not a number")
+	assert.Equal(t, "1.10", p.Version, "the version is read as a number")
 	assert.Equal(t, "example-ltd-my-mcp-server", p.Folder())
 	for name, c := range map[string]struct{ old, new, says string }{
 		"no URL":         {"url: https://example.com/mcp\n", "", "PRODUCT.yaml:1: missing property 'url'"},

@@ -64,7 +64,7 @@ func FuzzVerify(f *testing.F) {
 		o := bundle.Options{Now: time.Now(), Rejudge: func(*reports.Run) reports.Rejudged { return reports.Rejudged{} }}
 		costs.Bounded(t, len(text), 3000, func() { v = files.Verify(t.Context(), o) })
 		if v.OK {
-			t.Errorf("a bundle that nobody signed verifies: %q is %q", name, text)
+			t.Errorf("an unsigned bundle verifies: %q is %q", name, text)
 		}
 		if _, err := json.Marshal(v); err != nil {
 			t.Error(err)

@@ -45,7 +45,7 @@ func TestDriftBetweenFolders(t *testing.T) {
 	s, err := fleet.Sum(now, before, nil)
 	require.NoError(t, err)
 	assert.Equal(t, 1, s.Drift.Regressed)
-	assert.Equal(t, 1, s.Drift.Fixed, "what is not tested any more is not fixed")
+	assert.Equal(t, 1, s.Drift.Fixed, "a requirement that is no longer tested counts as fixed")
 	assert.Equal(t, 1, s.Drift.New)
 	assert.Equal(t, 1, s.Drift.Gone)
 	assert.Equal(t, 1, s.Drift.NowUnreachable)
@@ -54,7 +54,7 @@ func TestDriftBetweenFolders(t *testing.T) {
 	assert.Equal(t, &fleet.Moved{Regressed: 1}, s.Drift.Requirements[a])
 	assert.Equal(t, []string{a, b}, s.Drift.Changed())
 	decided, all := s.Coverage()
-	assert.Equal(t, []int{3, 4}, []int{decided, all}, "the target that is unreachable does not count")
+	assert.Equal(t, []int{3, 4}, []int{decided, all}, "the unreachable target is counted")
 	assert.Equal(t, []string{a}, s.Failures())
 	_, err = fleet.Sum(now, filepath.Join(before, "missing"), nil)
 	assert.ErrorContains(t, err, "missing")
@@ -83,14 +83,14 @@ func TestOnlyWholeResultsAreFinished(t *testing.T) {
 	for _, state := range []fleet.State{fleet.Invalid, fleet.Failed} {
 		write(t, dir, "one", map[string]reports.Verdict{"RS-CHALLENGE-401-STATUS": reports.Pass})
 		require.NoError(t, fleet.WriteDone(one, fleet.Done{Version: fleet.Version, State: state, Made: made}))
-		assert.NoFileExists(t, filepath.Join(one, fleet.ResultsFile), "those of an earlier run")
+		assert.NoFileExists(t, filepath.Join(one, fleet.ResultsFile), "results of an earlier run were not deleted")
 		assert.False(t, fleet.Finished(one, made))
 	}
 	require.NoError(t, os.WriteFile(filepath.Join(one, ".mcpauth-123"), []byte("half"), 0o600))
 	write(t, dir, "one", map[string]reports.Verdict{"RS-CHALLENGE-401-STATUS": reports.Pass})
 	entries, err := os.ReadDir(one)
 	require.NoError(t, err)
-	assert.Len(t, entries, 2, "what a killed process left is removed")
+	assert.Len(t, entries, 2, "the files of a killed process are not deleted")
 }
 
 // The page and the metrics of many targets are about as long as those of few, and list the worst ones.
@@ -164,7 +164,7 @@ func TestNoStringOfAFolderActs(t *testing.T) {
 	}
 	again, _, err := fleet.Read(filepath.Join(dir, "one"))
 	require.NoError(t, err)
-	assert.Equal(t, attack, again.Target, "what is escaped means the same")
+	assert.Equal(t, attack, again.Target, "the escaped text does not decode to the same text")
 }
 
 // An untrusted folder may contain special files: reading does not wait for a pipe, does not read a device, and does not write through a

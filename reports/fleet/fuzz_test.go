@@ -38,7 +38,7 @@ func FuzzDone(f *testing.F) {
 				return
 			}
 			if s.Requests < 0 || s.Work < 0 {
-				t.Errorf("%d requests in %v", s.Requests, s.Work)
+				t.Errorf("the work is wrong: %d requests in %v", s.Requests, s.Work)
 			}
 			for id, of := range s.Requirements {
 				for v, n := range of {

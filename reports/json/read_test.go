@@ -135,7 +135,7 @@ func FuzzRead(f *testing.F) {
 		}
 		var b bytes.Buffer
 		if err := reportjson.Write(&b, run); err != nil || !json.Valid(b.Bytes()) {
-			t.Error("what was read cannot be written", err)
+			t.Error("a run that was read cannot be written", err)
 		}
 	})
 }
