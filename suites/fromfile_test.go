@@ -31,7 +31,7 @@ func TestFromFile(t *testing.T) {
 	t.Run("a test of the target", func(t *testing.T) {
 		cfg := suites.FromFile(t, path)
 		called = cfg.Introspection
-		require.NotNil(t, called, "the file declares it")
+		require.NotNil(t, called, "the declared tool is missing")
 		cfg.Token, cfg.Only = r.Token(), []string{"RS-CHALLENGE-401-STATUS"}
 		run := suites.Test(t, cfg).Run()
 		assert.NotEmpty(t, run.Results)
@@ -41,7 +41,7 @@ func TestFromFile(t *testing.T) {
 	u, err := url.Parse(called.URL())
 	require.NoError(t, err)
 	l, err := net.Listen("tcp", u.Host)
-	require.NoError(t, err, "the server stops with the test")
+	require.NoError(t, err, "the server still runs after the test")
 	require.NoError(t, l.Close())
 }
 

@@ -154,7 +154,7 @@ func TestLicencesOfLinkedModules(t *testing.T) {
 		}
 		known := strings.Contains(text, "Permission is hereby granted, free of charge") || strings.Contains(text, "Apache License Version 2.0") ||
 			strings.Contains(text, "Redistribution and use in source and binary forms")
-		assert.True(t, known, "%s: no licence that is known", path)
+		assert.True(t, known, "%s: the licence is unknown", path)
 	}
 	assert.NotEmpty(t, seen)
 }

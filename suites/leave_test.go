@@ -40,7 +40,7 @@ func TestLeaveIsForEachHost(t *testing.T) {
 			assert.Equal(t, c.strain[i], s.mayStrain(t.Context())(address), "intrusive %q, authorized %v: %s", c.intrusive, c.authorized, host)
 			assert.Equal(t, c.act[i], s.mayAct(t.Context(), address) == "", "intrusive %q, authorized %v: %s", c.intrusive, c.authorized, host)
 		}
-		assert.Equal(t, c.authorized, s.mayAct(t.Context(), "no URL") == "", "what is not a URL counts as public")
+		assert.Equal(t, c.authorized, s.mayAct(t.Context(), "no URL") == "", "a text that is not a URL does not count as public")
 		s.client.Close()
 	}
 }

@@ -38,6 +38,6 @@ func idealRun(t *testing.T) *reports.Run {
 		ideal.run = against.Run(t, cfg)
 		ideal.add(ideal.run)
 	})
-	require.NotNil(t, ideal.run, "the run that this test looks at has failed in another one")
+	require.NotNil(t, ideal.run, "there is no run to look at: it failed in another test")
 	return ideal.run
 }

@@ -43,7 +43,7 @@ func TestPassiveRunsOnlyRead(t *testing.T) {
 		return run.Run()
 	}
 	evaluate(false)
-	assert.NotEmpty(t, wrote, "the control: these checks send more than reads")
+	assert.NotEmpty(t, wrote, "the control fails: no check sends more than reads")
 
 	run := evaluate(true)
 	assert.Empty(t, wrote)

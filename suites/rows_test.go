@@ -68,7 +68,7 @@ func TestNoRowHasARandomName(t *testing.T) {
 	t.Parallel()
 	for _, r := range requirements.All() {
 		for _, row := range requirements.Rows(r.ID) {
-			assert.NotContains(t, row, "RANDOM", "%s: name the row by what the value is", r.ID)
+			assert.NotContains(t, row, "RANDOM", "%s: a random value is in the name of a row; name the row by what the value is", r.ID)
 		}
 	}
 }

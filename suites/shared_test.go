@@ -52,9 +52,9 @@ func TestRunsThatShareLimitsAreForgotten(t *testing.T) {
 	}
 	after := heap()
 	for i, p := range ended {
-		assert.Nil(t, p.Value(), "run %d", i)
+		assert.Nil(t, p.Value(), "run %d is still in memory", i)
 	}
 	t.Logf("heap %d KiB after 5 runs, %d KiB after 25", before>>10, after>>10)
-	assert.Less(t, after, before+4<<20, "a run that stays takes half a megabyte")
+	assert.Less(t, after, before+4<<20, "ended runs are still in memory: each needs half a megabyte")
 	runtime.KeepAlive(shared)
 }

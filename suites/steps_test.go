@@ -251,13 +251,13 @@ func TestWhatProceduresPromiseIsSent(t *testing.T) {
 	known := readUnsent(t)
 	broken = slices.DeleteFunc(broken, func(line string) bool { return slices.Contains(known, line) })
 	slices.Sort(broken)
-	assert.Empty(t, broken, "procedures name what their checks do not send: correct one of them, or say in %s why no run shows it", unsent)
+	assert.Empty(t, broken, "a procedure names what its check does not send: correct one of the two, or say in %s why no run shows it", unsent)
 	for _, line := range known {
 		id, word, _ := strings.Cut(line, " ")
 		promised := slices.ContainsFunc(x.wanted[id], func(p promise) bool { return p.word == word })
-		assert.True(t, promised || word == "*" && !x.ran[id], "%s: %s is no longer promised, or is tried: take it out", unsent, line)
+		assert.True(t, promised || word == "*" && !x.ran[id], "%s: %s is no longer promised, or a check sends it: delete the line", unsent, line)
 	}
-	assert.LessOrEqual(t, len(known), mostUnsent, "lines of %s", unsent)
+	assert.LessOrEqual(t, len(known), mostUnsent, "%s has too many lines", unsent)
 }
 
 // mostUnsent is the maximum number of lines in the file. It only goes down.

@@ -238,7 +238,7 @@ func TestRunsAgree(t *testing.T) {
 		return
 	}
 	for range 5 {
-		assert.Empty(t, cmp.Diff(first, verdicts(against.Run(t, cfg))), "- the first run, + this one")
+		assert.Empty(t, cmp.Diff(first, verdicts(against.Run(t, cfg))), "the verdicts differ from the first run (-) to this one (+)")
 	}
 }
 
@@ -411,7 +411,7 @@ func TestNothingIsLeftRunning(t *testing.T) {
 	open := func() (goroutines, files int) {
 		all, err := os.ReadDir("/proc/self/fd")
 		if err != nil {
-			t.Skip("this system does not tell which files are open")
+			t.Skip("this system does not list open files")
 		}
 		return runtime.NumGoroutine(), len(all)
 	}

@@ -17,7 +17,7 @@ func TestGuessing(t *testing.T) {
 		assert.LessOrEqual(t, guessing(secret, nil), most, secret)
 	}
 	assert.Less(t, guessing("team-secret-7f3a9c1e5b2d-0001", []string{"team-secret-7f3a9c1e5b2d-0002"}), 80.0,
-		"what neighbours share is not secret")
+		"a part that the secrets share counts as secret")
 }
 
 func TestGuessingTrustsRandomSecrets(t *testing.T) {

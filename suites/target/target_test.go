@@ -127,7 +127,7 @@ func TestTargetFile(t *testing.T) {
 		{Kind: "api-key", Name: "credentials[2]", Header: "X-API-Key", Value: "value-of-READ_TOKEN", Tools: []string{"read_*"}},
 		{Kind: "api-key", Name: "credentials[3]", Header: "X-Old", Value: "value-of-READ_TOKEN", Withdrawn: true},
 	}, cfg.Credentials)
-	assert.Empty(t, cfg.Token, "the login gives the token")
+	assert.Empty(t, cfg.Token, "the configuration has a token although it has a login")
 	assert.Equal(t, []target.Tool{{Name: "read_note", Scope: "notes:read", Arguments: map[string]any{"id": 1}},
 		{Name: "admin_reset", Scope: "notes:admin", DeniedOnly: true}, {Name: "whoami", TellsCaller: true},
 		{Name: "write_note", Scope: "notes:write", Arguments: map[string]any{"text": "{marker}"}, Effect: "read_note", Private: "a note"},
@@ -258,7 +258,7 @@ func TestRecipeSaysEverythingThatIsWrongAtOnce(t *testing.T) {
 	_, err = target.Load(write(t, "target.yaml", "version: 1\ntarget: {url: x}\nlogin: {recipe: "+recipe+"}\n"))
 	require.Error(t, err)
 	lines := strings.Split(err.Error(), "\n")
-	assert.Len(t, lines, 2, "each mistake of a recipe is a mistake of the file")
+	assert.Len(t, lines, 2, "a mistake in a recipe is not reported as a mistake in the file")
 	for i, line := range lines {
 		assert.Contains(t, line, "target.yaml:3:17: login.recipe: "+recipe+":"+strconv.Itoa(3+i))
 	}
@@ -283,7 +283,7 @@ func TestATextThatIsNotYAMLIsReportedWithItsLine(t *testing.T) {
 func TestTheSchemaIsTheGeneratedOne(t *testing.T) {
 	generated, err := schema.Of(".")
 	require.NoError(t, err)
-	assert.Equal(t, string(generated), string(target.Schema), "run go generate ./suites/target")
+	assert.Equal(t, string(generated), string(target.Schema), "the schema is out of date: run go generate ./suites/target")
 	for _, revision := range requirements.Revisions {
 		assert.Contains(t, string(target.Schema), `"`+revision+`"`)
 	}

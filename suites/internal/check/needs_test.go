@@ -66,7 +66,7 @@ func TestEveryProvisionSaysWhatToAdd(t *testing.T) {
 		v, ok := requirements.LookupNeed(word)
 		require.True(t, ok, word)
 		if v.Kind == requirements.Provision && n.give == "" {
-			assert.Contains(t, []string{"callback", "declared-public", "mcp-endpoint"}, word, "nobody says what to add")
+			assert.Contains(t, []string{"callback", "declared-public", "mcp-endpoint"}, word, "the need does not say what to add")
 		}
 	}
 }
@@ -78,7 +78,7 @@ func TestFeaturesThatAreDeclaredAbsentHaveNeeds(t *testing.T) {
 		for _, word := range f.needs {
 			n, known := requirements.LookupNeed(word)
 			require.True(t, known, "%s: %s", feature, word)
-			assert.Equal(t, requirements.Provision, n.Kind, "%s: %s: what is a feature already needs no declaration", feature, word)
+			assert.Equal(t, requirements.Provision, n.Kind, "%s: the need %s is not a provision", feature, word)
 		}
 	}
 	for word, features := range eitherOf {

@@ -23,10 +23,10 @@ func TestASeedGivesTheOrder(t *testing.T) {
 		}
 		return strings.Join(ids, "")
 	}
-	assert.Equal(t, "ABCDEFGH", order(""), "the order of the catalogue")
+	assert.Equal(t, "ABCDEFGH", order(""), "the checks are not in the order of the catalogue")
 	assert.NotEqual(t, order("one"), order("two"))
 	assert.Equal(t, order("one"), order("one"))
 	sorted := strings.Split(order("one"), "")
 	slices.Sort(sorted)
-	assert.Equal(t, "ABCDEFGH", strings.Join(sorted, ""), "none is lost")
+	assert.Equal(t, "ABCDEFGH", strings.Join(sorted, ""), "a check is missing")
 }

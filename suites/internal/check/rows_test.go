@@ -56,7 +56,7 @@ func TestRowsWithOneReasonAreFolded(t *testing.T) {
 	r = verdict(t, func(t *T) {
 		Each(t, Cases[int]{{"a", 1}, {"b", 2}}, func(t *T, _ int) { t.Inconclusive("it timed out") })
 	})
-	assert.Equal(t, "it timed out", r.Reason, "a reason of all rows is shown once in a report")
+	assert.Equal(t, "it timed out", r.Reason, "a reason that all rows have is not shown exactly once")
 }
 
 func TestRowsThatDoNotApplyAreNoted(t *testing.T) {

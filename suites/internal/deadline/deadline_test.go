@@ -51,7 +51,7 @@ func TestTimeIsExtended(t *testing.T) {
 		synctest.Wait()
 		assert.Equal(t, context.DeadlineExceeded, ctx.Err())
 		Extend(ctx, time.Hour)
-		assert.Equal(t, context.DeadlineExceeded, ctx.Err(), "what is over stays over")
+		assert.Equal(t, context.DeadlineExceeded, ctx.Err(), "the context is no longer expired")
 		Extend(t.Context(), time.Hour)
 	})
 }

@@ -116,7 +116,7 @@ func TestObject(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, []string{`member "a" appears twice`}, odd)
 	assert.Equal(t, "x", o.String("a"))
-	assert.Empty(t, o.String("A"), "names are compared with case")
+	assert.Empty(t, o.String("A"), "the name of a member is compared without regard to letter case")
 	v, ok := o.Bool("B")
 	assert.True(t, v && ok)
 	list, ok := o.Strings("list")

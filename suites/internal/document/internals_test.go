@@ -20,7 +20,7 @@ func TestLongTextsAreParsedTwoAtATime(t *testing.T) {
 		parsed <- err
 	}()
 	for !waitsForItsTurn() {
-		require.Empty(t, parsed, "a third text is parsed")
+		require.Empty(t, parsed, "a third long text is parsed at the same time")
 		time.Sleep(time.Millisecond)
 	}
 	_, err := ParseValue(`"short"`)

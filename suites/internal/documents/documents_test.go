@@ -37,7 +37,7 @@ func TestForbiddenAddressesLeadToTheDocument(t *testing.T) {
 		assert.Equal(t, "{}", fetch(t, client, address), about)
 		assert.Equal(t, before+1, page.Hits(), about)
 	}
-	assert.Equal(t, `"root"`, fetch(t, client, root.URL), "no path")
+	assert.Equal(t, `"root"`, fetch(t, client, root.URL), "the document at a URL without a path is missing")
 }
 
 func fetch(t *testing.T, client *http.Client, address string) string {

@@ -73,12 +73,12 @@ func TestWhatIsNoFactIsNotWrittenDown(t *testing.T) {
 		assert.False(t, ok, "%T", v)
 	}
 	_, _, ok := factsOf(reflect.ValueOf(make([]string, mostFacts)))
-	assert.False(t, ok, "too much")
+	assert.False(t, ok, "too many facts are accepted")
 	type loop struct{ next *loop }
 	endless := &loop{}
 	endless.next = endless
 	_, _, ok = factsOf(reflect.ValueOf(endless))
-	assert.True(t, ok, "the depth is bound")
+	assert.True(t, ok, "a cyclic value is refused: the depth has no limit")
 }
 
 var beSmall = That("a ratio below one", func(i inner) string {

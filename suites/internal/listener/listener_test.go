@@ -21,7 +21,7 @@ func TestListenerKeepsWhatArrives(t *testing.T) {
 		require.NoError(t, resp.Body.Close())
 		return resp.StatusCode
 	}
-	assert.Equal(t, 404, post("/a?x=1", "hello"), "unless it is told otherwise")
+	assert.Equal(t, 404, post("/a?x=1", "hello"), "the listener does not answer 404 by default")
 	l.Answer(func(r listener.Request) listener.Answer {
 		return listener.Answer{Status: 201, Header: map[string]string{"X-Path": r.URL}}
 	})
@@ -33,7 +33,7 @@ func TestListenerKeepsWhatArrives(t *testing.T) {
 	assert.Equal(t, "/a?x=1", seen[0].URL)
 	assert.Equal(t, "hello", seen[0].Body)
 	assert.Equal(t, "POST", seen[0].Method)
-	assert.Len(t, seen[1].Body, 16<<10, "of a long body the beginning is kept")
+	assert.Len(t, seen[1].Body, 16<<10, "a long body is not cut to its beginning")
 	assert.Equal(t, 3, l.Hits())
 }
 

@@ -27,7 +27,7 @@ func TestTheBrowsersCommandLine(t *testing.T) {
 		Header: []reports.Field{{Name: "X-Gate", Value: "the-key-of-the-gate"}}, HeaderOrigin: "http://127.0.0.1"})
 	defer client.Close()
 	b := &Browser{Path: program, NoSandbox: true, Client: client}
-	assert.Error(t, b.start(), "it is not a browser")
+	assert.Error(t, b.start(), "a program that is not a browser starts")
 	b.Close()
 	text, err := os.ReadFile(seen)
 	require.NoError(t, err)
@@ -58,7 +58,7 @@ func TestTheBrowsersEnvironmentHoldsNoSecret(t *testing.T) {
 	client := wire.New(wire.Options{Guard: wire.NewGuard("127.0.0.1", nil)})
 	defer client.Close()
 	b := &Browser{Path: program, NoSandbox: true, Client: client}
-	assert.Error(t, b.start(), "it is not a browser")
+	assert.Error(t, b.start(), "a program that is not a browser starts")
 	b.Close()
 	got, err := os.ReadFile(seen)
 	require.NoError(t, err)

@@ -37,7 +37,7 @@ func TestAJarIsBounded(t *testing.T) {
 	}
 	assert.LessOrEqual(t, len(jar.Cookies(at)), mostCookies)
 	assert.LessOrEqual(t, len(jar.log), mostCookies)
-	assert.Equal(t, "999", jar.Value(at, "same"), "a full jar keeps the newest")
+	assert.Equal(t, "999", jar.Value(at, "same"), "a full jar drops the newest cookie")
 	assert.NotEmpty(t, jar.Value(at, "c999"))
 	assert.Equal(t, jar.Cookies(at), jar.Copy().Cookies(at))
 	jar.Take(at, setting("long="+strings.Repeat("x", longestCookie)))
@@ -77,7 +77,7 @@ func FuzzCookies(f *testing.F) {
 			CookiesOf(setting(many...))
 			_ = jar.Copy().Field(u)
 			if n := len(jar.Cookies(u)); n > mostCookies {
-				t.Errorf("%d cookies are sent", n)
+				t.Errorf("too many cookies are sent: %d", n)
 			}
 			for _, f := range jar.Field(u) {
 				if strings.ContainsAny(f.Value, "\r\n\x00") {

@@ -291,7 +291,7 @@ func TestPagesAreReadTwoAtATime(t *testing.T) {
 	at := address(t, "https://as.example/")
 	go func() { read <- ParsePage(at, "<form></form>") }()
 	for !waitsForItsTurn() {
-		require.Empty(t, read, "a third page is read")
+		require.Empty(t, read, "a third page is read at the same time")
 		time.Sleep(time.Millisecond)
 	}
 	<-parses
@@ -330,5 +330,5 @@ func TestSubmissionsHaveTheLineBreaksOfBrowsers(t *testing.T) {
 	values := oauth.Form{{Name: "state", Value: "a\nb\r\nc\rd"}}
 	sent := Submission(page, &Form{Method: "POST", Action: "https://as.example/consent"}, values)
 	assert.Equal(t, "state=a%0D%0Ab%0D%0Ac%0D%0Ad", sent.Body)
-	assert.Equal(t, "a\nb\r\nc\rd", values[0].Value, "the form keeps what the page holds")
+	assert.Equal(t, "a\nb\r\nc\rd", values[0].Value, "the form changes the value on the page")
 }

@@ -36,10 +36,10 @@ func TestCallsRepeatAnnotatedArguments(t *testing.T) {
 	}
 	call.Revision = mcp.NewestStateful
 	for _, f := range call.Method("tools/call", map[string]any{"name": "find", "arguments": arguments}).Request().Header {
-		assert.NotContains(t, f.Name, "Mcp-Param-", "the stateful wire has no such fields")
+		assert.NotContains(t, f.Name, "Mcp-Param-", "a field of the stateless protocol is sent in the stateful one")
 	}
 	assert.Equal(t, map[string]any{"region": "höher", "plain": "x", "page": map[string]any{"size": 20}}, mirrors[3].Unset(arguments))
-	assert.Equal(t, true, arguments["page"].(map[string]any)["all"], "the arguments stay as they are")
+	assert.Equal(t, true, arguments["page"].(map[string]any)["all"], "the arguments have changed")
 }
 
 // Clients omit a tool with invalid annotations, so its fields are unknown.

@@ -74,7 +74,7 @@ func TestTheUsersTokenEndsWhatAnotherOneCannot(t *testing.T) {
 	asked = ending(t, endpoint, http.StatusUnauthorized, counted, false, mcp.Field("Authorization", "DPoP bound"), mcp.Field("DPoP", "proof"))
 	assert.Empty(t, asked[0].Header["Authorization"])
 	assert.Empty(t, asked[0].Header["Dpop"])
-	assert.Len(t, ending(t, "/sibling", http.StatusUnauthorized, counted, false, mcp.Bearer("revoked")), 3, "no other server gets it")
+	assert.Len(t, ending(t, "/sibling", http.StatusUnauthorized, counted, false, mcp.Bearer("revoked")), 3, "another server gets it")
 }
 
 // The number of requests to end three sessions, at their end and once more.

@@ -167,7 +167,7 @@ func TestTheAlgorithmOfTheGenuineTokenComesFirst(t *testing.T) {
 	for _, alg := range []string{"ES256", "EdDSA", "RS256", "PS384"} {
 		all := a.Algorithms(mint.Header{"alg": alg})
 		assert.Equal(t, alg, all[0])
-		assert.Len(t, slices.Compact(slices.Sorted(slices.Values(all))), len(all), "each once: %v", all)
+		assert.Len(t, slices.Compact(slices.Sorted(slices.Values(all))), len(all), "one appears twice: %v", all)
 	}
 	assert.Equal(t, "RS256", a.Algorithms(mint.Header{"alg": "HS256"})[0])
 }

@@ -38,7 +38,7 @@ func TestTheSecondAnswerIsPrivate(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, []netip.Addr{netip.MustParseAddr("203.0.113.9")}, got)
 	}
-	assert.Zero(t, s.Asked("made-by-a-stranger.rebind.example"), "what strangers make up is not kept")
+	assert.Zero(t, s.Asked("made-by-a-stranger.rebind.example"), "a name that mcpauth did not make is stored")
 	assert.Zero(t, s.Caught(name))
 }
 

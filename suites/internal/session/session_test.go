@@ -66,7 +66,7 @@ func TestOneRefusedRegistrationChangesNoOther(t *testing.T) {
 	s := open(t, g)
 	c, why := s.Client(t.Context(), session.Second)
 	require.NotNil(t, c, why)
-	assert.Equal(t, []bool{true, true, false}, g.typed, "the refused registration is repeated without application_type")
+	assert.Equal(t, []bool{true, true, false}, g.typed, "the refused registration is not repeated without application_type")
 	assert.Contains(t, s.Metadata(oauth.None), "application_type")
 }
 
@@ -114,7 +114,7 @@ func TestFirstApprovalRunsAlone(t *testing.T) {
 	}
 	flows.Wait()
 	assert.EqualValues(t, 8, browser.ended.Load())
-	assert.Zero(t, browser.early.Load(), "flows that began during the first approval")
+	assert.Zero(t, browser.early.Load(), "another flow began during the first approval")
 }
 
 // failing is a browser that fails the first few times.

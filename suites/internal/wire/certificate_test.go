@@ -127,12 +127,12 @@ func TestClientCertificateStaysAtTheTarget(t *testing.T) {
 	at, err := url.Parse(mine.URL)
 	require.NoError(t, err)
 	send(func(r *Request) { r.Certificate = clientCertificate(t, "of a check") })(t, at)
-	assert.Equal(t, "of a check", mine.last(), "a check that shows its own is not overruled")
+	assert.Equal(t, "of a check", mine.last(), "the certificate that a check presents is replaced")
 
 	agreed, err := c.OldTLS(context.Background(), at)
 	require.NoError(t, err)
 	assert.True(t, agreed)
-	assert.Empty(t, mine.last(), "nobody has verified the server")
+	assert.Empty(t, mine.last(), "a certificate is presented to a server that is not verified")
 }
 
 // No answer is not a refusal.

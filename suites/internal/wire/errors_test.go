@@ -219,5 +219,5 @@ func TestTroublesOfThisMachine(t *testing.T) {
 	}
 	ftp := get(client(wire.Limits{}), "ftp://127.0.0.1/")
 	assert.True(t, wire.Ours(ftp.Error), ftp.Error)
-	assert.False(t, wire.Ours(get(client(wire.Limits{}), "http://127.0.0.1:1/").Error), "a port where nobody listens")
+	assert.False(t, wire.Ours(get(client(wire.Limits{}), "http://127.0.0.1:1/").Error), "a refused connection counts as mcpauth's own failure")
 }

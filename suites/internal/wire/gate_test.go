@@ -25,19 +25,19 @@ func TestGateFollowsTheTarget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate(32)
 		g.learn(took(time.Millisecond), 1)
-		assert.Equal(t, 32.0, g.limit, "never more than the run allows")
+		assert.Equal(t, 32.0, g.limit, "the limit is not the maximum of the run")
 		time.Sleep(time.Second)
 		g.learn(busy(), 32)
 		assert.Equal(t, 16.0, g.limit)
 		g.learn(busy(), 32)
-		assert.Equal(t, 16.0, g.limit, "requests that were under way together lower it once")
+		assert.Equal(t, 16.0, g.limit, "requests sent at the same time lower the limit more than once")
 		for range 16 {
 			g.learn(took(time.Millisecond), 32)
 		}
-		assert.InDelta(t, 17, g.limit, 0.1, "one more for as many good answers as are in flight")
+		assert.InDelta(t, 17, g.limit, 0.1, "the limit does not rise by one")
 		time.Sleep(time.Second)
 		g.learn(took(slow+1), 32)
-		assert.InDelta(t, 8.5, g.limit, 0.1, "a late answer lowers it")
+		assert.InDelta(t, 8.5, g.limit, 0.1, "a late answer does not lower the limit")
 		for range 10 {
 			time.Sleep(time.Second)
 			g.learn(busy(), 32)
@@ -107,7 +107,7 @@ func TestGateGivesPlacesInOrder(t *testing.T) {
 	cancel()
 	_, err = g.enter(gone)
 	assert.ErrorIs(t, err, context.Canceled)
-	assert.Empty(t, g.queue, "who has left holds no place")
+	assert.Empty(t, g.queue, "a cancelled request still has a place in the queue")
 	entered := make(chan error)
 	go func() {
 		_, err := g.enter(t.Context())

@@ -49,7 +49,7 @@ func TestProxyIsGuarded(t *testing.T) {
 			resp, err = browser.Get("http://127.0.0.1:1/callback?code=x")
 			require.NoError(t, err)
 			defer resp.Body.Close()
-			assert.Equal(t, 200, resp.StatusCode, "a callback needs nobody who listens")
+			assert.Equal(t, 200, resp.StatusCode, "a callback is sent to its address")
 			assert.Equal(t, "http://127.0.0.1:1/callback?code=x", taken)
 
 			_, err = browser.Get("https://10.0.0.1/") // never dialled

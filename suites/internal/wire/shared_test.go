@@ -62,5 +62,5 @@ func TestSharedRateHoldsForAllHosts(t *testing.T) {
 		}
 	}
 	done.Wait()
-	assert.GreaterOrEqual(t, time.Since(began), 100*time.Millisecond, "11 pauses of 10 ms lie between 12 requests")
+	assert.GreaterOrEqual(t, time.Since(began), 100*time.Millisecond, "12 requests had shorter pauses than 10 ms")
 }

@@ -34,7 +34,7 @@ func FuzzEventStream(f *testing.F) {
 				t.Errorf("%d bytes and %d events were read", len(response.Body), seen)
 			}
 			if n > 1 && !response.Truncated {
-				t.Error("nothing says that the stream goes on")
+				t.Error("the response is not marked as truncated")
 			}
 		}
 	})
@@ -67,10 +67,10 @@ func TestLongBodiesShareTheirRoom(t *testing.T) {
 		return c.read(Request{}, &http.Response{StatusCode: 200, Body: io.NopCloser(io.LimitReader(&endless{part: "x"}, 500<<10))})
 	}
 	cut, err := body()
-	require.ErrorIs(t, err, ErrRoom, "what was cut is evidence of nothing")
+	require.ErrorIs(t, err, ErrRoom, "a body that was cut is returned without ErrRoom")
 	assert.True(t, cut.Truncated)
 	others.end()
-	assert.Zero(t, c.reading.Load(), "what is read makes room")
+	assert.Zero(t, c.reading.Load(), "a body that has been read still uses room")
 	whole, err := body()
 	require.NoError(t, err)
 	assert.False(t, whole.Truncated)

@@ -258,7 +258,7 @@ func TestLimitsHoldForEachHost(t *testing.T) {
 	together.Wait()
 	require.Len(t, times, 10)
 	first, last := slices.MinFunc(times, time.Time.Compare), slices.MaxFunc(times, time.Time.Compare)
-	assert.Greater(t, last.Sub(first), 400*time.Millisecond, "ten requests, one each 50 ms")
+	assert.Greater(t, last.Sub(first), 400*time.Millisecond, "ten requests were sent faster than one each 50 ms")
 }
 
 // Outside the user's network, fewer concurrent requests are allowed than in the run as a whole.
@@ -390,7 +390,7 @@ func TestWhatIsKeptIsBounded(t *testing.T) {
 		require.NotNil(t, ex.Response, ex.Error)
 		if i == 0 {
 			first = ex
-			assert.Len(t, ex.Response.Body, 900<<10, "while there is room, whole bodies are read")
+			assert.Len(t, ex.Response.Body, 900<<10, "a body is cut although there is room")
 			assert.Equal(t, "Bearer … (30727 bytes in all)", ex.Request.Header[1].Value)
 		}
 		kept += len(ex.Response.Body) + len(ex.Request.Header[1].Value)
@@ -400,7 +400,7 @@ func TestWhatIsKeptIsBounded(t *testing.T) {
 	}
 	assert.Less(t, kept, 44<<20)
 	c.Shorten(first)
-	assert.Equal(t, "… (921600 bytes in all)", first.Response.Body, "nothing of a word without end is shown")
+	assert.Equal(t, "… (921600 bytes in all)", first.Response.Body, "a part of a single long word is shown")
 	more := c.Do(t.Context(), "TEST", wire.Request{Method: "GET", URL: address})
 	assert.True(t, more.Response.Truncated)
 }
@@ -438,7 +438,7 @@ func TestManyFieldsMakeRoom(t *testing.T) {
 	for range 600 {
 		ex := c.Do(t.Context(), "TEST", wire.Request{Method: "GET", URL: address})
 		require.NotNil(t, ex.Response, ex.Error)
-		require.Greater(t, len(ex.Response.Header), 600, "a check sees all of them")
+		require.Greater(t, len(ex.Response.Header), 600, "a check does not see all header fields")
 		c.Shorten(ex)
 		if first == 0 {
 			first = len(ex.Response.Header)
@@ -446,7 +446,7 @@ func TestManyFieldsMakeRoom(t *testing.T) {
 		last = ex.Response.Header
 		fields += len(last)
 	}
-	assert.Greater(t, first, 600, "while there is room, all are shown")
+	assert.Greater(t, first, 600, "header fields are left out although there is room")
 	assert.Less(t, fields, 150_000)
 	assert.Less(t, len(last), 80)
 	assert.Contains(t, wire.Get(last, "Mcpauth-Left-Out"), "more header fields")
@@ -454,7 +454,7 @@ func TestManyFieldsMakeRoom(t *testing.T) {
 	ex := c.Do(t.Context(), "TEST", wire.Request{Method: "GET", URL: few})
 	before := len(ex.Response.Header)
 	c.Shorten(ex)
-	assert.Len(t, ex.Response.Header, before, "of few, none is left out")
+	assert.Len(t, ex.Response.Header, before, "one of a few header fields is left out")
 }
 
 func TestHeaderIsBounded(t *testing.T) {
@@ -534,7 +534,7 @@ func TestBudgetIsAHardStop(t *testing.T) {
 	assert.Equal(t, wire.ErrBudget.Error(), get(c, u).Error)
 	c.Do(context.Background(), "TEST", wire.Request{Method: "DELETE", URL: u, Cleanup: true})
 	get(c, u)
-	assert.EqualValues(t, 4, hits.Load(), "what cleans up is sent anyway, and nothing else")
+	assert.EqualValues(t, 4, hits.Load(), "a request that cleans up is not sent, or another one is")
 }
 
 // A server that drops every second request of a connection makes the transport retry.
@@ -632,11 +632,11 @@ func TestFetchIsWrittenAsNodeDoes(t *testing.T) {
 	assert.Equal(t, "POST /mcp?a=b HTTP/1.1\r\nhost: "+l.Addr().String()+"\r\nconnection: keep-alive\r\nX-Gate: key\r\n"+
 		"content-type: application/json\r\nAuthorization: Bearer x\r\naccept-language: *\r\nsec-fetch-mode: cors\r\nuser-agent: node\r\n"+
 		"accept-encoding: gzip, deflate\r\ncontent-length: 2\r\n\r\n{}", <-got)
-	assert.Equal(t, "host", ex.Request.Header[0].Name, "the fields are recorded as they were sent")
+	assert.Equal(t, "host", ex.Request.Header[0].Name, "the fields are not recorded as they were sent")
 }
 
 func TestFetchSendsNoLineBreaks(t *testing.T) {
-	u := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("it is sent") })
+	u := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("the request is sent") })
 	ex := client(wire.Limits{}).Do(context.Background(), "TEST", wire.Request{Method: "GET", URL: u, Fetch: true, Header: []reports.Field{
 		{Name: "X", Value: "a\r\nY: b"},
 	}})
@@ -725,13 +725,13 @@ func TestAsked(t *testing.T) {
 	done := make(chan bool)
 	go func() { get(c, s.URL+"/jwks?slow"); close(done) }()
 	<-arrived
-	assert.Equal(t, wire.Asked{Answered: 2, Unsure: 1}, c.Asked(s.URL+"/jwks"), "one is under way")
+	assert.Equal(t, wire.Asked{Answered: 2, Unsure: 1}, c.Asked(s.URL+"/jwks"), "the request in flight is not counted as unsure")
 	close(answer)
 	<-done
 	assert.Equal(t, wire.Asked{Answered: 3}, c.Asked(s.URL+"/jwks"))
 	s.Close()
 	get(c, s.URL+"/jwks")
-	assert.Equal(t, wire.Asked{Answered: 3, Unsure: 1}, c.Asked(s.URL+"/jwks"), "it is unknown who has seen a request that was not answered")
+	assert.Equal(t, wire.Asked{Answered: 3, Unsure: 1}, c.Asked(s.URL+"/jwks"), "a request without an answer is not counted as unsure")
 }
 
 // The reader and the writer of a connection notice a reset one after the other, in either order.

@@ -124,8 +124,8 @@ func TestLoginThatFailsSaysWhy(t *testing.T) {
 				assert.Equal(t, reports.ExitUndecided, run.Run().Outcome().Code)
 				assert.Contains(t, run.Run().Outcome().Headline, c.want)
 				if name != "token endpoint" {
-					assert.Empty(t, run.Run().Results, "the password is tried once, before any check")
-					assert.Zero(t, r.IDP.Clients(), "what was registered is deleted")
+					assert.Empty(t, run.Run().Results, "a check ran after the password was refused")
+					assert.Zero(t, r.IDP.Clients(), "a registered client is not deleted")
 					return
 				}
 				require.Len(t, run.Run().Results, 1)
@@ -267,7 +267,7 @@ func TestLoginByRecipe(t *testing.T) {
 			t.Parallel()
 			run := evaluate(c.recipe(), c.change)
 			assert.Contains(t, run.Outcome().Headline, c.says)
-			assert.Equal(t, name == "wrong password", len(run.Results) == 0, "a rejected password ends the run before any check")
+			assert.Equal(t, name == "wrong password", len(run.Results) == 0, "only a rejected password must end the run before any check")
 			for _, r := range run.Results {
 				assert.Equal(t, reports.Inconclusive, r.Verdict, r.ID)
 				assert.Contains(t, r.Reason, c.says, r.ID)
@@ -530,7 +530,7 @@ func TestSignInAtOneOfSeveral(t *testing.T) {
 	assert.Contains(t, notices[0], "users sign in at "+other.IDP.Issuer+"; choose another by --issuer")
 	for _, r := range run.Run().Results {
 		if r.ID == "AS-TOKEN-SUCCESS-SHAPE" {
-			assert.Equal(t, reports.Pass, r.Verdict, "at the first, which is judged by what it does: %s", r.Reason)
+			assert.Equal(t, reports.Pass, r.Verdict, "the check does not pass at the first server: %s", r.Reason)
 		}
 	}
 

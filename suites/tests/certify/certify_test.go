@@ -203,7 +203,7 @@ func TestAChangedByteIsRefused(t *testing.T) {
 				f[name] = slices.Clone(content)
 				f[name][at] ^= bit
 				v := verify(t, f, by(s.public))
-				require.False(t, v.OK, "%s, byte %d", name, at)
+				require.False(t, v.OK, "%s: byte %d was changed", name, at)
 				reason, special := want[name]
 				switch {
 				case name == bundle.StatementFile: // it may be invalid JSON, name another manifest, or be unsigned
@@ -211,7 +211,7 @@ func TestAChangedByteIsRefused(t *testing.T) {
 				case !special:
 					reason = bundle.ChangedFile
 				}
-				require.Contains(t, reasons(v), reason, "%s, byte %d", name, at)
+				require.Contains(t, reasons(v), reason, "%s: byte %d was changed", name, at)
 			}
 		}
 	}
@@ -664,7 +664,7 @@ func TestResultsAreTheExcerpt(t *testing.T) {
 		}
 	}
 	for _, e := range run.Run().Exchanges {
-		assert.True(t, cited[e.Number], "exchange %d is cited by nothing", e.Number)
+		assert.True(t, cited[e.Number], "no result cites exchange %d", e.Number)
 		for _, f := range e.Request.Header {
 			if strings.EqualFold(f.Name, "User-Agent") {
 				assert.NotContains(t, f.Value, "mcpauth")

@@ -49,7 +49,7 @@ func TestNothingPassesByFailures(t *testing.T) {
 				}
 				for _, n := range r.Evidence {
 					if sender[n] == r.ID {
-						assert.Contains(t, others, r.ID, "%s passes, and each of its requests failed", r.Wire)
+						assert.Contains(t, others, r.ID, "%s passes although each of its requests failed", r.Wire)
 						break
 					}
 				}

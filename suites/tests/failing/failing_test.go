@@ -106,10 +106,10 @@ func TestFailureFromSomeRequestOn(t *testing.T) {
 					return !strings.HasPrefix(r.Reason, "the target stopped answering after ") &&
 						!strings.HasPrefix(r.Reason, "the target answered no request properly")
 				})
-				require.NotEmpty(t, gone, "nothing says that the target went away")
+				require.NotEmpty(t, gone, "no reason says that the target stopped answering")
 				for _, g := range gone {
 					assert.Equal(t, reports.Inconclusive, g.Verdict)
-					assert.Equal(t, gone[0].Reason, g.Reason, "one reason for all")
+					assert.Equal(t, gone[0].Reason, g.Reason, "the reasons differ")
 				}
 				assert.Equal(t, reports.ExitUndecided, run.Outcome().Code)
 			})
@@ -171,7 +171,7 @@ func TestSecondLook(t *testing.T) {
 					tries++
 				}
 			}
-			assert.Equal(t, 2, tries, "both tries are in the evidence")
+			assert.Equal(t, 2, tries, "one of the two tries is not in the evidence")
 			if c.want == reports.Inconclusive {
 				assert.Contains(t, result.Reason, "seen once in two tries")
 				assert.Empty(t, result.Findings)

@@ -119,5 +119,5 @@ func TestALongRetryAfterIsHonoured(t *testing.T) {
 		}
 	}
 	assert.Positive(t, ended)
-	assert.LessOrEqual(t, after.Load(), int64(2*cfg.Concurrency), "requests after the target asked for peace")
+	assert.LessOrEqual(t, after.Load(), int64(2*cfg.Concurrency), "too many requests were sent after the target asked mcpauth to stop")
 }

@@ -86,7 +86,7 @@ func share(t *testing.T, all []row, part string) []row {
 func touched(t *testing.T) []string {
 	t.Helper()
 	base, err := exec.Command("git", "merge-base", "HEAD", "origin/main").Output()
-	require.NoError(t, err, "MCPAUTH_KILL=touched compares with origin/main")
+	require.NoError(t, err, "MCPAUTH_KILL=touched needs origin/main for its comparison")
 	files, err := exec.Command("git", "diff", "--name-only", "--relative=suites", strings.TrimSpace(string(base))).Output()
 	require.NoError(t, err)
 	var out []string

@@ -132,7 +132,7 @@ func (r *row) expectNoticed(t *testing.T, run *reports.Run) {
 		}
 	}
 	for _, id := range r.Noticed {
-		assert.NotEmpty(t, found[id].Findings, "%s survives %s: %s (%s)", r.Name, id, r.Says, verdicts[id])
+		assert.NotEmpty(t, found[id].Findings, "%s is not caught by %s: %s (%s)", r.Name, id, r.Says, verdicts[id])
 		findings := findingsOf(run, id)
 		for _, row := range append([]string{r.Row}, r.Rows...) {
 			named := slices.ContainsFunc(findings, func(f reports.Finding) bool {
@@ -223,6 +223,6 @@ func TestEveryCheckHasAFlawThatItCatches(t *testing.T) {
 		assert.True(t, caught[id], "no flaw shows that the check of %s can fail", id)
 	}
 	for id := range caught {
-		assert.Contains(t, ids, id, "a flaw names %s, which has no check", id)
+		assert.Contains(t, ids, id, "a flaw names %s, for which there is no check", id)
 	}
 }

@@ -120,7 +120,7 @@ func (n *named) expectEachRow(t *testing.T) {
 		for _, row := range n.rowsOf(r) {
 			switch name := r.ID + "\t" + row; {
 			case n.has(r.ID, row):
-				assert.Empty(t, unturnable[name], "a flaw turns %s", name)
+				assert.Empty(t, unturnable[name], "%s is listed as unturnable, but a flaw makes it fail", name)
 			case unturnable[name] == "":
 				never = append(never, name)
 			}
@@ -135,7 +135,7 @@ func (n *named) expectEachRow(t *testing.T) {
 	require.NoError(t, err)
 	known := strings.Split(strings.TrimSpace(string(text)), "\n")
 	for _, row := range never {
-		assert.Contains(t, known, row, "no flaw turns this row: write one, whose Row it is")
+		assert.Contains(t, known, row, "no flaw makes this row fail: write a flaw with this Row")
 	}
 	for _, row := range known {
 		if !slices.Contains(never, row) {

@@ -138,17 +138,17 @@ func expect(t *testing.T, quirk string, run *reports.Run) {
 		}
 	}
 	for id, reason := range advised[quirk] {
-		assert.True(t, accused[id], "%s no longer warns of %s (%s): take it out of the table", id, quirk, reason)
+		assert.True(t, accused[id], "%s no longer warns of %s (%s): delete it from the table", id, quirk, reason)
 	}
 	for id, reason := range known[quirk] {
-		assert.True(t, accused[id], "%s no longer accuses %s (%s): take it out of the table", id, quirk, reason)
+		assert.True(t, accused[id], "%s no longer accuses %s (%s): delete it from the table", id, quirk, reason)
 	}
 	for _, r := range run.Results {
 		if slices.Contains(passed[quirk], r.ID) && r.Wire == "stateful" {
 			assert.Equal(t, reports.Pass, r.Verdict, "%s %s: %s", r.ID, r.Wire, r.Reason)
 		}
 	}
-	assert.LessOrEqual(t, undecidedMusts(run), mostUndecided, "MUSTs left undecided of %s", quirk)
+	assert.LessOrEqual(t, undecidedMusts(run), mostUndecided, "too many MUSTs are undecided for %s", quirk)
 	if len(undecided) > 0 {
 		t.Logf("%d undecided: %s", len(undecided), strings.Join(sorted(undecided), " "))
 	}
