@@ -214,7 +214,7 @@ var getNoCode = expect.That("a refusal: it is another host", func(g *Grant) stri
 	return ""
 })
 
-// native registers a client with a loopback redirect URI: as a native one, or without a type if the server knows no types.
+// native registers a client with a loopback redirect URI: as a native one, or without application_type if the server refuses that.
 func native(t *T, uri string) (c *oauth.Client, ex *reports.Exchange) {
 	for _, kind := range []any{"native", nil} {
 		if c, ex = t.AS.Register(map[string]any{"redirect_uris": []string{uri}, "application_type": kind}); c != nil {

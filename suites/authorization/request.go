@@ -174,12 +174,12 @@ func (o requestObject) of(t *T, pair oauth.PKCE) string {
 	c := t.AS.AnyClient()
 	claims := map[string]any{"iss": c.ID, "aud": t.AS.Server().Issuer, "exp": time.Now().Unix() + 300}
 	for _, p := range t.Session.Request(c, pair) {
-		if p.Name != "state" { // the request has one of its own
+		if p.Name != "state" { // the request itself contains a state
 			claims[p.Name] = p.Value
 		}
 	}
 	claims[o.member] = o.value
-	body, _ := json.Marshal(claims) // strings and numbers always marshal
+	body, _ := json.Marshal(claims) // strings and numbers can always be encoded
 	signature := ""
 	if o.header == madeUpSignature {
 		signature = document.Base64URL(strings.Repeat("a", 256))

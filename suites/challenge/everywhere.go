@@ -118,7 +118,7 @@ func onAnotherWire(t *T) {
 // manyAtOnce is how many requests without a token are sent at once, among half as many with a token.
 const manyAtOnce = 24
 
-// guardsManyAtOnce finds a guard that lets one of many requests through: it shares the caller between requests, or fails under load.
+// guardsManyAtOnce finds a guard that lets one of many requests pass: it shares the caller between requests, or fails under load.
 func guardsManyAtOnce(t *T) {
 	if t.Seeded() { // requests are sent one after another, so none overlap
 		return
@@ -189,7 +189,7 @@ func expectRefusal(t *T, ex *reports.Exchange, about string) {
 const silence = 200 * time.Millisecond
 
 // messages are one call of every JSON-RPC method of the revision; none names a tool or resource that exists. They are sent
-// in a session that anybody may open, else in that of the token, so that nothing but the token is missing.
+// in a session that anybody may open, otherwise in the session of the token, so that only the token is missing.
 func messages(t *T) []mcp.Call {
 	return append([]mcp.Call{mcp.Probe(t.Survey.Endpoint, t.Revision)}, everyMethod(t.MCP.CallOfAnybody())...)
 }
@@ -320,7 +320,7 @@ func withMessage(t *T, verb string) Variant {
 	return v
 }
 
-// keepsSession sends DELETE for the session of a token without the token, and checks whether it still exists.
+// keepsSession sends DELETE without a token for a session of the token, and checks that the session still exists.
 func keepsSession(t *T, token string) {
 	session := OpenSession(t)
 	if session.SessionID == "" {

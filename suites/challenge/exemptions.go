@@ -27,7 +27,7 @@ func expectNoBypass(t *T, variants []Variant) {
 	}
 }
 
-// family are header fields with the same claim. If one of them gives access, all of them together do.
+// family is a set of header fields with the same claim. If one of them gives access, all of them together do.
 type family struct {
 	about  string
 	fields []reports.Field
@@ -134,7 +134,7 @@ func toOtherHosts(t *T) (out []Variant) {
 	return out
 }
 
-// believes reports the fields of a family each of which is enough, or all of them if none is.
+// believes reports the fields of a family that give access alone, or all of them if only all together do.
 func believes(t *T, ex *reports.Exchange, f family) {
 	single := false
 	for _, field := range f.fields {

@@ -104,7 +104,7 @@ func oldMessages(t *T, s *Stream, address string) {
 	}
 	began := time.Now()
 	t.Expect(message(t.MCP.BearerField()), "a message to the stream's address").AsControl(answerOn(s, AtItsPace(t, onStream)))
-	enough := min(5*time.Since(began), AtItsPace(t, onStream)) // after that time no answer comes
+	enough := min(5*time.Since(began), AtItsPace(t, onStream)) // after that time, the check expects no answer
 	t.Expect(message(), "a message without a token, to the address of an open stream").To(expect.Refuse(401))
 	t.Expect(message(mcp.Bearer("mcpauth-not-a-token")), "a message with a bad token").To(expect.Refuse(401))
 	if t.Mint.Trusted() || t.Session != nil && t.Session.Ready && t.Session.UserCount() > 1 {

@@ -139,7 +139,7 @@ func hadNoEffect(t *T, marks Cases[string]) {
 	t.Leave("the effect of refused calls", shows.Name+" does not show what "+tool.Name+" did with the valid token")
 }
 
-// toolWithEffect is a tool that needs only a token, else one with a scope.
+// toolWithEffect is a tool that needs only a token; if there is none, one that needs a scope.
 func toolWithEffect(t *T) (tool, shows Tool, ok bool) {
 	if tool, shows, ok = t.MCP.UnscopedEffect(); ok {
 		return tool, shows, ok

@@ -80,7 +80,7 @@ func newDraft(t *T, redirect string, edits ...edit) *draft {
 
 // publish serves the document, and returns its client.
 func (d *draft) publish() *oauth.Client {
-	body, _ := json.Marshal(d.members) // plain values always marshal
+	body, _ := json.Marshal(d.members) // plain values can always be encoded
 	a := documents.Answer{Type: "application/json", Body: string(body)}
 	for _, change := range d.answer {
 		change(&a)

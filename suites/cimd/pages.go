@@ -91,7 +91,7 @@ func words(c consent) []string {
 	})
 }
 
-// beyond are the words of one page that another page does not have, each once.
+// beyond are the words of one page that are not on another page, each once.
 func beyond(page, other []string) []string {
 	all := slices.Compact(slices.Sorted(slices.Values(page)))
 	return slices.DeleteFunc(all, func(w string) bool { return slices.Contains(other, w) })

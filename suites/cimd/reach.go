@@ -41,10 +41,10 @@ func followsNoRedirect(t *T) {
 	}), unlessFetched))
 }
 
-// redirected puts the document at another address of an origin, to which its own address redirects.
+// redirected moves the document to another URL, at an origin, and makes its own URL redirect there.
 func redirected(t *T, status int, origin string) edit {
 	return func(d *draft) {
-		body, _ := json.Marshal(d.members) // plain values always marshal
+		body, _ := json.Marshal(d.members) // plain values can always be encoded
 		d.second = t.Documents.Put(documents.Answer{Type: "application/json", Body: string(body)})
 		at := origin + strings.TrimPrefix(d.second.URL, "https://"+t.Documents.Host())
 		answered(func(a *documents.Answer) { a.Status, a.Location, a.Body = status, at, "" })(d)

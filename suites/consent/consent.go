@@ -80,7 +80,7 @@ var beAsked = expect.That("a page before the client gets another code", func(g *
 	return ""
 })
 
-// OAuth 2.1 section 7.3.1: anybody on the machine can take the place of a public client with a loopback redirect URI.
+// OAuth 2.1 section 7.3.1: any program on the machine can impersonate a public client with a loopback redirect URI.
 func asksAgainForPublicClients(t *T) {
 	c := t.AS.PublicClient()
 	if u, err := url.Parse(c.RedirectURI); err != nil || u.Scheme == "https" {

@@ -122,7 +122,7 @@ func (p *posting) request() wire.Request {
 	return req
 }
 
-// sentBy sends the form from another browser, which has a consent page of its own open. The page of another site makes the form.
+// sentBy sends the form from another browser, in which another consent page is open. The page of another site contains the form.
 func (p *posting) sentBy(t *T, edits ...Edit) {
 	if t.Pages.KeepsCookiesFrom(p.form) {
 		t.NotApplicable(sameSite)

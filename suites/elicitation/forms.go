@@ -60,7 +60,7 @@ var (
 )
 
 var haveNoSecretField = expect.That("no credential in a form", func(f form) string {
-	named := true // every field has a name of its own, which is not a secret's
+	named := true // every field has a specific name, which is not that of a secret
 	for _, name := range f.free() {
 		if said := credential.FindString(f.describe(name)); said != "" {
 			return "the form asks for " + strings.ToLower(said)
@@ -85,7 +85,7 @@ var notSpeakOfSecrets = expect.That("no mention of a credential in a form", func
 	return ""
 })
 
-// anything are names of fields without a fixed meaning: the message then says what is asked for.
+// anything are names of fields without a fixed meaning: then the message says what the user is to enter.
 var anything = []string{"answer", "content", "data", "field", "input", "response", "result", "text", "value"}
 
 // free are the fields into which a user types text. A secret is neither a yes or no, nor one of a list.

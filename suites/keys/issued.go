@@ -189,7 +189,7 @@ func signsWithNoGuessableSecret(t *T) {
 	})
 }
 
-// The client knows its own secret and could make access tokens of others with it. ID tokens may be signed with it.
+// A client knows its own secret, and could forge access tokens of others with it. A server may sign ID tokens with that secret.
 func guesses(t *T, j issued) []string {
 	out := strings.Split(strings.TrimSpace(vectors.WeakSecrets), "\n")
 	out = append(out, "", j.tokens.Client.ID, t.AS.Server().Issuer, t.Survey.URL.Host, t.Survey.URL.Hostname())

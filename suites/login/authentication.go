@@ -99,7 +99,7 @@ func answersAlike(t *T, known string) {
 		}))
 }
 
-// said is the text of a page and its status, without the name, and without words with digits, such as the number of a request.
+// said is the status and the text of a page, without the user name, and without words with digits, such as the number of a request.
 func said(e *entry, name string) string {
 	text := ""
 	if p := e.Page(); p != nil {

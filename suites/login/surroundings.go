@@ -111,7 +111,7 @@ func inHidden(f *login.Form, values *oauth.Form, address string) bool {
 // ofTheRequest are parameters of an authorization request that may be addresses: no page redirects there.
 var ofTheRequest = []string{"redirect_uri", "client_id", "resource", "request_uri", "post_logout_redirect_uri", "scope"}
 
-// returnsTo reports that a parameter holds an address to which pages redirect.
+// returnsTo reports that a parameter contains an address to which pages redirect.
 func returnsTo(name, value string) bool {
 	lower := strings.ToLower(name)
 	if slices.Contains(ofTheRequest, lower) {

@@ -41,7 +41,7 @@ func announcesQuotas(t *T) {
 	}
 }
 
-// remaining is what an answer says about the remaining quota, and the seconds until it is full again.
+// remaining is what an answer says about the remaining quota, and the seconds until the quota is full again.
 type remaining struct {
 	left, reset int
 	seen        *reports.Exchange

@@ -101,7 +101,7 @@ func limitsTokenErrors(t *T) {
 	t.Expect(ex, "the same request, %v after the limit", wait+5*t.Patience).To(expect.HaveStatus(status))
 }
 
-// withUnknownCode is a token request that is wrong, of a client of its own where one can be registered.
+// withUnknownCode is a token request with an unknown code, of a new client where one can be registered.
 func withUnknownCode(t *T) wire.Request {
 	c := t.AS.AnyClient()
 	if t.Session.Register {
@@ -183,7 +183,7 @@ func throttle(t *T, ex *reports.Exchange) time.Duration {
 	return wait
 }
 
-// pulse is how long an ordinary request takes: the minimum of three.
+// pulse is the shortest duration of three ordinary requests.
 func pulse(t *T, token string) time.Duration {
 	least := time.Hour
 	for range 3 {
@@ -193,7 +193,7 @@ func pulse(t *T, token string) time.Duration {
 	return least
 }
 
-// completion asks for a completion: of a declared object, else of one that does not exist.
+// completion asks for a completion: of a declared object, or of one that does not exist if none is declared.
 func completion(t *T, call mcp.Call) (request mcp.Call, declared bool) {
 	for _, o := range t.Objects {
 		if o.Argument != "" {

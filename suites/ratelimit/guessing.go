@@ -184,7 +184,7 @@ func servesOrdinaryRefreshes(t *T) {
 	}
 }
 
-// An attacker who guesses must not be able to lock out the owner of the real token.
+// An attacker who guesses tokens must not be able to lock out the owner of the real token.
 func keepsGoodTokensDuringAFlood(t *T) {
 	token := t.MCP.FirstToken()
 	good := func() *reports.Exchange { return t.IgnoringLimits(t.MCP.Call().With(mcp.Bearer(token)).Request()) }
@@ -250,7 +250,7 @@ type attempts struct {
 	last     *reports.Exchange
 }
 
-// passwords types 20 wrong passwords, each on a page of its own, and then the right one, which must work beforehand.
+// passwords types 20 wrong passwords, each on a new page, and then the right one, which must have worked before.
 func passwords(t *T) (attempts, *Grant) {
 	user := t.Session.Sacrificial()
 	var right *Grant

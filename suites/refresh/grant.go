@@ -67,7 +67,7 @@ var bringAnother = expect.Family("bringAnother", func(tokens *oauth.Tokens) expe
 	})
 })
 
-// A limit on the whole grant may shorten what is issued at its end. This is its beginning.
+// A limit on the whole grant may shorten the lifetime of tokens near its end. Here the grant has just begun.
 var liveAsLongAs = expect.Family("liveAsLongAs", func(tokens *oauth.Tokens) expect.Matcher {
 	first, known := oauth.Seconds(tokens.Body)
 	return expect.That("an access token that lives about as long as the first one: "+expect.InSeconds(first), func(next *oauth.Tokens) string {

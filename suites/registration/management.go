@@ -113,7 +113,7 @@ type updated struct{ put, read *reports.Exchange }
 // Evidence is the exchange that shows the update.
 func (u *updated) Evidence() *reports.Exchange { return u.put }
 
-// holds reports that the registration has a value of a member after the update.
+// holds reports that a member of the registration has a value after the update.
 func (u *updated) holds(member, value string) bool {
 	for _, ex := range []*reports.Exchange{u.put, u.read} {
 		o := oauth.Object(ex)
@@ -125,7 +125,7 @@ func (u *updated) holds(member, value string) bool {
 	return false
 }
 
-// update is an update of a client's registration with some members changed (RFC 7592 section 2.2), each of a client of its own.
+// update is an update of a client's registration with some members changed (RFC 7592 section 2.2). Each update is for a new client.
 func update(t *T) Attempt[changing] {
 	name := t.AS.ClientName(", renamed")
 	renamed := expect.Serving("the client_name changed", func(u *updated) string {

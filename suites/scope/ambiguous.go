@@ -30,7 +30,7 @@ func text(result *document.Object) string {
 	return strings.Join(out, "\n")
 }
 
-// meta is what the parameters of the free call need besides name and arguments: the _meta of the stateless wire.
+// meta is the _meta that the stateless protocol requires in the parameters of the free call.
 func meta(c mcp.Call) string {
 	var message struct {
 		Params struct {

@@ -26,7 +26,7 @@ type guarded struct {
 	marks   Cases[string]
 }
 
-// guard is the declared tool whose effect another tool shows, else one that runs with its scope: then only its answers show its effect.
+// guard is the declared tool whose effect another tool shows; if there is none, a tool that runs with its scope, judged by its answers.
 func guard(t *T) *guarded {
 	g := &guarded{denial: &denial{}}
 	if g.tool, g.shows, g.visible = t.MCP.EffectiveTool(); !g.visible {

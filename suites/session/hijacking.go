@@ -154,7 +154,7 @@ var notBeSortable = expect.Family("notBeSortable", func() expect.Matcher {
 	})
 })
 
-// An id that an attacker has set names a session that both know.
+// If an attacker can choose the id of a session, the attacker knows the id of the user's session.
 func choosesItsOwnIDs(t *T) {
 	r := enter(t)
 	Each(t, Cases[string]{

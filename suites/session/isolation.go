@@ -76,7 +76,7 @@ func keepsRequestIDsApart(t *T) {
 }
 
 // expiringToken is the expiry of a token that has been used and expires soon, and a call with it in its session. Where requests
-// take long, the token lives for some seconds longer.
+// take long, the token is valid for some seconds longer.
 func expiringToken(t *T) (expiring map[string]any, used mcp.Call, longer int64) {
 	for try := range 4 { // a second may end between any two requests
 		longer = 1<<try - 1

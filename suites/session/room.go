@@ -190,7 +190,7 @@ var refuseCaller = expect.Family("refuseCaller", func(t *T, ideal string, status
 		func(ex *reports.Exchange) bool { return slices.Contains(statuses, expect.Status(ex)) })
 })
 
-// refuseMessage is refuseCaller for what may be refused before the token is looked at, such as a batch.
+// refuseMessage is refuseCaller for messages that a server may refuse before it checks the token, such as a batch.
 var refuseMessage = expect.Family("refuseMessage", func(t *T, ideal string) expect.Matcher {
 	return expect.Refusing("a refusal with HTTP "+ideal, func(ex *reports.Exchange) string {
 		if passed(t, ex) {
@@ -206,7 +206,7 @@ type ending struct{ answer, after *reports.Exchange }
 // Evidence is the answer to the attempt.
 func (e ending) Evidence() *reports.Exchange { return e.answer }
 
-// end is DELETE with the user's token, each time in a session of its own. The check does not apply where users cannot end sessions.
+// end is DELETE with the user's token, each time in a new session. The check does not apply where users cannot end sessions.
 func (r *room) end(t *T) Attempt[CallEdit] {
 	ended := func(edits ...CallEdit) any {
 		s := OpenSession(t)

@@ -61,7 +61,7 @@ var continueSession = expect.Family("continueSession", func() expect.Matcher {
 	return expect.Advised(goesOn, "the same session, without a new one", expect.Accepted)
 })
 
-// The permissions of a request are those of its own token.
+// A request has the permissions of the token that it contains.
 func judgesScopesByRequest(t *T) {
 	tool, used := runnable(t)
 	broad := t.MCP.TokenWithScopes(used...)

@@ -146,7 +146,7 @@ func spoilt(good string) (out Cases[introspector.Answer]) {
 	return out
 }
 
-// secrets expects that what the target sends to the endpoint is not shown to the caller.
+// secrets expects the target not to show the caller what it sends to the endpoint.
 func secrets(t *T, token *introspector.Token, ex *reports.Exchange) {
 	for _, q := range token.Asked() {
 		for _, name := range []string{"Authorization", "X-Service-Key", "X-Api-Key", "Apikey"} {

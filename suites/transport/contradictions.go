@@ -164,7 +164,7 @@ func refuseMismatch() expect.Matcher {
 	})
 }
 
-// tries is how often the valid token is sent on a connection of its own. Instances that do not share their state refuse some.
+// tries is how often the valid token is sent, each time on a new connection. Instances that do not share their state refuse some.
 const tries = 6
 
 func judgesEachRequestAlone(t *T) {

@@ -12,7 +12,7 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// foreignOrigins are origins of others: a server that compares the beginning, the end or a part of its own origin accepts one of them.
+// foreignOrigins are origins of other sites. A server that compares only the beginning, the end or a part of its own accepts one.
 func foreignOrigins(t *T) Cases[string] {
 	host, scheme := t.Survey.URL.Hostname(), t.Survey.URL.Scheme
 	rows := Cases[string]{
@@ -160,7 +160,7 @@ func serveOrOpen(t *T) expect.Matcher {
 	return expect.Either(expect.ServedBy(expect.OpenedSilently), t.MCP.Serve())
 }
 
-// inOwnSession is a call in a session of its own, if there are sessions: a request without one might be refused for that reason.
+// inOwnSession is a call in a new session, if there are sessions: the target may refuse a request without one for that reason.
 func inOwnSession(t *T) mcp.Call {
 	if t.Wire == mcp.Stateful {
 		return OpenSession(t)

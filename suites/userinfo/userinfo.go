@@ -26,7 +26,7 @@ func Register() {
 	})
 }
 
-// bring gets tokens with the scope openid, if the server knows it, and others; with the resource parameter or without.
+// bring gets tokens with the usual scopes, and openid if the server has that scope; with the resource parameter or without.
 func bring(t *T, resource bool, more ...string) *oauth.Tokens {
 	scopes := slices.Clone(t.Session.RequestedScopes())
 	for _, v := range append([]string{"openid"}, more...) {
