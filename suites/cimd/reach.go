@@ -143,7 +143,7 @@ func connectsToTheAddressItChecked(t *T) {
 		host, port, _ := net.SplitHostPort(name) // the name always has a port
 		r := ask(t, newDraft(t, acceptedRedirect(t), atHost(host, port)))
 		seen.asked += t.Rebinding.Asked(name)
-		if hits := r.page.Hits(); hits > 0 { // a fetch in a second request proves nothing: the server may have checked the new address
+		if hits := r.page.Hits(); hits > 0 { // the server used the first address; for a later fetch it may resolve and check the name again
 			seen.fetched += hits
 			continue
 		}

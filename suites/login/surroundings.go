@@ -121,7 +121,7 @@ func returnsTo(name, value string) bool {
 		slices.ContainsFunc(returning, func(n string) bool { return lower == strings.ToLower(n) })
 }
 
-// moved is the URL of the login page with an address in those of its parameters that contain one.
+// moved is the login page with an address in those parameters of its URL that contain one.
 func moved(t *T, g *Grant, p *login.Page, address string) (*login.Page, *login.Form) {
 	query, found := p.URL.Query(), false
 	for name := range query {

@@ -317,7 +317,7 @@ var differFrom = expect.Family("differFrom", func(owner string) expect.Matcher {
 })
 
 func followsUpstream(t *T) {
-	t.AS.MustGetRefreshToken(SignedOut()) // the control; it is before began, from which EndGrants ends grants
+	t.AS.MustGetRefreshToken(SignedOut()) // the control; EndGrants ends only the grants that begin after it
 	began := time.Now()
 	tokens := t.AS.MustGetRefreshToken(SignedOut())
 	t.World.Upstream.EndGrants(began)
