@@ -37,7 +37,7 @@ func (t *T) withinLimits(req wire.Request) *reports.Exchange {
 		t.mustBeThere()
 		ex, wait, told := t.orWithAnother(req, t.Client.Do(t.ctx, t.id, req))
 		switch {
-		case ex.Error == errLimited.Error():
+		case ex.Error == errLimited.Error(): // the place was closed in the meantime
 			continue
 		case !retryable(ex), !told && tries > 1:
 			return ex
@@ -76,13 +76,17 @@ func (t *T) orWithAnother(req wire.Request, ex *reports.Exchange) (last *reports
 	}
 	its := t.placeOf(other.URL, other.Header)
 	other.Turn = func() error { return t.mayPass(its) }
-	if ex = t.Client.Do(t.ctx, t.id, other); !retryable(ex) {
-		return ex, 0, false
+	again := t.Client.Do(t.ctx, t.id, other)
+	switch {
+	case again.Error == errLimited.Error(): // it has to wait, too
+		return ex, wait, told
+	case !retryable(again):
+		return again, 0, false
 	}
-	if wait, told = retryAfter(ex); told {
+	if wait, told = retryAfter(again); told {
 		t.pace.close(its, time.Now().Add(wait))
 	}
-	return ex, wait, told
+	return again, wait, told
 }
 
 const (

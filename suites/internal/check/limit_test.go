@@ -1,0 +1,48 @@
+package check
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/session"
+	"github.com/mcpauth/conformance/suites/internal/wire"
+)
+
+// A token that has met its limit is not sent again while the only other token waits for its own.
+func TestNoTokenIsSentWhileAllWait(t *testing.T) {
+	t.Parallel()
+	opens := time.Now().Add(shortWait + time.Second)
+	var refused atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if time.Now().Before(opens) {
+			refused.Add(1)
+			w.Header().Set("Retry-After", "3")
+			w.WriteHeader(http.StatusTooManyRequests)
+		}
+	}))
+	t.Cleanup(server.Close)
+	const id = "RS-TOKEN-GARBAGE"
+	e := engine(t, id, func(t *T) {
+		first, second := mcp.Bearer("first"), mcp.Bearer("second")
+		t.spread.current = "second"
+		t.pace.close(t.placeOf(server.URL, []reports.Field{second}), opens)
+		t.Expect(t.Get(server.URL, first)).To(expect.HaveStatus(200))
+	})
+	e.World.Client, e.Timeout = wire.New(wire.Options{Guard: wire.NewGuard("127.0.0.1", nil)}), time.Minute
+	e.World.Survey.Token, e.World.Session = "first", &session.Session{}
+	t.Cleanup(e.World.Client.Close)
+	e.Start(t.Context(), []string{id})
+	results := e.Wait(id)
+	require.Len(t, results, 1)
+	assert.Equal(t, reports.Pass, results[0].Verdict, results[0].Reason)
+	assert.Equal(t, int64(1), refused.Load(), "requests that the limit refuses")
+}
