@@ -1,7 +1,11 @@
 package suites_test
 
 import (
+	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -56,5 +60,32 @@ func TestAServerOfAPIKeysIsNotAccused(t *testing.T) {
 		if r.Level == "MUST" || r.Level == "SHOULD" {
 			assert.NotContains(t, []reports.Verdict{reports.Fail, reports.Warn, reports.Errored}, r.Verdict, "%s %s: %s", r.ID, r.Wire, r.Reason)
 		}
+	}
+}
+
+// Metadata that fails may speak of OAuth: its absence is not seen.
+func TestAChallengeForKeysShowsNothingWhereMetadataFails(t *testing.T) {
+	t.Parallel()
+	cfg := withKeysOnly(t, nil)
+	u, err := url.Parse(cfg.URL)
+	require.NoError(t, err)
+	front := httptest.NewUnstartedServer(nil)
+	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: u.Host})
+	front.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/.well-known/oauth-protected-resource") {
+			http.Error(w, "not now", http.StatusServiceUnavailable)
+			return
+		}
+		r.Host = u.Host
+		proxy.ServeHTTP(w, r)
+	})
+	front.Start()
+	t.Cleanup(front.Close)
+	cfg.URL = front.URL + u.Path
+	cfg.Only = []string{"RS-CHALLENGE-BEARER-SCHEME", "RS-CHALLENGE-RESOURCE-METADATA", "RS-DISC-PRM-PUBLISHED"}
+	results := against.Run(t, cfg).Results
+	require.NotEmpty(t, results)
+	for _, r := range results {
+		assert.Equal(t, reports.Inconclusive, r.Verdict, "%s %s: %s", r.ID, r.Wire, r.Reason)
 	}
 }

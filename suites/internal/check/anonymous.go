@@ -70,9 +70,22 @@ func (t *T) authorizesByOAuth() *lack {
 		return nil
 	}
 	t.Cite(ex)
+	if failed, _ := t.failedOf(t.lookedForOAuth()); failed != nil {
+		return unusable("the challenge is %s, and whether metadata speaks of OAuth is open: %s is answered with %s",
+			strings.Join(expect.HeaderValues(ex, "WWW-Authenticate"), ", "), failed.Request.URL, expect.Describe(failed))
+	}
 	t.folded = true
 	return missing("the target authorizes in a way of its own, which MCP allows: its challenge is %s, and nothing else speaks of OAuth",
 		strings.Join(expect.HeaderValues(ex, "WWW-Authenticate"), ", "))
+}
+
+// lookedForOAuth returns the answers that came instead of metadata.
+func (w *World) lookedForOAuth() (answers []*reports.Exchange) {
+	answers = append(answers, w.Survey.Origin.Exchange)
+	for i := range w.Survey.Resources {
+		answers = append(answers, w.Survey.Resources[i].Exchange)
+	}
+	return answers
 }
 
 // undeclared returns the methods, except the handshake, that work without authorization on a wire and are not declared public.
