@@ -67,8 +67,7 @@ func EachNoted[V any](t *T, rows Cases[V], note func(t *T, v V)) {
 
 // rowRestsOnAnswers leaves a row undecided whose requests all failed: its judgements are of nothing.
 func (t *T) rowRestsOnAnswers() {
-	sent := slices.DeleteFunc(slices.Clone(t.transcript[t.rowBegan:]), func(ex *reports.Exchange) bool { return ex.Check != t.id })
-	if failed, all := t.failedOf(sent); all {
+	if failed, all := t.failedOf(t.sentSince(t.rowBegan)); all {
 		t.spoilt = true
 		t.leaveExchange(failed, "", expect.Judgement{Undecided: noAnswerShows(failed)})
 	}
@@ -96,6 +95,7 @@ func (t *T) row(name string, part func()) {
 	depth, outerBegan := len(t.rows), t.rowBegan
 	t.rowBegan = len(t.transcript)
 	defer func() {
+		began := t.rowBegan
 		t.rows, t.rowBegan = t.rows[:depth-1], outerBegan
 		switch p := recover().(type) {
 		case nil:
@@ -103,6 +103,7 @@ func (t *T) row(name string, part func()) {
 			if p.verdict == reports.Errored {
 				panic(p)
 			}
+			p = t.absentInRow(p, began)
 			t.undecided = append(t.undecided, undecided{full, p.reason, p.verdict})
 			t.step(reports.BasisStep{Outcome: reports.BodyLeft, About: full, Why: p.reason, Verdict: p.verdict})
 		default:
@@ -110,6 +111,22 @@ func (t *T) row(name string, part func()) {
 		}
 	}()
 	part()
+}
+
+// absentInRow returns the end of a row. If one of its requests failed, it does not show that what the row needs is absent.
+func (t *T) absentInRow(p stop, began int) stop {
+	failed, _ := t.failedOf(t.sentSince(began))
+	if p.verdict != reports.NotApplicable || failed == nil || t.declared != "" {
+		return p
+	}
+	t.spoilt = true
+	why := fmt.Sprintf("%s, or so it seems: a request failed (%s)", p.reason, expect.Describe(failed))
+	return stop{reports.Inconclusive, Because(t, failed, why)}
+}
+
+// sentSince returns the requests of the check since a place in the transcript.
+func (t *T) sentSince(began int) []*reports.Exchange {
+	return slices.DeleteFunc(slices.Clone(t.transcript[began:]), func(ex *reports.Exchange) bool { return ex.Check != t.id })
 }
 
 // RowOf returns the name of the current row.

@@ -44,6 +44,27 @@ func TestAFindingOutweighsUndecidedRows(t *testing.T) {
 	assert.Equal(t, []string{"crashed, at the token endpoint: undecided: HTTP 500, a server error, which is not a refusal"}, r.Notes)
 }
 
+// A server error does not show that what a row needs is absent, even after good answers.
+func TestAFailedRequestDoesNotMakeARowInapplicable(t *testing.T) {
+	for status, want := range map[int]reports.Verdict{
+		404: reports.Pass, 501: reports.Pass, 500: reports.Inconclusive, 429: reports.Inconclusive,
+	} {
+		r := verdict(t, func(t *T) {
+			Each(t, Cases[int]{{"there", 200}, {"perhaps absent", status}}, func(t *T, status int) {
+				for _, ex := range []*reports.Exchange{answer(200, ""), answer(status, "")} {
+					ex.Check = t.id
+					t.transcript = append(t.transcript, ex)
+				}
+				if status != 200 {
+					t.NotApplicable("the endpoint is not there")
+				}
+				t.Expect(answer(200, "")).To(expect.HaveStatus(200))
+			})
+		})
+		assert.Equal(t, want, r.Verdict, "%d: %s", status, r.Reason)
+	}
+}
+
 func TestRowsWithOneReasonAreFolded(t *testing.T) {
 	r := verdict(t, func(t *T) {
 		Each(t, Cases[int]{{"a", 1}, {"b", 2}, {"c", 3}}, func(t *T, n int) {
