@@ -110,7 +110,7 @@ var (
 func secret(name, value, elsewhere string) bool {
 	long := random.MatchString(value) && strings.ContainsAny(value, "0123456789")
 	short := shortRandom.MatchString(value) && !counter.MatchString(value) && elsewhere != "" && elsewhere != value
-	if slices.Contains(ofTheRequest, name) || !long && !short {
+	if slices.Contains(ofTheRequest, name) || !long && !short || counts(value, elsewhere) {
 		return false
 	}
 	if len(value) < 16 { // a few random bytes may be printable, too
@@ -118,6 +118,17 @@ func secret(name, value, elsewhere string) bool {
 	}
 	plain, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(value, "="))
 	return err != nil || !printable(plain)
+}
+
+// counts reports whether two values differ in so few characters that who has one of them finds the other: "txn-000041" and "txn-000042".
+func counts(value, elsewhere string) bool {
+	differ := 0
+	for i := range min(len(value), len(elsewhere)) {
+		if value[i] != elsewhere[i] {
+			differ++
+		}
+	}
+	return elsewhere != "" && value != elsewhere && len(value) == len(elsewhere) && differ < 5
 }
 
 var ofTheRequest = []string{
