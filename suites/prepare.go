@@ -124,11 +124,17 @@ const ordinaryTime = 10 * time.Minute
 // answers is the number of answers, one after another, that a run may wait for beyond its ordinary time.
 const answers = 2400
 
+// mostMore bounds that time, whatever a target does.
+const mostMore = 2 * time.Hour
+
+// beyond returns how much more time than the ordinary a run gets at a target that usually answers after a time.
+func beyond(usually time.Duration) time.Duration { return min(answers*usually, mostMore) }
+
 // atItsPace gives the run more time at a slow target, and says so, unless the user has limited it. It judges by the answers so far: those
 // of the survey and of the login, which come one after another.
 func (s *preparation) atItsPace(ctx context.Context) context.Context {
 	usually := s.client.Usually()
-	more := answers * usually
+	more := beyond(usually)
 	if s.cfg.Timeout != 0 || more < ordinaryTime/2 || ctx.Err() != nil {
 		return ctx
 	}
