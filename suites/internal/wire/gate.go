@@ -33,6 +33,9 @@ func newGate(most int) *gate {
 	return &gate{most: float64(most), limit: float64(most), usual: map[string]time.Duration{}}
 }
 
+// mostEndpoints bounds what is remembered of a host that names a new address each time.
+const mostEndpoints = 200
+
 // place is that of a request in flight.
 type place struct {
 	gate  *gate
@@ -140,7 +143,7 @@ func (g *gate) remember(e ending, amongFew bool) {
 	if g.fastest == 0 || e.took < g.fastest {
 		g.fastest = e.took
 	}
-	if amongFew {
+	if _, known := g.usual[e.endpoint]; amongFew && (known || len(g.usual) < mostEndpoints) {
 		g.usual[e.endpoint] = max(g.usual[e.endpoint], e.took)
 	}
 }

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -177,4 +178,13 @@ func TestStreamsHoldNoPlace(t *testing.T) {
 	assert.Empty(t, ex.Error)
 	close(end)
 	<-ended
+}
+
+// A host that names a new address each time costs no more memory.
+func TestGateRemembersABoundedNumberOfEndpoints(t *testing.T) {
+	g := newGate(32)
+	for i := range 2 * mostEndpoints {
+		g.learn(ending{endpoint: fmt.Sprintf("GET /%d", i), status: http.StatusOK, took: time.Millisecond}, 1)
+	}
+	assert.Len(t, g.usual, mostEndpoints)
 }
