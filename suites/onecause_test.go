@@ -56,11 +56,13 @@ func TestWhatOneCrashHidesHasOneReason(t *testing.T) {
 	for name, c := range map[string]hiding{
 		"bad tokens": {crashesAtBadTokens, "RS-CHALLENGE-NO-5XX",
 			"every bad token is answered with HTTP 500 (RS-CHALLENGE-NO-5XX): fix that first",
-			[]string{"RS-TOKEN-GARBAGE", "RS-TOKEN-FOREIGN-KEY", "RS-CHALLENGE-401-WWW-AUTHENTICATE", "RS-CHALLENGE-INVALID-TOKEN-ERROR"}},
+			[]string{"RS-TOKEN-GARBAGE", "RS-TOKEN-FOREIGN-KEY", "RS-CHALLENGE-401-WWW-AUTHENTICATE", "RS-CHALLENGE-INVALID-TOKEN-ERROR",
+				"RS-CHALLENGE-BODY-HYGIENE"}},
 		"unknown codes": {crashesAtUnknownCodes, "AS-TOKEN-INVALID-CODE",
 			"every unknown code is answered with HTTP 500 (AS-TOKEN-INVALID-CODE): fix that first",
 			[]string{"AS-TOKEN-CODE-SINGLE-USE", "AS-TOKEN-CODE-BOUND-CLIENT", "AS-TOKEN-CODE-REPLAY-REVOKES", "AS-DCR-CLIENT-USABLE",
-				"AS-TOKEN-ERROR-SHAPE", "AS-RATE-TOKEN-429"}},
+				"AS-TOKEN-ERROR-SHAPE", "AS-RATE-TOKEN-429",
+				"AS-TOKEN-ERROR-NO-LEAK"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

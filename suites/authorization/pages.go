@@ -214,10 +214,14 @@ func escapesNames(t *T) {
 func expectEscaped(t *T, edits []Edit) {
 	g := t.Pages.Asked(append(edits, Leaving())...)
 	if len(g.Pages) == 0 {
+		if why := Unanswered(t, g.Exchange); why != "" {
+			t.Inconclusive("%s", why)
+		}
 		t.NotApplicable("the answer is not an HTML page: %s", g.Describe())
 	}
 	for i, p := range g.Pages {
 		t.Expect(p).SeenIn(g.PageExchanges[i]).To(escapePayload)
+		LeaveIfFailed(t, g.PageExchanges[i])
 	}
 }
 

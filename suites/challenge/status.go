@@ -191,6 +191,7 @@ func showsNoInternals(t *T) {
 		if ex.Response != nil {
 			t.Expect(ex).To(notShow("the credential of the request", spellings(secret)), notShowInternals)
 		}
+		LeaveIfFailed(t, ex)
 	})
 }
 

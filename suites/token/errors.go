@@ -107,6 +107,7 @@ func leaksNothingInErrors(t *T) {
 			t.Expect(expect.Body(ex)).SeenIn(ex).To(lack("an error that repeats no secret", verifier, refresh),
 				showNoInternals)
 		}
+		LeaveIfFailed(t, ex)
 	})
 }
 

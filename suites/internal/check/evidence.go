@@ -142,6 +142,14 @@ func Unanswered(t *T, ex *reports.Exchange) string {
 	return ""
 }
 
+// LeaveIfFailed leaves undecided what was searched for something forbidden, if it is no proper answer: what a server error shows is evidence,
+// and what it does not show is none.
+func LeaveIfFailed(t *T, ex *reports.Exchange) {
+	if why := Unanswered(t, ex); why != "" {
+		t.Leave("", why)
+	}
+}
+
 // first ends a reason that many requirements may share.
 const first = "): fix that first"
 
