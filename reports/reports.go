@@ -168,6 +168,7 @@ type Finding struct {
 	Expected string `json:"expected"`
 	Observed string `json:"observed"`
 	About    string `json:"about,omitempty"`    // which variant of the attack or document
+	Looked   bool   `json:"looked,omitempty"`   // About names what was looked at, and not what was sent
 	Exchange int    `json:"exchange,omitempty"` // number of the exchange that shows it
 	Advice   bool   `json:"advice,omitempty"`   // at most a warning, whatever the level
 }

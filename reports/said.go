@@ -5,15 +5,34 @@ import (
 	"strings"
 )
 
-// Said is a finding in words, in the order of events: what was sent, what came, and what should be instead.
-type Said struct{ Sent, Came, Should string }
+// Said is a finding in words, in the order of events: what was sent, what came, and what should be instead. Where something was only
+// looked at, Sent and Came are what it is and what was found there.
+type Said struct {
+	Sent, Came, Should string
+	Looked             bool
+}
+
+// First and Then are the labels of Sent and Came.
+func (s Said) First() string {
+	if s.Looked {
+		return "about"
+	}
+	return "sent"
+}
+
+func (s Said) Then() string {
+	if s.Looked {
+		return "found"
+	}
+	return "came"
+}
 
 // Said returns a finding in words. A finding without a name for its request has that of its exchange.
 func (r *Run) Said(f *Finding) Said {
 	s := f.Said()
 	ex, ok := r.Exchange(f.Exchange)
 	switch {
-	case !ok:
+	case !ok, s.Looked && s.Sent != "":
 	case s.Sent == "":
 		s.Sent = ex.Request.Method + " " + withoutQuery(ex.Request.URL)
 	case s.Sent == ex.Request.URL:
@@ -23,7 +42,7 @@ func (r *Run) Said(f *Finding) Said {
 }
 
 // Said is Run.Said where the run is not known.
-func (f *Finding) Said() Said { return Said{f.About, f.Observed, f.Expected} }
+func (f *Finding) Said() Said { return Said{f.About, f.Observed, f.Expected, f.Looked} }
 
 // Reason returns why a verdict is not PASS, where it is a finding with what was sent.
 func (r *Run) Reason(res *Result) string {
@@ -48,9 +67,9 @@ func withoutQuery(address string) string {
 
 // String returns the finding in one line.
 func (s Said) String() string {
-	out := "came: " + s.Came + "; should be: " + s.Should
+	out := s.Then() + ": " + s.Came + "; should be: " + s.Should
 	if s.Sent != "" {
-		out = "sent: " + s.Sent + "; " + out
+		out = s.First() + ": " + s.Sent + "; " + out
 	}
 	return out
 }

@@ -33,6 +33,17 @@ func TestAFindingSaysFirstWhatWasSent(t *testing.T) {
 	}
 }
 
+func TestAFindingAboutWhatWasLookedAtSaysWhatWasFound(t *testing.T) {
+	run := &reports.Run{Exchanges: []reports.Exchange{{Number: 1, Request: reports.Request{Method: "GET", URL: "https://mcp.example/jwks"}}}}
+	for about, want := range map[string]string{
+		"the first key": "about: the first key; found: 512 bits; should be: 2048 bits",
+		"":              "about: GET /jwks; found: 512 bits; should be: 2048 bits",
+	} {
+		f := reports.Finding{About: about, Looked: true, Observed: "512 bits", Expected: "2048 bits", Exchange: 1}
+		assert.Equal(t, want, run.Said(&f).String())
+	}
+}
+
 func TestAReasonSaysWhatWasSent(t *testing.T) {
 	run := &reports.Run{Exchanges: []reports.Exchange{{Number: 1, Request: reports.Request{Method: "POST", URL: "https://mcp.example/mcp"}}}}
 	res := &reports.Result{Findings: []reports.Finding{{Observed: "HTTP 200", Expected: "a refusal", Exchange: 1}}}

@@ -155,9 +155,9 @@ func (p *printer) group(v reports.Verdict, g *reports.Group) {
 func (p *printer) finding(f reports.Finding) {
 	said := p.run.Said(&f)
 	if said.Sent != "" {
-		p.labelled("sent", said.Sent, 300)
+		p.labelled(said.First(), said.Sent, 300)
 	}
-	p.labelled("came", said.Came, 600)
+	p.labelled(said.Then(), said.Came, 600)
 	p.labelled("should be", said.Should, 600)
 	if e, ok := p.run.Exchange(f.Exchange); ok {
 		status := e.Error

@@ -40,6 +40,7 @@ type observation struct {
 	Came        string
 	Should      string
 	Advice      bool
+	Looked      bool // First and More name what was looked at
 }
 
 // variant is a request that was sent.
@@ -135,10 +136,11 @@ func (p *painter) finding(g *reports.Group) finding {
 // observe adds a finding. Requests with one answer share an observation.
 func (f *finding) observe(said reports.Said, advice bool, v variant) {
 	at := slices.IndexFunc(f.Observations, func(o observation) bool {
-		return o.Came == said.Came && o.Should == said.Should && o.Advice == advice
+		return o.Came == said.Came && o.Should == said.Should && o.Advice == advice && o.Looked == said.Looked
 	})
 	if at < 0 {
-		at, f.Observations = len(f.Observations), append(f.Observations, observation{Came: said.Came, Should: said.Should, Advice: advice})
+		at = len(f.Observations)
+		f.Observations = append(f.Observations, observation{Came: said.Came, Should: said.Should, Advice: advice, Looked: said.Looked})
 	}
 	o := &f.Observations[at]
 	switch {

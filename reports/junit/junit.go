@@ -235,9 +235,9 @@ func body(run *reports.Run, res *reports.Result) string {
 		b.WriteString("\n")
 		said := run.Said(&f)
 		if said.Sent != "" {
-			fmt.Fprintf(&b, "sent:      %s\n", said.Sent)
+			fmt.Fprintf(&b, "%-10s %s\n", said.First()+":", said.Sent)
 		}
-		fmt.Fprintf(&b, "came:      %s\nshould be: %s\n", said.Came, said.Should)
+		fmt.Fprintf(&b, "%-10s %s\nshould be: %s\n", said.Then()+":", said.Came, said.Should)
 		if e, ok := run.Exchange(f.Exchange); ok && b.Len() < mostEvidence {
 			b.WriteString(reports.Transcript(e))
 		}

@@ -128,9 +128,9 @@ func finding(b *strings.Builder, run *reports.Run, g *reports.Group) {
 		}
 		said, sent := run.Said(&f), ""
 		if said.Sent != "" {
-			sent = "sent: " + Text(cut(said.Sent)) + "; "
+			sent = said.First() + ": " + Text(cut(said.Sent)) + "; "
 		}
-		fmt.Fprintf(b, "  - %scame: %s; should be: %s\n", sent, code(cut(said.Came)), Text(cut(said.Should)))
+		fmt.Fprintf(b, "  - %s%s: %s; should be: %s\n", sent, said.Then(), code(cut(said.Came)), Text(cut(said.Should)))
 	}
 }
 

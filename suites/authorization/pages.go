@@ -263,7 +263,7 @@ func eachOwnPage(t *T, g *Grant, judge func(t *T, p *login.Page, ex *reports.Exc
 	var rows Cases[int]
 	for i, p := range g.Pages {
 		if own != nil && p.URL.Host == own.Host {
-			rows = rows.And(fmt.Sprintf("the page %q", p.Title), i)
+			rows = rows.And(fmt.Sprintf("a request for the page %q", p.Title), i)
 		}
 	}
 	Each(t, rows, func(t *T, i int) { judge(t, g.Pages[i], g.PageExchanges[i]) })

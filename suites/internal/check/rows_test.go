@@ -221,5 +221,5 @@ func TestTheReasonOfAMatcherOfTheCheckItself(t *testing.T) {
 		return "an odd one"
 	})
 	assert.Equal(t, reports.Pass, verdict(t, func(t *T) { t.Expect(2).To(even) }).Verdict)
-	assert.Equal(t, "sent: 3; came: an odd one; should be: an even number", verdict(t, func(t *T) { t.Expect(3, "3").To(even) }).Reason)
+	assert.Equal(t, "about: 3; found: an odd one; should be: an even number", verdict(t, func(t *T) { t.Expect(3, "3").To(even) }).Reason)
 }

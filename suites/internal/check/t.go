@@ -887,13 +887,22 @@ func (a Assertion) record(m types.GomegaMatcher, ex *reports.Exchange, expected,
 		t.leave(about, why, reports.Inconclusive)
 		return
 	}
-	f := reports.Finding{About: t.about(about), Expected: expected, Observed: observed, Advice: advice}
+	f := reports.Finding{About: t.about(about), Looked: !sent(a.actual), Expected: expected, Observed: observed, Advice: advice}
 	if ex != nil {
 		t.Cite(ex)
 		f.Exchange = ex.Number
 	}
 	t.findings = append(t.findings, f)
 	t.step(reports.BasisStep{Outcome: reports.BodyFound, About: f.About, Exchange: f.Exchange, Advice: advice, Finding: &f})
+}
+
+// sent reports whether a value is the outcome of one request or flow, so that the name of the judgement is that of what was sent.
+func sent(actual any) bool {
+	switch actual.(type) {
+	case *reports.Exchange, *oauth.Tokens, *Grant, *Flow:
+		return true
+	}
+	return false
 }
 
 // basis returns what a finding may rest on besides the exchange that shows it: the exchanges that the value holds, and all that the row
