@@ -12,6 +12,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/login"
+	"github.com/mcpauth/conformance/suites/internal/nearmiss"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 	"github.com/mcpauth/conformance/suites/internal/wire"
 
@@ -371,17 +372,12 @@ var beHardened = expect.Family("beHardened", func(secure bool) expect.Matcher {
 	})
 })
 
-// flipped is a value with another character at an index, or at its end if it is shorter.
+// flipped is a value with another character at an index, or at its end if it is shorter. The character is in every usual alphabet.
 func flipped(v string, at int) string {
 	if v == "" {
 		return "x"
 	}
-	b := []byte(v)
-	at = min(at, len(b)-1)
-	if b[at]++; b[at] > 'z' || b[at] == '%' || b[at] == ';' {
-		b[at] = 'A'
-	}
-	return string(b)
+	return nearmiss.ChangedAt(v, min(at, len(v)-1))
 }
 
 // identityOnly reports that a proxy asks its upstream who the user is, and nothing else.
