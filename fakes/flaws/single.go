@@ -15,7 +15,7 @@ var singleRows = []Flaw{
 	versionRead("draft", "draft", func(fields []string) bool { return len(fields) == 1 && fields[0] == "draft" }),
 	versionRead("twice", "two fields", func(fields []string) bool { return len(fields) > 1 }),
 	{
-		Name: "version-draft-served", Says: "A version that is no date counts as none.", Row: "draft, with the valid token",
+		Name: "version-draft-served", Says: "A version that is not a date counts as none.", Row: "draft, with the valid token",
 		Noticed: []string{"RS-TRANSPORT-VERSION-HEADER"},
 		Bend: func(o *reference.Options) {
 			o.Wrap = before(func(_ http.ResponseWriter, r *http.Request) bool {
@@ -59,7 +59,7 @@ func versionRead(name, row string, is func(fields []string) bool) Flaw {
 
 // sealedState believes some request states.
 func sealedState(name, row string, believed func(sent string) bool) Flaw {
-	f := tablesFlaw("state-believed-"+name, "A request state is believed: "+row+".", "RS-SESSION-REQUESTSTATE-INTEGRITY",
+	f := tablesFlaw("state-believed-"+name, "A request state is accepted without verification: "+row+".", "RS-SESSION-REQUESTSTATE-INTEGRITY",
 		func(p *mcpserver.Policy) { p.TakesState, p.MostBody = believed, 4<<20 })
 	f.Row = row
 	return f

@@ -142,8 +142,8 @@ func Unanswered(t *T, ex *reports.Exchange) string {
 	return ""
 }
 
-// LeaveIfFailed leaves undecided what was searched for something forbidden, if it is no proper answer: what a server error shows is evidence,
-// and what it does not show is none.
+// LeaveIfFailed leaves a failed answer undecided that was searched for something forbidden: what a server error shows is evidence, and
+// what it does not show is none.
 func LeaveIfFailed(t *T, ex *reports.Exchange) {
 	if why := Unanswered(t, ex); why != "" {
 		t.Leave("", why)

@@ -5,7 +5,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 )
 
-// ToSeeTokens says what shows the content of a token that is no JWT.
+// ToSeeTokens says what shows the content of a token that is not a JWT.
 const ToSeeTokens = "declare the client with which the resource server introspects tokens " +
 	"(client.clients in the target file, introspects: true)"
 
