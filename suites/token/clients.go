@@ -63,7 +63,11 @@ func clientOf(t *T, method, kind string) *oauth.Client {
 		t.NotApplicable("%s is not advertised", method)
 	}
 	c, why := t.Session.Client(t.Context(), kind)
-	if c == nil {
+	switch {
+	case c != nil:
+	case t.Session.Unanswered(why):
+		t.Inconclusive("%s", why)
+	default:
 		t.NotTested("it needs a client registered for %s: %s", method, why)
 	}
 	return c

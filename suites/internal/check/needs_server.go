@@ -183,6 +183,9 @@ func (t *T) canRegister() *lack {
 		return nil
 	}
 	_, why := t.Session.Client(t.ctx, session.Public)
+	if t.Session.Unanswered(why) {
+		return unusable("%s", why)
+	}
 	return missing("no client could be registered: %s", why) // the answer says whether it is closed, absent or broken
 }
 
