@@ -40,7 +40,7 @@ var Traps = []Trap{
 		Start: func() (*Attack, error) { return beyond(true) }},
 	{Name: "a wrong password", Promise: "a password that is refused is not tried again", Start: wrongPassword},
 	{Name: "credentials elsewhere", Promise: "no redirect carries a credential to another origin", Start: credentialsElsewhere},
-	{Name: "redirects without end", Promise: "redirects are answers, not followed", Start: redirects},
+	{Name: "redirects without end", Promise: "only redirects of metadata are followed, at most 10 of each", Start: redirects},
 	{Name: "slow answers", Promise: "a run ends at its time, whatever trickles in", Start: slow},
 	{Name: "bombs", Promise: "bodies are bounded, after decompression too: at most 128 MiB of memory", Start: bombs},
 	{Name: "giant headers", Promise: "header fields are bounded", Start: giantHeaders},
@@ -219,12 +219,14 @@ func credentialsElsewhere() (*Attack, error) {
 }
 
 func redirects() (*Attack, error) {
-	const onward = "/onward" // the tool looks at the first, because the user may have meant it; that one redirects further
+	// The tool looks at where the endpoint redirects, because the user may have meant that, and follows up to 10 redirects of metadata.
+	const onward, most = "/onward", 10
 	var n, followed atomic.Int64
 	r, err := wrapped(func(http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 			n.Add(1)
-			if strings.HasPrefix(req.URL.Path, onward+onward) {
+			depth := strings.Count(req.URL.Path, onward)
+			if metadata := strings.Contains(req.URL.Path, "/.well-known/"); depth > most || depth > 1 && !metadata {
 				followed.Add(1)
 			}
 			http.Redirect(w, req, onward+req.URL.Path, http.StatusFound)
