@@ -14,7 +14,8 @@ type Difference struct {
 	// Undecided results are no longer judged, which does not fix a finding.
 	Undecided []Change
 	Still     []Change // findings of both runs
-	Fixed     []Change // findings whose requirement is now met or does not apply
+	Gone      []Change // findings whose requirement does not apply any more: fixed, or only without a feature or a declaration
+	Fixed     []Change // findings whose requirement is now met
 }
 
 // Diff compares two runs by requirement, wire and revision.
@@ -38,6 +39,8 @@ func Diff(before, after Redacted) Difference {
 			d.Still = append(d.Still, c)
 		case after < 0 && before >= 0:
 			d.Undecided = append(d.Undecided, c)
+		case after == 0 && before > 0 && c.New.Verdict == NotApplicable:
+			d.Gone = append(d.Gone, c)
 		case after == 0 && before > 0:
 			d.Fixed = append(d.Fixed, c)
 		}

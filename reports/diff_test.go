@@ -39,6 +39,7 @@ func TestDiff(t *testing.T) {
 		"a failure of a new check":    {runOf(), runOf(judged("A", reports.Fail)), "1 0 0 0", 1},
 		"decided at last":             {runOf(judged("A", reports.Inconclusive)), runOf(judged("A", reports.Fail)), "1 0 0 0", 1},
 		"fixed":                       {runOf(judged("A", reports.Fail)), runOf(judged("A", reports.Pass)), "0 0 0 1", 0},
+		"not fixed, only not needed":  {runOf(judged("A", reports.Fail)), runOf(judged("A", reports.NotApplicable)), "0 0 0 0", 0},
 		"not fixed, only not decided": {runOf(judged("A", reports.Fail)), runOf(judged("A", reports.Inconclusive)), "0 1 0 0", 3},
 		"not fixed, only gone":        {runOf(judged("A", reports.Fail)), runOf(), "0 1 0 0", 3},
 		"never decided":               {runOf(judged("A", reports.NotTested)), runOf(judged("A", reports.Inconclusive)), "0 0 0 0", 0},

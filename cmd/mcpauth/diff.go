@@ -83,14 +83,20 @@ func writeDifference(w io.Writer, before, after *reports.Run, d reports.Differen
 	for _, part := range []struct {
 		name    string
 		changes []reports.Change
-	}{{"regressed", d.Regressed}, {"accepted", d.Accepted}, {"not decided any more", d.Undecided}, {"still", d.Still}, {"fixed", d.Fixed}} {
+	}{
+		{"regressed", d.Regressed},
+		{"accepted", d.Accepted},
+		{"not decided any more", d.Undecided},
+		{"not applicable any more", d.Gone},
+		{"still", d.Still},
+		{"fixed", d.Fixed},
+	} {
 		for i := range part.changes {
 			writeChange(w, part.name, &part.changes[i])
 		}
 	}
-	_, err := fmt.Fprintf(w, "%d regressed, %d newly accepted, %d not decided any more, %d still, %d fixed\n", len(d.Regressed),
-		len(d.Accepted), len(d.Undecided), len(d.Still),
-		len(d.Fixed))
+	_, err := fmt.Fprintf(w, "%d regressed, %d newly accepted, %d not decided any more, %d not applicable any more, %d still, %d fixed\n",
+		len(d.Regressed), len(d.Accepted), len(d.Undecided), len(d.Gone), len(d.Still), len(d.Fixed))
 	return err
 }
 
