@@ -32,7 +32,7 @@ func answersWith401(t *T) {
 		}
 		return
 	}
-	t.Expect(ex).To(expect.Refuse(401))
+	t.Expect(ex, "a request without a token").To(expect.Refuse(401))
 	if t.Wire != mcp.Stateful || expect.Status(ex) != 401 {
 		return
 	}

@@ -174,10 +174,10 @@ func answered() {
 func answersWith429(t *T) {
 	ex := throttled(t)
 	if expect.Status(ex) == 503 && expect.Header(ex, "Retry-After") != "" {
-		t.Expect(ex).Ideally(expect.HaveStatus(429))
+		t.Expect(ex, "the first request over the limit").Ideally(expect.HaveStatus(429))
 		return
 	}
-	t.Expect(ex).To(expect.HaveStatus(429))
+	t.Expect(ex, "the first request over the limit").To(expect.HaveStatus(429))
 }
 
 // RFC 9110 section 10.2.3: whole seconds, or a date.

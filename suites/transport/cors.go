@@ -94,7 +94,7 @@ func exposesChallenge(t *T) {
 	if expect.Header(ex, "Access-Control-Allow-Origin") == "" && len(t.Origins) == 0 && !corsElsewhere(t, origin) {
 		t.NotApplicable("the target offers no CORS, and no browser origin was declared with --origin")
 	}
-	t.Expect(ex).To(showTheChallenge)
+	t.Expect(ex, "a request from a page of %s, without a token", origin).To(showTheChallenge)
 }
 
 var showTheChallenge = expect.That("the CORS fields on the 401, and WWW-Authenticate in Access-Control-Expose-Headers",
