@@ -75,6 +75,7 @@ func (t AuthorizationServer) DPoPAlgorithms() []string {
 // BoundToken returns a token of the first user, bound to a new key.
 func (t Minter) BoundToken() *Bound {
 	if !t.CanBind() {
+		t.mustKnowTrust()
 		t.NotTested("it needs a token that is bound to a key of mcpauth: a login at an authorization server that offers DPoP, or a target " +
 			"that trusts an issuer run by mcpauth")
 	}
@@ -209,6 +210,7 @@ func (t Minter) CertificateBoundToken(c *tls.Certificate) string {
 		binds, _ = t.Session.Server.Metadata.Bool("tls_client_certificate_bound_access_tokens")
 	}
 	if !binds || !t.Session.Ready {
+		t.mustKnowTrust()
 		t.NotTested("it needs a token that is bound to a certificate of mcpauth: a login at an authorization server that binds tokens to " +
 			"certificates, or a target that trusts an issuer run by mcpauth")
 	}

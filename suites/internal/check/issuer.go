@@ -182,11 +182,21 @@ func (t Minter) Trusted() bool {
 		for tries := 1; failure(ex) != "" && tries < triesOfTrust; tries++ { // one failure says nothing, and all checks rely on this
 			ex = t.MCP.Use(t.Token(nil))
 		}
-		if !t.MCP.Served(ex) {
-			w.distrusted = "an ordinary token of the issuer given is answered with " + expect.Describe(ex) + ": the target does not trust it"
+		switch asked := "an ordinary token of the issuer given is answered with " + expect.Describe(ex); {
+		case failure(ex) != "":
+			w.distrusted, w.trustIsOpen = asked+": whether the target trusts it is not seen", true
+		case !t.MCP.Served(ex):
+			w.distrusted = asked + ": the target does not trust it"
 		}
 	})
 	return w.distrusted == ""
+}
+
+// mustKnowTrust ends the check if no answer shows whether the target trusts the issuer given: the user need not give anything more.
+func (t *T) mustKnowTrust() {
+	if !t.Mint.Trusted() && t.trustIsOpen {
+		t.Inconclusive("%s", t.distrusted)
+	}
 }
 
 // triesOfTrust is how often a token is presented whose answer fails.

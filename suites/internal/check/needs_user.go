@@ -100,8 +100,17 @@ var needsOfTheUser = map[string]need{
 
 // chosenScopes is met if tokens with chosen scopes are available.
 var chosenScopes = need{
-	signsIn: true, give: "--username", unless: minted, then: []string{"login"}, met: has(func(t *T) bool { return t.Session != nil },
-		"it needs tokens with chosen scopes: a login (--username), or a target that trusts an issuer run by mcpauth"),
+	signsIn: true, give: "--username", unless: minted, then: []string{"login"}, met: (*T).mayChooseScopes,
+}
+
+func (t *T) mayChooseScopes() *lack {
+	switch {
+	case t.Session != nil:
+		return nil
+	case !t.Mint.Trusted() && t.trustIsOpen:
+		return unusable("%s", t.distrusted)
+	}
+	return missing("it needs tokens with chosen scopes: a login (--username), or a target that trusts an issuer run by mcpauth")
 }
 
 // minted reports whether mcpauth can mint tokens that the target accepts.

@@ -83,6 +83,7 @@ func (t MCPServer) TokenOf(scopes []string) (token string, held []string, why st
 		return t.Mint.Token(map[string]any{"scope": strings.Join(scopes, " ")}), scopes, ""
 	}
 	if t.Session == nil || !t.Session.Ready {
+		t.mustKnowTrust()
 		t.NotTested("it needs tokens with chosen scopes: a login (--username), or a target that trusts an issuer run by mcpauth")
 	}
 	edit := Scope(scopes...)

@@ -94,8 +94,10 @@ type learned struct {
 	trust  sync.Once
 	// distrusted says why the issuer's tokens are not usable.
 	distrusted string
-	keyCache   keyCache
-	spread     spread
+	// trustIsOpen says that no answer shows whether the target trusts the issuer.
+	trustIsOpen bool
+	keyCache    keyCache
+	spread      spread
 	// unrefreshed says why refresh tokens prove nothing here, once that is known; empty if an ordinary refresh works.
 	unrefreshed atomic.Pointer[string]
 }
