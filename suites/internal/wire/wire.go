@@ -287,6 +287,9 @@ func (c *Client) Do(ctx context.Context, check string, req Request) *reports.Exc
 	err := c.do(ctx, check, req, ex)
 	if err != nil {
 		ex.Error = plain(err)
+		if ex.Error == TimedOut && ctx.Err() != nil {
+			ex.Error = Canceled // the time of the run or of the check is over, not that of the answer
+		}
 	}
 	if ex.Response != nil {
 		c.asked.add(req.URL, 1, -1)

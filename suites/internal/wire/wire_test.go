@@ -481,6 +481,16 @@ func TestSlowBodyEnds(t *testing.T) {
 	assert.Contains(t, ex.Error, "no whole answer within the time limit")
 }
 
+// What ends with the run or with the check says nothing about the target, unlike an answer that takes too long.
+func TestTheEndOfARunIsNoLateAnswer(t *testing.T) {
+	t.Parallel()
+	u := serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	ctx, end := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer end()
+	ex := client(wire.Limits{Request: 10 * time.Second}).Do(ctx, "X", wire.Request{Method: "GET", URL: u})
+	assert.Equal(t, wire.Canceled, ex.Error)
+}
+
 func TestAStreamWithoutAHeaderIsSilent(t *testing.T) {
 	t.Parallel()
 	u := serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
