@@ -107,7 +107,7 @@ func (t *T) mayChooseScopes() *lack {
 	switch {
 	case t.Session != nil:
 		return nil
-	case !t.Mint.Trusted() && t.trustIsOpen:
+	case t.trustIsOpen: // minted has asked
 		return unusable("%s", t.distrusted)
 	}
 	return missing("it needs tokens with chosen scopes: a login (--username), or a target that trusts an issuer run by mcpauth")

@@ -82,7 +82,7 @@ type Session struct {
 	clients    map[string]*entry
 	made       []*oauth.Client
 	kept       []*oauth.Client // the server refused to delete these
-	unanswered sync.Map        // reasons why there is no client: registrations without an answer
+	unanswered sync.Map        // reasons why there is no client: registrations without an answer, or with a failed one
 	later      []*Session      // made by Again
 	// registered are the clients by the answer to their registration.
 	registered map[*reports.Exchange]*oauth.Client
@@ -708,7 +708,7 @@ func (s *Session) Client(ctx context.Context, kind string) (*oauth.Client, strin
 	return e.client, e.why
 }
 
-// Unanswered reports whether there is no client, for this reason, because a registration got no answer.
+// Unanswered reports whether there is no client, for this reason, because a registration got no answer, or a failed one.
 func (s *Session) Unanswered(why string) bool {
 	_, unanswered := s.unanswered.Load(why)
 	return unanswered
@@ -773,7 +773,7 @@ func (s *Session) register(ctx context.Context, kind, method string) (*oauth.Cli
 	}
 	if c == nil {
 		why := fmt.Sprintf("a client (%s) could not be registered: %s", method, expect.Describe(ex))
-		if ex.Response == nil {
+		if expect.NoAnswer(ex) != "" || ex.Error != "" {
 			s.unanswered.Store(why, true)
 		}
 		return nil, why
