@@ -53,7 +53,10 @@ func user(t *T) login.User {
 	if len(t.Session.Users) == 0 {
 		t.NotApplicable("no login is needed here (AS-AUTHZ-USER-AUTHENTICATED)")
 	}
-	if why := t.Session.NoLogin(0); why != "" {
+	switch why := t.Session.NoLogin(0); {
+	case t.Session.LoginLost(0):
+		t.Inconclusive("%s", why)
+	case why != "":
 		t.NotTested("%s", why)
 	}
 	return t.Session.Users[0]

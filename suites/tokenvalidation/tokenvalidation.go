@@ -238,7 +238,7 @@ func refusesSecondCredential(t *T) {
 
 // onlyBad ends a check if there is no valid token: without a control, the refusal of a bad token shows little.
 func onlyBad(t *T) {
-	t.NotTested("a bad token was refused there; to try a valid one, give it with --token-env")
+	t.NotTestedWithout("token-given", "a bad token was refused there; to try a valid one, give it with --token-env")
 }
 
 func garbage() {

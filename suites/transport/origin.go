@@ -101,7 +101,8 @@ func refusesForeignHosts(t *T) {
 		t.NotApplicable("the target is not on this machine; there, virtual hosting decides")
 	}
 	if !t.MCP.HasToken() && !expect.Accepted(t.MCP.Anonymous()) {
-		t.NotTested("without a token, a refusal does not say whether the Host or the missing token is refused: give one (--token-env)")
+		t.NotTestedWithout("token-given",
+			"without a token, a refusal does not say whether the Host or the missing token is refused: give one (--token-env)")
 	}
 	port := ":" + t.Survey.URL.Port()
 	good := Attempt[string]{Name: "the same request with its own Host", Good: t.MCP.Serve(), Send: func(hosts ...string) any {

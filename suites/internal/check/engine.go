@@ -440,9 +440,20 @@ func (e *Engine) notSpoken(r *requirements.Requirement) *reports.Result {
 	for _, rev := range r.Revisions {
 		if st := e.World.Survey.StatusOf(rev); st.Status == "unknown" {
 			res.Verdict, res.Reason, res.Observation = reports.NotTested, rev+": "+st.Why, ""
+			if failed := e.World.failedToAsk(rev); failed != "" {
+				res.Verdict, res.Reason = reports.Inconclusive, rev+": whether the target speaks it is not seen: "+failed
+			}
 		}
 	}
 	return &res
+}
+
+// failedToAsk says which failure hides whether the target speaks a revision; empty if none does.
+func (w *World) failedToAsk(revision string) string {
+	if w.Session != nil && w.Survey.Token == "" && w.Session.LoginLost(0) {
+		return w.Session.NoLogin(0)
+	}
+	return w.Survey.Unanswered[revision]
 }
 
 func (e *Engine) result(r *requirements.Requirement, w mcp.Wire, revisions []string, level requirements.Level) reports.Result {

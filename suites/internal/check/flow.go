@@ -257,6 +257,9 @@ func (t AuthorizationServer) Endpoint(name string) string {
 func (t AuthorizationServer) sharedClient(kind string) *oauth.Client {
 	t.Server()
 	c, why := t.Session.Client(t.ctx, kind)
+	if c == nil && t.Session.Unanswered(why) {
+		t.Inconclusive("%s", why)
+	}
 	if c == nil {
 		t.NotTested("%s", why)
 	}

@@ -194,10 +194,13 @@ func (t Minter) Trusted() bool {
 
 // mustKnowTrust ends the check if no answer shows whether the target trusts the issuer given: the user need not give anything more.
 func (t *T) mustKnowTrust() {
-	if !t.Mint.Trusted() && t.trustIsOpen {
+	if !t.Mint.Trusted() && t.trustOpen() {
 		t.Inconclusive("%s", t.distrusted)
 	}
 }
+
+// trustOpen reports whether the question if the target trusts the issuer given was asked, and not answered.
+func (w *World) trustOpen() bool { return w.Issuer != nil && w.trustIsOpen }
 
 // triesOfTrust is how often a token is presented whose answer fails.
 const triesOfTrust = 3

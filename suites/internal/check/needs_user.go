@@ -12,8 +12,7 @@ import (
 
 // needsOfTheUser are needs for tokens, logins, static credentials, tools and objects.
 var needsOfTheUser = map[string]need{
-	"token-given": {give: "--token-env", met: has(func(t *T) bool { return t.Survey.Token != "" },
-		"it needs a valid access token; give one with --token-env")},
+	"token-given":  {give: "--token-env", met: (*T).hasGivenToken},
 	"token-served": {give: "--token-env", met: (*T).tokenIsServed},
 	"access-token": {give: "--token-env", after: []string{"token-given", "protected", "token-served"}},
 	"access-token-jwt": {give: "--token-env", after: []string{"token-given"}, then: []string{"protected", "token-served"},
@@ -107,7 +106,7 @@ func (t *T) mayChooseScopes() *lack {
 	switch {
 	case t.Session != nil:
 		return nil
-	case t.trustIsOpen: // minted has asked
+	case t.trustOpen(): // minted has asked
 		return unusable("%s", t.distrusted)
 	}
 	return missing("it needs tokens with chosen scopes: a login (--username), or a target that trusts an issuer run by mcpauth")
@@ -167,6 +166,17 @@ func (t *T) hasSecondUser() *lack {
 		return missing("it needs a second user; give one with --second-username")
 	}
 	return t.mayLogIn(1)
+}
+
+// hasGivenToken is met by a token of the user's, or of the login of the run.
+func (t *T) hasGivenToken() *lack {
+	switch {
+	case t.Survey.Token != "":
+		return nil
+	case t.Session != nil && t.Session.LoginLost(0):
+		return unusable("%s", t.Session.NoLogin(0))
+	}
+	return missing("it needs a valid access token; give one with --token-env")
 }
 
 // mayLogIn is met if the n-th user may still sign in.

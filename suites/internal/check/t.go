@@ -179,6 +179,11 @@ func (t *T) NotTestedWithout(need, format string, args ...any) {
 		t.declared = features
 		t.NotApplicable("the server does not have %s, as its owner declares", absent)
 	}
+	if met := needs[need].met; met != nil {
+		if l := met(t); l != nil && l.undecided { // the user supplied it
+			t.Inconclusive("%s", l.why)
+		}
+	}
 	t.missing = needs[need].give
 	t.NotTested(format, args...)
 }

@@ -140,7 +140,8 @@ func (i *Identity) try(ctx context.Context, attempt func(stop bool) *login.Outco
 	o := attempt(i.spent != "")
 	switch {
 	case i.spent != "" && o.Stage == login.AtLogin:
-		o.Stage, o.Barred, o.Why = login.Refused, true, i.spent
+		o.Stage = login.Refused
+		i.bar(o)
 	case o.Accepted():
 		i.proven, i.spent = true, ""
 	case o.Typed && i.spent == "":
@@ -155,9 +156,17 @@ func (i *Identity) try(ctx context.Context, attempt func(stop bool) *login.Outco
 		if o.Stage == login.Refused {
 			i.rejected = o.Why
 		}
-		o.Barred, o.Why = true, i.spent
+		i.bar(o)
 	}
 	return o
+}
+
+// bar ends an attempt whose password is not typed, or not typed again. It decides nothing if a request of the only try failed.
+func (i *Identity) bar(o *login.Outcome) {
+	o.Barred, o.Why = !i.lost, i.spent
+	if i.lost {
+		o.Stage = login.Lost
+	}
 }
 
 // approval says whether a user has approved a client.

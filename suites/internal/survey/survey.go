@@ -53,8 +53,10 @@ type Survey struct {
 	Handshake *reports.Exchange
 	// Protected is the minimal request that anonymous callers are refused: the probe itself, unless the handshake is public.
 	Protected map[mcp.Wire]mcp.Call
-	Refused   map[mcp.Wire]*reports.Exchange // the answer to Protected without credentials
-	Public    map[mcp.Wire][]string          // JSON-RPC methods that anonymous callers may use
+	// Unanswered has how the question failed whether the target speaks a revision.
+	Unanswered map[string]string
+	Refused    map[mcp.Wire]*reports.Exchange // the answer to Protected without credentials
+	Public     map[mcp.Wire][]string          // JSON-RPC methods that anonymous callers may use
 	// AnyoneCalls says that an anonymous tool call gets past authorization: the error is that the tool does not exist.
 	AnyoneCalls map[mcp.Wire]bool
 	// InTools says that tools refuse with their results, inside successful HTTP answers.
@@ -268,7 +270,8 @@ func Take(ctx context.Context, client *wire.Client, in Input) (*Survey, error) {
 // empty returns an empty survey.
 func empty(in Input, u *url.URL) *Survey {
 	return &Survey{
-		Input: in, URL: u, Anonymous: map[mcp.Wire]*reports.Exchange{}, WithToken: map[mcp.Wire]*reports.Exchange{},
+		Input: in, URL: u, Unanswered: map[string]string{},
+		Anonymous: map[mcp.Wire]*reports.Exchange{}, WithToken: map[mcp.Wire]*reports.Exchange{},
 		Bogus: map[mcp.Wire]*reports.Exchange{}, Protected: map[mcp.Wire]mcp.Call{}, Refused: map[mcp.Wire]*reports.Exchange{},
 		Mirrored: map[string][]mcp.Mirror{},
 		Public:   map[mcp.Wire][]string{}, InTools: map[mcp.Wire]bool{}, AnyoneCalls: map[mcp.Wire]bool{},
@@ -791,11 +794,7 @@ func leavesOut(result *document.Object, revision string) bool {
 func (t *taker) statefulRevisions(found map[string]reports.RevisionStatus) {
 	ex, token := t.authorized(mcp.Stateful)
 	if !expect.Accepted(ex) {
-		if s := expect.Status(ex); s >= 400 && s < 500 && s != 401 && s != 403 && found[mcp.NewestStateless].Status == "spoken" {
-			for _, rev := range requirements.Revisions[:3] {
-				found[rev] = reports.RevisionStatus{Status: "not-spoken", Why: "initialize is answered " + expect.Describe(ex)}
-			}
-		}
+		t.withoutHandshake(ex, found)
 		return
 	}
 	var mu sync.Mutex
@@ -806,14 +805,31 @@ func (t *taker) statefulRevisions(found map[string]reports.RevisionStatus) {
 			if rev != mcp.NewestStateful {
 				answer = t.call(mcp.Initialize(t.s.Endpoint, rev).With(token...))
 			}
-			if status, told := offered(answer, rev); told {
-				mu.Lock()
-				defer mu.Unlock()
+			status, told := offered(answer, rev)
+			mu.Lock()
+			defer mu.Unlock()
+			if told {
 				found[rev] = status
+			} else if why := expect.NoAnswer(answer); why != "" {
+				t.s.Unanswered[rev] = why
 			}
 		})
 	}
 	t.both(jobs...)
+}
+
+// withoutHandshake reads an answer to initialize that is not a handshake.
+func (t *taker) withoutHandshake(ex *reports.Exchange, found map[string]reports.RevisionStatus) {
+	status, why := expect.Status(ex), expect.NoAnswer(ex)
+	refused := status >= 400 && status < 500 && status != 401 && status != 403
+	for _, rev := range requirements.Revisions[:3] {
+		switch {
+		case why != "":
+			t.s.Unanswered[rev] = why
+		case refused && found[mcp.NewestStateless].Status == "spoken":
+			found[rev] = reports.RevisionStatus{Status: "not-spoken", Why: "initialize is answered " + expect.Describe(ex)}
+		}
+	}
 }
 
 // offered reports whether a revision is spoken, by the answer to initialize with that revision.
