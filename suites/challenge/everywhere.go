@@ -11,7 +11,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
-	"github.com/mcpauth/conformance/suites/internal/wire"
+	"github.com/mcpauth/conformance/suites/internal/survey"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
@@ -43,6 +43,7 @@ func guardsEveryMessage(t *T) {
 		}
 	}
 	t.MCP.AnyoneCan("use", open)
+	expectNoBypass(t, withGarbage(calls))
 	expectNoBypass(t, append(otherForms(t), outsideSessions(t)...))
 	onAnotherWire(t)
 	guardsManyAtOnce(t)
@@ -60,6 +61,16 @@ func withoutToken(t *T, calls []mcp.Call) (variants []Variant) {
 	}
 	if len(t.Survey.Public[t.Wire]) == 0 {
 		variants = append(variants, otherMessages(t)...)
+	}
+	return variants
+}
+
+// withGarbage are the calls with a token that nobody has issued: a guard may only look whether there is one.
+func withGarbage(calls []mcp.Call) (variants []Variant) {
+	for _, c := range calls {
+		v := Call(c.With(mcp.Bearer(survey.BogusToken)), "%s with a garbage token", asked(c))
+		v.Request.Peek = silence
+		variants = append(variants, v)
 	}
 	return variants
 }
@@ -91,15 +102,28 @@ func outsideSessions(t *T) []Variant {
 		Call(list.InSession(Random(18)), "tools/list without a token, in a session that was never opened")}
 }
 
-// onAnotherWire sends messages of the protocol without sessions to a target that does not announce it: it may serve them anyway.
+// unspoken is a revision of the protocol that the target does not announce; empty if it announces both. The old one is that of messages
+// without a version.
+func unspoken(t *T) string {
+	if _, judged := t.Survey.Newest(mcp.Stateless); !judged {
+		return mcp.NewestStateless
+	}
+	if _, judged := t.Survey.Newest(mcp.Stateful); !judged {
+		return "2025-03-26"
+	}
+	return ""
+}
+
+// onAnotherWire sends messages of a protocol that the target does not announce: it may serve them anyway.
 func onAnotherWire(t *T) {
-	if _, judged := t.Survey.Newest(mcp.Stateless); judged {
+	revision := unspoken(t)
+	if revision == "" {
 		return
 	}
 	var calls []Variant
-	for _, c := range everyMethod(mcp.Probe(t.Survey.Endpoint, mcp.NewestStateless)) {
+	for _, c := range everyMethod(mcp.Probe(t.Survey.Endpoint, revision)) {
 		if !t.MCP.Public(c.RPC) && !t.DeclaredPublic(c.RPC) && c.RPC != "subscriptions/listen" && c.RPC != unknownMethod {
-			calls = append(calls, Call(c, "%s without a token, at %s", c.RPC, mcp.NewestStateless))
+			calls = append(calls, Call(c, "%s without a token, at %s", c.RPC, revision))
 		}
 	}
 	answers := t.All(calls)
@@ -377,83 +401,4 @@ func otherSpellings(u *url.URL) []string {
 		out = append(out, origin+strings.ToUpper(path), origin+strings.TrimSuffix(dir, "/")+"%5c"+last)
 	}
 	return out
-}
-
-// sideRoutes are paths at which servers offer the same tools outside MCP, or that they leave open by mistake.
-var sideRoutes = []struct{ verb, path string }{
-	{"POST", "/call"},
-	{"POST", "/messages"},
-	{"POST", "/messages/"},
-	{"POST", "/message?sessionId=00000000-0000-4000-8000-000000000000"},
-	{"POST", "/rpc"},
-	{"POST", "/tools/list"},
-	{"POST", "/tools/mcpauth_no_such_tool"},
-	{"GET", "/sse"},
-	{"GET", "/tools"},
-	{"GET", "/resources"},
-	{"GET", "/debug/vars"},
-	{"GET", "/env"},
-	{"GET", "/.env"},
-	{"GET", "/actuator/env"},
-}
-
-func guardsSideRoutes(t *T) {
-	var all []Variant
-	for _, route := range sideRoutes {
-		r := wire.Request{Method: route.verb, URL: document.Origin(t.Survey.URL) + route.path, Peek: 200e6, Header: []reports.Field{
-			mcp.Field("Accept", "application/json, text/event-stream"),
-		}}
-		if route.verb == "POST" {
-			r.Body, r.Peek = `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`, 0
-			r.Header = append(r.Header, mcp.Field("Content-Type", "application/json"))
-		}
-		all = append(all, Variant{About: route.verb + " " + route.path, Request: r})
-	}
-	for i, ex := range t.All(all) {
-		if t.Expect(ex, "%s", all[i].About).To(giveNothingAway()) && expect.Status(ex) >= 400 && expect.Status(ex) <= 499 {
-			t.Expect(ex, "%s", all[i].About).To(expect.NotBypass())
-		}
-	}
-}
-
-var giveNothingAway = expect.Family("giveNothingAway", func() expect.Matcher {
-	return expect.That("no tool and no data without a token on a side route", func(ex *reports.Exchange) string {
-		if what := givenAway(ex); what != "" {
-			return fmt.Sprintf("%s: %s", expect.Describe(ex), what)
-		}
-		return ""
-	})
-})
-
-// givenAway is the part of an answer of a side route that is not public.
-func givenAway(ex *reports.Exchange) string {
-	if expect.Status(ex) != 200 || expect.MediaType(ex) == "text/html" { // a page for every path is not data
-		return ""
-	}
-	body := expect.Body(ex)
-	o, _, err := document.ParseObject(body)
-	switch {
-	case expect.MediaType(ex) == "text/event-stream" && strings.Contains(body, "event: endpoint"):
-		return "the old transport's stream"
-	case mcp.Read(ex).Result != nil:
-		return "a JSON-RPC result"
-	case err == nil && (holds(o, "content", "type") || holds(o, "tools", "inputSchema")):
-		return "tools, or what they return"
-	case err == nil && (o.Object("memstats") != nil || holds(o, "propertySources", "name")):
-		return "the server's own state"
-	case strings.HasSuffix(ex.Request.URL, "/.env") && strings.Contains(body, "="):
-		return "the environment"
-	}
-	return ""
-}
-
-// holds reports that a member is an array in which an object has the inner member.
-func holds(o *document.Object, name, inner string) bool {
-	v, _ := o.Get(name)
-	list, _ := v.([]any)
-	return slices.ContainsFunc(list, func(e any) bool {
-		entry, _ := e.(*document.Object)
-		_, has := entry.Get(inner)
-		return has
-	})
 }

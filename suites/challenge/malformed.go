@@ -24,7 +24,8 @@ func answersMalformedWith400(t *T) {
 			t.Expect(ex).To(refuseAsMalformed())
 		}
 	})
-	t.MCP.Control()
+	control := t.Do(RawPost(t, "Authorization: Bearer "+good+"\r\n"))
+	t.Expect(control, "the request with the valid token alone").AsControl(t.MCP.Serve())
 }
 
 var notServeMalformed = expect.That("HTTP 400 with invalid_request, or 401", func(*reports.Exchange) string {

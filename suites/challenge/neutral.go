@@ -25,20 +25,22 @@ func guardsAgainstEveryClient(t *T) {
 	understood(t, call)
 	Each(t, rows, func(t *T, c mcp.Call) {
 		ex := t.MCP.SendAsOrdinaryClient(c)
-		if expect.Accepted(ex) && expect.Accepted(t.Send(c)) {
+		if t.MCP.GotPast(ex) && t.MCP.GotPast(t.Send(c)) {
 			return // the request of the suite is served too, which other checks judge
 		}
-		t.Expect(ex).To(refuseLikeTheTest)
+		t.Expect(ex).To(refuseLikeTheTest(t))
 	})
 	believesNoClaim(t)
 	t.MCP.Control()
 }
 
-var refuseLikeTheTest = expect.Refusing("the answer that the test gets: a refusal", func(ex *reports.Exchange) string {
-	if expect.Accepted(ex) {
-		return "the server behaves differently towards the test: an ordinary client is served"
-	}
-	return ""
+var refuseLikeTheTest = expect.Family("refuseLikeTheTest", func(t *T) expect.Matcher {
+	return expect.Refusing("the answer that the test gets: a refusal", func(ex *reports.Exchange) string {
+		if t.MCP.GotPast(ex) {
+			return "the server behaves differently towards the test: an ordinary client is served"
+		}
+		return ""
+	})
 })
 
 // understood ends the check if an ordinary client with the valid token is not served: its refusals would be evidence of nothing.

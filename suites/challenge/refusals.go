@@ -42,6 +42,9 @@ func badCredentials(t *T) []Variant {
 	for _, bad := range t.Mint.BadTokens()[1:] { // the first is the garbage token
 		out = append(out, Call(t.MCP.Call().With(mcp.Bearer(bad.Value)), "%s", bad.Name))
 	}
+	for _, bad := range t.MCP.BadKeys() {
+		out = append(out, Call(t.MCP.Call().With(bad.Value), "%s", bad.Name))
+	}
 	return out
 }
 

@@ -183,13 +183,16 @@ func unreadableBodies(t *T) []Variant {
 
 func showsNoInternals(t *T) {
 	secret := "canary" + Random(20)
-	basic := mcp.Field("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte("u:"+secret)))
+	word := base64.StdEncoding.EncodeToString([]byte("u:" + secret))
 	rows := refusals(t).
 		And("a token that is looked for", t.Send(t.MCP.Call().With(mcp.Bearer(secret)))).
-		And("a password that is looked for", t.Send(t.MCP.Call().With(basic)))
+		And("a password that is looked for", t.Send(t.MCP.Call().With(mcp.Field("Authorization", "Basic "+word))))
+	for _, name := range t.MCP.KeyFields() {
+		rows = rows.And("a key that is looked for, in "+name, t.Send(t.MCP.Call().With(mcp.Field(name, secret))))
+	}
 	Each(t, rows, func(t *T, ex *reports.Exchange) {
 		if ex.Response != nil {
-			t.Expect(ex).To(notShow("the credential of the request", spellings(secret)), notShowInternals)
+			t.Expect(ex).To(notShow("the credential of the request", append(spellings(secret), word)), notShowInternals)
 		}
 		LeaveIfFailed(t, ex)
 	})

@@ -111,6 +111,9 @@ func noneOrBad(t *T) Cases[[]reports.Field] {
 	for _, bad := range t.Mint.BadTokens() {
 		credentials = credentials.And(bad.Name, []reports.Field{mcp.Bearer(bad.Value)})
 	}
+	for _, bad := range t.MCP.BadKeys() {
+		credentials = credentials.And(bad.Name, []reports.Field{bad.Value})
+	}
 	return credentials
 }
 

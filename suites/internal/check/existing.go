@@ -2,6 +2,7 @@ package check
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/mcpauth/conformance/reports"
@@ -154,6 +155,31 @@ func (t Minter) BadTokens() Cases[string] {
 	for _, c := range slices.Concat(t.MCP.Withdrawn(), t.MCP.ForeignTokens()) {
 		if c.Header == "" {
 			rows = append(rows, Cases[string]{{c.Name, c.Value}}...)
+		}
+	}
+	return rows
+}
+
+// KeyFields returns the names of the header fields in which declared API keys are sent.
+func (t MCPServer) KeyFields() (names []string) {
+	for _, c := range t.Credentials {
+		if c.Header != "" && !slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, c.Header) }) {
+			names = append(names, c.Header)
+		}
+	}
+	return names
+}
+
+// BadKeys returns header fields of API keys that no server may accept: for each field of a declared key a made-up value, and the declared
+// keys that are withdrawn or foreign.
+func (t MCPServer) BadKeys() Cases[reports.Field] {
+	var rows Cases[reports.Field]
+	for _, name := range t.KeyFields() {
+		rows = rows.And("a made-up value in "+name, mcp.Field(name, t.Hide(Random(24))))
+	}
+	for _, c := range slices.Concat(t.Withdrawn(), t.ForeignTokens()) {
+		if c.Header != "" {
+			rows = rows.And(c.Name, c.Field())
 		}
 	}
 	return rows

@@ -770,6 +770,12 @@ func (t MCPServer) Now() time.Time {
 // Served reports whether the protected request got past authorization.
 func (t MCPServer) Served(ex *reports.Exchange) bool { return t.Survey.Served(t.wire(), ex) }
 
+// GotPast reports whether an odd form of the protected request got past authorization. Another complaint than that about its tool shows
+// nothing: the server may have it before it looks at the caller.
+func (t MCPServer) GotPast(ex *reports.Exchange) bool {
+	return expect.Accepted(ex) || t.Survey.AsksForUnknownTool(t.wire()) && expect.LooksUpTool(ex)
+}
+
 // Works reports whether the MCP endpoint accepts a token; false if it serves everybody.
 func (t MCPServer) Works(tokens *oauth.Tokens) bool {
 	return !t.open(t.wire()) && t.Served(t.Use(tokens.Access))

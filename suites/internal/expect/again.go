@@ -68,6 +68,7 @@ var matchers, values = map[string]any{}, map[string]any{}
 func init() { // Either refers to the table that contains it
 	maps.Copy(matchers, map[string]any{
 		"Refuse": Refuse, "RefusePreferably": RefusePreferably, "RefuseAnyway": RefuseAnyway, "NotBypass": NotBypass, "Accept": Accept,
+		"NotBypassOrLookUp":      NotBypassOrLookUp,
 		"RefuseOrNotImplemented": RefuseOrNotImplemented, "HaveStatus": HaveStatus, "HaveMediaType": HaveMediaType, "HaveHeader": HaveHeader,
 		"HaveChallenge": HaveChallenge, "HaveChallengeOf": HaveChallengeOf, "BeServed": BeServed, "BeServedOrUnknown": BeServedOrUnknown,
 		"BeRefused": BeRefused, "HaveMember": HaveMember, "ForbidFraming": ForbidFraming, "IssueTokens": IssueTokens, "RefuseGrant": RefuseGrant,

@@ -181,9 +181,23 @@ func RefuseAnyway() Matcher {
 
 // NotBypass expects only that the answer contains nothing protected: no result, no stream, no server error.
 func NotBypass() Matcher {
-	return named(onExchange("no result, no stream and no server error", Refusal, func(ex *reports.Exchange) bool {
-		return !Accepted(ex) && !Crashed(ex)
-	}), "NotBypass")
+	m := named(onExchange(nothingProtected, Refusal, func(ex *reports.Exchange) bool { return !Accepted(ex) && !Crashed(ex) }), "NotBypass")
+	return &asked{m, func(unknownTool bool) Matcher {
+		if unknownTool {
+			return NotBypassOrLookUp()
+		}
+		return m
+	}}
+}
+
+const nothingProtected = "no result, no stream and no server error"
+
+// NotBypassOrLookUp is NotBypass for a target whose protected request calls a tool that does not exist: who is told so got past
+// authorization.
+func NotBypassOrLookUp() Matcher {
+	return named(onExchange(nothingProtected+", and no look-up of a tool", Refusal, func(ex *reports.Exchange) bool {
+		return !Accepted(ex) && !Crashed(ex) && !LooksUpTool(ex)
+	}), "NotBypassOrLookUp")
 }
 
 // Accept expects that the request is served.

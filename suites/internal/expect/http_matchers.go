@@ -41,8 +41,8 @@ func HaveHeader(name string, want any) Matcher {
 // HaveChallenge expects a WWW-Authenticate field; with parameters, a Bearer challenge that has all of them (RFC 6750 section 3).
 func HaveChallenge(params ...string) Matcher {
 	if len(params) == 0 {
-		return named(onExchange("a WWW-Authenticate field (RFC 9110 section 15.5.2)", Look, func(ex *reports.Exchange) bool {
-			return len(HeaderValues(ex, "WWW-Authenticate")) > 0
+		return named(onExchange("a WWW-Authenticate field with a challenge (RFC 9110 section 15.5.2)", Look, func(ex *reports.Exchange) bool {
+			return slices.ContainsFunc(HeaderValues(ex, "WWW-Authenticate"), func(v string) bool { return strings.Trim(v, " \t,") != "" })
 		}), "HaveChallenge", params)
 	}
 	return named(onExchange("a Bearer challenge with "+strings.Join(params, " and "), Look, func(ex *reports.Exchange) bool {
@@ -61,12 +61,15 @@ func HaveChallengeOf(scheme string) Matcher {
 
 // BeServed expects a protected request to get past authorization.
 func BeServed() Matcher {
-	return &asked{named(onExchange("a served request", Control, Accepted), "BeServed")}
+	return &asked{named(onExchange("a served request", Control, Accepted), "BeServed"), BeServedOrUnknown}
 }
 
-type asked struct{ Matcher }
+type asked struct {
+	Matcher
+	ask func(unknownTool bool) Matcher
+}
 
-func (*asked) Ask(unknownTool bool) Matcher { return BeServedOrUnknown(unknownTool) }
+func (a *asked) Ask(unknownTool bool) Matcher { return a.ask(unknownTool) }
 
 // BeServedOrUnknown is BeServed that also accepts the error for an unknown tool: the protected request calls a tool that does not exist.
 func BeServedOrUnknown(tool bool) Matcher {
@@ -98,6 +101,16 @@ func BeRefused(status int, codes ...string) Matcher {
 		code, _ := Param(ex, "error")
 		return Judgement{Met: true, Advice: otherCode(codes, ex, code, "the challenge has no error parameter")}
 	}}, "BeRefused", status, codes)
+}
+
+// LooksUpTool reports whether an answer says that a tool does not exist. Complaints about a message, which a server may have before it
+// looks at the caller, have the same codes, but do not speak of a tool.
+func LooksUpTool(ex *reports.Exchange) bool {
+	said := strings.ToLower(mcp.Read(ex).Message)
+	for _, method := range []string{"tools/call", "tools/list"} {
+		said = strings.ReplaceAll(said, method, "")
+	}
+	return UnknownTool(ex) && strings.Contains(said, "tool")
 }
 
 // HaveMember expects a member in a JSON object, or in an answer that is one: a Value, or a plain value.

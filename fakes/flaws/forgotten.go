@@ -1,0 +1,182 @@
+package flaws
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/mcpauth/conformance/fakes/mcpserver"
+	"github.com/mcpauth/conformance/fakes/reference"
+)
+
+// forgotten are the flaws of servers whose other requests are guarded: only one kind of caller, route or credential is forgotten.
+var forgotten = []Flaw{
+	withOpenLists(opensFor("claim-with-open-lists", "RS-CHALLENGE-EVERY-CLIENT", "X-WebAuth-User: ", field("X-WebAuth-User", ""))),
+	withOpenLists(formFlaw("with-open-lists", "the media type text/plain", field("Content-Type", "text/plain"))),
+	withOpenLists(Flaw{
+		Name: "slash-with-open-lists", Says: "Anybody may list the tools; the endpoint with a trailing slash is not guarded.",
+		Bend: lacks(mcpserver.GuardPathVariants), Noticed: []string{"RS-CHALLENGE-PATH-VARIANTS"}, Row: "/mcp/",
+	}),
+	formFlaw("any-token", "resources/list with a garbage token", func(r *http.Request, body []byte) bool {
+		return rpcMethod(body) == "resources/list" && !anonymous(r)
+	}),
+	unspokenOldWire,
+	sideRouteFlaw("of-a-tool", "POST /tools/whoami", func(r *http.Request) string {
+		if r.URL.Path != "/tools/whoami" {
+			return ""
+		}
+		return `{"content":[{"type":"text","text":"nobody"}]}`
+	}),
+	sideRouteFlaw("in-own-form", "POST /api/tools/whoami", func(r *http.Request) string {
+		if r.URL.Path != "/api/tools/whoami" {
+			return ""
+		}
+		return `{"caller":{"name":"alice"}}`
+	}),
+	sideRouteFlaw("array", "GET /tools", func(r *http.Request) string {
+		if r.Method != http.MethodGet || r.URL.Path != "/tools" {
+			return ""
+		}
+		return `[{"name":"whoami","inputSchema":{"type":"object"}}]`
+	}),
+	sideRouteFlaw("resources", "GET /resources", func(r *http.Request) string {
+		if r.URL.Path != "/resources" {
+			return ""
+		}
+		return `{"resources":[{"uri":"note://notes/1","name":"The first note"}]}`
+	}),
+	{
+		Name: "password-in-refusal", Says: "The refusal of Basic credentials repeats them.", Row: "a password that is looked for",
+		Bend: func(o *reference.Options) {
+			basic := credential(func(v string) bool { return strings.HasPrefix(v, "Basic ") })
+			o.Wrap = bending(basic, func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("X-Refused", r.Header.Get("Authorization"))
+			})
+		},
+		Noticed: []string{"RS-CHALLENGE-BODY-HYGIENE"}, Also: []string{"RS-*"},
+	},
+	{
+		Name: "challenge-empty", Says: "The WWW-Authenticate field is empty.",
+		Bend: challenge(always("")), Noticed: []string{"RS-CHALLENGE-401-WWW-AUTHENTICATE"}, Also: []string{"RS-*"},
+	},
+	{
+		Name: "scheme-of-bad-tokens", Says: "The challenge offers another scheme where a token was refused.", Row: "a garbage token",
+		Bend: challenge(func(cause, url string) []string {
+			if cause == "invalid" {
+				return always(`JWT error="invalid_token", resource_metadata="{url}"`)(cause, url)
+			}
+			return always(`Bearer resource_metadata="{url}", scope="notes:read"`)(cause, url)
+		}),
+		Noticed: []string{"RS-CHALLENGE-BEARER-SCHEME"}, Also: []string{"RS-*"},
+	},
+	{
+		Name: "metadata-of-second-scheme", Says: "The second challenge to a malformed token names metadata that does not exist.", Row: "/nowhere",
+		Bend: func(o *reference.Options) {
+			o.Wrap = bending(credential(func(v string) bool { return strings.Count(v, " ") == 2 }), func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Add("WWW-Authenticate", `DPoP algs="ES256", resource_metadata="http://`+r.Host+`/nowhere"`)
+			})
+		},
+		Noticed: []string{"RS-CHALLENGE-RESOURCE-METADATA-URL"}, Also: []string{"RS-*"},
+	},
+}
+
+// forgottenKeys are the flaws of servers that treat an API key in a field of its own in another way than a bad token.
+var forgottenKeys = []Flaw{
+	{
+		Name: "key-refused-barely", Says: "The refusal of a bad API key has no challenge.", Row: "a made-up value in X-API-Key",
+		Bend: func(o *reference.Options) {
+			o.Wrap = bending(badKey, func(w http.ResponseWriter, _ *http.Request) { w.Header().Del("WWW-Authenticate") })
+		},
+		Noticed: []string{"RS-CHALLENGE-401-WWW-AUTHENTICATE"}, Also: []string{"RS-*"},
+	},
+	{
+		Name: "key-in-refusal", Says: "The refusal of a bad API key shows it.", Row: "a key that is looked for, in X-API-Key",
+		Bend: func(o *reference.Options) {
+			o.Wrap = bending(badKey, func(w http.ResponseWriter, r *http.Request) { w.Header().Set("X-Refused", r.Header.Get("X-API-Key")) })
+		},
+		Noticed: []string{"RS-CHALLENGE-BODY-HYGIENE"}, Also: []string{"RS-*"},
+	},
+	{
+		Name: "key-trace", Says: "The refusal of a bad API key shows where in the program it happened.", Row: "a made-up value in X-API-Key",
+		Bend: func(o *reference.Options) {
+			o.Wrap = bending(badKey, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("X-Refused", "/usr/lib/python3.12/site-packages/keys/verify.py")
+			})
+		},
+		Noticed: []string{"RS-CHALLENGE-BODY-HYGIENE"}, Also: []string{"RS-*"},
+	},
+	{
+		Name: "any-key-for-tools", Says: "A tool runs for every API key.", Row: "a made-up value in X-API-Key",
+		Bend: policy(func(p *mcpserver.Policy) {
+			p.Opens = func(r *http.Request, body []byte) bool {
+				return r.Header.Get("X-API-Key") != "" && existing("tools/call", "name")(r, body)
+			}
+		}),
+		Noticed: []string{"RS-CHALLENGE-EXISTING-TOOLS"}, Also: []string{"RS-*"},
+	},
+}
+
+// withOpenLists changes a flaw so that anybody may list what there is: then the first request that needs a token calls a tool.
+func withOpenLists(f Flaw) Flaw {
+	f.Also = []string{"RS-*", "AS-*"}
+	f.Bend = all(f.Bend, policy(func(p *mcpserver.Policy) {
+		p.Public = []string{"initialize", "server/discover", "ping", "notifications/initialized", "tools/list", "resources/list",
+			"resources/templates/list", "prompts/list"}
+	}))
+	return f
+}
+
+// sideRouteFlaw answers on a route besides the endpoint without a token. The function returns the answer; empty: the route is another one.
+func sideRouteFlaw(name, row string, answer func(r *http.Request) string) Flaw {
+	return Flaw{
+		Name: "side-route-" + name, Says: row + " is answered without a token.", Row: row, Noticed: []string{"RS-CHALLENGE-SIDE-ROUTES"},
+		Bend: func(o *reference.Options) {
+			o.Wrap = before(func(w http.ResponseWriter, r *http.Request) bool {
+				text := answer(r)
+				if text != "" {
+					w.Header().Set("Content-Type", "application/json")
+					_, _ = io.WriteString(w, text)
+				}
+				return text != ""
+			})
+		},
+	}
+}
+
+// unspokenOldWire answers a list without a version, though the server speaks only the protocol without sessions.
+var unspokenOldWire = func() Flaw {
+	f := formFlaw("unspoken-old-wire", "tools/list without a token, at 2025-03-26", nil)
+	f.Bend = func(o *reference.Options) {
+		o.Policy.Revisions = []string{"2026-07-28"}
+		o.Wrap = before(func(w http.ResponseWriter, r *http.Request) bool {
+			var m struct{ Params json.RawMessage }
+			_ = json.Unmarshal(peek(r), &m) // a message that cannot be read has no method
+			answered := rpcMethod(peek(r)) == "tools/list" && m.Params == nil && r.Header.Get("MCP-Protocol-Version") == ""
+			if answered {
+				w.Header().Set("Content-Type", "application/json")
+				_, _ = io.WriteString(w, `{"jsonrpc":"2.0","id":1,"result":{"tools":[]}}`)
+			}
+			return answered
+		})
+	}
+	return f
+}()
+
+// badKey reports whether a request has an API key that the server has not issued.
+func badKey(r *http.Request) bool {
+	key := r.Header.Get("X-API-Key")
+	return key != "" && !strings.HasPrefix(key, "key_")
+}
+
+// bending changes the header of some refusals.
+func bending(when func(*http.Request) bool, bend func(w http.ResponseWriter, r *http.Request)) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if when(r) {
+				w = &headed{ResponseWriter: w, bend: func(http.Header) { bend(w, r) }}
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
