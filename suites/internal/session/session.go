@@ -79,6 +79,7 @@ type Session struct {
 	identities []*Identity
 	ordinary   ordinary
 	mu         sync.Mutex
+	again      sync.Mutex // held while a registration over a limit is repeated
 	clients    map[string]*entry
 	made       []*oauth.Client
 	kept       []*oauth.Client // the server refused to delete these
@@ -97,9 +98,24 @@ type ordinary struct {
 
 // entry is a client that is registered at its first use.
 type entry struct {
-	once   sync.Once
+	mu     sync.Mutex // held while a check looks for the client
+	found  bool
 	client *oauth.Client
 	why    string
+}
+
+// find looks for the client, once. A check whose time ends meanwhile leaves the search to the next one.
+func (e *entry) find(ctx context.Context, search func() (*oauth.Client, string)) (*oauth.Client, string) {
+	waited := deadline.Pause(ctx) // waiting for a client that another check registers does not count
+	defer waited()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	waited()
+	if !e.found {
+		e.client, e.why = search()
+		e.found = e.client != nil || ctx.Err() == nil
+	}
+	return e.client, e.why
 }
 
 // Identity is a user with signed-in browsers. A flow has a browser to itself: servers may rotate the session at every step, or keep one
@@ -711,10 +727,7 @@ func (s *Session) Client(ctx context.Context, kind string) (*oauth.Client, strin
 		s.clients[name] = e
 	}
 	s.mu.Unlock()
-	made := deadline.Pause(ctx) // waiting for a client that another check registers does not count
-	defer made()
-	e.once.Do(func() { made(); e.client, e.why = s.find(ctx, kind) })
-	return e.client, e.why
+	return e.find(ctx, func() (*oauth.Client, string) { return s.find(ctx, kind) })
 }
 
 // Unanswered reports whether there is no client, for this reason, because a registration got no answer, or a failed one.
@@ -773,7 +786,7 @@ func (s *Session) mayNotRegister() string {
 
 // register registers a client; nil, with the reason, if the server does not issue one with that method.
 func (s *Session) register(ctx context.Context, kind, method string) (*oauth.Client, string) {
-	send := func(r wire.Request) *reports.Exchange { return s.sendWithinLimit(ctx, r) }
+	send := func(r wire.Request) *reports.Exchange { return s.sendAgain(ctx, r) }
 	metadata := s.metadataOf(kind, method)
 	c, ex := s.NewClient(send, metadata)
 	if c == nil && !s.ordinary.withoutType && refused(ex) { // other checks judge a server that refuses application_type
@@ -793,21 +806,49 @@ func (s *Session) register(ctx context.Context, kind, method string) (*oauth.Cli
 	return c, ""
 }
 
-// sendWithinLimit repeats a request a few times if the server limits requests (RFC 6585 section 4) for some seconds.
-func (s *Session) sendWithinLimit(ctx context.Context, r wire.Request) *reports.Exchange {
-	const tries, longest = 3, 5 * time.Second
-	for i := 1; ; i++ {
-		ex := s.send(ctx, r)
-		wait, ok := expect.RetryAfter(ex)
-		if expect.Status(ex) != 429 || i == tries || ok && wait > longest {
-			return ex
-		}
-		select {
-		case <-ctx.Done():
-			return ex
-		case <-time.After(max(wait, time.Second)):
-		}
+// sendAgain repeats a request once after a failed answer, and a few times if the server limits requests (RFC 6585 section 4) for some
+// seconds. Requests over the limit are repeated one at a time: together they would exceed it again.
+func (s *Session) sendAgain(ctx context.Context, r wire.Request) *reports.Exchange {
+	ex := s.send(ctx, r)
+	if unanswered(ex) && ex.Error != wire.TimedOut && ctx.Err() == nil {
+		ex = s.send(ctx, r)
 	}
+	wait, again := pauseAfter(ex, 1)
+	if !again {
+		return ex
+	}
+	resume := deadline.Pause(ctx) // waiting for others does not count
+	defer resume()
+	s.again.Lock()
+	defer s.again.Unlock()
+	resume()
+	for try := 2; again && slept(ctx, wait-time.Since(ex.Ended())); try++ {
+		ex = s.send(ctx, r)
+		wait, again = pauseAfter(ex, try)
+	}
+	return ex
+}
+
+// slept waits; false if the context ends before.
+func slept(ctx context.Context, wait time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(wait):
+		return true
+	}
+}
+
+// pauseAfter returns how long to wait after this answer to a try before the next one, and whether there is a next one.
+func pauseAfter(ex *reports.Exchange, try int) (wait time.Duration, again bool) {
+	const tries, longest = 3, 5 * time.Second
+	wait, _ = expect.RetryAfter(ex)
+	return max(wait, time.Second), expect.Status(ex) == 429 && try < tries && wait <= longest
+}
+
+// unanswered reports whether a request got no proper answer: none, a part of one, or a server error.
+func unanswered(ex *reports.Exchange) bool {
+	return ex.Error != "" || expect.NoAnswer(ex) != "" && expect.Status(ex) != 429
 }
 
 // NewClient registers a client (RFC 7591); nil if the server refuses.

@@ -24,11 +24,12 @@ import (
 	"github.com/mcpauth/conformance/suites/target"
 )
 
-// registry registers clients unless refuses refuses; typed records for each request whether it had an application_type.
+// registry registers clients unless refuses refuses or fails fails; typed records for each request whether it had an application_type.
 type registry struct {
 	mu      sync.Mutex
 	typed   []bool
 	refuses func(n int, typed bool) bool
+	fails   func(n int) bool
 }
 
 func (g *registry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -39,7 +40,11 @@ func (g *registry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = json.Unmarshal(body, &m)
 	_, typed := m["application_type"]
 	g.typed = append(g.typed, typed)
-	if g.refuses(len(g.typed), typed) {
+	if g.fails != nil && g.fails(len(g.typed)) {
+		http.Error(w, "", http.StatusServiceUnavailable)
+		return
+	}
+	if g.refuses != nil && g.refuses(len(g.typed), typed) {
 		http.Error(w, `{"error":"invalid_client_metadata"}`, http.StatusBadRequest)
 		return
 	}
@@ -68,6 +73,30 @@ func TestOneRefusedRegistrationChangesNoOther(t *testing.T) {
 	require.NotNil(t, c, why)
 	assert.Equal(t, []bool{true, true, false}, g.typed, "the refused registration is not repeated without application_type")
 	assert.Contains(t, s.Metadata(oauth.None), "application_type")
+}
+
+// One server error decides for no check that needs the client.
+func TestOneFailedRegistrationIsTriedAgain(t *testing.T) {
+	g := &registry{fails: func(n int) bool { return n == 2 }}
+	s := open(t, g)
+	c, why := s.Client(t.Context(), session.Second)
+	require.NotNil(t, c, why)
+	assert.Len(t, g.typed, 3)
+}
+
+// A check whose time is over leaves the search for a client to the next one.
+func TestACheckWithoutTimeDecidesForNoOther(t *testing.T) {
+	over, end := context.WithCancel(t.Context())
+	s := open(t, &registry{fails: func(n int) bool {
+		if n == 2 {
+			end()
+		}
+		return n == 2
+	}})
+	c, _ := s.Client(over, session.Second)
+	require.Nil(t, c)
+	c, why := s.Client(t.Context(), session.Second)
+	assert.NotNil(t, c, why)
 }
 
 // The first client detects a server that does not know application_type.

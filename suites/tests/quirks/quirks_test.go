@@ -123,7 +123,7 @@ func runOnServer(t *testing.T, bend func(o *reference.Options)) *reports.Run {
 func expect(t *testing.T, quirk string, run *reports.Run) {
 	t.Helper()
 	accused := map[string]bool{}
-	undecided := map[string]bool{}
+	undecided := map[string][]string{} // by reason
 	for _, r := range run.Results {
 		switch r.Verdict {
 		case reports.Fail, reports.Warn, reports.Errored:
@@ -134,7 +134,7 @@ func expect(t *testing.T, quirk string, run *reports.Run) {
 			}
 			assert.Contains(t, known[quirk], r.ID, "%s is accused: %s %s: %s", quirk, r.Verdict, r.ID, r.Reason)
 		case reports.Inconclusive:
-			undecided[r.ID] = true
+			undecided[r.Reason] = append(undecided[r.Reason], r.ID)
 		}
 	}
 	for id, reason := range advised[quirk] {
@@ -149,8 +149,8 @@ func expect(t *testing.T, quirk string, run *reports.Run) {
 		}
 	}
 	assert.LessOrEqual(t, undecidedMusts(run), mostUndecided, "too many MUSTs are undecided for %s", quirk)
-	if len(undecided) > 0 {
-		t.Logf("%d undecided: %s", len(undecided), strings.Join(sorted(undecided), " "))
+	for reason, ids := range undecided {
+		t.Logf("undecided: %s: %s", strings.Join(ids, " "), reason)
 	}
 }
 
@@ -165,15 +165,6 @@ func undecidedMusts(run *reports.Run) int {
 		}
 	}
 	return len(ids)
-}
-
-func sorted(set map[string]bool) []string {
-	var out []string
-	for id := range set {
-		out = append(out, id)
-	}
-	slices.Sort(out)
-	return out
 }
 
 func TestKnownAccusationsAreOfQuirksAndChecks(t *testing.T) {
