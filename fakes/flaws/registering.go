@@ -171,7 +171,24 @@ const (
 	nonAbsolute = "AS-DCR-REJECT-NON-ABSOLUTE"
 )
 
+// ofNative registers some redirect URIs of native clients that must be refused.
+func ofNative(name, noticed string, uris ...string) Flaw {
+	f := Flaw{
+		Name: "dcr-native-" + name, Says: "Native clients register redirect URIs that others cannot: " + name + ".",
+		Bend: behaviour(func(b *idp.Behaviour) {
+			b.RegistersOfNative = func(sent string) bool { return slices.Contains(uris, sent) }
+		}),
+		Noticed: []string{noticed}, Also: []string{"AS-DCR-*"},
+	}
+	for _, uri := range uris {
+		f.Rows = append(f.Rows, fmt.Sprintf("a native client: redirect URI %q", uri))
+	}
+	return f
+}
+
 var redirectsTaken = []Flaw{
+	ofNative("scripts", dangerous, "javascript:alert(1)//", "data:text/html,x"), ofNative("http", plainHTTP, "http://client.example/cb"),
+	ofNative("lookalikes", lookalike, "http://localhost.attacker.example/cb", "http://localhost@attacker.example/cb"),
 	redirectTaken("javascript", "javascript:alert(1)//", dangerous),
 	redirectTaken("javascript-in-mixed-case", "JavaScript:alert(1)", dangerous),
 	redirectTaken("javascript-after-space", " javascript:alert(1)", dangerous),
@@ -354,6 +371,8 @@ var registrationRows = []Flaw{
 	patterned("subdomain", "* stands for any subdomain.", "* for a subdomain", "https://*.client.example/cb",
 		"https://evil.client.example/cb"),
 	patterned("host", "* stands for any host.", "* for the host", "https://*/cb", "https://attacker.example/cb"),
+	patterned("after-host", "* stands for any rest of the host.", "* after the host", "https://client.example*",
+		"https://client.example.attacker.example/cb"),
 	patterned("path", "* stands for any path.", "* for the path", "https://client.example/*", "https://client.example/evil"),
 	patterned("regexp", "Redirect URIs are regular expressions.", "a regular expression", "https://client.example/.*",
 		"https://client.example/evil"),
@@ -546,6 +565,7 @@ var registrationRights = []Flaw{
 	updating("redirects", "An update stores any redirect URI.", "a javascript: redirect URI", "redirect_uris"),
 	seenIn("an http redirect URI", updating("http", "An update stores an http redirect URI.", "", "redirect_uris")),
 	seenIn("a redirect URI with a fragment", updating("fragment", "An update stores a fragment.", "", "redirect_uris")),
+	updating("grants", "An update stores any grant type.", "the grant client_credentials", "grant_types"),
 	updating("identifier", "An update changes the client_id.", "another client_id", "client_id"),
 	updating("secret", "An update stores a secret of the client's choice.", "a client_secret of its own choice", "client_secret"),
 

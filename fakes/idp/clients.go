@@ -148,6 +148,9 @@ func (s *Server) newClient(meta map[string]any) (*client, *badMetadata) {
 	b := &s.Behaviour
 	maps.Copy(meta, s.statement(meta))
 	uris, problem := s.redirectURIs(meta["redirect_uris"])
+	if taken := s.takenOfNative(meta); taken != nil {
+		uris, problem = taken, nil
+	}
 	if problem != nil {
 		return nil, problem
 	}

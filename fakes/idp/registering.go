@@ -23,6 +23,8 @@ type Registering struct {
 	StoredReads bool
 	// RegistersRedirect registers the i-th redirect URI, from 0, even if it is bad.
 	RegistersRedirect func(i int, uri string) bool
+	// RegistersOfNative registers a redirect URI of a client of application_type native, even if it is bad.
+	RegistersOfNative func(uri string) bool
 	// ReadsRedirects makes the list of redirect URIs from any value of the member.
 	ReadsRedirects func(v any) any
 	// CrashesOn reports whether the body of a registration is answered with 500.
@@ -38,6 +40,16 @@ type Registering struct {
 	// TypedRedirects allows loopback redirect URIs for application_type native only, and https ones for web only (OpenID Connect Dynamic
 	// Client Registration section 2), which is right too.
 	TypedRedirects bool
+}
+
+// takenOfNative returns the redirect URIs of a native client that are registered even if they are bad, or nil.
+func (s *Server) takenOfNative(meta map[string]any) []string {
+	uris, _ := list(meta["redirect_uris"])
+	takes := s.Behaviour.RegistersOfNative
+	if takes == nil || meta["application_type"] != "native" || len(uris) != 1 || !takes(uris[0]) {
+		return nil
+	}
+	return uris
 }
 
 // unfit returns an error if a redirect URI does not fit the client's application_type.

@@ -88,7 +88,10 @@ func fetchesNothingFromInside(t *T) {
 			t.Inconclusive("the authorization server is on loopback itself, and may fetch from there on purpose: %d connections arrived",
 				arrivedAt(l))
 		}
-		t.Expect(l).SeenIn(decided(t, ex)).To(stayAway)
+		if arrivedAt(l) == 0 { // a server that has fetched may fail at what it gets
+			decided(t, ex)
+		}
+		t.Expect(l).SeenIn(ex).To(stayAway)
 	})
 }
 

@@ -162,15 +162,13 @@ func revalidatesUpdates(t *T) {
 		{"a javascript: redirect URI", choice{"redirect_uris", "javascript:alert(1)"}},
 		{"an http redirect URI", choice{"redirect_uris", "http://client.example/cb"}},
 		{"a redirect URI with a fragment", choice{"redirect_uris", "https://client.example/cb#frag"}},
+		{"the grant client_credentials", choice{"grant_types", "client_credentials"}},
 		{"another client_id", choice{"client_id", "mcpauth-chosen-" + Random(9)}},
 		{"a client_secret of its own choice", choice{"client_secret", t.Hide("mcpauth-chosen-secret-" + Random(24))}},
 	}, func(t *T, c choice) {
-		change := changing{c.member: c.value}
-		if c.member == "redirect_uris" {
-			change[c.member] = []string{c.value}
-			if registers(t, change, c) {
-				t.NotApplicable("a new registration may have it, too")
-			}
+		change := c.change()
+		if _, list := change[c.member].([]string); list && registers(t, change, c) {
+			t.NotApplicable("a new registration may have it, too")
 		}
 		Refuses(t, good, Cases[changing]{{"PUT", change}}, expect.Refusing("a refusal, or "+c.member+" as it was", func(u *updated) string {
 			if u.holds(c.member, c.value) {
@@ -181,11 +179,24 @@ func revalidatesUpdates(t *T) {
 	})
 }
 
-// registers reports that a new client gets a redirect URI.
+// change is a set of members of a registration with the value of the choice.
+func (c choice) change() changing {
+	switch c.member {
+	case "redirect_uris":
+		return changing{c.member: []string{c.value}}
+	case "grant_types":
+		return changing{c.member: []string{"authorization_code", c.value}}
+	}
+	return changing{c.member: c.value}
+}
+
+// registers reports that a new client with a secret gets a value of a list.
 func registers(t *T, change changing, c choice) bool {
-	_, ex := t.AS.Register(change)
-	uris, _ := oauth.Object(ex).Strings(c.member)
-	return expect.Status(ex) == 201 && slices.Contains(uris, c.value)
+	new := maps.Clone(change)
+	new["token_endpoint_auth_method"] = t.AS.SecretMethod() // as in an update
+	_, ex := t.AS.Register(new)
+	values, _ := oauth.Object(ex).Strings(c.member)
+	return expect.BeRegistered().Judge(ex).Met && slices.Contains(values, c.value)
 }
 
 // endsDeletedClients uses what a client had when it was deleted (RFC 7592 section 2.3).

@@ -26,6 +26,20 @@ func ordinary(t *T) Attempt[changing] {
 	return t.AS.Registration(plain)
 }
 
+// asNative are rows of registrations of a native client, to which a server may apply other rules (OpenID Connect Dynamic Client
+// Registration section 2). The rows do not apply where it refuses such clients altogether.
+func asNative(t *T, uris ...any) {
+	good := t.AS.Registration(changing{"application_type": "native"})
+	c, ex := t.AS.Register(changing{"application_type": "native"})
+	if rows := redirectingTo(uris...).In("a native client"); c == nil {
+		Each(t, rows, func(t *T, _ changing) {
+			t.NotApplicable("a client of application_type native is not registered: %s", expect.Describe(decided(t, ex)))
+		})
+	} else {
+		Refuses(t, good, rows, refuseURI())
+	}
+}
+
 // refuseURI expects the refusal of a redirect URI (RFC 7591 section 3.2.2).
 func refuseURI() expect.Matcher {
 	return expect.RefuseRegistration("invalid_redirect_uri", "invalid_client_metadata")
@@ -54,6 +68,7 @@ func refusesDangerousSchemes(t *T) {
 		{"a javascript: URI after a good one", changing{"redirect_uris": []any{t.Session.Callback, "javascript:alert(1)"}}},
 		{"a javascript: URI before a good one", changing{"redirect_uris": []any{"javascript:alert(1)", t.Session.Callback}}},
 	}, expect.Either(leaveOut("javascript:alert(1)"), refuseURI()))
+	asNative(t, "javascript:alert(1)//", "data:text/html,x")
 }
 
 // leaveOut allows a server to register the good redirect URIs alone (RFC 7591 section 3.2.1).
@@ -69,6 +84,7 @@ var leaveOut = expect.Family("leaveOut", func(uri string) expect.Matcher {
 func refusesPlainHTTP(t *T) {
 	Refuses(t, ordinary(t), redirectingTo("http://client.example/cb", "HTTP://client.example/cb", "http://client.example:8443/cb",
 		"http://192.0.2.10/cb", "http://10.0.0.5/cb", "http://[2001:db8::1]/cb"), refuseURI())
+	asNative(t, "http://client.example/cb")
 }
 
 func refusesLoopbackLookalikes(t *T) {
@@ -86,6 +102,7 @@ func refusesLoopbackLookalikes(t *T) {
 		}
 	}
 	Refuses(t, ordinary(t), redirectingTo(uris...), refuseURI())
+	asNative(t, "http://localhost.attacker.example/cb", "http://localhost@attacker.example/cb")
 	// The grammar has no backslash (RFC 3986); a browser reads it as a slash, and goes to loopback (WHATWG URL section 4.4).
 	Each(t, redirectingTo(backslashes...), func(t *T, c changing) {
 		_, ex := t.AS.Register(c)
@@ -163,6 +180,7 @@ func treatsPatternsAsText(t *T) {
 	Each(t, Cases[wildcard]{
 		{"* for a subdomain", wildcard{"https://*.client.example/cb", "https://evil.client.example/cb"}},
 		{"* for the host", wildcard{"https://*/cb", "https://attacker.example/cb"}},
+		{"* after the host", wildcard{"https://client.example*", "https://client.example.attacker.example/cb"}},
 		{"* for the path", wildcard{"https://client.example/*", "https://client.example/evil"}},
 		{"a regular expression", wildcard{"https://client.example/.*", "https://client.example/evil"}},
 	}, func(t *T, w wildcard) {
