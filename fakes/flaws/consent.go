@@ -3,6 +3,7 @@ package flaws
 import (
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/reference"
@@ -52,6 +53,7 @@ var approvals = []Flaw{
 			b.TokenField, b.CrossSiteCookies = "code", true
 		})),
 	},
+	ofNullOrigin("consent", "/consent", "AS-CONSENT-CSRF", lacks(idp.CheckCSRF)),
 	rowOf(one("consent-by-get", idp.ConsentPost, "AS-CONSENT-CSRF"), "the approval in the URL"),
 	ofAnother("browser"), ofAnother("user"),
 	{
@@ -59,7 +61,28 @@ var approvals = []Flaw{
 		Bend: behaviour(func(b *idp.Behaviour) { b.FixedToken = "csrf-1" }), Noticed: []string{"AS-CONSENT-CSRF"},
 	},
 	rowOf(one("consent-markup", idp.EscapePages, "AS-CONSENT-XSS", "AS-AUTHZ-REFLECTED-XSS", "AS-CIMD-UNSAFE-URIS"), "client_name"),
+	{
+		Name: "consent-name-in-attribute", Says: "The client's name is the value of an attribute, and ends it at a quotation mark.",
+		Row: "client_name with a quotation mark", Noticed: []string{"AS-CONSENT-XSS", "AS-CIMD-UNSAFE-URIS"},
+		Bend: behaviour(func(b *idp.Behaviour) { b.NameInAttribute = true }),
+	},
 	showsRaw("client_uri"), showsRaw("logo_uri"), showsRaw("tos_uri"), showsRaw("policy_uri"), showsRaw("contacts"),
+}
+
+// ofNullOrigin tells the forms of other sites apart by Origin alone, and treats null as its own.
+func ofNullOrigin(name, path, check string, unchecked func(o *reference.Options)) Flaw {
+	return Flaw{
+		Name: name + "-of-null-origin", Says: "Origin alone says that another site has sent a form, and null counts as the own: " + path + ".",
+		Row: "sandboxed frame", Noticed: []string{check}, Also: []string{"AS-CONSENT-*", "AS-LOGIN-*", "AS-AUTHZ-TRANSACTION-BINDING"},
+		Bend: all(unchecked, wrapping(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			origin := r.Header.Get("Origin")
+			if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, path) && origin != "null" && origin != "http://"+r.Host {
+				http.Error(w, "This form was sent by another site.", http.StatusForbidden)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})),
+	}
 }
 
 func ofAnother(whose string) Flaw {

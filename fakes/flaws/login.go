@@ -41,6 +41,9 @@ var logins = []Flaw{
 		},
 		Noticed: []string{"AS-LOGIN-CSRF"}, Row: "without the form's token", Also: []string{"AS-LOGIN-COOKIE-ATTRIBUTES"},
 	},
+	ofNullOrigin("login", "/login", "AS-LOGIN-CSRF", all(lacks(idp.LoginCSRF), behaviour(func(b *idp.Behaviour) {
+		b.CrossSiteCookies = true
+	}))),
 	{
 		Name: "login-session-kept", Says: "The session id from before the login stays.",
 		Bend: lacks(idp.FreshSession), Noticed: []string{"AS-LOGIN-SESSION-FIXATION"},

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/mcpauth/conformance/fakes/answer"
 	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/reference"
 )
@@ -112,6 +113,8 @@ var pageRows = []Flaw{
 			}
 		})
 	}),
+	at("AS-AUTHZ-PARAM-TAMPERING", "form-holds-the-request", "The consent form has the request in base64, not signed, and it decides.",
+		"redirect_uri", decidedByForm(), "AS-LOGIN-*"),
 	at("AS-AUTHZ-PARAM-TAMPERING", "form-address-decides", "The address of the form has the redirect URI, and decides.", "redirect_uri",
 		pageAnswers(func(r *http.Request, sent url.Values, a authAnswer) {
 			a.replace(`/consent"><input`, `/consent?redirect_uri=`+url.QueryEscape(sent.Get("redirect_uri"))+`"><input`)
@@ -248,6 +251,31 @@ func formHolds(parameter string, believes func(f *form) func(o *reference.Option
 				}))
 			}
 		}, "AS-PKCE-*", "AS-TOKEN-*") // concurrent requests get each other's values
+}
+
+// decidedByForm sends the answer to the redirect URI of the request that the consent form contains in base64.
+func decidedByForm() func(o *reference.Options) {
+	return func(o *reference.Options) {
+		pageAnswers(func(_ *http.Request, sent url.Values, a authAnswer) {
+			request, _ := json.Marshal(map[string]any{"request": map[string]any{"redirectUri": sent.Get("redirect_uri")}})
+			a.replace(`/consent"><input`, `/consent"><input type="hidden" name="state" value="`+
+				base64.StdEncoding.EncodeToString(request)+`"><input`)
+		})(o)
+		next := o.Behaviour.Wrap
+		o.Behaviour.Wrap = func(h http.Handler) http.Handler {
+			h = next(h)
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				form, _ := url.ParseQuery(string(peek(r))) // an incomplete form is enough
+				plain, _ := base64.StdEncoding.DecodeString(form.Get("state"))
+				var state struct{ Request struct{ RedirectURI string } }
+				a := authAnswer{answer.Of(h, r)}
+				if json.Unmarshal(plain, &state) == nil && strings.HasSuffix(r.URL.Path, "/consent") && a.params() != nil {
+					a.Fields.Set("Location", state.Request.RedirectURI+"?"+a.params().Encode())
+				}
+				a.Send(w)
+			})
+		}
+	}
 }
 
 // parts returns the header and the claims of a JWT.

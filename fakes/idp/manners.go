@@ -54,6 +54,8 @@ type Manners struct {
 	FixedToken string
 	// ShowsRaw are the members of a client's registration that the consent page shows without escaping: a flaw.
 	ShowsRaw []string
+	// NameInAttribute shows the client's name in an attribute, too, without escaping quotation marks: a flaw.
+	NameInAttribute bool
 	// DemoClient is the authentication method of a guide's client, if that is registered: a flaw.
 	DemoClient string
 	// AnyName signs in under any name, and creates the account: a flaw.
@@ -117,6 +119,9 @@ func (m *Manners) address(t *transaction, form url.Values) string {
 // raw returns the members of a client's registration that the consent page shows without escaping.
 func (m *Manners) raw(c *client) template.HTML {
 	var out strings.Builder
+	if m.NameInAttribute {
+		fmt.Fprintf(&out, `<img alt="%s">`, strings.NewReplacer("<", "&lt;", ">", "&gt;").Replace(c.name))
+	}
 	for _, name := range m.ShowsRaw {
 		switch v := c.sent[name].(type) {
 		case string:

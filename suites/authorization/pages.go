@@ -432,7 +432,7 @@ func anotherUser(t *T, f *login.Form) *login.Jar {
 	if t.Pages.KeepsCookiesFrom(f) {
 		t.NotApplicable("the form has no token of its own; SameSite keeps the other user's cookies from requests of other sites")
 	}
-	return t.AS.Authorize(By(1), SignedOut(), Leaving()).Jar
+	return t.Pages.Travelling(f, t.AS.Authorize(By(1), SignedOut(), Leaving()).Jar)
 }
 
 var completeNothing = expect.Refusing("a form that works only in the browser that began the request", func(g *Grant) string {
@@ -494,7 +494,8 @@ var differFrom = expect.Family("differFrom", func(other string) expect.Matcher {
 	})
 })
 
-// forged sets a parameter of the request wherever a form of the pages contains it: in a hidden field, or in the query of its address.
+// forged sets a parameter of the request wherever a form of the pages contains it: in a hidden field, or in the query of its address, by
+// itself or in a JSON object, which may be encoded.
 type forged struct {
 	name, value string
 	present     bool
@@ -502,19 +503,34 @@ type forged struct {
 
 func (v *forged) submit(_ *login.Page, f *login.Form, values *oauth.Form) {
 	for _, in := range f.Inputs {
-		if in.Name == v.name && in.Type == "hidden" {
+		if changed, ok := v.in(in.Name, in.Value); ok && in.Type == "hidden" {
 			v.present = true
-			values.Set(v.name, v.value)
+			values.Set(in.Name, changed)
 		}
 	}
 	u, err := url.Parse(f.Action)
-	if err != nil || !u.Query().Has(v.name) {
+	if err != nil {
 		return
 	}
-	query := u.Query()
-	query.Set(v.name, v.value)
-	u.RawQuery, v.present = query.Encode(), true
-	f.Action = u.String()
+	query, found := u.Query(), false
+	for name := range query {
+		if changed, ok := v.in(name, query.Get(name)); ok {
+			query.Set(name, changed)
+			found = true
+		}
+	}
+	if found {
+		u.RawQuery, v.present = query.Encode(), true
+		f.Action = u.String()
+	}
+}
+
+// in returns the value of a field with the parameter changed; false if it does not contain it.
+func (v *forged) in(name, value string) (changed string, ok bool) {
+	if name == v.name {
+		return v.value, true
+	}
+	return replaceInside(value, v.name, v.value)
 }
 
 // A form may contain the parameters of the request. The server must issue what the request asked for.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/login"
+	"github.com/mcpauth/conformance/suites/internal/markup"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
@@ -62,7 +63,7 @@ var showHost = expect.Family("showHost", func(address string) expect.Matcher {
 		host = u.Hostname()
 	}
 	return expect.That("the host "+host+" on the consent page", func(c consent) string {
-		if strings.Contains(strings.ToLower(c.page.Text), host) {
+		if strings.Contains(strings.ToLower(c.page.Said()), host) {
 			return ""
 		}
 		return host + " is absent from the visible text"
@@ -104,6 +105,7 @@ func showsNothingUnsafe(t *T) {
 	logo := "https://" + t.Documents.Host() + "/logo.svg"
 	Each(t, Cases[edit]{
 		{"client_name with markup", member("client_name", "<img src=x onerror=alert('mcpauth')>")},
+		{"client_name with a quotation mark", member("client_name", quoted)},
 		{"client_uri javascript:", member("client_uri", script)},
 		{"client_uri data:", member("client_uri", data)},
 		{"tos_uri javascript:", member("tos_uri", script)},
@@ -125,11 +127,14 @@ func showsNothingUnsafe(t *T) {
 	})
 }
 
+// quoted is a name that leaves the value of an attribute, or a string of a script, at its quotation mark.
+const quoted = `mcpauth" onmouseover="alert('mcpauth')`
+
 // refuseDocument is the only expectation of a server that shows no page after it has fetched the document.
 var refuseDocument = expect.Refusing("a refusal of the document", func(*Grant) string { return "" })
 
 var escapeMarkup = expect.That("what the document says escaped in the page", func(c consent) string {
-	if strings.Contains(c.page.Source, "<img src=x onerror") {
+	if markup.Runs(c.page.Source, "alert('mcpauth')") || markup.EndsString(c.page.Source, quoted) {
 		return "the page contains the text as markup"
 	}
 	return ""

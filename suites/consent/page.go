@@ -8,6 +8,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/login"
+	"github.com/mcpauth/conformance/suites/internal/markup"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 	"github.com/mcpauth/conformance/suites/internal/wire"
 
@@ -104,9 +105,12 @@ type posting struct {
 	form   *login.Form
 	values oauth.Form
 	jar    *login.Jar // of the browser that sends it
-	// foreign says that the page of another site sends it.
-	foreign, byGet bool
+	site   fromSite
+	byGet  bool
 }
+
+// fromSite makes a form look like one that the page of another site sends; nil: the server's own page sends it.
+type fromSite func(req wire.Request) wire.Request
 
 // postEdit changes a consent form before it is sent.
 type postEdit func(t *T, p *posting)
@@ -116,8 +120,8 @@ func (p *posting) request() wire.Request {
 	switch {
 	case p.byGet:
 		return wire.Request{Method: "GET", URL: oauth.AtQuery(p.form.Action, p.values)}
-	case p.foreign:
-		return Foreign(req)
+	case p.site != nil:
+		return p.site(req)
 	}
 	return req
 }
@@ -128,7 +132,7 @@ func (p *posting) sentBy(t *T, edits ...Edit) {
 		t.NotApplicable(sameSite)
 	}
 	victim, _, _, _ := consentPage(t, edits...)
-	p.jar, p.foreign = victim.Jar, true
+	p.jar, p.site = t.Pages.Travelling(p.form, victim.Jar), Foreign
 }
 
 const sameSite = "the form has no token of its own; SameSite keeps its cookies from requests of other sites"
@@ -180,23 +184,32 @@ func bindsApprovalToBrowser(t *T) {
 // forgedTokens are forms that another site sends in the user's browser. That site does not know the token of the form.
 func forgedTokens() Cases[postEdit] {
 	return Cases[postEdit]{
-		{"sent by another site, without the form's token", func(t *T, p *posting) {
-			p.foreign = true
-			if !DropToken(p.form, &p.values) && !dropSecrets(t, p) && t.Pages.SameSite() {
-				t.NotApplicable(sameSite)
-			}
-		}},
+		{"sent by another site, without the form's token", withoutToken(Foreign)},
+		{"sent by a sandboxed frame of another site, without the form's token", withoutToken(Sandboxed)},
 		{"sent by another site, with an empty token", func(t *T, p *posting) {
-			if p.foreign = true; !ReplaceToken(p.form, &p.values, "") {
+			if p.site = Foreign; !ReplaceToken(p.form, &p.values, "") {
 				t.NotApplicable("the form has no token of its own")
 			}
 		}},
 		{"sent by another site, with the token that another browser was shown", func(t *T, p *posting) {
 			_, _, other, _ := consentPage(t)
-			if p.foreign = true; !ReplaceToken(p.form, &p.values, TokenOf(other)) {
+			if p.site = Foreign; !ReplaceToken(p.form, &p.values, TokenOf(other)) {
 				t.NotApplicable("the form has no token of its own")
 			}
 		}},
+	}
+}
+
+// withoutToken removes the token. Where there is none, the cookies are those that browsers send with a form of another site.
+func withoutToken(site fromSite) postEdit {
+	return func(t *T, p *posting) {
+		if p.site = site; DropToken(p.form, &p.values) || dropSecrets(t, p) {
+			return
+		}
+		if t.Pages.SameSite() {
+			t.NotApplicable(sameSite)
+		}
+		p.jar = p.jar.CrossSite()
 	}
 }
 
@@ -216,7 +229,8 @@ var differ = expect.That("another token in each browser", func(tokens [2]string)
 // Each client registers one of these members only: a server that refuses one may show another unescaped.
 func escapesMetadata(t *T) {
 	Each(t, Cases[map[string]any]{
-		{"client_name", map[string]any{"client_name": "</title><svg/onload=alert(1)>"}},
+		{"client_name", map[string]any{"client_name": "</title></script><svg/onload=alert(1)>"}},
+		{"client_name with a quotation mark", map[string]any{"client_name": quoted}},
 		{"client_uri", map[string]any{"client_uri": "javascript:alert(2)"}},
 		{"logo_uri", map[string]any{"logo_uri": `https://client.example/x" onerror="alert(3)`}},
 		{"tos_uri", map[string]any{"tos_uri": "data:text/html,<script>alert(4)</script>"}},
@@ -232,14 +246,17 @@ func escapesMetadata(t *T) {
 	})
 }
 
-// marks are the parts of the metadata that must not be in the source of a page unescaped.
-var marks = []string{"<svg/onload=alert(1)>", `onerror="alert(3)`, "<script>alert(4)</script>", "<svg/onload=alert(6)>"}
+// quoted is a name that leaves the value of an attribute, or a string of a script, at its quotation mark.
+const quoted = `mcpauth" onmouseover="alert(7)`
 
 var escapeMarkup = expect.That("what a client registers, escaped", func(p *login.Page) string {
-	for _, mark := range marks {
-		if strings.Contains(p.Source, mark) {
-			return "the page contains the text as markup: " + mark
+	for _, call := range []string{"alert(1)", "alert(3)", "alert(4)", "alert(6)", "alert(7)"} {
+		if markup.Runs(p.Source, call) {
+			return "the page contains the text as markup, which runs " + call
 		}
+	}
+	if markup.EndsString(p.Source, quoted) {
+		return "a script of the page contains the text, and its quotation mark ends a string"
 	}
 	return ""
 })

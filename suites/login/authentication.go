@@ -9,6 +9,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/login"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
+	"github.com/mcpauth/conformance/suites/internal/wire"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
@@ -161,33 +162,37 @@ func letsNoDemoUserIn(t *T, demo login.User) {
 func bindsFormToBrowser(t *T) {
 	u := user(t)
 	Refuses(t, signIn(t, u), Cases[postEdit]{
-		{"sent by another site, in a browser that was not shown the form", func(_ *T, p *posting) { p.jar, p.foreign = login.NewJar(), true }},
+		{"sent by another site, in a browser that was not shown the form", func(_ *T, p *posting) { p.jar, p.site = login.NewJar(), Foreign }},
 		{"sent by another site, in a browser that was shown another form", func(t *T, p *posting) {
-			mustTravel(t)
 			other, _, _ := loginPage(t)
-			p.jar, p.foreign = other.Jar, true
+			p.jar = other.Jar
+			travel(t, p, Foreign)
 		}},
-		{"sent by another site, without the form's token", func(t *T, p *posting) {
-			mustTravel(t)
-			if p.foreign = true; !DropToken(p.form, &p.values) {
-				t.NotApplicable("the form has no token of its own")
-			}
-		}},
+		{"sent by another site, without the form's token", withoutToken(Foreign)},
+		{"sent by a sandboxed frame of another site, without the form's token", withoutToken(Sandboxed)},
 		{"sent by another site, with the token that another browser was shown", func(t *T, p *posting) {
-			mustTravel(t)
-			_, _, other := loginPage(t)
-			if p.foreign = true; !ReplaceToken(p.form, &p.values, TokenOf(other)) {
+			travel(t, p, Foreign)
+			if _, _, other := loginPage(t); !ReplaceToken(p.form, &p.values, TokenOf(other)) {
 				t.NotApplicable("the form has no token of its own")
 			}
 		}},
 	}, keepOut)
 }
 
-// mustTravel ends the row if browsers do not send the cookies with a form of another site (RFC 6265bis section 5.5).
-func mustTravel(t *T) {
+func withoutToken(site func(req wire.Request) wire.Request) postEdit {
+	return func(t *T, p *posting) {
+		if travel(t, p, site); !DropToken(p.form, &p.values) {
+			t.NotApplicable("the form has no token of its own")
+		}
+	}
+}
+
+// travel has the page of another site send the form. It ends the row if browsers send no cookie with that (RFC 6265bis section 5.5).
+func travel(t *T, p *posting, site func(req wire.Request) wire.Request) {
 	if t.Pages.SameSite() {
 		t.NotApplicable("SameSite keeps the cookies from forms of other sites")
 	}
+	p.jar, p.site = p.jar.CrossSite(), site
 }
 
 func sendsPasswordsInBodies(t *T) {

@@ -93,9 +93,9 @@ type posting struct {
 	page   *login.Page
 	form   *login.Form
 	values oauth.Form
-	jar    *login.Jar // of the browser that sends it
-	// foreign says that the page of another site sends it.
-	foreign, byGet bool
+	jar    *login.Jar                          // of the browser that sends it
+	site   func(req wire.Request) wire.Request // makes it look like a form of another site; nil: the server's own page sends it
+	byGet  bool
 }
 
 // postEdit changes a login form before it is sent.
@@ -106,8 +106,8 @@ func (p *posting) request() wire.Request {
 	switch {
 	case p.byGet:
 		return wire.Request{Method: "GET", URL: oauth.AtQuery(p.form.Action, p.values)}
-	case p.foreign:
-		return Foreign(req)
+	case p.site != nil:
+		return p.site(req)
 	}
 	return req
 }

@@ -206,18 +206,35 @@ func bindsFormToBrowser(t *T) {
 	rows := Cases[forgery]{{"a form that another browser was shown", forgery{foreign, Foreign(foreign.approval()), login.NewJar()}}}
 	if another := ownPage(t); !t.Pages.KeepsCookiesFrom(another.form) { // a server may accept a form once only
 		rows = rows.And("a form that another browser was shown, in one with a page of its own",
-			forgery{another, Foreign(another.approval()), ownPage(t).Jar})
+			forgery{another, Foreign(another.approval()), t.Pages.Travelling(another.form, ownPage(t).Jar)})
 	}
-	own := ownPage(t)
-	if DropToken(own.form, &own.values) || DropSecrets(own.form, &own.values, ownPage(t).form) || !t.Pages.SameSite() {
-		rows = rows.And("without the form's token, from another site", forgery{own, Foreign(own.approval()), own.Jar})
-	}
+	rows = append(rows, ofOtherSites(t)...)
 	get := ownPage(t)
 	rows = rows.And("by GET", forgery{get, wire.Request{Method: "GET", URL: oauth.AtQuery(get.form.Action, get.values)}, get.Jar})
 	Each(t, rows, func(t *T, f forgery) {
 		o, leg := t.Upstream.Submit(f.page.Grant, f.request, f.jar)
 		t.Expect(approved{ended{o}, leg != nil}).To(notApprove)
 	})
+}
+
+// ofOtherSites are forms without their token that other sites send. Where there is no token, the cookies are those that browsers send.
+func ofOtherSites(t *T) (rows Cases[forgery]) {
+	sites := Cases[func(wire.Request) wire.Request]{
+		{"from another site", Foreign},
+		{"from a sandboxed frame of another site", Sandboxed},
+	}
+	for _, site := range sites {
+		own := ownPage(t)
+		jar := own.Jar
+		if !DropToken(own.form, &own.values) && !DropSecrets(own.form, &own.values, ownPage(t).form) {
+			if t.Pages.SameSite() {
+				continue
+			}
+			jar = jar.CrossSite()
+		}
+		rows = rows.And("without the form's token, "+site.Name, forgery{own, site.Value(own.approval()), jar})
+	}
+	return rows
 }
 
 // forgery is an approval that the user of a browser did not give.

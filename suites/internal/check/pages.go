@@ -150,16 +150,27 @@ func TokenOf(f *login.Form) string {
 // KeepsCookiesFrom reports whether a form has no CSRF token and SameSite withholds the cookies from other sites, which protects it too.
 func (t Pages) KeepsCookiesFrom(f *login.Form) bool { return token(f) == nil && t.SameSite() }
 
+// Travelling returns the cookies that browsers send with a form of another site. If the form has a CSRF token, all count: a server must not
+// depend on SameSite alone.
+func (t Pages) Travelling(f *login.Form, jar *login.Jar) *login.Jar {
+	if token(f) != nil {
+		return jar
+	}
+	return jar.CrossSite()
+}
+
 // Foreign makes a submission look like one from another site.
 func Foreign(req wire.Request) wire.Request {
-	for i := range req.Header {
-		switch req.Header[i].Name {
-		case "Origin":
-			req.Header[i] = mcp.Field("Origin", "https://attacker.example")
-		case "Referer":
-			req.Header[i] = mcp.Field("Referer", "https://attacker.example/")
-		}
-	}
+	return sentFrom(req, mcp.Field("Origin", "https://attacker.example"), mcp.Field("Referer", "https://attacker.example/"))
+}
+
+// Sandboxed makes a submission look like one from a frame of another site without an origin (HTML, the attribute sandbox).
+func Sandboxed(req wire.Request) wire.Request { return sentFrom(req, mcp.Field("Origin", "null")) }
+
+// sentFrom replaces the header fields by which browsers tell where a submission comes from.
+func sentFrom(req wire.Request, fields ...reports.Field) wire.Request {
+	rest := slices.DeleteFunc(slices.Clone(req.Header), func(f reports.Field) bool { return f.Name == "Origin" || f.Name == "Referer" })
+	req.Header = append(rest, fields...)
 	return req
 }
 

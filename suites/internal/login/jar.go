@@ -186,6 +186,20 @@ func (j *Jar) Without(u *url.URL, name string) *Jar {
 	return out
 }
 
+// CrossSite returns a copy of the jar with only those cookies that browsers send with a form of another site: not those with
+// SameSite=Lax or Strict (RFC 6265bis section 5.5).
+func (j *Jar) CrossSite() *Jar {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	out := NewJar()
+	for _, r := range j.log {
+		if same := r.cookie.SameSite; same != http.SameSiteLaxMode && same != http.SameSiteStrictMode {
+			out.Set(r.from, r.cookie)
+		}
+	}
+	return out
+}
+
 // Cookies returns the cookies for a URL.
 func (j *Jar) Cookies(u *url.URL) []*http.Cookie {
 	j.mu.Lock()
