@@ -22,6 +22,10 @@ var onePath = slices.Concat(pathsOfCodes, pathsOfClients, pathsOfRedirects, path
 var pathsOfCodes = []Flaw{
 	one("pkce-not-of-confidential-clients", idp.VerifierOfConfidential, "AS-PKCE-REJECT-WRONG-VERIFIER", "AS-PKCE-*"),
 	one("pkce-not-of-documents", idp.VerifierOfDocuments, "AS-PKCE-REJECT-WRONG-VERIFIER", "AS-PKCE-*", "AS-CIMD-*"),
+	rowOf(one("pkce-not-required-of-documents", idp.ChallengeOfDocuments, "AS-PKCE-REQUIRE-CHALLENGE", "AS-PKCE-*", "AS-CIMD-*"),
+		"of the client of a metadata document"),
+	rowOf(one("authorize-posted-without-login", idp.AuthenticatePosted, "AS-AUTHZ-USER-AUTHENTICATED", "AS-AUTHZ-*"), "the request by POST"),
+	rowOf(one("cimd-method-without-secret", idp.DocumentMethods, "AS-CIMD-REJECT-SHARED-SECRET", "AS-CIMD-*"), "without a client_secret"),
 	one("pkce-not-of-pushed-requests", idp.PushedChallenge, "AS-PAR-BASIC", "AS-PKCE-*"),
 	{
 		Name: "pkce-not-of-posted-requests", Says: "An authorization request by POST needs no code_challenge.",
@@ -160,6 +164,14 @@ var pathsOfPages = []Flaw{
 		Bend: pageHeaders(func(h http.Header) {
 			h.Set("Content-Security-Policy", strings.Replace(h.Get("Content-Security-Policy"), "; frame-ancestors 'none'", "", 1))
 			h.Set("X-Frame-Options", "ALLOW-FROM https://app.example")
+		}),
+	},
+	{
+		Name: "authorize-framed-despite-old-field", Says: "frame-ancestors allows everybody, and browsers ignore X-Frame-Options beside it.",
+		Noticed: []string{"AS-AUTHZ-CLICKJACKING"},
+		Bend: pageHeaders(func(h http.Header) {
+			h.Set("Content-Security-Policy", strings.Replace(h.Get("Content-Security-Policy"), "frame-ancestors 'none'", "frame-ancestors *", 1))
+			h.Set("X-Frame-Options", "DENY")
 		}),
 	},
 	policyOf("csp-of-everything", "The content security policy allows every script.", "default-src 'none'",
@@ -355,6 +367,7 @@ var pathsOfProxies = []Flaw{
 		})), Also: []string{"AS-PROXY-*", "AS-AUTHZ-*"},
 	},
 	rowOf(proxied("proxy-form-without-token", idp.CheckCSRF, "AS-PROXY-CONSENT-CSRF", "AS-CONSENT-*"), "without the form's token"),
+	ofNullOrigin("proxy-form", "/consent", "AS-PROXY-CONSENT-CSRF", all(lacks(idp.CheckCSRF), func(o *reference.Options) { o.Proxy = true })),
 	rowOf(proxied("proxy-names-no-client", idp.ConsentNamesClient, "AS-PROXY-CONSENT-CONTENT", "AS-CONSENT-*"), "tester is absent"),
 	rowOf(proxied("proxy-names-no-address", idp.ConsentNamesRedirect, "AS-PROXY-CONSENT-CONTENT", "AS-CONSENT-*",
 		"AS-CIMD-CONSENT-HOSTS"), ":8765"),

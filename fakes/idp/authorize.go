@@ -152,7 +152,7 @@ func (s *Server) askUser(w http.ResponseWriter, r *http.Request, t *transaction,
 	switch {
 	case s.Upstream != nil:
 		s.proxied(w, r, t)
-	case !b.has(AuthenticateUser):
+	case !b.has(AuthenticateUser), user == "" && r.Method == http.MethodPost && !b.has(AuthenticatePosted):
 		s.grantTo(w, r, t, "demo", t.scopes)
 	case user == "" && b.GoesOn == "address":
 		http.Redirect(w, r, s.path()+"/login?continue=/&transaction="+t.id, http.StatusFound)
@@ -327,6 +327,9 @@ func (s *Server) pkce(q url.Values, get func(string) string, t *transaction) *pr
 	}
 	required := b.has(RequireChallenge) && (b.has(PushedChallenge) || !q.Has("pushed")) &&
 		(t.client.public() || b.has(RequireChallengeConfidential))
+	if t.challenge == "" && t.client.fromDocument && !b.has(ChallengeOfDocuments) {
+		return nil
+	}
 	if t.challenge == "" {
 		if required || b.has(PushedChallenge) && b.has(NoDowngrade) && b.has(RequireChallenge) && t.client.public() {
 			return refuse("code_challenge is missing")

@@ -279,7 +279,7 @@ func (s *Server) readSecret(c *client, meta map[string]any, method string, given
 		if c.method, c.secret = method, secret; method == "none" {
 			c.method = "client_secret_post"
 		}
-	case b.IgnoresPublishedSecrets:
+	case b.IgnoresPublishedSecrets, !published && given && !b.has(DocumentMethods):
 	case b.has(DocumentSecrets) && (published || given && method != "none"):
 		return nil, errors.New("a secret cannot be published")
 	case given && method != "none":

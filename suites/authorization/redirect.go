@@ -103,7 +103,7 @@ var compareStrings = expect.That("redirect_uri compared as a string (OAuth 2.1 s
 })
 
 func keepsTheQueryOfTheRedirect(t *T) {
-	uri := strings.Replace(t.AS.AnyClient().RedirectURI, "/callback", "/cb?keep=a%20b&x=%2F", 1)
+	uri := strings.Replace(t.Session.Callback, "/callback", "/cb?keep=a%20b&x=%2F", 1)
 	g := t.AS.MustReachDecision(t.AS.Authorize(As(registering(t, uri))))
 	base, _, _ := strings.Cut(uri, "?")
 	if g.Code() == "" && !(g.Stage == login.Elsewhere && strings.HasPrefix(g.Location, base)) {
@@ -146,7 +146,7 @@ var keepParametersOf = expect.Family("keepParametersOf", func(uri string) expect
 })
 
 func choosesNoRedirectItself(t *T) {
-	base := t.AS.AnyClient().RedirectURI
+	base := t.Session.Callback
 	two := registering(t, base, base+"/second")
 	Refuses(t, atClient(t, two), Cases[Edit]{
 		{"no redirect_uri, of a client that registered two", Without("redirect_uri")},

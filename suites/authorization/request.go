@@ -82,6 +82,11 @@ func authenticatesUsers(t *T) {
 		t.Inconclusive("the ordinary request fails: %s", g.Describe())
 	}
 	t.Expect(g).To(askForAUser)
+	EachNoted(t, Cases[Edit]{{"the request by POST", Posted()}}, func(t *T, posted Edit) { // which is optional (OAuth 2.1 section 3.1)
+		if g := t.AS.Authorize(Nobody(), posted, EvenUnanswered()); g.Code() != "" || g.IssuesToken() {
+			t.Expect(g).To(askForAUser)
+		}
+	})
 }
 
 var askForAUser = expect.That("a page where the user signs in", func(g *Grant) string {

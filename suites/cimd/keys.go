@@ -34,11 +34,15 @@ func usesNoPublishedSecret(t *T) {
 			t.Expect(redeemed(t, r.Client, way, secret)).To(notAuthenticateBySecret)
 		}
 	})
+	Each(t, Cases[string]{{"client_secret_basic without a client_secret", oauth.Basic}}, func(t *T, method string) {
+		r, _ := document(t, member("token_endpoint_auth_method", method)).Send().(*request)
+		t.Expect(r).Ideally(refuseTheSecret)
+	})
 }
 
 // refuseTheSecret expects the document to be refused. A server that reads the client as a public one is
 // safe; the client cannot authenticate.
-var refuseTheSecret = expect.Unless(expect.Refusing("a refusal of the document, since its secret is public", func(r *request) string {
+var refuseTheSecret = expect.Unless(expect.Refusing("a refusal of the document, since a secret in it is public", func(r *request) string {
 	if accepted(r.Grant) {
 		return "the document is accepted: " + r.Describe()
 	}

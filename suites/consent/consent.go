@@ -63,7 +63,7 @@ func askAboutClient(t *T) expect.Matcher {
 	name, _ := t.AS.ClientMetadata()["client_name"].(string)
 	return expect.That("a page that asks the user about the client, before it gets a code", func(g *Grant) string {
 		names := func(p *login.Page) bool {
-			return strings.Contains(p.Text, name) || strings.Contains(p.Text, g.Client.ID)
+			return strings.Contains(p.Said(), name) || strings.Contains(p.Said(), g.Client.ID)
 		}
 		if g.Code() == "" || slices.ContainsFunc(g.Pages, names) {
 			return ""
@@ -114,7 +114,7 @@ func otherPort(address string) string {
 // The user has approved a client with a scope, at a redirect URI.
 func asksAgainForMore(t *T) {
 	pool := t.AS.ScopePool()
-	base := t.AS.AnyClient().RedirectURI
+	base := t.Session.Callback
 	c := t.AS.MustRegister(map[string]any{"redirect_uris": []string{base, base + "/second"}})
 	first := t.AS.MustAuthorize(As(c), With("redirect_uri", base), Scope(pool[0]), SignedOut())
 	again := func(edits ...Edit) *Grant {

@@ -150,7 +150,7 @@ func bindsCodeToClient(t *T) {
 
 // An OAuth 2.1 server may ignore the parameter; one that follows RFC 6749 must compare it (OAuth 2.1 section 10.2).
 func bindsCodeToRedirectURI(t *T) {
-	base := t.AS.AnyClient().RedirectURI
+	base := t.Session.Callback
 	c := t.AS.MustRegister(map[string]any{"redirect_uris": []string{base, base + "/second"}})
 	good := t.AS.Redemption(As(c), With("redirect_uri", base))
 	rows := Cases[Edit]{

@@ -891,14 +891,14 @@ func (t AuthorizationServer) Clients() Cases[*oauth.Client] {
 // KindsOfClients returns Clients, and the client of a metadata document if its requests yield codes.
 func (t AuthorizationServer) KindsOfClients() Cases[*oauth.Client] {
 	out := t.Clients()
-	if c := t.documentClient(); c != nil {
+	if c := t.DocumentClient(); c != nil {
 		out = out.And("client of a metadata document", c)
 	}
 	return out
 }
 
-// documentClient returns a client with a metadata document; nil if the server does not accept any.
-func (t AuthorizationServer) documentClient() *oauth.Client {
+// DocumentClient returns a client with a metadata document; nil if the server does not accept any.
+func (t AuthorizationServer) DocumentClient() *oauth.Client {
 	supported, _ := t.Server().Metadata.Bool("client_id_metadata_document_supported")
 	if !supported || t.Documents == nil {
 		return nil

@@ -252,16 +252,23 @@ func RefuseOrNotImplemented() Matcher {
 	}), "RefuseOrNotImplemented")
 }
 
-// FramingForbidden reports whether no site can put a page into a frame.
+// FramingForbidden reports whether no site can put a page into a frame. Browsers ignore X-Frame-Options where a policy has frame-ancestors
+// (Content Security Policy Level 3 section 6.4.2.2).
 func FramingForbidden(ex *reports.Exchange) bool {
+	limited := false
+	for _, field := range HeaderValues(ex, "Content-Security-Policy") {
+		for policy := range strings.SplitSeq(field, ",") {
+			switch v, has := directive(policy, "frame-ancestors"); {
+			case has && !slices.ContainsFunc(strings.Fields(v), anywhere):
+				return true
+			case has:
+				limited = true
+			}
+		}
+	}
 	switch strings.ToUpper(strings.TrimSpace(Header(ex, "X-Frame-Options"))) {
 	case "DENY", "SAMEORIGIN":
-		return true
-	}
-	for _, policy := range HeaderValues(ex, "Content-Security-Policy") {
-		if v := Directive(policy, "frame-ancestors"); v != "" && !slices.ContainsFunc(strings.Fields(v), anywhere) {
-			return true
-		}
+		return !limited
 	}
 	return false
 }
@@ -273,12 +280,18 @@ func anywhere(source string) bool {
 
 // Directive returns the value of a directive of a content security policy.
 func Directive(policy, name string) string {
+	v, _ := directive(policy, name)
+	return v
+}
+
+// directive is Directive, and reports whether the policy has it. Of two with the same name, the first counts.
+func directive(policy, name string) (value string, has bool) {
 	for _, d := range strings.Split(policy, ";") {
 		if n, v, _ := strings.Cut(strings.TrimSpace(d), " "); strings.EqualFold(n, name) {
-			return strings.TrimSpace(v)
+			return strings.TrimSpace(v), true
 		}
 	}
-	return ""
+	return "", false
 }
 
 // Body returns the body of an answer, or "".

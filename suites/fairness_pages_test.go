@@ -1,0 +1,93 @@
+package suites_test
+
+import (
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mcpauth/conformance/fakes/answer"
+	"github.com/mcpauth/conformance/fakes/idp"
+	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites"
+	"github.com/mcpauth/conformance/suites/tests/against"
+)
+
+// One check judges the pages of each authorization server that is right and differs from the reference.
+func TestFairnessOfPages(t *testing.T) {
+	t.Parallel()
+	expectFairness(t, map[string]fairness{
+		"the client's name in an attribute, with < as it is":      {behaving(namesInAttributes), nil, "AS-CONSENT-XSS", reports.Pass},
+		"the name of a document in an attribute, with < as it is": {behaving(namesInAttributes), nil, "AS-CIMD-UNSAFE-URIS", reports.Pass},
+		"hosts in a field that cannot be changed":                 {behaving(hostsInFields), nil, "AS-CIMD-CONSENT-HOSTS", reports.Pass},
+		"SameSite cookies protect a form, beside a cookie that is not the session's": {behaving(func(b *idp.Behaviour) {
+			b.BareForms, b.ScriptCookie = true, true
+		}), nil, "AS-CONSENT-CSRF", reports.Pass},
+		"SameSite cookies protect the login, beside a cookie that is not the session's": {behaving(func(b *idp.Behaviour) {
+			b.ScriptCookie = true
+			b.Lacks = []idp.Defence{idp.CompareLoginCSRF}
+		}), nil, "AS-LOGIN-CSRF", reports.Pass},
+		"redirect URIs on the host of the document only, and near misses": {func(o *reference.Options) {
+			o.Behaviour.RedirectsToDocumentHost = true
+		}, nil, "AS-CIMD-REDIRECT-LISTED", reports.Pass},
+	})
+}
+
+var clientName = regexp.MustCompile(`<strong>(.*?)</strong> asks`)
+
+// namesInAttributes shows the client's name as the value of an attribute, too, with its quotation marks escaped only.
+func namesInAttributes(b *idp.Behaviour) {
+	changing(b, func(_ *http.Request, a *answer.Answer) {
+		page := a.Body.String()
+		if m := clientName.FindStringSubmatch(page); m != nil {
+			page = strings.Replace(page, "</main>", `<img alt="`+strings.NewReplacer("&lt;", "<", "&gt;", ">").Replace(m[1])+`"></main>`, 1)
+		}
+		a.Body.Reset()
+		a.Body.WriteString(page)
+	})
+}
+
+var answerGoesTo = regexp.MustCompile(`<p>The answer goes to <strong>(.*?)</strong>.</p>\n(<form [^>]*>)`)
+
+// hostsInFields shows where the answer goes in a field.
+func hostsInFields(b *idp.Behaviour) {
+	changing(b, func(_ *http.Request, a *answer.Answer) {
+		page := answerGoesTo.ReplaceAllString(a.Body.String(), `$2<label>The answer goes to <input readonly value="$1"></label>`)
+		a.Body.Reset()
+		a.Body.WriteString(page)
+	})
+}
+
+// changing changes the answers of the authorization endpoint and of the consent page.
+func changing(b *idp.Behaviour, change func(r *http.Request, a *answer.Answer)) {
+	b.Wrap = func(next http.Handler) http.Handler {
+		return answer.Changed(answer.Changed(next, "/consent", change), "/authorize", change)
+	}
+}
+
+// A declared client has its own redirect URI; the redirect URIs of further clients are not made from it.
+func TestTheRedirectURIOfADeclaredClientMatters(t *testing.T) {
+	t.Parallel()
+	for check, want := range map[string]reports.Verdict{
+		"AS-AUTHZ-REDIRECT-VERBATIM": reports.Pass, "AS-AUTHZ-REDIRECT-OMITTED": reports.Pass, "AS-TOKEN-CODE-BOUND-REDIRECT": reports.Pass,
+	} {
+		t.Run(check, func(t *testing.T) {
+			t.Parallel()
+			r := against.Start(t, reference.Ideal())
+			r.IDP.AddClient("declared", "", "http://127.0.0.1:8765/app/return")
+			cfg := against.SigningIn(r)
+			cfg.Skip, cfg.Only = nil, []string{check}
+			cfg.Clients = append(cfg.Clients, suites.Client{ID: "declared", Method: "none", RedirectURI: "http://127.0.0.1:8765/app/return"})
+			run, err := against.Evaluate(t, cfg)
+			require.NoError(t, err)
+			require.NotEmpty(t, run.Results)
+			for _, result := range run.Results {
+				assert.Equal(t, want, result.Verdict, result.Reason)
+			}
+		})
+	}
+}
