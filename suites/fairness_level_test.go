@@ -70,6 +70,10 @@ func TestLevelsOfFindings(t *testing.T) {
 		"a challenge of the 403 without a code": {func(o *reference.Options) {
 			o.Policy.ScopeChallenge = func(url, _ string) string { return `Bearer resource_metadata="` + url + `"` }
 		}, nil, "RS-SCOPE-403-CHALLENGE", reports.Warn},
+		"a device code gives two tokens":                  {flawed("device-code-twice"), nil, "AS-DEVICE-GRANT", reports.Warn},
+		"device codes that are counted":                   {flawed("device-codes-counted"), nil, "AS-DEVICE-GRANT", reports.Warn},
+		"a device code of another client":                 {flawed("device-of-any-client"), nil, "AS-DEVICE-GRANT", reports.Fail},
+		"an audience with a fragment, as requested":       {flawed("resource-with-fragment"), nil, "AS-RES-MALFORMED", reports.Warn},
 		"an unknown refresh token is a malformed request": {flawed("refresh-unknown-error"), nil, "AS-REFRESH-INVALID", reports.Fail},
 		"expires_in as text":                              {flawed("token-expiry-string"), nil, "AS-TOKEN-EXPIRES-IN", reports.Warn},
 		"refresh_token: null":                             {flawed("token-null-refresh"), nil, "AS-TOKEN-SUCCESS-SHAPE", reports.Warn},

@@ -99,7 +99,7 @@ func TestVersionAndManualPages(t *testing.T) {
 	}
 	require.NoError(t, json.Unmarshal([]byte(out), &v))
 	assert.Greater(t, v.Checks, 500)
-	assert.Len(t, v.Sets, 12)
+	assert.Len(t, v.Sets, 18)
 	dir := t.TempDir()
 	code, _, errs := mcpauth(t, nil, "man", dir)
 	require.Zero(t, code, errs)

@@ -48,7 +48,7 @@ func limitsBodies(t *T) {
 }
 
 var beBelowLimit = expect.Family("beBelowLimit", func(t *T) expect.Matcher {
-	return expect.That("a served request", func(ex *reports.Exchange) string {
+	return expect.That("acceptance of the request", func(ex *reports.Exchange) string {
 		if t.MCP.Served(ex) {
 			return ""
 		}

@@ -73,7 +73,7 @@ var endBy = expect.Family("endBy", func(n int) expect.Matcher {
 })
 
 var serveAtLeast = expect.Family("serveAtLeast", func(n int) expect.Matcher {
-	return expect.That("as many served requests as are declared", func(b *burst) string {
+	return expect.That("acceptance of as many requests as are declared", func(b *burst) string {
 		if b.served >= n {
 			return ""
 		}
@@ -144,7 +144,7 @@ func countsConcurrentRequests(t *T) {
 }
 
 var serveAtMost = expect.Family("serveAtMost", func(n int) expect.Matcher {
-	return expect.That("no more served requests than are declared", func(b *burst) string {
+	return expect.That("acceptance of no more requests than are declared", func(b *burst) string {
 		if b.served <= n {
 			return ""
 		}

@@ -367,7 +367,7 @@ func answerToOversized(t *T, call mcp.Call) (ex *reports.Exchange) {
 // serveOrSayTheLimit expects a long token to be served, or a status that says that it is too long: after 401 a client gets another one
 // of the same length.
 var serveOrSayTheLimit = expect.Family("serveOrSayTheLimit", func(t *T) expect.Matcher {
-	return expect.That("a served request, or HTTP 400, 413, 414 or 431, which say that the token is too long",
+	return expect.That("acceptance of the request, or HTTP 400, 413, 414 or 431, which say that the token is too long",
 		func(ex *reports.Exchange) string {
 			if s := expect.Status(ex); t.MCP.Served(ex) || s == 400 || s == 413 || s == 414 || s == 431 {
 				return ""

@@ -202,12 +202,12 @@ func NotBypassOrLookUp() Matcher {
 
 // Accept expects that the request is served.
 func Accept() Matcher {
-	return named(onExchange("a served request", Control, Accepted), "Accept")
+	return named(onExchange("acceptance of the request", Control, Accepted), "Accept")
 }
 
 // ServedBy expects that the request is served, as the function judges it.
 func ServedBy(served func(ex *reports.Exchange) bool) Matcher {
-	return onExchange("a served request", Control, served)
+	return onExchange("acceptance of the request", Control, served)
 }
 
 // Challenges returns the challenges of all WWW-Authenticate fields, as far as they can be parsed.

@@ -61,7 +61,7 @@ func HaveChallengeOf(scheme string) Matcher {
 
 // BeServed expects a protected request to get past authorization.
 func BeServed() Matcher {
-	return &asked{named(onExchange("a served request", Control, Accepted), "BeServed"), BeServedOrUnknown}
+	return &asked{named(onExchange("acceptance of the request", Control, Accepted), "BeServed"), BeServedOrUnknown}
 }
 
 type asked struct {
@@ -73,7 +73,7 @@ func (a *asked) Ask(unknownTool bool) Matcher { return a.ask(unknownTool) }
 
 // BeServedOrUnknown is BeServed that also accepts the error for an unknown tool: the protected request calls a tool that does not exist.
 func BeServedOrUnknown(tool bool) Matcher {
-	return named(onExchange("a served request", Control, func(ex *reports.Exchange) bool {
+	return named(onExchange("acceptance of the request", Control, func(ex *reports.Exchange) bool {
 		return Accepted(ex) || tool && UnknownTool(ex)
 	}), "BeServedOrUnknown", tool)
 }
