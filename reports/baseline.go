@@ -50,19 +50,32 @@ func Accept(redacted Redacted, baseline []Accepted, now time.Time) Redacted {
 			run.Stale = append(run.Stale, fmt.Sprintf("%s: %s was accepted until %s", a.Where, a.ID, a.Expires.Format(time.DateOnly)))
 			continue
 		}
-		judged, applied, open := false, false, false
+		was := map[Verdict]bool{}
+		applied := false
 		for i := range run.Results {
 			if r := &run.Results[i]; r.ID == a.ID {
-				judged = judged || r.Verdict == Pass || r.Verdict == NotApplicable
-				open = open || r.Verdict == Inconclusive
+				was[r.unaccepted()] = true
 				applied = r.suppress(&a) || applied
 			}
 		}
-		if judged && !applied && !open {
-			run.Stale = append(run.Stale, fmt.Sprintf("%s: %s has no finding any more: take the entry out", a.Where, a.ID))
+		if why := a.unneeded(was); why != "" && !applied {
+			run.Stale = append(run.Stale, fmt.Sprintf("%s: %s %s: take the entry out", a.Where, a.ID, why))
 		}
 	}
 	return Redacted{run}
+}
+
+// unneeded says why an entry that was not applied accepts nothing, from all verdicts of its requirement; empty if a later run may need it.
+func (a *Accepted) unneeded(was map[Verdict]bool) string {
+	decided, found := was[Pass] || was[NotApplicable], was[Fail] || was[Warn]
+	switch {
+	case was[Inconclusive]:
+	case a.Verdict == Inconclusive && (decided || found):
+		return "is decided now"
+	case a.Verdict != Inconclusive && decided && !found:
+		return "has no finding any more"
+	}
+	return ""
 }
 
 // suppress marks a result as accepted, if the entry names its verdict.

@@ -90,12 +90,14 @@ func (e *baselineEntry) read(r *strict.Reader, n *yaml.Node, draft bool) reports
 func writeBaseline(path string, old []reports.Accepted, run *reports.Run) error {
 	f := baselineFile{Version: 1}
 	decided, found := decidedAndFound(run)
+	open := left(run)
 	for _, a := range old {
 		verdict, accepted := found[a.ID]
-		if decided[a.ID] && !accepted || verdict == reports.Fail && a.Verdict == reports.Warn {
+		undecided := a.Verdict == reports.Inconclusive
+		if decided[a.ID] && !accepted || verdict == reports.Fail && a.Verdict == reports.Warn || undecided && verdict != "" && !open[a.ID] {
 			continue
 		}
-		if a.Verdict != reports.Inconclusive || verdict == "" {
+		if !undecided || verdict == "" {
 			delete(found, a.ID)
 		}
 		f.Accepted = append(f.Accepted, entryOf(a))
@@ -147,6 +149,17 @@ func decidedAndFound(run *reports.Run) (decided map[string]bool, found map[strin
 		}
 	}
 	return decided, found
+}
+
+// left returns the requirements that a run left undecided, whatever else it found of them.
+func left(run *reports.Run) map[string]bool {
+	out := map[string]bool{}
+	for i := range run.Results {
+		if run.Results[i].Verdict == reports.Inconclusive {
+			out[run.Results[i].ID] = true
+		}
+	}
+	return out
 }
 
 // explain writes above each entry what is accepted: title, level and what was observed.
