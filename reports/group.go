@@ -71,6 +71,14 @@ func (r *Run) ToFix() []Group {
 	return failed
 }
 
+// Doubt says of a group of ToFix that it is not decided whether it has to be fixed; empty for a finding.
+func (g *Group) Doubt() string {
+	if g.First().Verdict != Inconclusive {
+		return ""
+	}
+	return "undecided: fix it, or declare that it is intended (target.public in the target file)"
+}
+
 // Worst returns the worst verdict of each requirement.
 func (r *Run) Worst() map[string]Verdict {
 	out := map[string]Verdict{}

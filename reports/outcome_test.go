@@ -215,4 +215,9 @@ func TestWhatToFixFirst(t *testing.T) {
 	var b bytes.Buffer
 	require.NoError(t, markdown.Write(&b, reports.Redact(run, &reports.Secrets{})))
 	assert.Equal(t, 1, strings.Count(b.String(), "**RS-CHALLENGE-401-STATUS**"), b.String())
+	assert.Contains(t, b.String(), "(RS-CHALLENGE-401-STATUS, undecided&#58; fix it, or declare that it is intended")
+	b.Reset()
+	require.NoError(t, console.Write(&b, reports.Redact(run, &reports.Secrets{}), console.Options{}))
+	assert.Contains(t, b.String(), "  1. RS-CHALLENGE-401-STATUS: (undecided: fix it, or declare")
+	assert.Contains(t, b.String(), "  2. RS-TRANSPORT-COOKIES:")
 }

@@ -256,9 +256,9 @@ func (cert *certification) challenge(c *cobra.Command, cfg *suites.Config) error
 		return nil
 	}
 	cfg.ProveControl = seeded.Suites.Text(24)
-	notice(c, "to show that you control the target, put this nonce, alone, into a text file there, at %s%s, or into a TXT record of %sHOST; "+
-		"then press Enter: %s",
-		reports.ControlPath, cfg.ProveControl, reports.ControlRecord, cfg.ProveControl)
+	console.Fold(c.ErrOrStderr(), "", fmt.Sprintf("mcpauth: to show that you control the target, put this nonce, alone, into a text file there, "+
+		"at %s%s, or into a TXT record of %sHOST; then press Enter: %s",
+		reports.ControlPath, cfg.ProveControl, reports.ControlRecord, cfg.ProveControl))
 	var line [1]byte
 	for {
 		if _, err := os.Stdin.Read(line[:]); err != nil {
@@ -274,15 +274,15 @@ func (cert *certification) challenge(c *cobra.Command, cfg *suites.Config) error
 // blocked lists what prevents a certificate.
 func (cert *certification) blocked(c *cobra.Command, run reports.Redacted, blocks []string) error {
 	for _, b := range blocks {
-		fmt.Fprint(c.ErrOrStderr(), reports.Prefixed("- ", b))
+		console.Fold(c.ErrOrStderr(), "", "- "+reports.OneLine(b, 2000))
 	}
 	outcome := run.Run().Outcome()
 	code := outcome.Code
 	if code == reports.ExitConformant {
 		code = reports.ExitUndecided
 	}
-	return &exit{code, fmt.Errorf("no certificate: %s must be solved first for %s (%s)", reports.Count(len(blocks), "thing"), cert.set.Name(),
-		console.Conclusion(outcome))}
+	console.Fold(c.ErrOrStderr(), "", cert.set.Name()+": "+console.Conclusion(outcome))
+	return &exit{code, fmt.Errorf("no certificate: %s must be solved first", reports.Count(len(blocks), "thing"))}
 }
 
 func (cert *certification) bundle(c *cobra.Command, run reports.Redacted, began time.Time) (bundle.Files, error) {
@@ -356,9 +356,10 @@ func flagsOf(c *cobra.Command) []string {
 // tell says what was written, and what to do with it.
 func (cert *certification) tell(c *cobra.Command, files bundle.Files) {
 	v := files.Verify(c.Context(), bundle.Options{Now: time.Now(), Unsigned: true, Rejudge: suites.JudgeAgain})
-	notice(c, "wrote %s: %s is met, as far as it applies; %s", cert.out, cert.set.Name(), rejudged(&v))
+	console.Fold(c.ErrOrStderr(), "", reports.OneLine(fmt.Sprintf("mcpauth: wrote %s: %s is met, as far as it applies; %s", cert.out,
+		cert.set.Name(), rejudged(&v)), 1000))
 	if cert.predicateOnly {
-		notice(c, "sign it, in %s: cosign attest-blob --predicate %s --type %s --bundle %s %s", cert.out, bundle.PredicateFile,
+		notice(c, "sign it, in %s:\n  cosign attest-blob --predicate %s --type %s --bundle %s %s", cert.out, bundle.PredicateFile,
 			bundle.PredicateType, bundle.KeylessFile, bundle.ManifestFile)
 		return
 	}

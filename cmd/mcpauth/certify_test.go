@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -59,8 +60,9 @@ func TestCertifyAndVerify(t *testing.T) {
 	code, out, errs := mcpauth(t, nil, "verify", dir+"/certificate", "--key", dir+"/vendor.pub", "--submission",
 		"--badge", dir+"/badge.svg", "--badge", dir+"/badge.json", "--summary", dir+"/summary.json")
 	require.Zero(t, code, out+errs)
-	assert.Contains(t, out, "VERIFIED: Example MCP Server 1.4.0 by Example Ltd meets resource-server@2025-11-25")
-	assert.Contains(t, out, "attested, not re-judged: ")
+	assert.Contains(t, oneLine(out), "VERIFIED: Example MCP Server 1.4.0 by Example Ltd meets resource-server@2025-11-25, as far as it applies")
+	assert.Contains(t, oneLine(out), "attested, not re-judged: ")
+	fits(t, out)
 	for _, name := range []string{"badge.svg", "badge.json", "summary.json"} {
 		assert.FileExists(t, dir+"/"+name)
 	}
@@ -85,7 +87,7 @@ func TestCertifyAndVerify(t *testing.T) {
 	for list, says := range map[string]string{"/releases.txt": "self-attested; made by mcpauth 1.2.0 linux/amd64, a release",
 		"/wrong.yaml": "wrong.yaml:1: want a SHA-256"} {
 		_, out, errs = mcpauth(t, nil, "verify", dir+"/certificate", "--key", dir+"/vendor.pub", "--releases", dir+list)
-		assert.Contains(t, out+errs, says)
+		assert.Contains(t, oneLine(out+errs), says)
 	}
 
 	code, out, _ = mcpauth(t, nil, "verify", dir+"/certificate", "--key", dir+"/vendor.pub", "--at", time.Now().AddDate(2, 0,
@@ -106,6 +108,9 @@ func TestCertifyAndVerify(t *testing.T) {
 		assert.NotRegexp(t, `[\x{80}-\x{9f}\x{202e}]|##vso`, out, format)
 	}
 }
+
+// oneLine undoes the line breaks of an output.
+func oneLine(out string) string { return strings.Join(strings.Fields(out), " ") }
 
 // Options that would let a certificate claim more than the run has seen are rejected before the first request.
 func TestCertifyRefuses(t *testing.T) {

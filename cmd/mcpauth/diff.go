@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/reports/console"
 	"github.com/mcpauth/conformance/reports/json"
 )
 
@@ -29,9 +30,7 @@ func diffCommand() *cobra.Command {
 				return err
 			}
 			d := reports.Diff(before, after)
-			if err := writeDifference(c.OutOrStdout(), before.Run(), after.Run(), d); err != nil {
-				return err
-			}
+			writeDifference(c.OutOrStdout(), before.Run(), after.Run(), d)
 			if code := d.ExitCode(); code != reports.ExitConformant {
 				said := map[int]string{reports.ExitFindings: "a regression", reports.ExitUndecided: "a MUST that was judged is not any more"}[code]
 				return &exit{code, errors.New(said)}
@@ -72,13 +71,13 @@ func withoutQuerySecrets(run reports.Redacted) reports.Redacted {
 	return reports.Redact(*r, secrets)
 }
 
-func writeDifference(w io.Writer, before, after *reports.Run, d reports.Difference) error {
+func writeDifference(w io.Writer, before, after *reports.Run, d reports.Difference) {
 	if reports.Named(before.Target.URL) != reports.Named(after.Target.URL) {
-		fmt.Fprintf(w, "The runs are of different targets: %s and %s.\n", reports.OneLine(reports.Named(before.Target.URL), 300),
-			reports.OneLine(reports.Named(after.Target.URL), 300))
+		console.Fold(w, "", fmt.Sprintf("The runs are of different targets: %s and %s.", reports.OneLine(reports.Named(before.Target.URL), 300),
+			reports.OneLine(reports.Named(after.Target.URL), 300)))
 	}
 	if before.Catalogue != after.Catalogue {
-		fmt.Fprintln(w, "The runs used different catalogues: a requirement may be new rather than newly unmet.")
+		console.Fold(w, "", "The runs used different catalogues: a requirement may be new rather than newly unmet.")
 	}
 	for _, part := range []struct {
 		name    string
@@ -95,22 +94,29 @@ func writeDifference(w io.Writer, before, after *reports.Run, d reports.Differen
 			writeChange(w, part.name, &part.changes[i])
 		}
 	}
-	_, err := fmt.Fprintf(w, "%d regressed, %d newly accepted, %d not decided any more, %d not applicable any more, %d still, %d fixed\n",
-		len(d.Regressed), len(d.Accepted), len(d.Undecided), len(d.Gone), len(d.Still), len(d.Fixed))
-	return err
+	console.Fold(w, "", fmt.Sprintf("%d regressed, %d newly accepted, %d not decided any more, %d not applicable any more, %d still, %d fixed",
+		len(d.Regressed), len(d.Accepted), len(d.Undecided), len(d.Gone), len(d.Still), len(d.Fixed)))
 }
 
-// writeChange writes one change on a line, with the current requirement, or the old one if it no longer exists.
+// writeChange writes one change, with the current requirement, or the old one if it no longer exists.
 func writeChange(w io.Writer, name string, c *reports.Change) {
 	r := cmp.Or(c.New, c.Old)
 	where := r.Level
-	for _, more := range append([]string{r.Wire}, r.Revisions...) {
+	for _, more := range append([]string{protocolOf(r.Wire)}, r.Revisions...) {
 		if more != "" {
 			where += ", " + more
 		}
 	}
-	fmt.Fprintf(w, "%s: %s (%s) %s -> %s: %s\n", name, reports.OneLine(r.ID, 80), reports.OneLine(where, 100), verdictOf(c.Old),
-		verdictOf(c.New), reports.OneLine(r.Title, 200))
+	console.Fold(w, "", fmt.Sprintf("%s: %s (%s) %s -> %s: %s", name, reports.OneLine(r.ID, 80), reports.OneLine(where, 120), verdictOf(c.Old),
+		verdictOf(c.New), reports.OneLine(r.Title, 200)))
+}
+
+// protocolOf says in words which of the two protocols of MCP a result is about; empty where it is about both, or about none.
+func protocolOf(wire string) string {
+	if wire == "" {
+		return ""
+	}
+	return "protocol " + reports.WireWords(wire)
 }
 
 func verdictOf(r *reports.Result) string {

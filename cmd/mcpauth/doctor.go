@@ -130,7 +130,11 @@ func (d *doctor) target(c *cobra.Command, o *options, url string) {
 	case seen.Unreachable != "":
 		d.ill("target", seen.Unreachable)
 	default:
-		d.say("ok", "target", reports.Named(cfg.URL)+" answers; name, address and certificate are good")
+		good := "name, address and certificate are good"
+		if !strings.HasPrefix(cfg.URL, "https:") {
+			good = "name and address are good; http has no certificate"
+		}
+		d.say("ok", "target", reports.Named(cfg.URL)+" answers; "+good)
 		d.surveyed(&seen)
 	}
 }

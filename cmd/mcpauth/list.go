@@ -16,6 +16,7 @@ import (
 	"github.com/mcpauth/conformance/fixtures/requirements"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/reports/bundle"
+	"github.com/mcpauth/conformance/reports/console"
 	reportjson "github.com/mcpauth/conformance/reports/json"
 	"github.com/mcpauth/conformance/suites/target"
 )
@@ -110,14 +111,28 @@ func listSets(w io.Writer, format string) error {
 		enc.SetIndent("", "  ")
 		return enc.Encode(out)
 	case "table":
-		t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-		fmt.Fprintln(t, "SET\tFROZEN\tMUSTS\tSHOULDS\tNOT SCORED\tDIGEST\tREPLACED BY")
-		for _, s := range out {
-			fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d\t%s\t%s\n", s.Name, s.Frozen, s.Musts, s.Shoulds, len(s.NotScored), s.Digest, s.ReplacedBy)
-		}
-		return t.Flush()
+		return tableOfSets(w, out)
 	}
 	return &exit{reports.ExitUsage, fmt.Errorf("--format %q: want table or json", format)}
+}
+
+// tableOfSets writes the numbers of each set on a line, and below it what is too wide for a column.
+func tableOfSets(w io.Writer, sets []listedSet) error {
+	const row = "%-36s  %-10s  %5v  %7v  %10v\n"
+	if _, err := fmt.Fprintf(w, row, "SET", "FROZEN", "MUSTS", "SHOULDS", "NOT SCORED"); err != nil {
+		return err
+	}
+	for _, s := range sets {
+		fmt.Fprintf(w, row, s.Name, s.Frozen, s.Musts, s.Shoulds, len(s.NotScored))
+		fmt.Fprintf(w, "  %s\n", s.Digest)
+		if s.ReplacedBy != "" {
+			fmt.Fprintf(w, "  replaced by %s\n", s.ReplacedBy)
+		}
+		if s.Why != "" {
+			console.Fold(w, "  ", "why it replaces the edition before: "+s.Why)
+		}
+	}
+	return nil
 }
 
 // validate rejects misspelled values, which would select nothing.

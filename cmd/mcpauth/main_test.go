@@ -330,20 +330,24 @@ func TestDiff(t *testing.T) {
 	good, err := reference.Start(o)
 	require.NoError(t, err)
 	defer good.Close()
-	o.Behaviour.Lacks = []idp.Defence{idp.CORS}
+	o.Behaviour.Lacks, o.Policy.Status = []idp.Defence{idp.CORS}, 403
 	bad, err := reference.Start(o)
 	require.NoError(t, err)
 	defer bad.Close()
 	dir := t.TempDir()
 	before, after := filepath.Join(dir, "before.json"), filepath.Join(dir, "after.json")
 	for path, url := range map[string]string{before: good.URL, after: bad.URL} {
-		code, _, errs := mcpauth(t, nil, "run", url, "--only", "AS-META-*", "--register=false", "--report", "json="+path)
+		code, _, errs := mcpauth(t, nil, "run", url, "--only", "AS-META-*,RS-CHALLENGE-401-STATUS", "--register=false", "--fail-on", "none",
+			"--report", "json="+path)
 		require.Zero(t, code, errs)
 	}
 	code, out, _ := mcpauth(t, nil, "diff", before, after)
 	assert.Equal(t, 1, code)
 	assert.Contains(t, out, "regressed: AS-META-CORS")
 	assert.Contains(t, out, "PASS -> WARN")
+	assert.Contains(t, out, "regressed: RS-CHALLENGE-401-STATUS (MUST, protocol with sessions")
+	assert.NotContains(t, out, "stateful")
+	fits(t, out)
 	code, out, _ = mcpauth(t, nil, "diff", after, before)
 	assert.Zero(t, code)
 	assert.Contains(t, out, "fixed: AS-META-CORS")
@@ -470,7 +474,7 @@ func TestDoctor(t *testing.T) {
 	r := start(t, nil)
 	code, out, stderr := mcpauth(t, []string{"MCPAUTH_FAIL_ON=should"}, "doctor", r.URL, "--rate", "10")
 	require.Equal(t, reports.ExitConformant, code, stderr)
-	for _, want := range []string{"answers; name, address and certificate are good", "should (from MCPAUTH_FAIL_ON)",
+	for _, want := range []string{"answers; name and address are good; http has no certificate", "should (from MCPAUTH_FAIL_ON)",
 		"10 (from the command line)", "within 30 s"} {
 		assert.Contains(t, strings.Join(strings.Fields(out), " "), want)
 	}
@@ -555,6 +559,16 @@ func TestListOfSets(t *testing.T) {
 		for id, why := range sets[i].NotScored {
 			assert.False(t, s.Holds(id), "%s is scored", id)
 			assert.Equal(t, "added-after-release", why)
+		}
+	}
+	code, out, _ = mcpauth(t, nil, "list", "--sets")
+	require.Zero(t, code)
+	fits(t, out)
+	for _, s := range profiles.Sets() {
+		assert.Contains(t, out, s.Name()+" ")
+		assert.Contains(t, out, "\n  sha256:"+s.Digest+"\n")
+		if s.ReplacedBy != "" {
+			assert.Contains(t, out, "  replaced by "+s.ReplacedBy+"\n")
 		}
 	}
 	code, _, errs = mcpauth(t, nil, "list", "--sets", "--format", "xml")

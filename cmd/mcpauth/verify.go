@@ -14,6 +14,7 @@ import (
 	"github.com/mcpauth/conformance/fixtures/releases"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/reports/bundle"
+	"github.com/mcpauth/conformance/reports/console"
 	"github.com/mcpauth/conformance/suites"
 	"github.com/mcpauth/conformance/suites/target/strict"
 )
@@ -140,7 +141,9 @@ func (v *verification) readKey(o *bundle.Options) error {
 // say writes the result as text.
 func (v *verification) say(c *cobra.Command, out *bundle.Verification) {
 	w := c.OutOrStdout()
-	line := func(format string, args ...any) { fmt.Fprintln(w, reports.OneLine(fmt.Sprintf(format, args...), 1000)) }
+	line := func(format string, args ...any) {
+		console.Fold(w, "", reports.OneLine(fmt.Sprintf(format, args...), 1000))
+	}
 	for _, p := range out.Problems {
 		line("NOT VERIFIED (%s): %s", p.Reason, p.String())
 	}

@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -43,7 +44,7 @@ func TestEachObstacleSaysWhatToSupply(t *testing.T) {
 		} {
 			r := &reports.Result{ID: "RS-DISC-PRM-PUBLISHED", Verdict: verdict, Reason: c.reason}
 			got := blocks(r)
-			assert.Contains(t, got, "RS-DISC-PRM-PUBLISHED "+says+": "+c.reason+"."+c.want)
+			assert.Contains(t, got, "RS-DISC-PRM-PUBLISHED "+says+": "+strings.TrimRight(c.reason, ".")+"."+c.want)
 			if c.want == "" {
 				assert.Equal(t, "RS-DISC-PRM-PUBLISHED "+says+": "+c.reason+".", got)
 			}

@@ -3,6 +3,7 @@ package bundle
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/mcpauth/conformance/fixtures/profiles"
@@ -175,7 +176,7 @@ func Blocks(run *reports.Run, set *profiles.Set) []string {
 		}
 		for _, r := range results[id] {
 			if r.Verdict == reports.Errored || r.Verdict == reports.Suppressed {
-				add("%s is %s: %s.", id, r.Verdict, r.Reason)
+				add("%s is %s: %s.", id, r.Verdict, strings.TrimRight(r.Reason, ". "))
 			}
 		}
 	}
@@ -184,26 +185,27 @@ func Blocks(run *reports.Run, set *profiles.Set) []string {
 
 // blocks says what to do about an unmet MUST; empty if it is met.
 func blocks(r *reports.Result) string {
+	reason := strings.TrimRight(r.Reason, ". ") // it ends a sentence here, whether it is one or not
 	switch r.Verdict {
 	case reports.Pass:
 		return ""
 	case reports.NotApplicable:
 		if r.Observation == "" {
 			return fmt.Sprintf("%s does not apply, and nothing that was observed shows it: %s. Declare what the server does not have "+
-				"(target.without in the target file).", r.ID, r.Reason)
+				"(target.without in the target file).", r.ID, reason)
 		}
 		return ""
 	case reports.NotTested:
 		if r.Missing != "" {
-			return fmt.Sprintf("%s was not tested: add %s (%s).", r.ID, r.Missing, r.Reason)
+			return fmt.Sprintf("%s was not tested: add %s (%s).", r.ID, r.Missing, reason)
 		}
-		return fmt.Sprintf("%s was not tested: %s.%s", r.ID, r.Reason, remedy(r))
+		return fmt.Sprintf("%s was not tested: %s.%s", r.ID, reason, remedy(r))
 	case reports.Inconclusive:
-		return fmt.Sprintf("%s could not be decided: %s.%s", r.ID, r.Reason, remedy(r))
+		return fmt.Sprintf("%s could not be decided: %s.%s", r.ID, reason, remedy(r))
 	case reports.Review:
-		return fmt.Sprintf("A person must look at %s: %s.", r.ID, r.Reason)
+		return fmt.Sprintf("A person must look at %s: %s.", r.ID, reason)
 	case reports.Warn:
-		return fmt.Sprintf("%s is met in a way that is risky: %s.", r.ID, r.Reason)
+		return fmt.Sprintf("%s is met in a way that is risky: %s.", r.ID, reason)
 	}
-	return fmt.Sprintf("%s is not met (%s): %s.", r.ID, r.Verdict, r.Reason)
+	return fmt.Sprintf("%s is not met (%s): %s.", r.ID, r.Verdict, reason)
 }

@@ -81,6 +81,18 @@ func (p *printer) hanging(indent, text string, most int) {
 	}
 }
 
+// Fold writes a text, which may be untrusted, after an indent, on lines of at most 80 characters if its words allow that. The indent of
+// further lines is deeper.
+func Fold(w io.Writer, indent, text string) {
+	const deeper = "  "
+	for i, line := range wrap(text, width-len(indent+deeper)) {
+		if i == 1 {
+			indent += deeper
+		}
+		fmt.Fprintln(w, indent+line)
+	}
+}
+
 // noBreak is a space without a line break.
 const noBreak = "\u00a0"
 
@@ -213,7 +225,11 @@ func (p *printer) first() {
 	}
 	p.b.WriteString("\nFix first:\n")
 	for i, g := range groups[:min(len(groups), mostFirst)] {
-		p.hanging(fmt.Sprintf("  %d. ", i+1), g.First().ID+": "+g.First().Title, 400)
+		text := g.First().ID + ": " + g.First().Title
+		if doubt := g.Doubt(); doubt != "" {
+			text += " (" + doubt + ")"
+		}
+		p.hanging(fmt.Sprintf("  %d. ", i+1), text, 400)
 	}
 	p.b.WriteString("\n")
 }

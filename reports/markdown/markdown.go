@@ -101,7 +101,11 @@ func fixes(b *strings.Builder, run *reports.Run) {
 	b.WriteString("Fix first:\n\n")
 	for i, g := range groups[:min(len(groups), mostFixes)] {
 		r := g.First()
-		fmt.Fprintf(b, "%d. **%s** (%s)", i+1, Text(r.Title), Text(r.ID))
+		named := r.ID
+		if doubt := g.Doubt(); doubt != "" {
+			named += ", " + doubt
+		}
+		fmt.Fprintf(b, "%d. **%s** (%s)", i+1, Text(r.Title), Text(named))
 		for _, more := range []string{string(g.Severity), g.Why, r.Remediation} {
 			if more != "" {
 				fmt.Fprintf(b, " %s", Text(strings.TrimSuffix(cut(more), ".")+"."))
