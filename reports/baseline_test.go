@@ -62,7 +62,8 @@ func TestWhenAnEntryIsNotNeededAnyMore(t *testing.T) {
 				results = append(results, reports.Result{ID: "A", Verdict: v})
 			}
 			run := reports.Redact(reports.Run{Results: results}, &reports.Secrets{})
-			stale := reports.Accept(run, []reports.Accepted{{ID: "A", Reason: "known", Verdict: c.accepts, Where: "b.yaml:3"}}, time.Now()).Run().Stale
+			entry := reports.Accepted{ID: "A", Reason: "known", Verdict: c.accepts, Where: "b.yaml:3"}
+			stale := reports.Accept(run, []reports.Accepted{entry}, time.Now()).Run().Stale
 			if c.want == "" {
 				assert.Empty(t, stale)
 				return

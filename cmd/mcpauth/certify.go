@@ -256,9 +256,9 @@ func (cert *certification) challenge(c *cobra.Command, cfg *suites.Config) error
 		return nil
 	}
 	cfg.ProveControl = seeded.Suites.Text(24)
-	console.Fold(c.ErrOrStderr(), "", fmt.Sprintf("mcpauth: to show that you control the target, put this nonce, alone, into a text file there, "+
-		"at %s%s, or into a TXT record of %sHOST; then press Enter: %s",
-		reports.ControlPath, cfg.ProveControl, reports.ControlRecord, cfg.ProveControl))
+	console.Fold(c.ErrOrStderr(), "", fmt.Sprintf("mcpauth: to show that you control the target, put this nonce, alone, into a text "+
+		"file there, at %s%s, or into a TXT record of %sHOST; then press Enter: %s", reports.ControlPath, cfg.ProveControl,
+		reports.ControlRecord, cfg.ProveControl))
 	var line [1]byte
 	for {
 		if _, err := os.Stdin.Read(line[:]); err != nil {

@@ -130,13 +130,17 @@ func (d *doctor) target(c *cobra.Command, o *options, url string) {
 	case seen.Unreachable != "":
 		d.ill("target", seen.Unreachable)
 	default:
-		good := "name, address and certificate are good"
-		if !strings.HasPrefix(cfg.URL, "https:") {
-			good = "name and address are good; http has no certificate"
-		}
-		d.say("ok", "target", reports.Named(cfg.URL)+" answers; "+good)
+		d.say("ok", "target", reports.Named(cfg.URL)+" answers; "+good(cfg.URL))
 		d.surveyed(&seen)
 	}
+}
+
+// good says what is good of a URL that answers.
+func good(url string) string {
+	if strings.HasPrefix(url, "https:") {
+		return "name, address and certificate are good"
+	}
+	return "name and address are good; http has no certificate"
 }
 
 // surveyed reports the results of a first look at the target.

@@ -50,11 +50,7 @@ func bindsDeviceCodes(t *T) {
 	if other != nil {
 		t.Expect(other.poll(t, code), "the device code of another client").To(refuseAnotherClient)
 	}
-	values := []string{code}
-	for range 3 {
-		values = append(values, oauth.Object(d.ask(t)).String("device_code"))
-	}
-	t.Expect(values).Ideally(expect.BeUnguessable("device codes")) // RFC 8628 section 5.2: SHOULD
+	t.Expect(d.codes(t, code)).Ideally(expect.BeUnguessable("device codes")) // RFC 8628 section 5.2: SHOULD
 	approveDevice(t, d, other)
 }
 
@@ -69,6 +65,15 @@ func (d device) ask(t *T) *reports.Exchange {
 	ex := t.Do(oauth.Request(d.endpoint, f, fields...))
 	t.Secrets.Add("device_code", oauth.Object(ex).String("device_code"))
 	return ex
+}
+
+// codes returns a device code and three more.
+func (d device) codes(t *T, first string) []string {
+	out := []string{first}
+	for range 3 {
+		out = append(out, oauth.Object(d.ask(t)).String("device_code"))
+	}
+	return out
 }
 
 func (d device) poll(t *T, code string) *reports.Exchange {
@@ -141,14 +146,16 @@ func approveDevice(t *T, d device, other *device) {
 		t.Note("the page at verification_uri_complete could not be gone through, so no token came: %s", expect.Describe(answer))
 		return
 	}
-	t.Expect(d.poll(t, code), "a device code that was already exchanged for a token").Ideally(expect.RefuseGrant("invalid_grant", "expired_token"))
+	again := d.poll(t, code)
+	t.Expect(again, "a device code that was already exchanged for a token").Ideally(expect.RefuseGrant("invalid_grant", "expired_token"))
 	if other == nil {
 		return
 	}
 	if code = approved(t, d); code != "" {
 		theirs := other.poll(t, code)
 		t.AS.Tokens(theirs, other.Client)
-		t.Expect(theirs, "the device code of another client, after the user has approved it").To(expect.RefuseGrant("invalid_grant", "invalid_request"))
+		const stolen = "the device code of another client, after the user has approved it"
+		t.Expect(theirs, stolen).To(expect.RefuseGrant("invalid_grant", "invalid_request"))
 	}
 }
 
