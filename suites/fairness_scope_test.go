@@ -1,12 +1,19 @@
 package suites_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"io"
+	"maps"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/reports"
@@ -35,6 +42,13 @@ func withoutEffects(c *suites.Config) {
 	}
 }
 
+// writingWithoutEffects declares the tool that writes first, and none that shows what it wrote.
+func writingWithoutEffects(c *suites.Config) {
+	withoutEffects(c)
+	i := slices.IndexFunc(c.Tools, func(t suites.Tool) bool { return t.Name == "write_note" })
+	c.Tools[0], c.Tools[i] = c.Tools[i], c.Tools[0]
+}
+
 func missing(d mcpserver.Defence) func(o *reference.Options) {
 	return func(o *reference.Options) { o.Policy.Lacks = append(o.Policy.Lacks, d) }
 }
@@ -58,6 +72,45 @@ func refusingWhole(scope string) func(o *reference.Options) {
 			})
 		}
 	}
+}
+
+func everyTokenWrites(o *reference.Options) {
+	o.Behaviour.Lacks = append(o.Behaviour.Lacks, idp.RequestedScopesOnly)
+}
+
+// defaultForUnknown leaves out scopes that the server does not know (RFC 6749 section 3.3: it "MAY fully or partially ignore the scope
+// requested"). Where none is left, its default is granted.
+func defaultForUnknown(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if q, err := url.ParseQuery(r.URL.RawQuery); err == nil && r.Method == http.MethodGet && q.Has("scope") {
+			known := slices.DeleteFunc(strings.Split(q.Get("scope"), " "), func(s string) bool {
+				return !slices.Contains([]string{"notes:read", "notes:write", "openid", "profile", "email", "offline_access"}, s)
+			})
+			if q.Del("scope"); len(known) > 0 {
+				q.Set("scope", strings.Join(known, " "))
+			}
+			r.URL.RawQuery = q.Encode()
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// repeatingTexts adds the text in the arguments to the answer of the tool that writes notes.
+func repeatingTexts(next http.Handler) http.Handler {
+	written := regexp.MustCompile(`mcpauth-[A-Za-z0-9_-]{12}`)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		if r.Method != http.MethodPost || !bytes.Contains(body, []byte("write_note")) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		rec := httptest.NewRecorder()
+		next.ServeHTTP(rec, r)
+		maps.Copy(w.Header(), rec.Header())
+		w.WriteHeader(rec.Code)
+		_, _ = io.WriteString(w, strings.ReplaceAll(rec.Body.String(), `"text":"done"`, `"text":"done: `+written.FindString(string(body))+`"`))
+	})
 }
 
 // Declarations that do not fit, and scopes that are judged in other places than the tool.
@@ -84,6 +137,14 @@ func TestFairnessOfScopes(t *testing.T) {
 			"RS-SCOPE-BODY-AMBIGUITY", reports.Warn},
 		"a tool that acts first, and no tool shows an effect": {missing(mcpserver.ScopeFirst), withoutEffects,
 			"RS-SCOPE-NOT-EXECUTED", reports.NotTested},
+		"a call of two names, an answer that repeats the text, and no tool shows an effect": {func(o *reference.Options) {
+			missing(mcpserver.LastNameCounts)(o)
+			o.Policy.Revisions, o.Wrap = []string{"2025-11-25"}, repeatingTexts
+		}, writingWithoutEffects, "RS-SCOPE-BODY-AMBIGUITY", reports.Warn},
+		"every token has the scope that writes, and more is requested at the token endpoint": {everyTokenWrites, nil,
+			"AS-SCOPE-ESCALATION-AT-TOKEN", reports.Pass},
+		"a default scope instead of unknown words": {func(o *reference.Options) { o.Behaviour.Wrap = defaultForUnknown }, nil,
+			"AS-SCOPE-SYNTAX", reports.Pass},
 		"a refusal inside the result, behind one at the door": {func(o *reference.Options) {
 			o.Policy.ScopeAtTheDoor = "notes:read"
 			o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.ScopeOverHTTP)

@@ -1,10 +1,16 @@
 package flaws
 
 import (
+	"bytes"
+	"cmp"
+	"encoding/base64"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync"
 
 	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/fakes/reference"
@@ -115,6 +121,79 @@ var forgottenKeys = []Flaw{
 		}),
 		Noticed: []string{"RS-CHALLENGE-EXISTING-TOOLS"}, Also: []string{"RS-*"},
 	},
+}
+
+// forgottenLists are the flaws of lists, names and scopes that only another caller or another tool shows.
+var forgottenLists = []Flaw{
+	{
+		Name: "resources-of-another", Says: "The list of resources is that of the previous caller.", Row: "resources/list",
+		Bend: func(o *reference.Options) {
+			var mu sync.Mutex
+			before := map[string]string{}
+			o.Wrap = rewritten("resources/list", func(r *http.Request, body string) string {
+				mu.Lock()
+				defer mu.Unlock()
+				wire := r.Header.Get("MCP-Protocol-Version")
+				stale := before[wire]
+				before[wire] = body
+				return cmp.Or(stale, body)
+			})
+		},
+		Noticed: []string{"RS-SCOPE-LIST-PER-CALLER"}, Also: []string{"RS-*"},
+	},
+	{
+		Name: "resources-public", Says: "Shared caches may keep the resources of one caller for all.", Row: "resources/list",
+		Bend: func(o *reference.Options) {
+			o.Wrap = rewritten("resources/list", func(_ *http.Request, body string) string {
+				return strings.ReplaceAll(body, `"cacheScope":"private"`, `"cacheScope":"public"`)
+			})
+		},
+		Noticed: []string{"RS-SCOPE-CACHESCOPE"},
+	},
+	{
+		Name: "user-from-header-among-words", Says: "A header names the user, and the tool that names the caller says more than the name.",
+		Bend:    all(lacks(mcpserver.NoUserHeader), policy(func(p *mcpserver.Policy) { p.TellsTime = true })),
+		Noticed: []string{"RS-SCOPE-OBJECT-OWNERSHIP", "RS-SCOPE-OTHER-PRIMITIVES"},
+	},
+	{
+		Name: "hierarchy-of-one-tool", Says: "A tool that needs two scopes knows no broader scope.", Row: "copy_note with notes:admin",
+		Bend: func(o *reference.Options) {
+			o.Wrap = before(func(w http.ResponseWriter, r *http.Request) bool {
+				_, payload, _ := strings.Cut(r.Header.Get("Authorization"), ".")
+				claims, _, _ := strings.Cut(payload, ".")
+				text, _ := base64.RawURLEncoding.DecodeString(claims) // a token that cannot be read has no scope
+				refused := bytes.Contains(text, []byte("notes:admin")) && !bytes.Contains(text, []byte("notes:write")) &&
+					bytes.Contains(peek(r), []byte(`"copy_note"`))
+				if refused {
+					w.Header().Set("WWW-Authenticate", `Bearer error="insufficient_scope", scope="notes:read notes:write"`)
+					w.WriteHeader(http.StatusForbidden)
+				}
+				return refused
+			})
+		},
+		Noticed: []string{"RS-SCOPE-HIERARCHY"},
+	},
+}
+
+// rewritten changes the body of the answers to a method.
+func rewritten(method string, change func(r *http.Request, body string) string) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if rpcMethod(peek(r)) != method {
+				next.ServeHTTP(w, r)
+				return
+			}
+			rec := httptest.NewRecorder()
+			next.ServeHTTP(rec, r)
+			body := rec.Body.String()
+			if rec.Code == http.StatusOK {
+				body = change(r, body)
+			}
+			maps.Copy(w.Header(), rec.Header())
+			w.WriteHeader(rec.Code)
+			_, _ = io.WriteString(w, body)
+		})
+	}
 }
 
 // withOpenLists changes a flaw so that anybody may list what there is: then the first request that needs a token calls a tool.

@@ -17,7 +17,7 @@ import (
 func Trusting() []Flaw {
 	return slices.Concat(trusting, static, limits, introspections, passing, keySets, bound, private, remote, abuses, sharedSessions,
 		parameterFields, ways, forged, certificates(), credentialRows, serverProofs, rememberedTokens, forgottenScopes,
-		keyNames, wholeTables, singleRows, forgottenKeys)
+		keyNames, wholeTables, singleRows, forgottenKeys, forgottenLists)
 }
 
 var trusting = []Flaw{

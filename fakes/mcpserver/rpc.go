@@ -292,18 +292,14 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, m *message, wh
 			s.insufficient(w, r, need, m.ID)
 			return
 		}
-		result := map[string]any{"tools": s.list(who)}
-		if stateless(m.meta("protocolVersion")) {
-			result["cacheScope"], result["ttlMs"] = s.Policy.CacheScope, 60_000
-		}
-		rpcResult(w, m.ID, result)
+		s.writeList(w, m, "tools", s.list(who))
 	case "prompts/list":
 		if !s.Policy.has(ListsAreCheap) {
 			s.tooMany(w, r)
 			return
 		}
-		rpcResult(w, m.ID, map[string]any{"prompts": []any{map[string]any{"name": "summarize",
-			"arguments": []any{map[string]any{"name": "user", "required": true}}}}})
+		s.writeList(w, m, "prompts", []any{map[string]any{"name": "summarize",
+			"arguments": []any{map[string]any{"name": "user", "required": true}}}})
 	case "prompts/get":
 		s.prompt(w, m, who)
 	case "completion/complete":
@@ -334,7 +330,7 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, m *message, wh
 		if s.Policy.TemplatesOnly {
 			resources = []any{}
 		}
-		rpcResult(w, m.ID, map[string]any{"resources": resources})
+		s.writeList(w, m, "resources", resources)
 	case "resources/templates/list":
 		rpcResult(w, m.ID, map[string]any{"resourceTemplates": []any{map[string]any{"uriTemplate": "note://notes/{id}", "name": "A note"}}})
 	case "resources/read":
@@ -344,6 +340,15 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, m *message, wh
 	default:
 		rpcError(w, unknown, m.ID, -32601, "Method not found")
 	}
+}
+
+// writeList answers with a list.
+func (s *Server) writeList(w http.ResponseWriter, m *message, member string, entries any) {
+	result := map[string]any{member: entries}
+	if stateless(m.meta("protocolVersion")) {
+		result["cacheScope"], result["ttlMs"] = s.Policy.CacheScope, 60_000
+	}
+	rpcResult(w, m.ID, result)
 }
 
 func (s *Server) call(w http.ResponseWriter, r *http.Request, m *message, who *caller, body []byte) {

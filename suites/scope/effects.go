@@ -211,9 +211,9 @@ func judgesWhatItExecutes(t *T) {
 		t.NotTested("it needs a tool that a token without %s may call (tools in the target file)", strings.Join(g.lacking, " and "))
 	}
 	call := g.session(t)
-	own, _ := allowed(t, g.tool)
 	frees := t.MCP.CallTool(g.token, free)
-	telling := Text(own) != "" && Text(own) != Text(frees)
+	own, steady := g.says(t)
+	telling := steady && own != "" && own != Text(frees)
 	if !telling && !g.visible {
 		t.NotTestedWithout("tool-effect", "the answers of %s and %s do not tell which of them has run (effect in the target file)", g.tool.Name,
 			free.Name)
@@ -223,16 +223,35 @@ func judgesWhatItExecutes(t *T) {
 	Each(t, ambiguities, func(t *T, write func(meta string, free, guarded map[string]any) string) {
 		marked := g.mark(RowOf(t))
 		ex := t.Send(described.WithBody(write(meta(described), free.Params(), marked.Params())))
-		t.Expect(ex).To(notBring(g, telling, Text(own)))
+		t.Expect(ex).To(notBring(g, telling, own, g.marks[len(g.marks)-1].Value))
 	})
 	g.show(t, "a message that does not run the tool that the token may not call, however it is read")
 }
 
-// notBring expects an answer that is not that of the guarded tool.
-var notBring = expect.Family("notBring", func(g *guarded, telling bool, own string) expect.Matcher {
+// says is what the guarded tool says to somebody who may call it, without the text in its arguments, which it may repeat. steady reports
+// whether it says the same each time.
+func (g *guarded) says(t *T) (own string, steady bool) {
+	_, used := allowed(t, g.tool)
+	token := t.MCP.TokenWithScopes(used...)
+	var said [2]string
+	for i := range said {
+		m := marker()
+		ex := t.MCP.CallTool(token, g.tool.Marked(m))
+		if !expect.Ran(ex) {
+			return "", false
+		}
+		said[i] = without(Text(ex), m)
+	}
+	return said[0], said[0] == said[1]
+}
+
+func without(text, mark string) string { return strings.ReplaceAll(text, mark, "") }
+
+// notBring expects an answer that is not that of the guarded tool, whatever it repeats of its arguments.
+var notBring = expect.Family("notBring", func(g *guarded, telling bool, own, mark string) expect.Matcher {
 	return expect.Refusing("an error, or the answer of the tool that the token may call", func(ex *reports.Exchange) string {
 		for _, m := range mcp.Messages(ex) {
-			if telling && text(m.Object("result")) == own {
+			if telling && without(text(m.Object("result")), mark) == own {
 				return g.tool.Name + " is answered with its result, without its scope"
 			}
 		}

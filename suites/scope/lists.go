@@ -34,12 +34,30 @@ func guardsHiddenTools(t *T) {
 // New tools may appear for all callers during the check: then nothing changes the second time.
 func listsForTheCaller(t *T) {
 	all := callers(t)
-	if restless(t, all) == nil {
-		return
+	for _, l := range listsFor(t, all) {
+		if restless(t, all, l) == nil {
+			continue
+		}
+		if change := restless(t, all, l); change != nil {
+			t.Expect(change, "%s", l.method).To(dependOnTheCaller)
+		}
 	}
-	if change := restless(t, all); change != nil {
-		t.Expect(change).To(dependOnTheCaller)
+}
+
+// listed is a kind of list: its method, the member with its entries, and the member that names an entry.
+type listed struct{ method, entries, name string }
+
+// listsFor are the lists that all callers may get. The list of tools is the one that has to be there.
+func listsFor(t *T, callers Cases[string]) []listed {
+	out := []listed{{"tools/list", "tools", "name"}}
+	for _, l := range []listed{{"resources/list", "resources", "uri"}, {"prompts/list", "prompts", "name"}} {
+		if !slices.ContainsFunc(callers, func(who struct{ Name, Value string }) bool {
+			return !expect.Accepted(t.MCP.CallMethod(who.Value, l.method))
+		}) {
+			out = append(out, l)
+		}
 	}
+	return out
 }
 
 // change is a list that differs from the earlier list of the same credential.
@@ -79,13 +97,13 @@ func lessScope(t *T) string {
 }
 
 // restless requests the list with each credential several times, in changing order, and returns the first list that changed.
-func restless(t *T, callers Cases[string]) *change {
+func restless(t *T, callers Cases[string], l listed) *change {
 	first := map[string]string{}
 	for _, i := range []int{0, 1, 0, 2, 1, 1, 2, 2, 0, 0} {
 		who := callers[i]
-		ex := t.MCP.CallMethod(who.Value, "tools/list")
-		t.Expect(ex, "tools/list with %s", who.Name).AsControl(expect.Accept())
-		now := strings.Join(names(ex), ", ")
+		ex := t.MCP.CallMethod(who.Value, l.method)
+		t.Expect(ex, "%s with %s", l.method, who.Name).AsControl(expect.Accept())
+		now := strings.Join(l.namesIn(ex), ", ")
 		if before, known := first[who.Name]; known && before != now {
 			return &change{who.Name, before, now, ex}
 		}
@@ -95,24 +113,36 @@ func restless(t *T, callers Cases[string]) *change {
 }
 
 func marksListsPrivate(t *T) {
-	var seen []*reports.Exchange
-	differ := false
-	for _, who := range callers(t) {
-		ex := t.MCP.CallMethod(who.Value, "tools/list")
-		t.Expect(ex, "tools/list with %s", who.Name).AsControl(expect.Accept())
-		seen = append(seen, ex)
-		differ = differ || !slices.Equal(names(ex), names(seen[0]))
-	}
-	if !differ {
-		t.NotApplicable("the tested callers are shown the same list, which says nothing about others")
-	}
-	for _, ex := range seen {
-		if scope := mcp.Read(ex).Result.String("cacheScope"); scope == "" {
-			t.Note("a list names no cacheScope")
-		} else {
-			t.Expect(scope).SeenIn(ex).To(bePrivate)
+	all, differ := callers(t), false
+	for _, l := range listsFor(t, all) {
+		seen := differing(t, all, l)
+		differ = differ || len(seen) > 0
+		for _, ex := range seen {
+			if scope := mcp.Read(ex).Result.String("cacheScope"); scope == "" {
+				t.Note("%s names no cacheScope", l.method)
+			} else {
+				t.Expect(scope, "%s", l.method).SeenIn(ex).To(bePrivate)
+			}
 		}
 	}
+	if !differ {
+		t.NotApplicable("the tested callers are shown the same lists, which says nothing about others")
+	}
+}
+
+// differing are the lists of the callers; none if all are equal.
+func differing(t *T, callers Cases[string], l listed) (seen []*reports.Exchange) {
+	differ := false
+	for _, who := range callers {
+		ex := t.MCP.CallMethod(who.Value, l.method)
+		t.Expect(ex, "%s with %s", l.method, who.Name).AsControl(expect.Accept())
+		seen = append(seen, ex)
+		differ = differ || !slices.Equal(l.namesIn(ex), l.namesIn(seen[0]))
+	}
+	if !differ {
+		return nil
+	}
+	return seen
 }
 
 var bePrivate = expect.That(`cacheScope "private" on a list that depends on the caller`, func(scope string) string {
@@ -123,10 +153,12 @@ var bePrivate = expect.That(`cacheScope "private" on a list that depends on the 
 })
 
 // names are the names of the tools in a list, sorted.
-func names(ex *reports.Exchange) []string {
+func names(ex *reports.Exchange) []string { return listed{entries: "tools", name: "name"}.namesIn(ex) }
+
+func (l listed) namesIn(ex *reports.Exchange) []string {
 	out := []string{}
-	for _, tool := range mcp.Read(ex).Objects("tools") {
-		out = append(out, tool.String("name"))
+	for _, entry := range mcp.Read(ex).Objects(l.entries) {
+		out = append(out, entry.String(l.name))
 	}
 	slices.Sort(out)
 	return out

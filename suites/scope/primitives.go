@@ -16,7 +16,7 @@ func primitives() { Must("RS-SCOPE-OTHER-PRIMITIVES", guardsOtherPrimitives) }
 func guardsOtherPrimitives(t *T) {
 	owner, stranger := t.MCP.FirstToken(), t.MCP.SecondToken()
 	own, other := t.MCP.MustOpenSession(owner), t.MCP.MustOpenSession(stranger)
-	me := identityOf(t, owner)
+	me := identitiesOf(t, owner, stranger)
 	rows := Cases[Object]{}
 	for _, o := range t.Objects {
 		rows = rows.And(o.Name(), o)
@@ -25,14 +25,27 @@ func guardsOtherPrimitives(t *T) {
 		t.Expect(t.Send(o.Call(own)), "%s for the first user", o.Name()).AsControl(show(o.Shows))
 		ex := t.Send(o.Call(other))
 		t.Expect(ex, "for the second user").To(hide(o.Shows))
-		t.Expect(t.Send(o.Call(other.With(mcp.Field("X-User-Id", me)))),
-			"for the second user, with the first user's name in X-User-Id").To(hide(o.Shows))
+		asAnother(t, me, func(claim reports.Field) {
+			t.Expect(t.Send(o.Call(other.With(claim))),
+				"for the second user, with the first user's name in %s", claim.Name).To(hide(o.Shows))
+		})
 		if o.Resource != "" && o.Argument == "" {
 			unknown := o
 			unknown.Resource = strings.TrimSuffix(o.Resource, "/") + "-mcpauth-none"
 			t.Expect(ex, "for the second user").Ideally(beAnsweredLike(t.Send(unknown.Call(other))))
 		}
 	})
+}
+
+// asAnother repeats a request with another user's names in fields by which proxies name the user.
+func asAnother(t *T, names []string, send func(claim reports.Field)) {
+	for _, field := range identityFields {
+		for _, name := range names {
+			if !FoundAny(t) {
+				send(mcp.Field(field, name))
+			}
+		}
+	}
 }
 
 // beAnsweredLike expects the same answer for an object of another user as for one that does not exist.
