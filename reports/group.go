@@ -76,7 +76,7 @@ func (g *Group) Doubt() string {
 	if g.First().Verdict != Inconclusive {
 		return ""
 	}
-	return "undecided: fix it, or declare that it is intended (target.public in the target file)"
+	return "undecided: fix it, or declare target.public in the target file"
 }
 
 // Worst returns the worst verdict of each requirement.

@@ -20,6 +20,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/fixtures/targets"
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/reports/console"
 	"github.com/mcpauth/conformance/suites"
 	"github.com/mcpauth/conformance/suites/target/strict"
 )
@@ -80,7 +81,8 @@ func serveDesign(c *cobra.Command, name, listen string) error {
 		return &exit{reports.ExitUsage, err}
 	}
 	defer r.Close()
-	fmt.Fprintf(c.ErrOrStderr(), "%s\nMCP endpoint  %s\nstop with Ctrl-C; test it with\n\n", d.Says, r.URL)
+	console.Fold(c.ErrOrStderr(), "", d.Says)
+	fmt.Fprintf(c.ErrOrStderr(), "MCP endpoint  %s\nstop with Ctrl-C; test it with\n\n", r.URL)
 	var variables []string
 	for name, value := range r.Environment {
 		variables = append(variables, name+"="+reports.ShellQuoted(value)+" ")

@@ -76,14 +76,14 @@ func ownCall(t *T) Attempt[CallEdit] {
 func refusesForeignOrigins(t *T) {
 	rows := Cases[CallEdit]{}
 	for _, r := range foreignOrigins(t) {
-		rows = rows.And(r.Name+", "+r.Value, from(r.Value))
+		rows = rows.And(r.Name+", Origin: "+r.Value, from(r.Value))
 	}
 	Refuses(t, ownCall(t), rows, refuseOrigin(t))
 	for _, r := range impossibleOrigins(t) {
-		t.Expect(t.Send(from(r.Value)(t.MCP.Authorized(t.MCP.Call()))), "%s, %s", r.Name, r.Value).Ideally(expect.RefuseAnyway())
+		t.Expect(t.Send(from(r.Value)(t.MCP.Authorized(t.MCP.Call()))), "%s, Origin: %s", r.Name, r.Value).Ideally(expect.RefuseAnyway())
 	}
 	Each(t, sameHostOrigins(t), func(t *T, origin string) {
-		t.Expect(t.Send(from(origin)(t.MCP.Authorized(t.MCP.Call()))), "%s", origin).Ideally(expect.RefuseAnyway())
+		t.Expect(t.Send(from(origin)(t.MCP.Authorized(t.MCP.Call()))), "Origin: %s", origin).Ideally(expect.RefuseAnyway())
 	})
 }
 
@@ -152,7 +152,7 @@ func refusesForeignOriginsByEveryMethod(t *T) {
 		case expect.Status(ex) == 401 && !t.MCP.HasToken():
 			t.NotTestedWithout("token-given", "it needs a valid access token: without one, this request is answered with %s", expect.Describe(ex))
 		}
-		Refuses(t, good, Cases[CallEdit]{{"from " + evil, from(evil)}}, refuseOrigin(t))
+		Refuses(t, good, Cases[CallEdit]{{"Origin: " + evil, from(evil)}}, refuseOrigin(t))
 	})
 }
 
