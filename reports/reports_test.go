@@ -289,6 +289,22 @@ func TestConsoleIsSafe(t *testing.T) {
 	}
 }
 
+// The query of an authorization request is longer than a line.
+func TestConsoleFitsATerminal(t *testing.T) {
+	long := "http://127.0.0.1:9300/authorize?response_type=code&client_id=demo&scope=" + strings.Repeat("notes+", 30)
+	run := reports.Run{
+		Results: []reports.Result{{ID: "AS-AUTHZ-CSP", Level: "SHOULD", Verdict: reports.Warn,
+			Findings: []reports.Finding{{Exchange: 7, Observed: "no policy", Expected: "a policy"}}}},
+		Exchanges: []reports.Exchange{{Number: 7, Request: reports.Request{Method: "GET", URL: long}, Response: &reports.Response{Status: 200}}},
+	}
+	var b bytes.Buffer
+	require.NoError(t, console.Write(&b, reports.Redact(run, &reports.Secrets{}), console.Options{}))
+	assert.Contains(t, b.String(), "#7 GET http://127.0.0.1:9300/authorize?… -> 200")
+	for line := range strings.Lines(b.String()) {
+		assert.LessOrEqual(t, len([]rune(strings.TrimRight(line, "\n"))), 80, line)
+	}
+}
+
 func FuzzWriters(f *testing.F) {
 	for _, p := range payloads {
 		f.Add(p)

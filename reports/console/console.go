@@ -176,8 +176,17 @@ func (p *printer) finding(f reports.Finding) {
 		if e.Response != nil {
 			status = fmt.Sprintf("%d", e.Response.Status)
 		}
-		p.labelled("exchange", fmt.Sprintf("#%d %s %s -> %s", e.Number, e.Request.Method, e.Request.URL, status), 200)
+		p.labelled("exchange", fmt.Sprintf("#%d %s %s -> %s", e.Number, e.Request.Method, address(e.Request.URL), status), 200)
 	}
+}
+
+// address returns a URL, without its query if that is too long for a line. The other reports have all of it.
+func address(url string) string {
+	const beside = 12 // the column of the text beside a label
+	if place, _, query := strings.Cut(url, "?"); query && utf8.RuneCountInString(url) > width-beside {
+		return place + "?…"
+	}
+	return url
 }
 
 // reasons writes the reasons of a verdict, each once.
