@@ -160,17 +160,20 @@ func (t Minter) BadTokens() Cases[string] {
 	return rows
 }
 
-// KeyFields returns the names of the header fields in which declared API keys are sent.
+// KeyFields returns the names of the header fields in which declared API keys are sent; where none is declared, the most common one.
 func (t MCPServer) KeyFields() (names []string) {
 	for _, c := range t.Credentials {
 		if c.Header != "" && !slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, c.Header) }) {
 			names = append(names, c.Header)
 		}
 	}
+	if len(names) == 0 {
+		return []string{"X-API-Key"}
+	}
 	return names
 }
 
-// BadKeys returns header fields of API keys that no server may accept: for each field of a declared key a made-up value, and the declared
+// BadKeys returns header fields of API keys that no server may accept: for each field of KeyFields a made-up value, and the declared
 // keys that are withdrawn or foreign.
 func (t MCPServer) BadKeys() Cases[reports.Field] {
 	var rows Cases[reports.Field]
