@@ -17,7 +17,8 @@ func (s *Server) certify(keys []any) {
 	private := map[any]crypto.Signer{"rsa-1": s.key, "pss-1": s.key, "ec-1": s.ec, "ed-1": s.ed}
 	for _, k := range keys {
 		jwk := k.(map[string]any)
-		der := selfSigned(private[jwk["kid"]])
+		kept, _ := s.certificates.LoadOrStore(jwk["kid"], selfSigned(private[jwk["kid"]]))
+		der := kept.([]byte)
 		one, two := sha1.Sum(der), sha256.Sum256(der)
 		jwk["x5c"] = []string{base64.StdEncoding.EncodeToString(der)}
 		jwk["x5t"] = base64.RawURLEncoding.EncodeToString(one[:])

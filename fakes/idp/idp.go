@@ -59,7 +59,8 @@ type Server struct {
 	sealing sync.Once
 	sealed  []byte
 
-	lastSigned signedMetadata
+	lastSigned   signedMetadata
+	certificates sync.Map // those of published keys, by kid
 }
 
 // signedMetadata caches the last signed text: the same text has the same RS256 signature (RFC 8017 section 8.2), and signing costs more

@@ -216,9 +216,10 @@ func comparesResources(t *T) {
 			t.NotApplicable("the server ignores resource: every token has the same audience")
 		}
 	}
-	g, tokens := t.AS.TokensFor(strings.ToUpper(u.Scheme) + strings.TrimPrefix(own, u.Scheme))
-	if tokens == nil {
-		t.Expect(g, "the scheme in upper case, which is the same (RFC 3986 section 6.2.2.1)").Ideally(expect.EndWithCode())
+	for _, spelling := range respelled(own, u) {
+		if g, tokens := t.AS.TokensFor(spelling.Value); tokens == nil {
+			t.Expect(g, "%s, which is the same (RFC 3986 section 6.2.2.1)", spelling.Name).Ideally(expect.EndWithCode())
+		}
 	}
 	Each(t, resembling(own, u), func(t *T, resource string) {
 		if _, tokens := t.AS.TokensFor(resource); tokens != nil {
@@ -226,6 +227,16 @@ func comparesResources(t *T) {
 			t.Expect(aud, "requested for %s", resource).SeenIn(tokens.Exchange).To(leaveOut(own))
 		}
 	})
+}
+
+// respelled are other spellings of the same URL.
+func respelled(own string, u *url.URL) Cases[string] {
+	rest := strings.TrimPrefix(own, u.Scheme)
+	out := Cases[string]{{"the scheme in upper case", strings.ToUpper(u.Scheme) + rest}}
+	if host := strings.ToUpper(u.Host); host != u.Host {
+		out = out.And("the host in upper case", u.Scheme+strings.Replace(rest, u.Host, host, 1))
+	}
+	return out
 }
 
 // resembling are other resources with similar URLs. A slash at the end of a URL need not make it another resource.

@@ -1,11 +1,13 @@
 package audience
 
 import (
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
 	"github.com/mcpauth/conformance/suites/internal/nearmiss"
@@ -62,12 +64,12 @@ func own(t *T) string {
 }
 
 func refusesOtherAudiences(t *T) {
-	origin := strings.TrimSuffix(t.Survey.Endpoint, t.Survey.URL.Path)
+	origin := document.Origin(t.Survey.URL)
 	refuse(t, wrong(own(t), t.Issuer.Identifier(), origin, t.Mint.Claims(nil)["client_id"]).In("aud"))
 	t.MCP.RefusedInEveryWay("another server", t.Mint.Token(map[string]any{"aud": otherServer}))
 }
 
-// wrong are audiences of others, without those that an ordinary token names.
+// wrong are audiences of others.
 func wrong(own, issuer, origin string, client any) Cases[any] {
 	all := Cases[any]{
 		{"another server", otherServer},
@@ -191,35 +193,53 @@ func acceptsPublishedForm(t *T) {
 
 func readsAudOnly(t *T) {
 	me := own(t)
-	foreign := Claim("aud", otherServer)
-	Refuses(t, t.Mint.Presented(), Cases[TokenEdit]{
-		{"a foreign aud, the server in resource", TokenEdits(foreign, Claim("resource", me))},
-		{"a foreign aud, the server in azp", TokenEdits(foreign, Claim("azp", me))},
-		{"a foreign aud, the server in audience", TokenEdits(foreign, Claim("audience", me))},
-		{"a foreign aud, the server in aud2", TokenEdits(foreign, Claim("aud2", me))},
-		{"a foreign aud, the server in authorization_details",
-			TokenEdits(foreign, Claim("authorization_details", []any{map[string]any{"type": "mcp", "locations": []any{me}}}))},
-	}, expect.Refuse(401))
+	var rows Cases[TokenEdit]
+	auds := Cases[TokenEdit]{{"a foreign aud", Claim("aud", otherServer)}, {"no aud", NoClaim("aud")}}
+	for _, aud := range auds {
+		for _, name := range []string{"resource", "azp", "audience", "aud2"} {
+			rows = rows.And(aud.Name+", the server in "+name, TokenEdits(aud.Value, Claim(name, me)))
+		}
+		rows = rows.And(aud.Name+", the server in authorization_details",
+			TokenEdits(aud.Value, Claim("authorization_details", []any{map[string]any{"type": "mcp", "locations": []any{me}}})))
+	}
+	Refuses(t, t.Mint.Presented(), rows, expect.Refuse(401))
 }
 
 // The caller chooses the Host field. If the server accepts a token with a foreign audience even if Host is right, the check learns
 // nothing about Host.
 func ignoresHostOfRequest(t *T) {
-	path := t.Survey.URL.EscapedPath()
-	Each(t, Cases[string]{{"an https audience", "https://evil.example" + path}, {"an http audience", "http://evil.example" + path}},
-		func(t *T, aud string) {
-			token := t.Mint.Token(map[string]any{"aud": aud})
-			if t.MCP.Served(t.MCP.Use(token)) {
-				t.NotApplicable("a token for another host is served anyway, which RS-AUD-WRONG judges")
-			}
-			Each(t, hostFields, func(t *T, fields string) {
-				t.Expect(t.Do(RawPost(t, fields+"Authorization: Bearer "+token+"\r\n"))).To(notServe(t))
-			})
-			req := t.MCP.Call().With(mcp.Bearer(token)).Request()
-			req.Host = "evil.example"
-			t.Expect(t.Do(req), "Host").To(notServe(t))
+	Each(t, derived(t.Mint.Claims(nil).Audiences(), t.Survey.URL.EscapedPath()), func(t *T, aud string) {
+		token := t.Mint.Token(map[string]any{"aud": aud})
+		if t.MCP.Served(t.MCP.Use(token)) {
+			t.NotApplicable("a token for another host is served anyway, which RS-AUD-WRONG judges")
+		}
+		Each(t, hostFields, func(t *T, fields string) {
+			t.Expect(t.Do(RawPost(t, fields+"Authorization: Bearer "+token+"\r\n"))).To(notServe(t))
 		})
+		req := t.MCP.Call().With(mcp.Bearer(token)).Request()
+		req.Host = "evil.example"
+		t.Expect(t.Do(req), "Host").To(notServe(t))
+	})
 	t.Mint.Control()
+}
+
+// derived are the audiences that a server finds that puts the host of the request before the path of its endpoint, or before what follows
+// the host in an audience of ordinary tokens.
+func derived(ordinary []string, path string) Cases[string] {
+	out := Cases[string]{{"an https audience", "https://evil.example" + path}, {"an http audience", "http://evil.example" + path}}
+	ends := []string{path}
+	for _, aud := range ordinary {
+		u, err := url.Parse(aud)
+		if err != nil || u.Host == "" {
+			continue
+		}
+		if _, end, _ := strings.Cut(aud, u.Host); !slices.Contains(ends, end) {
+			ends = append(ends, end)
+			out = out.And(fmt.Sprintf("an https audience that ends in %q", end), "https://evil.example"+end).
+				And(fmt.Sprintf("an http audience that ends in %q", end), "http://evil.example"+end)
+		}
+	}
+	return out
 }
 
 var hostFields = Cases[string]{

@@ -39,6 +39,26 @@ func TestWrongAudiences(t *testing.T) {
 	assert.NotContains(t, names(wrong(origin, issuer, origin, nil)), "the client")
 }
 
+func TestDerivedAudiences(t *testing.T) {
+	const https, http = "https://evil.example", "http://evil.example"
+	for own, want := range map[string][]string{
+		"https://mcp.example/mcp":  {https + "/mcp", http + "/mcp"},
+		"https://mcp.example":      {https + "/mcp", http + "/mcp", https, http},
+		"https://mcp.example:8443": {https + "/mcp", http + "/mcp", https, http},
+		"https://mcp.example/":     {https + "/mcp", http + "/mcp", https + "/", http + "/"},
+		"api://notes/all":          {https + "/mcp", http + "/mcp", https + "/all", http + "/all"},
+		"fastmcp-server":           {https + "/mcp", http + "/mcp"},
+	} {
+		var got []string
+		for _, r := range derived([]string{own}, "/mcp") {
+			got = append(got, r.Value)
+		}
+		assert.Equal(t, want, got, own)
+	}
+	assert.Len(t, derived(nil, "/mcp"), 2, "tokens need not have an audience")
+	assert.Len(t, derived([]string{"https://mcp.example", "https://as.example/userinfo"}, "/mcp"), 6)
+}
+
 func names(rows Cases[any]) []string {
 	var out []string
 	for _, r := range rows {

@@ -119,6 +119,9 @@ func leewayFor(t *T, by func(off time.Duration) TokenEdit) (most time.Duration, 
 	for _, seconds := range []time.Duration{5, 30, 60, 120, 300, 600, 1800, 4 * 3600} {
 		ex := expect.ExchangeOf(t.Mint.Presented().Send(by(seconds * time.Second)))
 		if !t.MCP.Served(ex) {
+			if why := expect.NoAnswer(ex); why != "" { // where the grace ends is not seen
+				t.Inconclusive("%s", why)
+			}
 			break
 		}
 		most, at = seconds*time.Second, ex
@@ -227,7 +230,9 @@ func requiresSubject(t *T) {
 		{"an empty sub", Claim("sub", "")},
 		{"sub null", Claim("sub", Null)},
 		{"sub 0", Claim("sub", 0)},
-		{"sub as an array", Claim("sub", []any{})},
+		{"sub as a number", Claim("sub", 7)},
+		{"sub as an empty array", Claim("sub", []any{})},
+		{"sub as an array", Claim("sub", []any{"alice"})},
 		{"sub as an object", Claim("sub", map[string]any{"id": 1})},
 	}, expect.Refuse(401))
 }
@@ -241,7 +246,7 @@ func survivesOddClaims(t *T) {
 		{"sub with a template", Claim("sub", "${7*7}")},
 		{"sub with CR LF", Claim("sub", "a\r\nX-Injected: 1")},
 		{"client_id with CR LF", Claim("client_id", "a\r\nX-Injected: 1")},
-		{"scope as a number", Claim("scope", 7)},
+		{"scope as a number", t.Mint.Scoped(7)},
 		{"a claim of 200 arrays, each in another", Claim("custom", mint.Raw(strings.Repeat("[", 200)+strings.Repeat("]", 200)))},
 		{"300 more claims", manyClaims},
 		{"__proto__", Claim("__proto__", map[string]any{"admin": true})},

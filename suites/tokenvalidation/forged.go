@@ -3,14 +3,18 @@ package tokenvalidation
 import (
 	"bytes"
 	"compress/flate"
+	"encoding/base64"
+	"encoding/pem"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/listener"
 	"github.com/mcpauth/conformance/suites/internal/mint"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
@@ -66,12 +70,15 @@ func usesNoPublicKeyAsSecret(t *T) {
 			t.Note("the first 3 of %d published keys were tried", len(t.Mint.IssuerKeys()))
 			break
 		}
-		kid := k.String("kid")
+		kid, header := k.String("kid"), g.Header
+		if header = header.With("kid", kid); kid == "" {
+			header = header.With("kid", nil) // a key without kid has no empty one
+		}
 		for i, s := range mint.Spellings(k) {
 			about := fmt.Sprintf(" with key %q as the secret: %s", kid, s.Name)
-			rows = rows.And("HS256"+about, mint.HMACToken("HS256", g.Header.With("kid", kid), g.Claims, s.Secret))
+			rows = rows.And("HS256"+about, mint.HMACToken("HS256", header, g.Claims, s.Secret))
 			if i == 0 {
-				rows = rows.And("HS512"+about, mint.HMACToken("HS512", g.Header.With("kid", kid), g.Claims, s.Secret))
+				rows = rows.And("HS512"+about, mint.HMACToken("HS512", header, g.Claims, s.Secret))
 			}
 		}
 	}
@@ -166,7 +173,7 @@ func fetchesNoKeyURL(t *T) {
 		rows = rows.
 			And(alg+", jku", a.Sign(alg, g.Header.With("kid", "attacker-"+alg).With("jku", trap.URL("/jwks")), g.Claims)).
 			And(alg+", jku, the genuine kid", a.Sign(alg, g.Header.With("jku", trap.URL("/jwks")), g.Claims)).
-			And(alg+", x5u", a.Sign(alg, g.Header.With("kid", nil).With("x5u", trap.URL("/x5u")), g.Claims)).
+			And(alg+", x5u", a.Sign(alg, g.Header.With("kid", nil).With("x5u", trap.URL("/x5u/"+alg)), g.Claims)).
 			And(alg+", iss", a.Sign(alg, g.Header.With("kid", "attacker-"+alg), elsewhere))
 	}
 	refuse(t, rows, 401)
@@ -176,7 +183,8 @@ func fetchesNoKeyURL(t *T) {
 	}
 }
 
-// serveKeysAt makes a listener publish an attacker's keys: a key set, and the metadata of an issuer that leads there.
+// serveKeysAt makes a listener publish an attacker's keys: a key set, the metadata of an issuer that leads there, and below /x5u/ the
+// certificate for an algorithm, in PEM (RFC 7515 section 4.1.5).
 func serveKeysAt(trap *listener.Listener, a *mint.Attacker, genuine mint.Header) {
 	var keys []any
 	for _, alg := range a.Algorithms(genuine) {
@@ -192,9 +200,21 @@ func serveKeysAt(trap *listener.Listener, a *mint.Attacker, genuine mint.Header)
 		answer := listener.Answer{Status: 200, Header: map[string]string{"Content-Type": "application/json"}, Body: set}
 		if strings.Contains(r.URL, "/.well-known/") {
 			answer.Body = metadata
+		} else if _, alg, of := strings.Cut(r.URL, "/x5u/"); of && slices.Contains(a.Algorithms(genuine), alg) {
+			answer.Body, answer.Header = inPEM(a.CertificateChain(alg)), map[string]string{"Content-Type": "application/pem-certificate-chain"}
 		}
 		return answer
 	})
+}
+
+// inPEM is an x5c as x5u has it.
+func inPEM(chain []string) string {
+	var out strings.Builder
+	for _, certificate := range chain {
+		der, _ := base64.StdEncoding.DecodeString(certificate) // it was just encoded
+		out.Write(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	}
+	return out.String()
 }
 
 func refusesOtherFormats(t *T) {
@@ -243,27 +263,43 @@ func deflated(text string) string {
 
 func hasNoWellKnownSecret(t *T) {
 	g := genuine(t)
-	if alg, _ := g.Header["alg"].(string); strings.HasPrefix(alg, "HS") && t.MCP.HasToken() {
+	if t.MCP.HasToken() {
 		t.Expect(t.MCP.Token(), "the given token").To(haveNoWeakSecret)
 	}
-	h := g.Header.With("alg", "HS256").With("kid", nil)
+	h := g.Header.With("kid", nil)
 	var rows Cases[string]
-	for i, word := range weakSecrets {
-		rows = rows.And(fmt.Sprintf("HS256 with well-known secret number %d", i+1), mint.HS256(h, g.Claims, []byte(word)))
-	}
-	rows = rows.And("HS256 with an empty secret", mint.HS256(h, g.Claims, nil))
-	if issuer, _ := g.Claims["iss"].(string); issuer != "" {
-		rows = rows.And("HS256 with the issuer as the secret", mint.HS256(h, g.Claims, []byte(issuer)))
-	}
-	for _, aud := range g.Claims.Audiences() {
-		rows = rows.And("HS256 with the audience as the secret", mint.HS256(h, g.Claims, []byte(aud)))
+	for _, alg := range symmetric(g.Header) {
+		for i, word := range weakSecrets {
+			rows = rows.And(fmt.Sprintf("%s with well-known secret number %d", alg, i+1), mint.HMACToken(alg, h, g.Claims, []byte(word)))
+		}
+		rows = rows.And(alg+" with an empty secret", mint.HMACToken(alg, h, g.Claims, nil))
+		if issuer, _ := g.Claims["iss"].(string); issuer != "" {
+			rows = rows.And(alg+" with the issuer as the secret", mint.HMACToken(alg, h, g.Claims, []byte(issuer)))
+		}
+		for _, aud := range g.Claims.Audiences() {
+			rows = rows.And(alg+" with the audience as the secret", mint.HMACToken(alg, h, g.Claims, []byte(aud)))
+		}
 	}
 	refuse(t, rows, 401)
 }
 
+// symmetric are the algorithms to try: that of the genuine token, if it has a shared secret, or else the usual two. A verifier that knows
+// one of them refuses the others whatever the secret is.
+func symmetric(genuine mint.Header) []string {
+	if alg, _ := genuine["alg"].(string); slices.Contains([]string{"HS256", "HS384", "HS512"}, alg) {
+		return []string{alg}
+	}
+	return []string{"HS256", "HS512"}
+}
+
 var haveNoWeakSecret = expect.That("a signature with a secret that cannot be guessed", func(token string) string {
+	header, _ := oauth.Claims(token)
+	if header == nil {
+		return ""
+	}
+	dot := strings.LastIndexByte(token, '.')
 	for i, word := range weakSecrets {
-		if dot := strings.LastIndexByte(token, '.'); dot > 0 && mint.HMAC(token[:dot], []byte(word)) == token[dot+1:] {
+		if mac := mint.HMAC(header.String("alg"), token[:dot], []byte(word)); mac != "" && mac == token[dot+1:] {
 			return fmt.Sprintf("the token is signed with well-known secret number %d", i+1)
 		}
 	}

@@ -102,6 +102,7 @@ func scopeOfAnswer(t *T, tool Tool) {
 		}
 		return ""
 	}))
+	t.Expect(call(strings.Join(Union(t.Base, tool.Scopes()), " ")), "%s with its scope", tool.Name).AsControl(expect.Run())
 }
 
 // RFC 7662 section 4: a cached answer must not outlive what is acceptable for the resource.

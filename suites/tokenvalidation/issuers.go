@@ -73,7 +73,7 @@ func mustTrustSecond(t *T, token string, sameKid bool) {
 func readsVerificationStrictly(t *T) {
 	t.Expect(verified(t, introspector.Answer{Body: t.Verify.Accepts}), "a token that the answer given calls good").AsControl(t.MCP.Serve())
 	trap := Listen(t)
-	Each(t, ambiguous(t, trap.URL("/")).In("the verification answer"), func(t *T, a introspector.Answer) {
+	Each(t, ambiguous(t.Verify.Accepts, trap.URL("/")).In("the verification answer"), func(t *T, a introspector.Answer) {
 		token := t.Verifier.Token()
 		t.Secrets.Add("opaque_token", token.Value)
 		token.Say(a)
@@ -110,8 +110,7 @@ func verified(t *T, a introspector.Answer) *reports.Exchange {
 }
 
 // ambiguous are answers that do not say that a token is good.
-func ambiguous(t *T, elsewhere string) Cases[introspector.Answer] {
-	good := t.Verify.Accepts
+func ambiguous(good, elsewhere string) Cases[introspector.Answer] {
 	out := Cases[introspector.Answer]{
 		{"valid: false", introspector.Answer{Body: `{"valid":false,"active":false}`}},
 		{"an error in a 200", introspector.Answer{Body: `{"error":"invalid_token"}`}},
@@ -127,7 +126,7 @@ func ambiguous(t *T, elsewhere string) Cases[introspector.Answer] {
 		{"429", introspector.Answer{Status: 429}},
 		{"500", introspector.Answer{Status: 500, Body: good}},
 		{"a closed connection", introspector.Answer{Break: true}},
-		{"no answer for 12 s", introspector.Answer{Delay: 12 * time.Second, Body: good}},
+		{"no answer for 12 s", introspector.Answer{Delay: 12 * time.Second, Break: true}},
 		{"half of the answer", introspector.Answer{Body: good[:len(good)/2]}},
 	}
 	return append(out, spoilt(good)...)

@@ -10,8 +10,10 @@ import (
 	"strings"
 
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/mint"
 	"github.com/mcpauth/conformance/suites/internal/nearmiss"
 	"github.com/mcpauth/conformance/suites/internal/survey"
 	"github.com/mcpauth/conformance/suites/internal/wire"
@@ -143,25 +145,34 @@ func ignoresQuery(t *T) {
 		onlyBad(t)
 	}
 	if t.Wire == mcp.Stateful && t.MCP.HasToken() {
-		Each(t, Cases[CallEdit]{{"GET with ?access_token=", inQuery("access_token", token)}}, func(t *T, get CallEdit) {
-			Refuses(t, mustStream(t), Cases[CallEdit]{{"in a session", get}}, expect.RefuseAnyway())
-		})
+		get := Cases[CallEdit]{{"without Authorization", inQuery("access_token", token)}}
+		Each(t, Cases[func() mcp.Call]{
+			{"GET with ?access_token=", func() mcp.Call { return OpenSession(t).Using("GET") }},
+			{"GET /sse with ?access_token=", func() mcp.Call { return oldTransport(t) }},
+		}, func(t *T, of func() mcp.Call) { Refuses(t, mustStream(t, of), get, expect.RefuseAnyway()) })
 	}
 }
 
-// mustStream is the GET that opens a stream in a session of the user, each time in a new one. The row does not apply where there is none,
-// or where it is public, which is another finding.
-func mustStream(t *T) Attempt[CallEdit] {
+// oldTransport is the GET that opens the stream of the HTTP+SSE transport (MCP 2024-11-05), which has no session before.
+func oldTransport(t *T) mcp.Call {
+	c := t.MCP.Call().Using("GET")
+	c.Endpoint, c.SessionID = document.Origin(t.Survey.URL)+"/sse", ""
+	return c
+}
+
+// mustStream is the GET that opens a stream for the user, each time a new one. The row does not apply where there is none, or where it is
+// public, which is another finding.
+func mustStream(t *T, of func() mcp.Call) Attempt[CallEdit] {
 	opened := expect.ServedBy(func(ex *reports.Exchange) bool { return expect.Accepted(ex) || expect.OpenedSilently(ex) })
-	good := Attempt[CallEdit]{Name: "GET in a session with the valid token", Good: opened, Send: func(edits ...CallEdit) any {
-		c := t.MCP.Authorized(OpenSession(t).Using("GET"))
+	good := Attempt[CallEdit]{Name: "GET with the valid token", Good: opened, Send: func(edits ...CallEdit) any {
+		c := t.MCP.Authorized(of())
 		for _, e := range edits {
 			c = e(c)
 		}
 		return t.Send(c)
 	}}
 	if ex := expect.ExchangeOf(good.Send()); !opened.Judge(ex).Met {
-		t.NotApplicable("a stream is not offered: GET in the user's own session is answered with %s", expect.Describe(ex))
+		t.NotApplicable("a stream is not offered: GET with the user's token is answered with %s", expect.Describe(ex))
 	}
 	if ex := expect.ExchangeOf(good.Send(anonymous)); opened.Judge(ex).Met {
 		t.NotApplicable("the stream is open to everybody")
@@ -188,7 +199,17 @@ func ignoresMessage(t *T) {
 		{"the token in params.authorization", inParams("authorization", bearer)},
 		{"the token in params._meta.authorization", inParams("_meta", map[string]any{"authorization": bearer})},
 		{"the token in params._meta.auth.token", inParams("_meta", map[string]any{"auth": map[string]any{"token": t.MCP.Token()}})},
+		{"the token in auth, beside params", beside("auth", map[string]any{"type": "oauth2", "access_token": t.MCP.Token()})},
+		{"the token in access_token, beside params", beside("access_token", t.MCP.Token())},
 	}, expect.RefuseAnyway())
+}
+
+// beside sends a member of the message itself, and no Authorization field.
+func beside(name string, value any) CallEdit {
+	return func(c mcp.Call) mcp.Call {
+		c = anonymous(c)
+		return c.WithBody(strings.TrimSuffix(c.Message(), "}") + "," + strings.TrimPrefix(mint.JSON(map[string]any{name: value}), "{"))
+	}
 }
 
 // inParams sends a member of the message's params, and no Authorization field. Members of an object that is there are kept.
@@ -216,6 +237,7 @@ func ignoresCookies(t *T) {
 		{"the token in the cookie access_token", inField("Cookie", "access_token="+t.MCP.Token())},
 		{"the token in the cookie token", inField("Cookie", "token="+t.MCP.Token())},
 		{"the token in the cookie Authorization", inField("Cookie", "Authorization="+t.MCP.Token())},
+		{"the token in the cookie access_token, after Bearer", inField("Cookie", `access_token="Bearer `+t.MCP.Token()+`"`)},
 	}, expect.RefuseAnyway())
 }
 

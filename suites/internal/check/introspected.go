@@ -31,6 +31,10 @@ func (t Minter) ActiveAnswer(changes map[string]any) introspector.Answer {
 		members["iss"] = t.Issuer.Identifier()
 	}
 	maps.Copy(members, changes)
+	if t.Issuer != nil && members["scope"] != nil { // the server may read the claim that the issuer's tokens have
+		name, scopes := t.scopeClaim(members["scope"])
+		members[name] = scopes
+	}
 	maps.DeleteFunc(members, func(_ string, v any) bool { return v == nil })
 	b, _ := json.Marshal(members) // plain values always marshal
 	return introspector.Answer{Body: string(b)}

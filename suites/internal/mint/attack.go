@@ -102,7 +102,22 @@ func Spellings(k *document.Object) []Spelling {
 			out = append(out, Spelling{"the text of " + name, []byte(v)})
 		}
 	}
-	return append(out, Spelling{"the JWK as JSON", []byte(JSON(membersOf(k)))})
+	return append(append(out, Spelling{"the JWK as JSON", []byte(JSON(membersOf(k)))}), certificates(k)...)
+}
+
+// certificates returns the spellings of a key by its certificate, which many verifiers are configured with (RFC 7517 section 4.7).
+func certificates(k *document.Object) []Spelling {
+	chain, _ := k.Strings("x5c")
+	if len(chain) == 0 {
+		return nil
+	}
+	out := []Spelling{{"the text of x5c", []byte(chain[0])}}
+	if der, err := base64.StdEncoding.DecodeString(chain[0]); err == nil {
+		text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+		out = append(out, Spelling{"PEM of the certificate", text}, Spelling{"DER of the certificate", der},
+			Spelling{"PEM of the certificate without the final newline", text[:len(text)-1]})
+	}
+	return out
 }
 
 func membersOf(k *document.Object) map[string]any {

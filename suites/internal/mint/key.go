@@ -168,7 +168,16 @@ func Base64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 // HMACToken signs with a shared secret and HS256, HS384 or HS512, and names the algorithm in the header.
 func HMACToken(algorithm string, h Header, c Claims, secret []byte) string {
 	input := Input(h.With("alg", algorithm), c)
-	m := hmac.New(map[string]func() hash.Hash{"HS256": sha256.New, "HS384": sha512.New384, "HS512": sha512.New}[algorithm], secret)
+	return input + "." + HMAC(algorithm, input, secret)
+}
+
+// HMAC returns the signature segment of a signing input by HS256, HS384 or HS512; empty for another algorithm.
+func HMAC(algorithm, input string, secret []byte) string {
+	of := map[string]func() hash.Hash{"HS256": sha256.New, "HS384": sha512.New384, "HS512": sha512.New}[algorithm]
+	if of == nil {
+		return ""
+	}
+	m := hmac.New(of, secret)
 	m.Write([]byte(input))
-	return input + "." + Base64(m.Sum(nil))
+	return Base64(m.Sum(nil))
 }

@@ -5,8 +5,6 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
-	"crypto/hmac"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 
@@ -60,14 +58,7 @@ func Unsigned(h Header, c Claims) string { return Input(h, c) + "." }
 // HS256 signs with a shared secret, which may be empty.
 func HS256(h Header, c Claims, secret []byte) string {
 	input := Input(h, c)
-	return input + "." + HMAC(input, secret)
-}
-
-// HMAC returns the HS256 signature segment of a signing input.
-func HMAC(input string, secret []byte) string {
-	m := hmac.New(sha256.New, secret)
-	m.Write([]byte(input))
-	return base64.RawURLEncoding.EncodeToString(m.Sum(nil))
+	return input + "." + HMAC("HS256", input, secret)
 }
 
 // Attacker has keys that no server trusts.

@@ -29,7 +29,7 @@ func TestHMACVector(t *testing.T) {
 	require.NoError(t, err)
 	input := "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9." +
 		"eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ"
-	assert.Equal(t, "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk", mint.HMAC(input, key))
+	assert.Equal(t, "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk", mint.HMAC("HS256", input, key))
 }
 
 func split(t *testing.T, token string) (string, []byte) {

@@ -1,0 +1,63 @@
+package suites_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mcpauth/conformance/fakes/answer"
+	"github.com/mcpauth/conformance/fakes/idp"
+	"github.com/mcpauth/conformance/fakes/mcpserver"
+	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/reports"
+)
+
+// livesFor issues JWTs with a lifetime, whatever expires_in says, to a server that reads their signature only.
+func livesFor(d time.Duration) func(o *reference.Options) {
+	return func(o *reference.Options) {
+		o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.CheckRevocation)
+		o.Behaviour.AccessToken = func(_, claims map[string]any) {
+			if claims["exp"] != nil {
+				claims["exp"] = time.Now().Add(d).Unix()
+			}
+		}
+	}
+}
+
+// expiresUnsaid leaves expires_in out of token responses, where it is optional (OAuth 2.1 section 3.2.3).
+func expiresUnsaid(b *idp.Behaviour) {
+	b.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if !strings.HasSuffix(r.URL.Path, "/token") {
+				next.ServeHTTP(w, r)
+				return
+			}
+			a := answer.Of(next, r)
+			var members map[string]any
+			if json.Unmarshal(a.Body.Bytes(), &members) == nil {
+				delete(members, "expires_in")
+				a.Body.Reset()
+				_ = json.NewEncoder(&a.Body).Encode(members)
+			}
+			a.Send(w)
+		})
+	}
+}
+
+// A control that fails leaves a check undecided, and what a server does not say is not held against it.
+func TestFairnessOfControls(t *testing.T) {
+	t.Parallel()
+	noTools := func(o *reference.Options) { o.Policy.NoTools = true }
+	expectFairness(t, map[string]fairness{
+		"a grace that ends in a crash": {func(o *reference.Options) { o.Policy.Status = http.StatusInternalServerError }, nil,
+			"RS-TOKEN-CLOCK-SKEW", reports.Inconclusive},
+		"a revoked JWT that lives for a day": {livesFor(24 * time.Hour), nil, "RS-TOKEN-REVOKED", reports.Fail},
+		"a revoked JWT that lives for ten minutes, which no answer says": {func(o *reference.Options) {
+			livesFor(10 * time.Minute)(o)
+			expiresUnsaid(&o.Behaviour)
+		}, nil, "RS-TOKEN-REVOKED", reports.Warn},
+		"an introspected scope for a tool that never runs": {noTools, nil, "RS-TOKEN-INTROSPECTION-CLAIMS", reports.Inconclusive},
+	})
+}
