@@ -12,6 +12,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites"
 )
 
 // livesFor issues JWTs with a lifetime, whatever expires_in says, to a server that reads their signature only.
@@ -50,6 +51,7 @@ func expiresUnsaid(b *idp.Behaviour) {
 func TestFairnessOfControls(t *testing.T) {
 	t.Parallel()
 	noTools := func(o *reference.Options) { o.Policy.NoTools = true }
+	const second = "adm_0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 	expectFairness(t, map[string]fairness{
 		"a grace that ends in a crash": {func(o *reference.Options) { o.Policy.Status = http.StatusInternalServerError }, nil,
 			"RS-TOKEN-CLOCK-SKEW", reports.Inconclusive},
@@ -59,5 +61,25 @@ func TestFairnessOfControls(t *testing.T) {
 			expiresUnsaid(&o.Behaviour)
 		}, nil, "RS-TOKEN-REVOKED", reports.Warn},
 		"an introspected scope for a tool that never runs": {noTools, nil, "RS-TOKEN-INTROSPECTION-CLAIMS", reports.Inconclusive},
+		"two credentials for tools that never run":         {noTools, nil, "RS-MULTI-CONFLICT", reports.Inconclusive},
+		"a second field for keys, compared by their beginning": {func(o *reference.Options) {
+			o.Static = reference.Credentials()
+			var good string
+			for _, c := range o.Static {
+				if c.Header != "" && c.Limit == 0 && c.Tools == nil {
+					good = c.Value
+				}
+			}
+			o.Wrap = func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if strings.HasPrefix(r.Header.Get("X-Admin-Key"), second[:12]) {
+						r.Header.Set(mcpserver.KeyHeader, good)
+					}
+					next.ServeHTTP(w, r)
+				})
+			}
+		}, func(c *suites.Config) {
+			c.Credentials = append(c.Credentials, suites.Credential{Name: "the admin key", Header: "X-Admin-Key", Value: second})
+		}, "RS-APIKEY-REJECTED", reports.Fail},
 	})
 }

@@ -64,6 +64,9 @@ var keysElsewhere = []Flaw{
 	keyTaken("empty", "an empty value", func(sent string) bool { return sent == "" }),
 	keyElsewhere("query-apikey", "in the query, as apikey", func(r *http.Request) string { return r.URL.Query().Get("apikey") }),
 	keyElsewhere("query-key", "in the query, as key", func(r *http.Request) string { return r.URL.Query().Get("key") }),
+	keyElsewhere("query-by-name", "in the query, under the name of its field", func(r *http.Request) string {
+		return r.URL.Query().Get(mcpserver.KeyHeader)
+	}),
 	keyElsewhere("second-field", "two X-API-Key fields", func(r *http.Request) string {
 		return strings.Join(r.Header.Values(mcpserver.KeyHeader)[min(1, len(r.Header.Values(mcpserver.KeyHeader))):], "")
 	}),

@@ -33,9 +33,20 @@ func acceptsKeys(t *T) {
 	})
 }
 
-// refusesOtherKeys sends what might be accepted instead of a key, and the key in other places.
+// refusesOtherKeys sends what might be accepted instead of a key, and the key in other places. Keys in one header field are compared by
+// one verifier, those in another field may have their own.
 func refusesOtherKeys(t *T) {
-	c := t.MCP.APIKeys()[0]
+	keys := t.MCP.APIKeys()
+	refusesOthersThan(t, keys[0])
+	for i, c := range keys {
+		inField := func(other Credential) bool { return strings.EqualFold(other.Header, c.Header) }
+		if slices.IndexFunc(keys, inField) == i && i > 0 {
+			Each(t, Cases[Credential]{{"the field " + c.Header, c}}, refusesOthersThan)
+		}
+	}
+}
+
+func refusesOthersThan(t *T, c Credential) {
 	t.MCP.ControlOf(c)
 	call := t.MCP.CallFor(c)
 	Each(t, otherKeys(t, c, call).In("the key"), func(t *T, r wire.Request) {
@@ -60,6 +71,7 @@ func otherKeys(t *T, c Credential, call mcp.Call) Cases[wire.Request] {
 		{"in the query, as api_key", call.WithQuery("api_key", c.Value).Request()},
 		{"in the query, as apikey", call.WithQuery("apikey", c.Value).Request()},
 		{"in the query, as key", call.WithQuery("key", c.Value).Request()},
+		{"in the query, under the name of its field", call.WithQuery(c.Header, c.Value).Request()},
 	}
 	for _, near := range resembling(t, c) {
 		rows = rows.And(near.Name, call.With(c.With(near.Value)).Request())
