@@ -43,7 +43,7 @@ func reflecting(field, part string) Flaw {
 		case "scheme":
 			return v + "://mcp.example/mcp"
 		case "port":
-			return "https://mcp.example:" + v + "/mcp"
+			return "https://mcp.example:" + v // a resource need not have a path
 		}
 		return "https://mcp.example/" + v + "/mcp"
 	}

@@ -244,7 +244,7 @@ var wholeTables = []Flaw{
 		},
 	},
 	{
-		Name: "host-followed", Says: "Discovery data follows any Host.", Row: "Host, the document",
+		Name: "host-followed", Says: "Discovery data follows any Host.", Row: "Host, the document at ",
 		Bend: lacks(mcpserver.FixedHost, mcpserver.CheckHost), Noticed: []string{"RS-DISC-HOST-HEADER"}, Also: []string{"RS-*"},
 	},
 	scopeChallenged("bare", "RS-CHALLENGE-BEARER-PARAMS", "Bearer"),

@@ -16,7 +16,7 @@ import (
 // Trusting returns the flaws that show only with tokens of every kind from issuers that the server trusts.
 func Trusting() []Flaw {
 	return slices.Concat(trusting, static, limits, introspections, passing, keySets, bound, private, remote, abuses, sharedSessions,
-		parameterFields, ways, forged, halfway, certificates(), credentialRows, serverProofs, rememberedTokens, forgottenScopes,
+		parameterFields, ways, forged, halfway, copies, certificates(), credentialRows, serverProofs, rememberedTokens, forgottenScopes,
 		keyNames, wholeTables, singleRows, forgottenKeys, forgottenLists)
 }
 

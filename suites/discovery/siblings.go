@@ -2,6 +2,7 @@ package discovery
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
@@ -49,7 +50,8 @@ var haveOwnDocument = expect.Family("haveOwnDocument", func(t *T) expect.Matcher
 
 func publishesScopes(t *T) {
 	d := t.MCP.Resource()
-	_, challenged := expect.Param(t.MCP.Anonymous(), "scope")
+	scope, _ := expect.Param(t.MCP.Anonymous(), "scope")
+	challenged := strings.TrimSpace(scope) != ""
 	scopes, _ := d.Object.Strings("scopes_supported")
 	tools := t.MCP.ScopedTools()
 	if !challenged && len(scopes) == 0 && len(tools) == 0 {

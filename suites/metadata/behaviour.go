@@ -44,15 +44,25 @@ func knowsTheListedGrants(t *T) {
 		issuesRefreshToken(t)
 	}
 	for _, grant := range unlisted {
-		if slices.Contains(grants, grant) {
-			continue
+		if !slices.Contains(grants, grant) {
+			refusesGrant(t, c, grant, grant+", which is not listed")
 		}
-		ex := t.AS.TokenRequest(c, With("grant_type", grant))
-		t.AS.Tokens(ex, c)
-		seen := t.Expect(ex, "%s, which is not listed", grant)
-		if seen.To(expect.RefuseGrant()) {
-			seen.Ideally(notReadGrant())
-		}
+	}
+	if slices.Contains(grants, "client_credentials") {
+		return
+	}
+	if secret, _ := t.Session.Client(t.Context(), session.Confidential); secret != nil && secret.ID != c.ID { // a public one may not use it
+		refusesGrant(t, secret, "client_credentials", "client_credentials of a client with a secret, which is not listed")
+	}
+}
+
+// refusesGrant expects a grant that is not listed to issue no token.
+func refusesGrant(t *T, c *oauth.Client, grant, about string) {
+	ex := t.AS.TokenRequest(c, With("grant_type", grant))
+	t.AS.Tokens(ex, c)
+	seen := t.Expect(ex, "%s", about)
+	if seen.To(expect.RefuseGrant()) {
+		seen.Ideally(notReadGrant())
 	}
 }
 

@@ -34,6 +34,15 @@ func found(s *survey.Server) []*survey.Document {
 	return out
 }
 
+// everyFound is t.AS.Each for all documents.
+func everyFound(t *T, judge func(d *survey.Document)) {
+	t.AS.Each(func(s *survey.Server, _ *survey.Document) {
+		for _, d := range found(s) {
+			judge(d)
+		}
+	})
+}
+
 // everyDocument judges all documents of all authorization servers.
 func everyDocument(t *T, judge func(t *T, d *survey.Document)) {
 	var rows Cases[*survey.Document]
