@@ -215,7 +215,7 @@ func TestWhatToFixFirst(t *testing.T) {
 	var b bytes.Buffer
 	require.NoError(t, markdown.Write(&b, reports.Redact(run, &reports.Secrets{})))
 	assert.Equal(t, 1, strings.Count(b.String(), "**RS-CHALLENGE-401-STATUS**"), b.String())
-	assert.Contains(t, b.String(), "(RS-CHALLENGE-401-STATUS, undecided&#58; fix it, or declare target.public")
+	assert.Contains(t, b.String(), "(RS-CHALLENGE-401-STATUS, severity critical, undecided&#58; fix it, or declare target.public")
 	b.Reset()
 	require.NoError(t, console.Write(&b, reports.Redact(run, &reports.Secrets{}), console.Options{}))
 	assert.Contains(t, b.String(), "  1. RS-CHALLENGE-401-STATUS: (undecided: fix it, or declare")

@@ -47,7 +47,7 @@ func sumUp(c *cobra.Command, dir, before, failOn string, specs []string) error {
 	}
 	notice(c, "%s", s.Headline())
 	if n := s.Outcomes[reports.Findings]; n > 0 && failOn == "findings" {
-		return &exit{reports.ExitFindings, fmt.Errorf("%d targets have findings", n)}
+		return &exit{reports.ExitFindings, fmt.Errorf("%s with findings", reports.Count(n, "target"))}
 	}
 	return nil
 }

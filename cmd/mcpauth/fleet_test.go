@@ -54,7 +54,7 @@ func TestFleetOfURLsAndFiles(t *testing.T) {
 	targets := list(t, "# four", good.URL, bad.URL, "HTTP"+good.URL[4:], dead, file)
 	code, _, errs := mcpauth(t, nil, "run", "--targets", targets, "--out", out, "--parallel", "2", "--only", few)
 	require.Zero(t, code, errs)
-	assert.Contains(t, errs, "4 targets done, 0 were done before, 0 left")
+	assert.Contains(t, errs, "4 targets done, 0 done before, 0 left")
 	all := done(t, out)
 	require.Len(t, all, 4, "the target that is listed twice is not counted once")
 	assert.Equal(t, fleet.Unreachable, all[dead].State)
@@ -64,16 +64,16 @@ func TestFleetOfURLsAndFiles(t *testing.T) {
 
 	code, _, errs = mcpauth(t, nil, "run", "--targets", targets, "--out", out, "--only", few, "--resume")
 	require.Zero(t, code, errs)
-	assert.Contains(t, errs, "0 targets done, 4 were done before, 0 left")
+	assert.Contains(t, errs, "0 targets done, 4 done before, 0 left")
 	files, err := filepath.Glob(filepath.Join(out, "*", fleet.ResultsFile))
 	require.NoError(t, err)
 	require.NoError(t, os.Truncate(files[0], 10))
 	code, _, errs = mcpauth(t, nil, "run", "--targets", targets, "--out", out, "--only", few, "--resume")
 	require.Zero(t, code, errs)
-	assert.Contains(t, errs, "1 targets done, 3 were done before", "incomplete results are not replaced")
+	assert.Contains(t, errs, "1 target done, 3 done before", "incomplete results are not replaced")
 	code, _, errs = mcpauth(t, nil, "run", "--targets", targets, "--out", out, "--only", few, "--resume", "--max-wait", "1s")
 	require.Zero(t, code, errs)
-	assert.Contains(t, errs, "4 targets done, 0 were done before", "results of another configuration are reused")
+	assert.Contains(t, errs, "4 targets done, 0 done before", "results of another configuration are reused")
 
 	page := filepath.Join(t.TempDir(), "f.html")
 	code, metrics, errs := mcpauth(t, nil, "fleet", out, "--report", "html="+page, "--report", "openmetrics")
@@ -110,7 +110,7 @@ func TestResumeNoticesChangedFiles(t *testing.T) {
 		require.Zero(t, code, errs)
 		assert.Contains(t, errs, says)
 	}
-	const tested, left = "1 targets done, 0 were done before", "0 targets done, 1 were done before"
+	const tested, left = "1 target done, 0 done before", "0 targets done, 1 done before"
 	run(tested)
 	run(left)
 	for _, path := range []string{filed, recipe, flagged, authority} {
@@ -250,7 +250,7 @@ func TestFleetTellsTargetsThatCannotBeTested(t *testing.T) {
 		code, _, errs := mcpauth(t, nil, "run", "--targets", targets, "--out", out, "--only", few, "--passive", "--resume")
 		assert.Equal(t, 4, code, errs)
 		assert.Contains(t, errs, "invalid: a passive run registers no client and is not intrusive")
-		assert.Contains(t, errs, "1 targets were not tested")
+		assert.Contains(t, errs, "not tested: 1 target, see above")
 	}
 	states := map[fleet.State]int{}
 	_, err := fleet.Sum(out, "", func(_ string, d *fleet.Done) error { states[d.State]++; return nil })

@@ -172,16 +172,18 @@ func (f *fleetRun) conclude(begin context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	left := f.total - f.done - f.skipped
+	rest := reports.Count(left, "target") + " left; --resume continues"
 	if !f.o.quiet {
-		notice(f.c, "%d targets done, %d were done before, %d left; mcpauth fleet %s sums them up", f.done, f.skipped, left, f.o.fleet.out)
+		notice(f.c, "%s done, %d done before, %d left; mcpauth fleet %s sums them up", reports.Count(f.done, "target"), f.skipped, left,
+			f.o.fleet.out)
 	}
 	switch {
 	case f.c.Context().Err() != nil:
-		return &exit{reports.ExitInterrupted, fmt.Errorf("interrupted: %d targets are left; --resume continues", left)}
+		return &exit{reports.ExitInterrupted, errors.New("interrupted, with " + rest)}
 	case begin.Err() != nil && left > 0:
-		return &exit{reports.ExitUndecided, fmt.Errorf("--total-timeout ended the run: %d targets are left; --resume continues", left)}
+		return &exit{reports.ExitUndecided, errors.New("--total-timeout ended the run, with " + rest)}
 	case f.failed > 0:
-		return &exit{reports.ExitToolFailed, fmt.Errorf("%d targets were not tested: see above; --resume tries them again", f.failed)}
+		return &exit{reports.ExitToolFailed, fmt.Errorf("not tested: %s, see above; --resume tries again", reports.Count(f.failed, "target"))}
 	}
 	return nil
 }

@@ -85,7 +85,7 @@ func targetText(url string, seen *suites.Surveyed) string {
 	aboutLogin(line, seen)
 	aboutScopes(line, seen)
 	aboutTools(line, seen)
-	line("# A test instance that trusts an issuer run by mcpauth has every kind of token tried on it. Never anything real.")
+	line("# mcpauth tries every kind of token on a test instance that trusts an issuer run by mcpauth. Never use a server of real users.")
 	line("# fake_idp: {listen: \"127.0.0.1:9400\", issuer: \"http://127.0.0.1:9400\", audience: %s}", quoted(url))
 	return b.String()
 }
@@ -120,7 +120,7 @@ func aboutServer(line writeLine, url string, seen *suites.Surveyed) {
 
 // aboutLogin writes the users and the clients.
 func aboutLogin(line writeLine, seen *suites.Surveyed) {
-	line("# With a user the tool signs in, and judges the authorization server too. A second one lets checks across users run.")
+	line("# With a user, mcpauth signs in and judges the authorization server too. With a second one, it tests whether users are kept apart.")
 	line("# login:")
 	line("#   users:")
 	line("#     - {username: alice, password: {env: ALICE_PASSWORD}}")

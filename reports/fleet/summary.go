@@ -250,6 +250,7 @@ func (s *Summary) Coverage() (decided, all int) {
 
 // Headline returns the summary in a sentence.
 func (s *Summary) Headline() string {
-	return fmt.Sprintf("%d targets: %d tested, %d unreachable, %d invalid, %d failed; of those tested %d with findings", s.Targets,
-		s.States[Tested], s.States[Unreachable], s.States[Invalid], s.States[Failed], s.Outcomes[reports.Findings])
+	return fmt.Sprintf("%s: %d tested, %d unreachable, %d invalid, %d failed; of those tested %d with findings",
+		reports.Count(s.Targets, "target"), s.States[Tested],
+		s.States[Unreachable], s.States[Invalid], s.States[Failed], s.Outcomes[reports.Findings])
 }

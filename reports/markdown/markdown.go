@@ -102,11 +102,14 @@ func fixes(b *strings.Builder, run *reports.Run) {
 	for i, g := range groups[:min(len(groups), mostFixes)] {
 		r := g.First()
 		named := r.ID
+		if g.Severity != "" {
+			named += ", severity " + string(g.Severity)
+		}
 		if doubt := g.Doubt(); doubt != "" {
 			named += ", " + doubt
 		}
 		fmt.Fprintf(b, "%d. **%s** (%s)", i+1, Text(r.Title), Text(named))
-		for _, more := range []string{string(g.Severity), g.Why, r.Remediation} {
+		for _, more := range []string{g.Why, r.Remediation} {
 			if more != "" {
 				fmt.Fprintf(b, " %s", Text(strings.TrimSuffix(cut(more), ".")+"."))
 			}

@@ -165,7 +165,7 @@ func (i *Identity) try(ctx context.Context, attempt func(stop bool) *login.Outco
 		if o.Stage == login.Answered {
 			why = fmt.Sprintf("the client got the error %q", o.Params.Get("error"))
 		}
-		i.spent = fmt.Sprintf("the password of %s was typed once, and is not typed again, so that the account is not locked: %s",
+		i.spent = fmt.Sprintf("the password of %s was sent once, and is not sent again, so that the account is not locked: %s",
 			i.User.Name, why)
 		i.lost = o.Stage == login.Failed || o.Exchange != nil && (o.Exchange.Error != "" || expect.Status(o.Exchange) == 429 ||
 			expect.Status(o.Exchange) >= 500)
@@ -228,7 +228,7 @@ func (s *Session) Rejected() string {
 	if who.rejected == "" || who.proven {
 		return ""
 	}
-	return fmt.Sprintf("The login at %s failed: %s. The password of %s was typed once, and is not typed again, so that the "+
+	return fmt.Sprintf("The login at %s failed: %s. The password of %s was sent once, and is not sent again, so that the "+
 		"account is not locked. Check what you gave for this user, then run again.", s.Server.Issuer, who.rejected, who.User.Name)
 }
 
