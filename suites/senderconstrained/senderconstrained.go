@@ -45,19 +45,30 @@ func bound(t *T, b *Bound) Attempt[presentation] {
 	}}
 }
 
-// under sends the token under a scheme, with these proofs.
-func under(t *T, scheme string, proofs ...string) presentation {
-	return func(b *Bound) *reports.Exchange { return t.Mint.Present(b, scheme, proofs...) }
+// under sends the token under a scheme, with proofs that contain a nonce.
+func under(t *T, scheme string, proofs ...func(nonce string) string) presentation {
+	return func(b *Bound) *reports.Exchange {
+		return t.Mint.PresentProofs(b, scheme, func(nonce string) (out []string) {
+			for _, proof := range proofs {
+				out = append(out, proof(nonce))
+			}
+			return out
+		})
+	}
+}
+
+// proofBy is an ordinary proof of a key.
+func proofBy(t *T, b *Bound, key *mint.Key) func(nonce string) string {
+	return func(nonce string) string { return t.Mint.Proof(key, "POST", t.Survey.Endpoint, b.Token, nonce) }
 }
 
 // RFC 9449 section 7.2: a server that supports both schemes must reject a DPoP-bound token received as a bearer token.
 func refusesDowngrade(t *T) {
 	b := t.Mint.BoundToken()
 	good := bound(t, b)
-	proof := t.Mint.Proof(b.Key, "POST", t.Survey.Endpoint, b.Token, b.Nonce)
 	Refuses(t, good, Cases[presentation]{
 		{"the bound token as Bearer, without a proof", under(t, "Bearer")},
-		{"the bound token as Bearer, with a proof", under(t, "Bearer", proof)},
+		{"the bound token as Bearer, with a proof", under(t, "Bearer", proofBy(t, b, b.Key))},
 	}, expect.Refuse(401))
 	Refuses(t, good, Cases[presentation]{{"the bound token without a proof", under(t, "DPoP")}}, expect.Refuse(400, 401))
 	if t.MCP.DPoPRequired() && t.Mint.Trusted() {
@@ -79,8 +90,9 @@ func checksWholeProof(t *T) {
 		expired := &Bound{Key: b.Key, Nonce: b.Nonce, Token: t.Mint.Token(late)}
 		t.Expect(t.Mint.PresentWithProof(expired), "an expired token with a fresh proof").To(expect.Refuse(401))
 	}
-	again := t.Mint.Proof(b.Key, "POST", t.Survey.Endpoint, b.Token, b.Nonce)
-	if t.MCP.Served(t.Mint.Present(b, "DPoP", again)) {
+	again := ""
+	first := under(t, "DPoP", func(nonce string) string { again = proofBy(t, b, b.Key)(nonce); return again })
+	if t.MCP.Served(first(b)) {
 		t.Expect(t.Mint.Present(b, "DPoP", again), "the same proof twice").Ideally(expect.Refuse(400, 401))
 	}
 	if host := upper(t.Survey.Endpoint); host != t.Survey.Endpoint {
@@ -201,20 +213,33 @@ func private() ProofEdit {
 
 // wrongFields are proofs that are wrong in another way than by one claim.
 func wrongFields(t *T, b *Bound) Cases[presentation] {
-	proof := func(key *mint.Key) string { return t.Mint.Proof(key, "POST", t.Survey.Endpoint, b.Token, b.Nonce) }
-	good := proof(b.Key)
-	parts := strings.SplitN(proof(b.Key), ".", 3)
-	h := b.Key.ProofHeader().With("alg", "none")
-	unsigned := mint.Unsigned(h, mint.ProofClaims("POST", t.Survey.Endpoint, b.Token, Random(12)))
-	swapped := strings.Join([]string{parts[0], parts[1], good[strings.LastIndexByte(good, '.')+1:]}, ".")
-	nested := mint.JSON(map[string]any{"protected": parts[0], "payload": parts[1], "signature": parts[2]})
+	proof := proofBy(t, b, b.Key)
+	split := func(nonce string) []string { return strings.SplitN(proof(nonce), ".", 3) }
+	other := ProofKey(t.MCP.DPoPAlgorithms())
 	return Cases[presentation]{
-		{"a proof by another key", under(t, "DPoP", proof(ProofKey(t.MCP.DPoPAlgorithms())))},
-		{"two proofs", under(t, "DPoP", good, proof(b.Key))},
-		{"an unsigned proof", under(t, "DPoP", unsigned)},
-		{"a proof with the signature of another one", under(t, "DPoP", swapped)},
-		{"a proof in JSON", under(t, "DPoP", nested)},
-		{"a proof that is not a JWT", under(t, "DPoP", "mcpauth")},
+		{"a proof by another key", under(t, "DPoP", proofBy(t, b, other))},
+		{"two proofs", under(t, "DPoP", proof, proof)},
+		{"an unsigned proof", under(t, "DPoP", unsigned(t, b))},
+		{"a proof with the signature of another one", under(t, "DPoP", func(nonce string) string {
+			one, another := split(nonce), split(nonce)
+			return one[0] + "." + one[1] + "." + another[2]
+		})},
+		{"a proof in JSON", under(t, "DPoP", func(nonce string) string {
+			parts := split(nonce)
+			return mint.JSON(map[string]any{"protected": parts[0], "payload": parts[1], "signature": parts[2]})
+		})},
+		{"a proof that is not a JWT", under(t, "DPoP", func(string) string { return "mcpauth" })},
+	}
+}
+
+// unsigned is a proof with alg none.
+func unsigned(t *T, b *Bound) func(nonce string) string {
+	return func(nonce string) string {
+		c := mint.ProofClaims("POST", t.Survey.Endpoint, b.Token, Random(12))
+		if nonce != "" {
+			c["nonce"] = nonce
+		}
+		return mint.Unsigned(b.Key.ProofHeader().With("alg", "none"), c)
 	}
 }
 
@@ -325,5 +350,6 @@ func certificateFields(pem string) []reports.Field {
 		mcp.Field("X-SSL-Client-Cert", escaped), mcp.Field("X-Forwarded-Client-Cert", `Cert="`+escaped+`"`),
 		mcp.Field("Client-Cert", ":"+bare+":"),
 		mcp.Field("X-Client-Cert", escaped), mcp.Field("X-Amzn-Mtls-Clientcert", escaped),
+		mcp.Field("Ssl-Client-Cert", escaped), mcp.Field("X-Forwarded-Tls-Client-Cert", bare), mcp.Field("X-Arr-Clientcert", bare),
 	}
 }

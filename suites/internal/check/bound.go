@@ -120,8 +120,16 @@ func (t Minter) Present(b *Bound, scheme string, proofs ...string) *reports.Exch
 // PresentWithProof sends a bound token with an ordinary proof, with edits. If the target asks for a nonce, the request is sent again with
 // it, as the protocol says (RFC 9449 section 9).
 func (t Minter) PresentWithProof(b *Bound, edits ...ProofEdit) *reports.Exchange {
+	return t.PresentProofs(b, "DPoP", func(nonce string) []string {
+		return []string{t.Proof(b.Key, "POST", t.Survey.Endpoint, b.Token, nonce, edits...)}
+	})
+}
+
+// PresentProofs is PresentWithProof with other proofs, or none. They contain the nonce, if the target asks for one: the nonce must not be
+// the only reason to refuse a wrong proof.
+func (t Minter) PresentProofs(b *Bound, scheme string, proofs func(nonce string) []string) *reports.Exchange {
 	for again := false; ; again = true {
-		ex := t.Present(b, "DPoP", t.Proof(b.Key, "POST", t.Survey.Endpoint, b.Token, b.Nonce, edits...))
+		ex := t.Present(b, scheme, proofs(b.Nonce)...)
 		nonce := expect.Header(ex, "DPoP-Nonce")
 		if again || nonce == "" || nonce == b.Nonce || !WantsNonce(ex) {
 			return ex
@@ -150,13 +158,22 @@ func (t AuthorizationServer) RefreshWithProof(tokens *oauth.Tokens, key *mint.Ke
 	return t.proving(key, func(proof Edit) *reports.Exchange { return t.Refresh(tokens, proof) }, nil)
 }
 
+// RedeemWithNonce is Redeem with an edit that contains a nonce. The nonce is empty, until the server asks for one: then the request is sent
+// again with it.
+func (t AuthorizationServer) RedeemWithNonce(g *Grant, edit func(nonce string) Edit) *reports.Exchange {
+	return withNonce(func(proof Edit) *reports.Exchange { return t.Redeem(g, proof) }, edit)
+}
+
 func (t *T) proving(key *mint.Key, send func(Edit) *reports.Exchange, edits []ProofEdit) *reports.Exchange {
-	field := func(nonce string) Edit {
+	return withNonce(send, func(nonce string) Edit {
 		return Header(mcp.Field("DPoP", t.Mint.Proof(key, "POST", t.AS.Server().Token, "", nonce, edits...)))
-	}
-	ex := send(field(""))
+	})
+}
+
+func withNonce(send func(Edit) *reports.Exchange, edit func(nonce string) Edit) *reports.Exchange {
+	ex := send(edit(""))
 	if nonce := expect.Header(ex, "DPoP-Nonce"); nonce != "" && WantsNonce(ex) {
-		return send(field(nonce))
+		return send(edit(nonce))
 	}
 	return ex
 }
