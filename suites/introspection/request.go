@@ -29,6 +29,8 @@ func requiresAuthorization(t *T) {
 				t.Expect(ex).Ideally(expect.Refuse(401, 400, 403))
 			}
 		})
+		byGet := t.Get(oauth.AtQuery(t.AS.Server().Introspection, oauth.Form{{Name: "token", Value: tokens.Access}}))
+		t.Expect(byGet, "GET, no credentials").To(tellNothing)
 		if another, _ := t.Session.Client(t.Context(), session.Second); another != nil {
 			bearer := Header(mcp.Bearer(t.AS.MustGetTokens(As(another)).Access))
 			ex := t.AS.Introspect(c, tokens.Access, Unidentified(), bearer)
@@ -50,7 +52,9 @@ func refusesBadCredentials(t *T) {
 	stranger.ID = "mcpauth-unknown-" + Random(9)
 	rows := Cases[Edit]{{"an unknown client", As(&stranger)}, {"a made-up bearer token", authorization("Bearer mcpauth-made-up")}}
 	if c.Secret != "" {
-		rows = rows.And("a wrong secret", AsWithSecret(c, "mcpauth-wrong-"+Random(16))).
+		rows = rows.And("its client_id alone", Edits(Unidentified(), With("client_id", c.ID))).
+			And("an empty secret", AsWithSecret(c, "")).
+			And("a wrong secret", AsWithSecret(c, "mcpauth-wrong-"+Random(16))).
 			And("the secret without its last character", AsWithSecret(c, t.Hide(c.Secret[:len(c.Secret)-1])))
 	}
 	if c.Method == oauth.Basic {

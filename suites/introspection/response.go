@@ -3,8 +3,10 @@ package introspection
 import (
 	"fmt"
 	"math"
+	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/document"
@@ -50,7 +52,7 @@ var agreeWith = expect.Family("agreeWith", func(issued, introspected *reports.Ex
 	return expect.That("exp in the future, in agreement with expires_in of the token response", func(v any) string {
 		exp, number := expect.Number(v)
 		lives, stated := oauth.Seconds(oauth.Object(issued))
-		from, now := float64(issued.Ended().Unix()), float64(introspected.Started.Unix())
+		from, now := clock(issued, issued.Ended()), clock(introspected, introspected.Started)
 		switch {
 		case !number: // another expectation reports this
 			return ""
@@ -63,6 +65,14 @@ var agreeWith = expect.Family("agreeWith", func(issued, introspected *reports.Ex
 		return ""
 	})
 })
+
+// clock is the time of the server at an answer: its Date field, or else the time here.
+func clock(ex *reports.Exchange, here time.Time) float64 {
+	if date, err := http.ParseTime(expect.Header(ex, "Date")); err == nil {
+		here = date
+	}
+	return float64(here.Unix())
+}
 
 func reportsDeadTokensInactive(t *T) {
 	c, tokens := t.AS.IntrospectableTokens()
@@ -79,6 +89,20 @@ func reportsDeadTokensInactive(t *T) {
 	Refuses(t, newToken, rows, beInactive)
 	code := t.AS.MustAuthorize(As(tokens.Client)).Code()
 	t.Expect(t.AS.Introspect(c, tokens.Access, With("token", code)), "an authorization code").Ideally(beInactive)
+	idTokenLooksOtherwise(t, c, tokens)
+}
+
+// idTokenLooksOtherwise introspects an ID token, as a resource server does to which a client sends one.
+func idTokenLooksOtherwise(t *T, c *oauth.Client, tokens *oauth.Tokens) {
+	if !t.AS.Lists("scopes_supported", "openid") {
+		return
+	}
+	with := t.AS.MustGetTokens(As(tokens.Client), Scope(append(slices.Clone(t.Session.RequestedScopes()), "openid")...))
+	if with.ID == "" {
+		return
+	}
+	access := oauth.Object(t.AS.Introspect(c, with.Access))
+	t.Expect(oauth.Object(t.AS.Introspect(c, with.ID)), "an ID token").SeenIn(t.Last()).Ideally(lookOtherwise(access))
 }
 
 // beInactive allows unsupported_token_type for what the server does not introspect at all.
@@ -129,19 +153,34 @@ func marksRefreshTokens(t *T) {
 	if tokens.Refresh == "" {
 		t.NotApplicable("a new token of client %s comes without a refresh token", tokens.Client.ID)
 	}
+	access := oauth.Object(t.AS.Introspect(c, tokens.Access))
 	Each(t, Cases[Edit]{
 		{"no hint", Unchanged},
 		{"token_type_hint access_token", With("token_type_hint", "access_token")},
 	}, func(t *T, hint Edit) {
-		t.Expect(oauth.Object(t.AS.Introspect(c, tokens.Refresh, hint)), "a refresh token").SeenIn(t.Last()).Ideally(lookLikeNoAccessToken)
+		t.Expect(oauth.Object(t.AS.Introspect(c, tokens.Refresh, hint)), "a refresh token").SeenIn(t.Last()).Ideally(lookOtherwise(access))
 	})
 }
 
-var lookLikeNoAccessToken = expect.That("active: false, or a member that says that it is a refresh token", func(o *document.Object) string {
-	active, _ := o.Bool("active")
-	kind := strings.ToLower(o.String("token_type") + " " + o.String("token_use") + " " + o.String("typ"))
-	if active && strings.Contains(kind, "bearer") && !strings.Contains(kind, "refresh") {
-		return "active: true with token_type " + o.String("token_type") + ", as for an access token"
-	}
-	return ""
+// lookOtherwise expects an answer that a resource server can tell from that for an access token.
+var lookOtherwise = expect.Family("lookOtherwise", func(access *document.Object) expect.Matcher {
+	const expected = "active: false, or a member that says that it is no access token"
+	return expect.That(expected, func(o *document.Object) string {
+		active, _ := o.Bool("active")
+		kind := kindOf(o)
+		switch {
+		case !active || strings.Contains(kind, "refresh"):
+			return ""
+		case strings.Contains(kind, "bearer"):
+			return "active: true with token_type " + o.String("token_type") + ", as for an access token"
+		case kind == kindOf(access):
+			return "active: true, and token_type, token_use and typ are as for an access token"
+		}
+		return ""
+	})
 })
+
+// kindOf is what an answer says about the kind of a token.
+func kindOf(o *document.Object) string {
+	return strings.ToLower(o.String("token_type") + " " + o.String("token_use") + " " + o.String("typ"))
+}

@@ -65,7 +65,9 @@ func authenticatesConfidentialClients(t *T) {
 	Each(t, Cases[Edit]{
 		{"no credentials", Unidentified()},
 		{"client_id alone", Edits(Unidentified(), With("client_id", c.ID))},
+		{"an empty secret", AsWithSecret(c, "")},
 		{"a wrong secret", AsWithSecret(c, "mcpauth-wrong-"+Random(16))},
+		{"the secret without its last character", AsWithSecret(c, t.Hide(c.Secret[:len(c.Secret)-1]))},
 	}, func(t *T, unauthenticated Edit) {
 		tokens := t.AS.MustGetRefreshToken(As(c))
 		ex := t.AS.Revoke(tokens, tokens.Refresh, unauthenticated)
