@@ -36,19 +36,52 @@ func (i issued) alg() string { return i.header.String("alg") }
 
 func (i issued) isSymmetric() bool { return strings.HasPrefix(i.alg(), "HS") }
 
-// eachIssuedJWT judges the JWTs of an ordinary flow, and of one with the scope openid where the server offers it.
+// eachIssuedJWT judges the JWTs of an ordinary flow, of one with the scope openid where the server offers it, of a refresh, and of a client
+// that acts for itself.
 func eachIssuedJWT(t *T, judge func(t *T, j issued)) {
-	flows := Cases[[]Edit]{{"an ordinary flow", nil}}
-	if t.AS.Lists("scopes_supported", "openid") {
-		flows = flows.And("a flow with openid", []Edit{Scope(append(slices.Clone(t.Session.RequestedScopes()), "openid")...)})
+	flow := func(edits ...Edit) func(t *T) *oauth.Tokens {
+		return func(t *T) *oauth.Tokens { return t.AS.MustGetTokens(edits...) }
 	}
-	Each(t, flows, func(t *T, edits []Edit) {
-		jwts := jwtsOf(t.AS.MustGetTokens(edits...))
+	grants := Cases[func(t *T) *oauth.Tokens]{{"an ordinary flow", flow()}}
+	if t.AS.Lists("scopes_supported", "openid") {
+		grants = grants.And("a flow with openid", flow(Scope(append(slices.Clone(t.Session.RequestedScopes()), "openid")...)))
+	}
+	grants = grants.And("a refresh", refreshed)
+	if len(t.Session.Machines()) > 0 {
+		grants = grants.And("client_credentials", forItself)
+	}
+	Each(t, grants, func(t *T, tokens func(t *T) *oauth.Tokens) {
+		jwts := jwtsOf(tokens(t))
 		if len(jwts) == 0 {
 			t.NotApplicable("all tokens are opaque")
 		}
 		Each(t, jwts, judge)
 	})
+}
+
+// refreshed are the tokens that a refresh brings.
+func refreshed(t *T) *oauth.Tokens {
+	first := t.AS.MustGetTokens(As(t.AS.Refresher()), t.AS.ForRefresh())
+	if first.Refresh == "" {
+		t.NotApplicable("no refresh token is issued")
+	}
+	ex := t.AS.Refresh(first)
+	tokens := t.AS.Tokens(ex, first.Client)
+	if tokens == nil {
+		t.NotApplicable("a refresh is answered with %s (AS-REFRESH-WORKS)", expect.Describe(ex))
+	}
+	return tokens
+}
+
+// forItself are the tokens of a client that acts for itself.
+func forItself(t *T) *oauth.Tokens {
+	c := t.Session.Machines()[0]
+	ex := t.AS.RequestForItself(c)
+	tokens := t.AS.Tokens(ex, c)
+	if tokens == nil {
+		t.NotApplicable("client_credentials are answered with %s (AS-CC-SECRET-FLOW)", expect.Describe(ex))
+	}
+	return tokens
 }
 
 func jwtsOf(tokens *oauth.Tokens) Cases[issued] {

@@ -73,9 +73,43 @@ func hidesUpstreamTokens(t *T) {
 	Each(t, Cases[func(t *T) told]{
 		{"the token response", func(*T) told { return told{expect.Body(tokens.Exchange), tokens.Exchange} }},
 		{"the access token's claims", func(*T) told { return told{oauth.Payload(tokens.Access), tokens.Exchange} }},
+		{"the ID token's claims", inIDToken},
+		{"the answer to a refresh", atRefresh},
 		{"the userinfo response", func(t *T) told { return mustTell(t, atUserinfo(t)) }},
 		{"the introspection response", func(t *T) told { return mustTell(t, atIntrospection(t)) }},
 	}, func(t *T, answer func(t *T) told) { t.Expect(answer(t)).To(holdNothingOf(t.Upstream.Issued())) })
+}
+
+// inIDToken are the claims of an ID token, which base64 hides in the token response.
+func inIDToken(t *T) told {
+	tokens := t.AS.MustGetTokens(Scope(withOpenID(t)...))
+	if tokens.ID == "" {
+		t.NotApplicable("the proxy issues no ID token")
+	}
+	return told{oauth.Payload(tokens.ID), tokens.Exchange}
+}
+
+// atRefresh is the answer to a refresh, with the claims of its access token.
+func atRefresh(t *T) told {
+	first := t.AS.MustGetTokens(As(t.AS.Refresher()), t.AS.ForRefresh())
+	if first.Refresh == "" {
+		t.NotApplicable("the proxy issues no refresh token")
+	}
+	ex := t.AS.Refresh(first)
+	next := t.AS.Tokens(ex, first.Client)
+	if next == nil {
+		t.NotApplicable("a refresh is answered with %s (AS-REFRESH-WORKS)", expect.Describe(ex))
+	}
+	return told{expect.Body(ex) + oauth.Payload(next.Access), ex}
+}
+
+// withOpenID are the usual scopes, and openid where there is one.
+func withOpenID(t *T) []string {
+	scopes := slices.Clone(t.Session.RequestedScopes())
+	if t.AS.Lists("scopes_supported", "openid") {
+		scopes = append(scopes, "openid")
+	}
+	return scopes
 }
 
 // told is what an answer tells the client.
@@ -101,11 +135,7 @@ func atUserinfo(t *T) Attempt[string] {
 	if t.AS.Server().Userinfo == "" {
 		t.NotApplicable("the proxy has no userinfo endpoint")
 	}
-	scopes := slices.Clone(t.Session.RequestedScopes())
-	if t.AS.Lists("scopes_supported", "openid") {
-		scopes = append(scopes, "openid")
-	}
-	own := t.AS.MustGetTokens(Scope(scopes...)).Access
+	own := t.AS.MustGetTokens(Scope(withOpenID(t)...)).Access
 	return Attempt[string]{Name: "userinfo with a token of the proxy", Good: beAnswered, Send: func(instead ...string) any {
 		return t.Get(t.AS.Server().Userinfo, mcp.Bearer(append(instead, own)[0]))
 	}}
@@ -159,7 +189,7 @@ func acceptsOwnTokensOnly(t *T) {
 		return out
 	}
 	Refuses(t, t.AS.Redemption(), edits("code"), expect.RefuseGrant("invalid_grant"))
-	if tokens := t.AS.MustGetTokens(t.AS.ForRefresh()); tokens.Refresh != "" {
+	if tokens := t.AS.MustGetTokens(As(t.AS.Refresher()), t.AS.ForRefresh()); tokens.Refresh != "" {
 		Refuses(t, t.AS.RefreshGrant(), edits("refresh_token"), expect.RefuseGrant("invalid_grant"))
 	}
 	Each(t, Cases[func(t *T)]{
