@@ -40,11 +40,7 @@ func acceptsAssertions(t *T) {
 
 // byAssertion is a token request of a client with a key, for itself.
 func byAssertion(t *T, c *oauth.Client) Attempt[Edit] {
-	return Attempt[Edit]{Name: "a request with a valid assertion", Good: expect.IssueTokens(), Send: func(edits ...Edit) any {
-		ex := t.AS.RequestForItself(c, edits...)
-		t.AS.Tokens(ex, c)
-		return ex
-	}}
+	return forItself(t, c, "a request with a valid assertion")
 }
 
 // usesAssertionOnce sends an accepted assertion again.

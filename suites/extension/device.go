@@ -34,7 +34,7 @@ func bindsDeviceCodes(t *T) {
 	if _, err := document.ParseURL(d.endpoint); err != nil {
 		t.NotApplicable("the metadata names no device_authorization_endpoint")
 	}
-	ex := d.ask(t)
+	d, ex := d.permitted(t)
 	if code, status := oauth.ErrorCode(ex), expect.Status(ex); code != "" && status >= 400 && status < 500 {
 		t.NotApplicable("the client may not use the device grant: error %s", code)
 	}
@@ -52,6 +52,20 @@ func bindsDeviceCodes(t *T) {
 	}
 	t.Expect(d.codes(t, code)).Ideally(expect.BeUnguessable("device codes")) // RFC 8628 section 5.2: SHOULD
 	approveDevice(t, d, other)
+}
+
+// permitted asks for a device code, as a client that is registered for the grant if the given one is not.
+func (d device) permitted(t *T) (device, *reports.Exchange) {
+	ex := d.ask(t)
+	if oauth.ErrorCode(ex) != "unauthorized_client" {
+		return d, ex
+	}
+	own, _ := t.AS.Register(map[string]any{"grant_types": []string{"authorization_code", "refresh_token", deviceGrant}})
+	if own == nil {
+		return d, ex
+	}
+	registered := device{own, d.endpoint}
+	return registered, registered.ask(t)
 }
 
 // ask sends a device authorization request (RFC 8628 section 3.1).
@@ -87,8 +101,8 @@ func anotherClient(t *T, d device) *device {
 		t.Note("without a second client, whether a device code belongs to its client was not tried")
 		return nil
 	}
-	theirs := device{other, d.endpoint}
-	if oauth.Object(theirs.ask(t)).String("device_code") == "" {
+	theirs, ex := device{other, d.endpoint}.permitted(t)
+	if oauth.Object(ex).String("device_code") == "" {
 		t.Note("the second client may not use the device grant, so whether a device code belongs to its client was not tried")
 		return nil
 	}

@@ -29,8 +29,7 @@ func bindsTokensToKeys(t *T) {
 	}}
 	Refuses(t, proving, wrongProofs(t), expect.RefuseGrant("invalid_dpop_proof"))
 	t.Expect(proving.Send(proofClaim("htm", "post")), "htm in lower case").Ideally(expect.RefuseGrant("invalid_dpop_proof"))
-	Refuses(t, t.AS.Redemption(proofField(t.Mint.Proof(key, "POST", t.AS.Server().Token, "", ""))), wrongFields(t, key, ProofKey(algorithms)),
-		expect.RefuseGrant("invalid_dpop_proof", "use_dpop_nonce"))
+	Refuses(t, sendingFields(t, key), wrongFields(t, key, ProofKey(algorithms)), expect.RefuseGrant("invalid_dpop_proof"))
 	usesProofsOnce(t, key)
 	bindsRefreshTokens(t, key, algorithms)
 }
@@ -63,6 +62,24 @@ var beThumbprint = expect.Family("beThumbprint", func(key *mint.Key) expect.Matc
 		return is
 	})
 })
+
+// fields are the DPoP fields of a request, with a nonce if the server asks for one.
+type fields func(nonce string) Edit
+
+// ordinaryFields are one proof of a key.
+func ordinaryFields(t *T, key *mint.Key) fields {
+	return func(nonce string) Edit { return proofField(t.Mint.Proof(key, "POST", t.AS.Server().Token, "", nonce)) }
+}
+
+// sendingFields is a redemption with an ordinary proof; an edit replaces its fields.
+func sendingFields(t *T, key *mint.Key) Attempt[fields] {
+	return Attempt[fields]{Name: "a redemption with a proof", Good: expect.IssueTokens(), Send: func(edits ...fields) any {
+		g := t.AS.MustAuthorize()
+		ex := t.AS.RedeemWithNonce(g, append(edits, ordinaryFields(t, key))[0])
+		t.AS.Tokens(ex, g.Client)
+		return ex
+	}}
+}
 
 func proofField(proof string) Edit { return Header(mcp.Field("DPoP", proof)) }
 
@@ -100,29 +117,45 @@ func wrongProofs(t *T) Cases[ProofEdit] {
 	}
 }
 
-// wrongFields are proofs that are wrong in another way. One with a shared secret is complete: its key is the one in its header.
-func wrongFields(t *T, key, other *mint.Key) Cases[Edit] {
-	proof := func(k *mint.Key) string { return t.Mint.Proof(k, "POST", t.AS.Server().Token, "", "") }
-	claims := mint.ProofClaims("POST", t.AS.Server().Token, "", Random(12))
+// wrongFields are proofs that are wrong in another way. One with a shared secret is complete: its key is the one in its header. All have
+// the nonce that the server asks for, which must not be the only reason to refuse them.
+func wrongFields(t *T, key, other *mint.Key) Cases[fields] {
+	proof := func(k *mint.Key, nonce string) string { return t.Mint.Proof(k, "POST", t.AS.Server().Token, "", nonce) }
+	claims := func(nonce string) mint.Claims {
+		c := mint.ProofClaims("POST", t.AS.Server().Token, "", Random(12))
+		if nonce != "" {
+			c["nonce"] = nonce
+		}
+		return c
+	}
 	secret := []byte("a shared secret of mcpauth, of 32")
 	shared := key.ProofHeader().With("jwk", map[string]any{"kty": "oct", "k": mint.Base64(secret)})
-	parts, foreign := strings.Split(proof(key), "."), strings.Split(proof(other), ".")
-	return Cases[Edit]{
-		{"two proofs", Edits(proofField(proof(key)), proofField(proof(key)))},
-		{"an unsigned proof", proofField(mint.Unsigned(key.ProofHeader().With("alg", "none"), claims))},
-		{"alg HS256, with the secret as jwk", proofField(mint.HMACToken("HS256", shared, claims, secret))},
-		{"signed by another key", proofField(parts[0] + "." + parts[1] + "." + foreign[2])},
+	return Cases[fields]{
+		{"two proofs", func(n string) Edit { return Edits(proofField(proof(key, n)), proofField(proof(key, n))) }},
+		{"an unsigned proof", func(n string) Edit {
+			return proofField(mint.Unsigned(key.ProofHeader().With("alg", "none"), claims(n)))
+		}},
+		{"alg HS256, with the secret as jwk", func(n string) Edit {
+			return proofField(mint.HMACToken("HS256", shared, claims(n), secret))
+		}},
+		{"signed by another key", func(n string) Edit {
+			parts, foreign := strings.Split(proof(key, n), "."), strings.Split(proof(other, n), ".")
+			return proofField(parts[0] + "." + parts[1] + "." + foreign[2])
+		}},
 	}
 }
 
 // usesProofsOnce sends one proof with two codes.
 func usesProofsOnce(t *T, key *mint.Key) {
-	again := proofField(t.Mint.Proof(key, "POST", t.AS.Server().Token, "", ""))
-	g := t.AS.MustAuthorize()
-	if t.AS.Tokens(t.AS.Redeem(g, again), g.Client) == nil {
-		return // the server asks for a nonce, or refuses a proof without one
+	const again = "a second code with the same proof"
+	var sent Edit
+	first, g := ordinaryFields(t, key), t.AS.MustAuthorize()
+	ex := t.AS.RedeemWithNonce(g, func(nonce string) Edit { sent = first(nonce); return sent })
+	if t.AS.Tokens(ex, g.Client) == nil {
+		t.Leave(again, "the first one is answered with "+expect.Describe(ex))
+		return
 	}
-	t.Expect(t.AS.Redeem(t.AS.MustAuthorize(), again), "a second code with the same proof").Ideally(expect.RefuseGrant())
+	t.Expect(t.AS.Redeem(t.AS.MustAuthorize(), sent), again).Ideally(expect.RefuseGrant())
 }
 
 // bindsRefreshTokens judges that a public client's refresh token works with its key only. That of a confidential client is bound

@@ -28,9 +28,10 @@ func refreshes(t *T) {
 	if tokens.Refresh == "" {
 		t.NotApplicable("the authorization server issues no refresh token; its clients must sign in again")
 	}
+	works := t.MCP.Works(tokens) // before the refresh, which may end it
 	ex := t.AS.Refresh(tokens)
 	next := t.AS.Tokens(ex, tokens.Client)
-	if t.Expect(ex, "a refresh").To(expect.IssueTokens()) && t.MCP.Works(tokens) {
+	if t.Expect(ex, "a refresh").To(expect.IssueTokens()) && works {
 		t.Expect(t.MCP.Use(next.Access), "the refreshed access token").To(expect.BeServed())
 	}
 }
@@ -129,7 +130,8 @@ func issuesUnguessableTokens(t *T) {
 		values = append(values, tokens.Refresh)
 		t.Expect(tokens, "a refresh token compared with its access token").To(haveNothingInCommon)
 	}
-	t.Expect(values).To(expect.BeUnguessable("refresh tokens"))
+	other := func(edits ...Edit) string { return t.AS.MustGetRefreshToken(edits...).Refresh }
+	t.Expect(Compared(t, values, other)).To(expect.BeUnguessable("refresh tokens"))
 }
 
 // Whoever has the access token must not be able to make the refresh token from it.

@@ -83,10 +83,15 @@ func holdsClientsToTheirMethod(t *T) {
 	Refuses(t, t.AS.Redemption(As(c)), Cases[Edit]{
 		{"no authentication for a client registered with " + c.Method, Edits(Unidentified(), With("client_id", c.ID))},
 	}, expect.RefuseGrant("invalid_client", "invalid_request"))
-	if c.Method == oauth.Basic {
-		inBody := Edits(Unidentified(), With("client_id", c.ID), With("client_secret", c.Secret))
-		t.Expect(t.AS.Redemption(As(c)).Send(inBody), "client_secret_post of a client registered with "+c.Method).Ideally(expect.RefuseGrant())
+	other, instead := "client_secret_post", Edits(Unidentified(), With("client_id", c.ID), With("client_secret", c.Secret))
+	switch c.Method {
+	case oauth.Basic:
+	case oauth.Post:
+		other, instead = "client_secret_basic", Edits(Unidentified(), Header(oauth.BasicAuth(c.ID, c.Secret)))
+	default:
+		return
 	}
+	t.Expect(t.AS.Redemption(As(c)).Send(instead), other+" of a client registered with "+c.Method).Ideally(expect.RefuseGrant())
 }
 
 func acceptsSecretInBody(t *T) {

@@ -158,7 +158,11 @@ func bindsCodeToRedirectURI(t *T) {
 		{"an unregistered redirect URI", With("redirect_uri", "https://attacker.example/cb")},
 		{"the redirect URI with a slash", With("redirect_uri", base+"/")},
 	}
-	if expect.Status(expect.ExchangeOf(good.Send(Without("redirect_uri")))) == 200 {
+	without := expect.ExchangeOf(good.Send(Without("redirect_uri")))
+	if why := expect.NoAnswer(without); why != "" {
+		t.Inconclusive("whether redirect_uri is demanded is not seen: %s", why)
+	}
+	if expect.Status(without) == 200 {
 		Each(t, rows, func(t *T, uri Edit) { t.Expect(good.Send(uri)).Ideally(expect.RefuseGrant("invalid_grant")) })
 	} else {
 		Refuses(t, good, rows, expect.RefuseGrant("invalid_grant"))
@@ -230,7 +234,8 @@ func refusesUnregisteredRefresh(t *T) {
 }
 
 func distinguishesTokens(t *T) {
-	tokens, code := t.AS.MustGetTokens(openID(t), t.AS.ForRefresh()), t.AS.MustAuthorize().Code()
+	c := As(t.AS.Refresher())
+	tokens, code := t.AS.MustGetTokens(c, openID(t), t.AS.ForRefresh()), t.AS.MustAuthorize(c).Code()
 	codes := Cases[Edit]{{"an access token as code", With("code", tokens.Access)}}
 	if tokens.ID != "" {
 		codes = codes.And("an ID token as code", With("code", tokens.ID))
@@ -246,7 +251,7 @@ func distinguishesTokens(t *T) {
 		}
 		Refuses(t, t.AS.RefreshGrant(), refreshes, expect.RefuseGrant("invalid_grant"))
 	}
-	Refuses(t, t.AS.Redemption(), codes, expect.RefuseGrant("invalid_grant"))
+	Refuses(t, t.AS.Redemption(c), codes, expect.RefuseGrant("invalid_grant"))
 	if t.MCP.Works(tokens) { // otherwise a refusal there proves nothing
 		Refuses(t, t.MCP.CallWithToken(tokens.Access), notAccessTokens(t, tokens, code), expect.NotBypass())
 	}
@@ -258,11 +263,12 @@ func distinguishesTokens(t *T) {
 // Userinfo accepts access tokens with the scope openid (OpenID Connect Core section 5.3.1).
 func distinguishesTokensAtUserinfo(t *T) {
 	ask := func(token string) *reports.Exchange { return t.Get(t.AS.Server().Userinfo, mcp.Bearer(token)) }
-	tokens := t.AS.MustGetTokens(openID(t), t.AS.ForRefresh())
+	c := As(t.AS.Refresher())
+	tokens := t.AS.MustGetTokens(c, openID(t), t.AS.ForRefresh())
 	if expect.Status(ask(tokens.Access)) != 200 {
 		return // a refusal there proves nothing
 	}
-	others := Cases[string]{{"a code at userinfo", t.AS.MustAuthorize().Code()}}
+	others := Cases[string]{{"a code at userinfo", t.AS.MustAuthorize(c, openID(t)).Code()}}
 	if tokens.Refresh != "" {
 		others = others.And("a refresh token at userinfo", tokens.Refresh)
 	}

@@ -16,7 +16,7 @@ import (
 const leeway = time.Minute
 
 func endsTokens(t *T) {
-	tokens := t.AS.MustGetTokens(As(asker(t)))
+	tokens := t.AS.MustGetTokens(As(asker(t)), openID(t))
 	lifetime, ok := oauth.Lifetime(tokens)
 	if t.Lifetimes.Access > 0 {
 		lifetime, ok = t.Lifetimes.Access, true

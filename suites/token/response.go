@@ -184,9 +184,18 @@ func issuesUnguessableTokens(t *T) {
 		return ""
 	}))
 	if len(opaque) > 1 {
-		t.Expect(opaque).To(expect.BeUnguessable("access tokens"))
+		other := func(edits ...Edit) string { return t.AS.MustGetTokens(edits...).Access }
+		t.Expect(Compared(t, opaque, other)).To(expect.BeUnguessable("access tokens"))
+		t.Expect(opaque).Ideally(beNewEachTime)
 	}
 }
+
+var beNewEachTime = expect.That("a new access token for each authorization", func(opaque []string) string {
+	if len(slices.Compact(slices.Sorted(slices.Values(opaque)))) < len(opaque) {
+		return "the same token again, so revoking one revokes the other"
+	}
+	return ""
+})
 
 func scopeRequests(t *T) (rows Cases[Edit]) {
 	pool := t.AS.ScopePool()

@@ -79,9 +79,10 @@ func presented(t *T) Attempt[string] {
 
 func refusesDeadTokens(t *T) {
 	tokens := mustServe(t)
-	rows := Cases[string]{{"an authorization code", t.AS.MustAuthorize().Code()}}
-	if tokens.Refresh != "" {
-		rows = rows.And("a refresh token", tokens.Refresh)
+	rows := Cases[string]{{"an authorization code", t.AS.MustAuthorize(Scope(wanted(t)...)).Code()}}
+	refreshable := t.AS.MustGetTokens(As(t.AS.Refresher()), Scope(wanted(t)...), t.AS.ForRefresh())
+	if refreshable.Refresh != "" {
+		rows = rows.And("a refresh token", refreshable.Refresh)
 	}
 	if tokens.ID != "" {
 		rows = rows.And("an ID token", tokens.ID)

@@ -26,18 +26,24 @@ func Register() {
 	})
 }
 
-// bring gets tokens with the usual scopes, and openid if the server has that scope; with the resource parameter or without.
-func bring(t *T, resource bool, more ...string) *oauth.Tokens {
+// wanted are the usual scopes and openid, with others that the server lists.
+func wanted(t *T, more ...string) []string {
 	scopes := slices.Clone(t.Session.RequestedScopes())
 	for _, v := range append([]string{"openid"}, more...) {
 		if t.AS.Lists("scopes_supported", v) {
 			scopes = append(scopes, v)
 		}
 	}
+	return scopes
+}
+
+// bring gets tokens with the usual scopes, and openid if the server has that scope; with the resource parameter or without.
+func bring(t *T, resource bool, more ...string) *oauth.Tokens {
+	scopes := Scope(wanted(t, more...)...)
 	if resource {
-		return t.AS.MustGetTokens(Scope(scopes...))
+		return t.AS.MustGetTokens(scopes)
 	}
-	flow := t.AS.CodeFlow(Scope(scopes...), Without("resource"), AtToken(Without("resource"))).Send().(*Flow)
+	flow := t.AS.CodeFlow(scopes, Without("resource"), AtToken(Without("resource"))).Send().(*Flow)
 	return t.AS.Tokens(flow.Answer, flow.Client)
 }
 

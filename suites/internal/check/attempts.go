@@ -38,6 +38,7 @@ func (t AuthorizationServer) WrongSecrets(c *oauth.Client) Cases[Edit] {
 	rows := Cases[Edit]{
 		{"client_id alone", Edits(Unidentified(), With("client_id", c.ID))},
 		{"an empty secret", body("")},
+		{"an empty secret by Basic", Edits(Unidentified(), Header(oauth.BasicAuth(c.ID, "")))},
 		{"a wrong secret in the body", body(wrong)},
 		{"a wrong secret by Basic", Edits(Unidentified(), Header(oauth.BasicAuth(c.ID, wrong)))},
 	}
