@@ -60,6 +60,24 @@ func keepsOldTokens(b *idp.Behaviour) {
 	b.Lacks = []idp.Defence{idp.OldRefreshDies}
 }
 
+// refreshesWithAccess accepts access tokens as refresh tokens, of confidential clients.
+func refreshesWithAccess(b *idp.Behaviour) {
+	confidentialRefresh(b)
+	b.Lacks = []idp.Defence{idp.KnowTokenType}
+}
+
+// shuffledAudience names the userinfo endpoint as an audience too, in turn before the resource and after it.
+func shuffledAudience(o *reference.Options) {
+	var issued atomic.Int32
+	o.Behaviour.AccessToken = func(_, claims map[string]any) {
+		if both := []any{claims["aud"], "https://as.example/userinfo"}; issued.Add(1)%4 < 2 {
+			claims["aud"] = []any{both[1], both[0]}
+		} else {
+			claims["aud"] = both
+		}
+	}
+}
+
 func refreshesNever(b *idp.Behaviour) { b.NoRefreshTokens = true }
 
 // confidentialRevocation lets clients without a secret neither refresh nor revoke.
@@ -166,14 +184,17 @@ func failsInTheRace(b *idp.Behaviour) {
 	}
 }
 
+// postOnly lists no other method for clients with a secret than the secret in the body.
+func postOnly(_ string, d map[string]any) {
+	for _, endpoint := range []string{"token", "revocation", "introspection"} {
+		d[endpoint+"_endpoint_auth_methods_supported"] = []string{"none", "client_secret_post"}
+	}
+}
+
 // revokesByURL reads the query of revocations too, and has clients that send their secret in the body only.
 func revokesByURL(b *idp.Behaviour) {
 	confidentialRevocation(b)
-	b.Metadata = func(_ string, d map[string]any) {
-		for _, endpoint := range []string{"token", "revocation", "introspection"} {
-			d[endpoint+"_endpoint_auth_methods_supported"] = []string{"none", "client_secret_post"}
-		}
-	}
+	b.Metadata = postOnly
 	authenticated := b.Wrap
 	b.Wrap = func(next http.Handler) http.Handler {
 		next = authenticated(next)
@@ -234,6 +255,12 @@ func shortUserCodes(b *idp.Behaviour) {
 	}
 }
 
+// registeredDevices offers the device grant to clients that have registered it only.
+func registeredDevices(b *idp.Behaviour) {
+	b.DevicesRegister = true
+	b.ConfirmsGrant = func(grant string) bool { return strings.HasSuffix(grant, ":device_code") }
+}
+
 // One check judges each token endpoint that is right and differs from the reference, or shows less.
 func TestFairnessOfTokens(t *testing.T) {
 	t.Parallel()
@@ -260,7 +287,12 @@ func TestFairnessOfTokens(t *testing.T) {
 		"confidential clients alone refresh, for the same user": {behaving(confidentialRefresh), nil, "AS-REFRESH-SAME-USER", reports.Pass},
 		"confidential clients alone refresh, and keep the old token": {behaving(keepsOldTokens), nil,
 			"AS-REFRESH-OLD-DIES", reports.NotApplicable},
-		"nobody refreshes": {behaving(refreshesNever), nil, "AS-REFRESH-INVALID", reports.NotApplicable},
+		"confidential clients alone refresh, with access tokens too": {behaving(refreshesWithAccess), nil,
+			"AS-TOKEN-TYPE-CONFUSION", reports.Fail},
+		"a refresh has to name its resource": {func(o *reference.Options) { o.Behaviour.ResourceAtRefresh = true }, nil,
+			"AS-REFRESH-RESOURCE", reports.Pass},
+		"audiences have no order": {shuffledAudience, nil, "AS-REFRESH-RESOURCE", reports.Pass},
+		"nobody refreshes":        {behaving(refreshesNever), nil, "AS-REFRESH-INVALID", reports.NotApplicable},
 		"confidential clients alone revoke": {behaving(confidentialRevocation), nil,
 			"AS-REVOKE-WRONG-CLIENT", reports.Pass},
 		"a URL does not revoke for confidential clients": {behaving(confidentialRevocation), nil,
@@ -274,7 +306,27 @@ func TestFairnessOfTokens(t *testing.T) {
 			o.Proxy = true
 			forbids(&o.Behaviour)
 		}, nil, "AS-PROXY-UPSTREAM-TOKEN-NOT-GRANT", reports.Warn},
-		"a short user code of a device":                     {behaving(shortUserCodes), nil, "AS-DEVICE-GRANT", reports.Warn},
+		"a short user code of a device":                {behaving(shortUserCodes), nil, "AS-DEVICE-GRANT", reports.Warn},
+		"devices of clients that registered the grant": {behaving(registeredDevices), nil, "AS-DEVICE-GRANT", reports.Pass},
+		"devices of clients that registered the grant, and need no user": {func(o *reference.Options) {
+			o.Behaviour.Lacks = []idp.Defence{idp.DeviceNeedsUser}
+			registeredDevices(&o.Behaviour)
+		}, nil, "AS-DEVICE-GRANT", reports.Fail},
+		"introspection by a clock that is ahead": {func(o *reference.Options) { o.Behaviour.ClockAhead = 2 * time.Minute }, nil,
+			"AS-INTROSPECT-ACTIVE-SHAPE", reports.Pass},
+		"client_secret_post alone, and Basic is accepted": {func(o *reference.Options) {
+			o.Behaviour.Metadata = postOnly
+			o.Behaviour.TakesSecret = func(right, sent, method string) bool { return right == sent && method == "client_secret_basic" }
+		}, nil, "AS-TOKEN-METHOD-PINNED", reports.Warn},
+		"client_secret_post alone": {func(o *reference.Options) { o.Behaviour.Metadata = postOnly }, nil,
+			"AS-TOKEN-METHOD-PINNED", reports.Pass},
+		"the access token that a client holds already": {func(o *reference.Options) { opaque(o); o.Behaviour.ReusesTokens = true }, nil,
+			"AS-TOKEN-RANDOM", reports.Warn},
+		"the refresh token that a client holds already": {func(o *reference.Options) {
+			o.Behaviour.ReusesRefresh, o.Behaviour.Lacks = true, []idp.Defence{idp.RotateRefresh}
+		}, nil, "AS-REFRESH-RANDOM", reports.Pass},
+		"DPoP proofs with a nonce": {func(o *reference.Options) { o.Behaviour.ProofNonce = true }, nil,
+			"AS-DPOP-BINDING", reports.Pass},
 		"refresh tokens that live for 30 days, as declared": {nil, idleFor(30 * 24 * time.Hour), "AS-REFRESH-EXPIRES", reports.Pass},
 		"an ordinary code fails once":                       {behaving(failsAtTheSixth), nil, "AS-TOKEN-RANDOM", reports.Pass},
 		"refreshes at once are not answered":                {behaving(failsInTheRace), nil, "AS-REFRESH-RACE", reports.Inconclusive},

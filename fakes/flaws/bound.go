@@ -29,6 +29,11 @@ var bound = []Flaw{
 		Noticed: []string{"RS-DPOP-DOWNGRADE"},
 	},
 	lacking("dpop-unsigned", dpop.Signature),
+	{
+		Name: "dpop-unsigned-with-nonce", Says: "Each nonce is good for one proof, which needs no signature.",
+		Bend:    policy(func(p *mcpserver.Policy) { p.DPoPNonce, p.DPoPLacks = "once", dpop.Signature }),
+		Noticed: []string{"RS-DPOP-PROOF"}, Row: "a proof with the signature of another one",
+	},
 	lacking("dpop-any-type", dpop.Type),
 	lacking("dpop-any-method", dpop.Method),
 	lacking("dpop-any-url", dpop.URL),
@@ -75,7 +80,8 @@ func certificates() []Flaw {
 		certificateTaken("another", "over another certificate", func(r *http.Request) bool { return len(r.TLS.PeerCertificates) > 0 }),
 		certificateTaken("none", "without a certificate", func(r *http.Request) bool { return len(r.TLS.PeerCertificates) == 0 }),
 	}
-	for _, name := range []string{"X-SSL-Client-Cert", "X-Forwarded-Client-Cert", "Client-Cert", "X-Client-Cert", "X-Amzn-Mtls-Clientcert"} {
+	for _, name := range []string{"X-SSL-Client-Cert", "X-Forwarded-Client-Cert", "Client-Cert", "X-Client-Cert", "X-Amzn-Mtls-Clientcert",
+		"Ssl-Client-Cert", "X-Forwarded-Tls-Client-Cert", "X-Arr-Clientcert"} {
 		out = append(out,
 			certificateTaken("of-"+name, "without a certificate, the right one in "+name, func(r *http.Request) bool {
 				return r.Header.Get(name) != "" && len(r.TLS.PeerCertificates) == 0
@@ -116,6 +122,10 @@ var binding = []Flaw{
 	{
 		Name: "dpop-proof-unverified", Says: "The signature of a proof is not verified at the token endpoint.",
 		Bend: behaviour(func(b *idp.Behaviour) { b.DPoPLacks = dpop.Signature }), Noticed: []string{"AS-DPOP-BINDING"},
+	},
+	{
+		Name: "dpop-proof-with-nonce-unverified", Says: "Proofs need a nonce, and no signature.", Row: "signed by another key",
+		Bend: behaviour(func(b *idp.Behaviour) { b.ProofNonce, b.DPoPLacks = true, dpop.Signature }), Noticed: []string{"AS-DPOP-BINDING"},
 	},
 	{
 		Name: "dpop-proof-any-time", Says: "A proof at the token endpoint may be an hour old.",

@@ -104,6 +104,7 @@ var issuedRows = []Flaw{
 		"AS-KEYS-STRENGTH"), "AS-KEYS-JWT-SIGNATURE"),
 	follows(anyOf("id-token-weak-secret", "ID tokens are signed with the secret of an example.",
 		answers(reseal("id_token", `{"alg":"HS256"}`, []byte("your-jwt-secret-key"))), "AS-KEYS-NO-WEAK-HMAC"), "AS-KEYS-JWT-SIGNATURE"),
+	weaklySealed("refresh", "a refresh", "AS-REFRESH-*", "AS-REVOKE-*"), weaklySealed("credentials", "client_credentials", "AS-CC-*"),
 	{
 		Name: "scope-before-revocation", Says: "A revoked token that lacks the scope, too, is answered 403.", Row: "a revoked token at",
 		Bend: lacks(mcpserver.RevocationFirst), Noticed: []string{"RS-TOKEN-REVOKED"}, Also: []string{"AS-REVOKE-*"},
@@ -168,6 +169,15 @@ func anyOf(name, says string, bend func(o *reference.Options), noticed ...string
 func follows(f Flaw, also ...string) Flaw {
 	f.Also = also
 	return f
+}
+
+// weaklySealed signs the access tokens of one grant with the secret of an example.
+func weaklySealed(grant, row string, also ...string) Flaw {
+	return Flaw{
+		Name: "token-weak-secret-of-" + grant, Says: "The access tokens of one grant are signed with the secret of an example: " + row + ".",
+		Row: row, Noticed: []string{"AS-KEYS-NO-WEAK-HMAC", "AS-KEYS-JWT-SIGNATURE"}, Also: also,
+		Bend: responses(grant, reseal("access_token", `{"alg":"HS256"}`, []byte("your-jwt-secret-key"))),
+	}
 }
 
 // deletedBy lets the bearer of a token that resembles a client's own token delete the client.

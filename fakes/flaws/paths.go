@@ -37,6 +37,11 @@ var pathsOfCodes = []Flaw{
 	}),
 	one("replay-spares-refresh", idp.ReplayKillsRefresh, "AS-TOKEN-CODE-REPLAY-REVOKES", "AS-REFRESH-*"),
 	one("replay-spares-rotated", idp.ReplayKillsRotated, "AS-TOKEN-CODE-REPLAY-REVOKES", "AS-REFRESH-*"),
+	{
+		Name: "refreshed-access-dead", Says: "A refresh ends every access token of its grant, the new one too.",
+		Bend:    all(lacks(idp.WorkingRefreshed), behaviour(func(b *idp.Behaviour) { b.RefreshEndsAccess = true })),
+		Noticed: []string{"AS-REFRESH-WORKS"}, Also: []string{"AS-REFRESH-*", "AS-REVOKE-*"},
+	},
 	one("reuse-of-old-only-refused", idp.OldReuseRevokes, "AS-REFRESH-REUSE-REVOKES-FAMILY", "AS-REFRESH-*"),
 	one("reuse-kills-newest-access", idp.ReuseKillsEveryAccess, "AS-REFRESH-REUSE-KILLS-ACCESS", "AS-REFRESH-*"),
 	one("revoke-kills-newest-access", idp.RevokeEveryAccess, "AS-REVOKE-REFRESH-KILLS-ACCESS", "AS-REVOKE-*"),
@@ -257,9 +262,29 @@ func tokensHave(bend func(claims map[string]any)) func(o *reference.Options) {
 var pathsOfTokens = []Flaw{
 	one("introspect-by-any-token", idp.IntrospectNoTokens, "AS-INTROSPECT-AUTH-REQUIRED", "AS-INTROSPECT-*"),
 	one("introspect-by-public-client", idp.IntrospectNoPublic, "AS-INTROSPECT-AUTH-REQUIRED", "AS-INTROSPECT-*"),
+	rowOf(one("introspect-id-token-active", idp.IntrospectNoIDTokens, "AS-INTROSPECT-INACTIVE", "AS-INTROSPECT-*"), "an ID token"),
+	{
+		Name: "introspect-by-get", Says: "Introspection by GET needs no credentials.", Row: "GET, no credentials",
+		Noticed: []string{"AS-INTROSPECT-AUTH-REQUIRED"}, Also: []string{"AS-INTROSPECT-REQUEST-FORM"},
+		Bend: wrapping(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/introspect") && r.URL.Query().Has("token") {
+				w.Header().Set("Content-Type", "application/json")
+				_, _ = w.Write([]byte(`{"active":true,"sub":"alice"}`))
+				return
+			}
+			next.ServeHTTP(w, r)
+		}),
+	},
+	{
+		Name: "introspect-without-kinds", Says: "Introspection calls refresh tokens active, and names the kind of no token.",
+		Noticed: []string{"AS-INTROSPECT-REFRESH-TOKEN"}, Also: []string{"AS-INTROSPECT-INACTIVE"},
+		Bend: all(lacks(idp.IntrospectTypes), responses("/introspect", func(m map[string]any) { delete(m, "token_type") })),
+	},
 	one("introspect-unsigned-active", idp.IntrospectSignature, "AS-INTROSPECT-INACTIVE", "AS-INTROSPECT-*"),
 	one("userinfo-unsigned-token", idp.UserinfoSignature, "AS-USERINFO-TOKEN-STATE", "AS-USERINFO-*"),
 	one("userinfo-id-token", idp.UserinfoAccessOnly, "AS-TOKEN-TYPE-CONFUSION", "AS-USERINFO-*"),
+	alsoNoticed(rowOf(one("userinfo-code", idp.UserinfoNoCodes, "AS-TOKEN-TYPE-CONFUSION", "AS-USERINFO-*"), "code"),
+		"AS-USERINFO-TOKEN-STATE"),
 	one("userinfo-by-cookie", idp.UserinfoNoCookies, "AS-USERINFO-UNAUTHENTICATED", "AS-USERINFO-*"),
 	{
 		Name: "userinfo-other-subject", Says: "userinfo has another sub than the ID token.", Noticed: []string{"AS-USERINFO-SHAPE"},

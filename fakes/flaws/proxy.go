@@ -47,6 +47,8 @@ var proxies = []Flaw{
 		"AS-PROXY-UPSTREAM-ID-TOKEN"),
 	proxied("proxy-hands-token-on", idp.OwnTokens, "AS-PROXY-UPSTREAM-TOKEN-HIDDEN"),
 	tellsUpstream("token", "the token response", "/token"),
+	tellsUpstream("refresh", "the answer to a refresh", "refresh"),
+	tellsUpstream("id-token", "the ID token's claims", "ID token"),
 	tellsUpstream("userinfo", "the userinfo response", "/userinfo"),
 	tellsUpstream("introspection", "the introspection response", "/introspect"),
 	inRows(proxied("proxy-takes-upstream-tokens", idp.OnlyOwnTokens, "AS-PROXY-UPSTREAM-TOKEN-NOT-GRANT"), issuedUpstream()...),

@@ -56,7 +56,8 @@ func secretMatch(name, row string, same func(right, sent, method string) bool) F
 		Bend:    behaviour(func(b *idp.Behaviour) { b.TakesSecret = same }),
 		Noticed: []string{"AS-TOKEN-WRONG-SECRET", "AS-REFRESH-CONFIDENTIAL-AUTH"},
 		Also: []string{
-			"AS-CIMD-KEY-AUTH-ENFORCED", "AS-INTROSPECT-*", "AS-PAR-*", "AS-RATE-CLIENT-SECRET", "AS-REVOKE-*", "AS-TOKEN-*",
+			"AS-CC-SECRET-FLOW", "AS-CIMD-KEY-AUTH-ENFORCED", "AS-INTROSPECT-*", "AS-PAR-*", "AS-RATE-CLIENT-SECRET", "AS-REVOKE-*",
+			"AS-TOKEN-*", "AS-TX-VALIDATION",
 			"AS-LOGIN-NO-DEFAULT-CREDENTIALS", "AS-DCR-SECRET-WORKS",
 		},
 	}
@@ -181,6 +182,9 @@ var refreshRows = slices.Concat(
 	bySecret,
 	[]Flaw{
 		secretMatch("absent", "client_id alone", func(_, _, method string) bool { return method == "none" }),
+		secretMatch("empty-by-basic", "an empty secret by Basic", func(_, sent, method string) bool {
+			return method == "client_secret_basic" && sent == ""
+		}),
 		secretMatch("any-in-body", "a wrong secret in the body", func(_, sent, method string) bool {
 			return method == "client_secret_post" && strings.HasPrefix(sent, "mcpauth-wrong-")
 		}),
@@ -192,7 +196,8 @@ var refreshRows = slices.Concat(
 		{
 			Name: "secret-of-any-client", Says: "The secret of any client is accepted.", Row: "another client's secret",
 			Bend: lacks(idp.OwnSecret), Noticed: []string{"AS-TOKEN-WRONG-SECRET", "AS-REFRESH-CONFIDENTIAL-AUTH"},
-			Also: []string{"AS-TOKEN-*", "AS-PAR-*", "AS-REVOKE-*", "AS-INTROSPECT-*", "AS-META-AUTH-METHODS-TRUE"},
+			Also: []string{"AS-TOKEN-*", "AS-PAR-*", "AS-REVOKE-*", "AS-INTROSPECT-*", "AS-META-AUTH-METHODS-TRUE", "AS-CC-SECRET-FLOW",
+				"AS-TX-VALIDATION"},
 		},
 		rowed("refresh-of-any-public-client", "used by another public client", idp.RefreshPublic, "AS-REFRESH-BOUND-CLIENT"),
 		rowed("refresh-of-any-confidential-client", "used by a confidential client", idp.RefreshConfidential, "AS-REFRESH-BOUND-CLIENT"),

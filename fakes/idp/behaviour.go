@@ -47,7 +47,7 @@ type Behaviour struct {
 	Retargets func(resource string) bool
 	// RefreshFrom derives the refresh token from the access token issued with it: a flaw. Nil: they are unrelated.
 	RefreshFrom func(access string) string
-	// TellsUpstream is the endpoint of a proxy whose response has a token of the upstream: a flaw.
+	// TellsUpstream is the endpoint of a proxy whose response has a token of the upstream, "refresh", or "ID token" for its claims: a flaw.
 	TellsUpstream string
 	// RefreshedSeconds is the expires_in of refreshed tokens; if zero, the usual one.
 	RefreshedSeconds int
@@ -79,8 +79,8 @@ type Behaviour struct {
 	NoRefreshTokens bool
 	// NoPublicRefresh issues refresh tokens to confidential clients only.
 	NoPublicRefresh bool
-	// Response changes a response of an endpoint: "/token", "/register", "/introspect", "/userinfo", or "callback" for the parameters that
-	// are sent to the client.
+	// Response changes a response of an endpoint: "/token", "/register", "/introspect", "/userinfo", "refresh" and "credentials" for the
+	// token responses of these grants, or "callback" for the parameters that are sent to the client.
 	Response func(endpoint string, members map[string]any)
 	// DocumentRoots are the authorities trusted for client ID metadata documents; nil: no document is fetched.
 	DocumentRoots *x509.CertPool

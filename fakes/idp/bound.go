@@ -1,6 +1,7 @@
 package idp
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 
@@ -15,12 +16,28 @@ func (s *Server) proofKey(r *http.Request) (string, *oauthError) {
 	}
 	proof := dpop.Request{Method: r.Method, URL: strings.TrimSuffix(s.Issuer, "/") + "/token", Now: s.now(), Lacks: b.DPoPLacks,
 		Seen: s.seenProof, Believes: b.BelievesProof}
+	if b.ProofNonce {
+		proof.Nonce = func(nonce string) bool { return nonce == s.proofNonce() }
+	}
 	key, err := proof.Verify(r.Header)
-	if err != nil {
+	switch {
+	case errors.Is(err, dpop.ErrNonce):
+		return "", refuse("use_dpop_nonce", "the proof needs a nonce")
+	case err != nil:
 		return "", refuse("invalid_dpop_proof", "the proof is not valid")
 	}
 	return key, nil
 }
+
+// writeProofNonce tells the client the nonce that its proof lacks (RFC 9449 section 8).
+func (s *Server) writeProofNonce(w http.ResponseWriter, e *oauthError) {
+	if e.code == "use_dpop_nonce" {
+		w.Header().Set("DPoP-Nonce", s.proofNonce())
+	}
+}
+
+// proofNonce is the nonce that proofs must have.
+func (s *Server) proofNonce() string { return s.seal("dpop nonce") }
 
 func (s *Server) seenProof(jti string) bool {
 	s.mu.Lock()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,6 +37,10 @@ func (s *Server) deviceAuthorization(w http.ResponseWriter, r *http.Request) {
 	c, e := s.authenticate(r)
 	if e != nil {
 		s.writeOAuthError(w, r, e)
+		return
+	}
+	if s.Behaviour.DevicesRegister && !slices.Contains(c.grantTypes, deviceGrant) {
+		s.writeOAuthError(w, r, refuse("unauthorized_client", "the client has not registered the grant"))
 		return
 	}
 	d := &device{userCode: userCode(), client: c.id, scopes: strings.Fields(r.PostForm.Get("scope")), expires: s.now().Add(deviceLife)}
@@ -118,7 +123,7 @@ func (s *Server) deviceToken(r *http.Request, c *client) (map[string]any, *oauth
 	d := s.devices[r.PostForm.Get("device_code")]
 	s.mu.Unlock()
 	switch {
-	case d == nil, d.client != c.id && b.has(DeviceClient), d.used && b.has(DeviceOnce):
+	case d == nil, d.client != c.id && b.has(DeviceClient) && (d.user == "" || b.has(DeviceClientToTheEnd)), d.used && b.has(DeviceOnce):
 		return nil, refuse("invalid_grant", "the device code is not known")
 	case s.now().After(d.expires):
 		return nil, refuse("expired_token", "the device code has expired")

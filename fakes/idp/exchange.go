@@ -164,6 +164,9 @@ func (s *Server) exchangeGrant(r *http.Request, c *client) (map[string]any, *oau
 		}
 		scopes = requested
 	}
+	if !b.has(ExchangeOwnScopes) {
+		scopes = slices.DeleteFunc(scopes, func(v string) bool { return slices.Contains(subject.scopes, v) })
+	}
 	resources, e := s.narrowResources(append(slices.Clone(form["resource"]), form["audience"]...), subject.grant.resources, ExchangeNarrows)
 	if e != nil {
 		return nil, e

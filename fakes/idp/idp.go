@@ -254,6 +254,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	if s.Behaviour.ClockAhead != 0 {
+		w.Header().Set("Date", s.now().UTC().Format(http.TimeFormat))
+	}
 	if s.Behaviour.has(HSTS) && r.TLS != nil {
 		w.Header().Set("Strict-Transport-Security", "max-age=31536000")
 	}

@@ -121,6 +121,9 @@ func (s *Server) introspect(w http.ResponseWriter, r *http.Request) {
 	if s.issuedUpstream(value) {
 		out["active"] = true
 	}
+	if user := s.userOfIDToken(value); user != "" && !b.has(IntrospectNoIDTokens) {
+		out = map[string]any{"active": true, "sub": user, "token_type": "Bearer"}
+	}
 	if !b.has(IntrospectAnyHint) && r.PostForm.Get("token_type_hint") == "refresh_token" {
 		out = map[string]any{"active": false}
 	}

@@ -149,5 +149,7 @@ func (s *Server) credentialsGrant(r *http.Request, c *client) (map[string]any, *
 	if !b.has(CredentialsRefresh) {
 		next = s.newRefresh(g, scopes)
 	}
-	return s.answerToken(g, scopes, resources, next), nil
+	out := s.answerToken(g, scopes, resources, next)
+	s.respond("credentials", out)
+	return out, nil
 }

@@ -30,6 +30,18 @@ type Manners struct {
 	HashTime time.Duration
 	// RequestDefault are the scopes granted to a request without scope; if nil, the first of Server.Scopes.
 	RequestDefault []string
+	// RefreshEndsAccess ends the earlier access tokens of a grant at each refresh.
+	RefreshEndsAccess bool
+	// ResourceAtRefresh demands the parameter resource in a refresh.
+	ResourceAtRefresh bool
+	// ProofNonce demands a nonce in DPoP proofs (RFC 9449 section 8).
+	ProofNonce bool
+	// DevicesRegister offers the device grant to clients that have registered it only.
+	DevicesRegister bool
+	// ClockAhead is how far the clock, and the Date field, are ahead.
+	ClockAhead time.Duration
+	// ReusesTokens returns the opaque access token that a user and client hold already, and ReusesRefresh their refresh token.
+	ReusesTokens, ReusesRefresh bool
 	// OfflineOnly issues refresh tokens only for the scope offline_access, requested with prompt=consent.
 	OfflineOnly bool
 	// Introspector is the only client that may introspect tokens, those of all clients. If empty, each client introspects its own.
@@ -235,6 +247,37 @@ func (s *Server) spoil(code string, failed bool) {
 	defer s.mu.Unlock()
 	if failed && s.Behaviour.FragileCodes {
 		delete(s.codes, code)
+	}
+}
+
+// heldAccess returns an access token that the user of a grant and its client hold already, or "".
+func (s *Server) heldAccess(g *grant) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for value, t := range s.access {
+		if t.grant.user == g.user && t.grant.client == g.client && t.alive(s.now()) {
+			return value
+		}
+	}
+	return ""
+}
+
+// heldRefresh returns the refresh token that the user of a grant and its client hold already, or else a new one. The caller holds mu.
+func (s *Server) heldRefresh(g *grant, another string) string {
+	for value, t := range s.refresh {
+		if t.grant.user == g.user && t.grant.client == g.client && !t.grant.revoked {
+			return value
+		}
+	}
+	return another
+}
+
+// endAccess ends the access tokens of a grant, if the server does so.
+func (s *Server) endAccess(g *grant, ends bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range s.access {
+		t.revoked = t.revoked || ends && t.grant == g
 	}
 }
 

@@ -21,12 +21,17 @@ const (
 	NoPushedRequestURI     Defence = "a request with request_uri cannot be pushed"
 	ReplayKillsRefresh     Defence = "the refresh token of a replayed code ends"
 	ReplayKillsRotated     Defence = "what a refresh brought ends when the code is replayed"
+	WorkingRefreshed       Defence = "an access token that a refresh returns works"
 	OldReuseRevokes        Defence = "the reuse of a refresh token that is two generations old revokes its family"
 	RevokeEveryAccess      Defence = "revoking a refresh token kills every access token of the grant"
 	ReuseKillsEveryAccess  Defence = "the reuse of a refresh token kills every access token of the grant"
 	RefreshSecret          Defence = "the secret of a client that refreshes is compared"
 	RevokeSecret           Defence = "the secret of a client that revokes is compared"
 	IntrospectSecret       Defence = "the secret of a client that introspects is compared"
+	DeviceClientToTheEnd   Defence = "a device code belongs to its client after its user has allowed it, too"
+	CredentialsSecret      Defence = "a client with a secret authenticates when it acts for itself"
+	ExchangeOwnScopes      Defence = "an exchange does not return the scopes that the subject token has not instead of those that it has"
+	ExchangeSecret         Defence = "a client with a secret authenticates when it exchanges a token"
 	DecodedBasic           Defence = "the user name and password of Basic are form-decoded"
 	AssertionNames         Defence = "client_id cannot name another client than the assertion"
 	AssertionTypeNamed     Defence = "a client assertion without client_assertion_type is refused"
@@ -45,10 +50,12 @@ const (
 	SecondFactor           Defence = "nobody is signed in before the second factor"
 	OwnRegistration        Defence = "two registrations with the same metadata are two clients"
 	IntrospectNoTokens     Defence = "an access token is not a credential for introspection"
+	IntrospectNoIDTokens   Defence = "an ID token is not active"
 	IntrospectNoPublic     Defence = "a public client cannot introspect"
 	IntrospectSignature    Defence = "the signature of a JWT is verified before introspection answers"
 	UserinfoSignature      Defence = "the signature of a JWT is verified before userinfo answers"
 	UserinfoAccessOnly     Defence = "userinfo does not accept an ID token"
+	UserinfoNoCodes        Defence = "userinfo does not accept an authorization code"
 	UserinfoNoCookies      Defence = "userinfo does not accept a login session instead of a token"
 	RevokeNamed            Defence = "a revocation that names no client is refused"
 	RevokeBothKinds        Defence = "a token is found whatever the hint says"
@@ -145,6 +152,12 @@ func (s *Server) looseSecret(r *http.Request) bool {
 		!b.has(IntrospectSecret) && strings.HasSuffix(r.URL.Path, "/introspect")
 }
 
+// grantNeedsNoSecret is a flaw: one grant does not authenticate clients that have a secret.
+func (s *Server) grantNeedsNoSecret(grant string) bool {
+	b := &s.Behaviour
+	return !b.has(CredentialsSecret) && grant == "client_credentials" || !b.has(ExchangeSecret) && grant == tokenExchange
+}
+
 // spareAllButNewest is a flaw: only the newest access token of a grant ends. The caller holds mu.
 func (s *Server) spareAllButNewest(g *grant) {
 	var newest *accessToken
@@ -216,12 +229,25 @@ func (s *Server) userOfIDToken(value string) string {
 	return claims.Sub
 }
 
+// userOfCode is a flaw: a code with the scope openid is accepted as an access token.
+func (s *Server) userOfCode(value string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c := s.codes[value]; c != nil && slices.Contains(c.grant.scopes, "openid") {
+		return c.grant.user
+	}
+	return ""
+}
+
 // looseUserinfo is a flaw: userinfo accepts a token that is not an access token.
 func (s *Server) looseUserinfo(w http.ResponseWriter, r *http.Request, value string) bool {
 	b := &s.Behaviour
 	user := ""
 	if !b.has(UserinfoAccessOnly) {
 		user = s.userOfIDToken(value)
+	}
+	if !b.has(UserinfoNoCodes) {
+		user = cmp.Or(user, s.userOfCode(value))
 	}
 	if !b.has(UserinfoNoCookies) && value == "" {
 		user = s.user(r)

@@ -254,7 +254,12 @@ func (s *Server) respond(endpoint string, members map[string]any) {
 	if b.Response != nil {
 		b.Response(endpoint, members)
 	}
-	if u := s.Upstream; u != nil && u.Issued != nil && b.TellsUpstream == endpoint {
+	s.tellUpstream(endpoint, members)
+}
+
+// tellUpstream is a flaw: it adds a token of the upstream.
+func (s *Server) tellUpstream(place string, members map[string]any) {
+	if u := s.Upstream; u != nil && u.Issued != nil && s.Behaviour.TellsUpstream == place {
 		issued := u.Issued()
 		members["upstream_token"] = issued[len(issued)-1]
 	}

@@ -105,7 +105,9 @@ type refreshToken struct {
 // Advance moves the server's clock.
 func (s *Server) Advance(d time.Duration) { s.ahead.Add(int64(d)) }
 
-func (s *Server) now() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }
+func (s *Server) now() time.Time {
+	return time.Now().Add(time.Duration(s.ahead.Load()) + s.Behaviour.ClockAhead)
+}
 
 // Clients returns the number of self-registered clients that exist.
 func (s *Server) Clients() int {

@@ -60,6 +60,7 @@ func (s *Server) writeOAuthError(w http.ResponseWriter, r *http.Request, e *oaut
 	if status == http.StatusTooManyRequests {
 		w.Header().Set("Retry-After", "1")
 	}
+	s.writeProofNonce(w, e)
 	if b.UnauthorizedGrants && e.code == "invalid_grant" {
 		status = http.StatusUnauthorized
 	}
@@ -235,6 +236,8 @@ func (s *Server) waivesSecret(r *http.Request, c *client, by shown) bool {
 		return true
 	case c.method == "private_key_jwt":
 		return false
+	case s.grantNeedsNoSecret(r.PostForm.Get("grant_type")):
+		return true
 	case by.method != "none" && s.looseSecret(r):
 		return true
 	}
@@ -685,6 +688,9 @@ func (s *Server) newRefresh(g *grant, scopes []string) string {
 	if s.Behaviour.RefreshToken != nil {
 		value = s.Behaviour.RefreshToken()
 	}
+	if s.Behaviour.ReusesRefresh {
+		value = s.heldRefresh(g, value)
+	}
 	s.issued = append(s.issued, value)
 	if s.Behaviour.OneRefreshToken {
 		s.replaceRefresh(g)
@@ -781,8 +787,11 @@ func (s *Server) answerRefresh(c *client, old *refreshToken, scopes, resources [
 				"refresh_token": next}
 		}
 	}
+	s.endAccess(granted, b.RefreshEndsAccess)
 	out := s.answerToken(granted, scopes, resources, next)
+	s.endAccess(granted, !b.has(WorkingRefreshed))
 	s.link(old, next, fmt.Sprint(out["access_token"]))
+	s.respond("refresh", out)
 	if b.RefreshedSeconds > 0 {
 		out["expires_in"] = b.RefreshedSeconds
 	}
@@ -855,6 +864,8 @@ func (s *Server) refreshedGrant(g *grant) *grant {
 func (s *Server) refreshedResources(requested, granted []string) ([]string, *oauthError) {
 	b := &s.Behaviour
 	switch {
+	case b.ResourceAtRefresh && len(requested) == 0:
+		return nil, refuse("invalid_target", "resource is missing")
 	case b.Retargets != nil && len(requested) == 1 && b.Retargets(requested[0]):
 		return requested, nil
 	case !b.has(RefreshNoResource) && len(requested) == 0:
@@ -935,6 +946,9 @@ func (s *Server) issue(g *grant, scopes, resources []string) string {
 		resources = g.resources
 	}
 	t := &accessToken{grant: g, jti: random(16), scopes: scopes, aud: resources, issued: s.now(), expires: s.now().Add(lifetime)}
+	if held := s.heldAccess(g); b.ReusesTokens && held != "" {
+		return held
+	}
 	value := b.Opaque + random(24)
 	if b.Opaque == "" {
 		value = s.sign(t)
@@ -1044,6 +1058,7 @@ func (s *Server) idToken(g *grant, nonce string) string {
 		delete(claims, "nonce")
 	}
 	claims["jti"] = random(12) // unique within a second
+	s.tellUpstream("ID token", claims)
 	token := s.IDToken(claims)
 	s.mu.Lock()
 	s.issued = append(s.issued, token)

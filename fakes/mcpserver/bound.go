@@ -53,14 +53,33 @@ func (s *Server) seenProof(jti string) bool {
 // nonce returns the nonce that a proof should have: it changes every minute, and the previous one is still accepted.
 func (s *Server) nonce(before int) string {
 	minute := time.Now().Unix()/60 - int64(before)
-	if s.Policy.DPoPNonce == "counted" {
+	switch s.Policy.DPoPNonce {
+	case "counted":
 		return fmt.Sprint(minute) // the flaw
+	case "once":
+		return s.newNonce()
 	}
 	sum := sha256.Sum256([]byte(fmt.Sprint(s.ServiceKey, s.SharedSecret, minute)))
 	return base64.RawURLEncoding.EncodeToString(sum[:12])
 }
 
+// newNonce returns a nonce that is good for one proof.
+func (s *Server) newNonce() string {
+	nonce := RandomID()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.proofs["nonce "+nonce] = true
+	return nonce
+}
+
 func (s *Server) acceptsNonce(nonce string) bool {
+	if s.Policy.DPoPNonce == "once" {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		known := s.proofs["nonce "+nonce]
+		delete(s.proofs, "nonce "+nonce)
+		return known
+	}
 	return s.Policy.DPoPNonce != "never" && (nonce == s.nonce(0) || nonce == s.nonce(1))
 }
 

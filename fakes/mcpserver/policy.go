@@ -39,7 +39,7 @@ type Features struct {
 type Variations struct {
 	Public          []string                             // JSON-RPC methods that need no token
 	DPoPRequired    bool                                 // every token must be bound to a key
-	DPoPNonce       string                               // "" for none, random, or a defect: counted, never (none is good)
+	DPoPNonce       string                               // "" for none, random, once, or a defect: counted, never (none is good)
 	NoTools         bool                                 // there are no tools
 	NoEventIDs      bool                                 // events have no ids, so that streams cannot be resumed
 	NoTasks         bool                                 // calls never become tasks

@@ -132,6 +132,21 @@ var All = []Quirk{
 		Bend:   func(o *reference.Options) { o.Behaviour.ReuseInterval = ReuseInterval },
 	},
 	{
+		Name: "nonce-once", Says: "The MCP server wants a new nonce in each DPoP proof.",
+		Allows: "RFC 9449 section 9: a resource server may supply a nonce, and section 8.2 leaves open how long it is good.",
+		Bend:   func(o *reference.Options) { o.Policy.DPoPNonce = "once" },
+	},
+	{
+		Name: "refresh-ends-access", Says: "A refresh ends the earlier access tokens of its grant.",
+		Allows: "RFC 6749 section 6 says nothing about earlier access tokens: the server may end them.",
+		Bend:   func(o *reference.Options) { o.Behaviour.RefreshEndsAccess = true },
+	},
+	{
+		Name: "resource-at-refresh", Says: "A refresh has to name its resource.",
+		Allows: "RFC 8707 section 2: the server may require clients to specify the resource, with the error invalid_target.",
+		Bend:   func(o *reference.Options) { o.Behaviour.ResourceAtRefresh = true },
+	},
+	{
 		Name: "utf-8-realm", Says: "The challenge has a realm that is not ASCII.",
 		Allows: "RFC 9110 section 5.6.4: a quoted string may contain obs-text.",
 		Bend:   func(o *reference.Options) { o.Policy.Realm = Realm },

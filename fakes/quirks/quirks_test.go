@@ -419,6 +419,34 @@ var shows = map[string]func(t *testing.T, r *reference.Reference, quirk bool){
 		require.NoError(t, r.Advance(quirks.ReuseInterval+time.Second))
 		assert.Equal(t, 400, c.refresh(tokens))
 	},
+	"refresh-ends-access": func(t *testing.T, r *reference.Reference, quirk bool) {
+		c, _ := register(t, r, nil)
+		tokens := c.tokens(nil)
+		require.Equal(t, 200, listed(t, r, tokens["access_token"].(string)))
+		require.Equal(t, 200, c.refresh(tokens))
+		assert.Equal(t, either(quirk, 401, 200), listed(t, r, tokens["access_token"].(string)))
+	},
+	"resource-at-refresh": func(t *testing.T, r *reference.Reference, quirk bool) {
+		c, _ := register(t, r, nil)
+		refresh := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {c.tokens(nil)["refresh_token"].(string)}}
+		status, out := c.token(refresh)
+		require.Equal(t, either(quirk, 400, 200), status)
+		assert.Equal(t, quirk, out["error"] == "invalid_target")
+		if quirk {
+			refresh.Set("resource", r.URL)
+			status, _ = c.token(refresh)
+			assert.Equal(t, 200, status)
+		}
+	},
+	"nonce-once": func(t *testing.T, r *reference.Reference, quirk bool) {
+		nonce := func() string {
+			resp, _ := call(t, r, "", "tools/list", map[string]any{})
+			require.Equal(t, 401, resp.StatusCode)
+			return resp.Header.Get("DPoP-Nonce")
+		}
+		first, second := nonce(), nonce()
+		assert.Equal(t, quirk, first != "" && first != second)
+	},
 	"utf-8-realm": func(t *testing.T, r *reference.Reference, quirk bool) {
 		resp, _ := call(t, r, "", "tools/list", map[string]any{})
 		require.Equal(t, 401, resp.StatusCode)

@@ -11,8 +11,7 @@ import (
 const aMoment = 1100 * time.Millisecond
 
 // Compared returns issued values for a comparison with each other. A server may return to a user and client the token that they hold
-// already.
-// Then it returns this token, with those of another client and another user.
+// already. Then it returns this token, with those of another client and another user.
 func Compared(t *T, values []string, issue func(edits ...Edit) string) []string {
 	own := slices.Compact(slices.Clone(values))
 	if len(values) < 2 || len(own) > 1 {
