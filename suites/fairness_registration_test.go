@@ -43,7 +43,9 @@ func TestFairnessOfRegistrations(t *testing.T) {
 		"an invented code is answered with a bare 401, before and after other registrations": {
 			behaving(refusingInventedCodes(http.StatusUnauthorized)), nil, "AS-DCR-NO-CLIENT-CHOSEN-IDS", reports.Pass},
 		"a token endpoint that fails at an invented code does not show that it knows the client": {
-			behaving(refusingInventedCodes(http.StatusInternalServerError)), nil, "AS-DCR-CLIENT-USABLE", reports.Inconclusive},
+			behaving(refusingInventedCodes(http.StatusInternalServerError)), withoutUsers, "AS-DCR-CLIENT-USABLE", reports.Inconclusive},
+		"a token endpoint that fails at an invented code redeems those of a client that it knows": {
+			behaving(refusingInventedCodes(http.StatusInternalServerError)), nil, "AS-DCR-CLIENT-USABLE", reports.Pass},
 		"documents that nobody sees without a login": {behaving(hidesDocuments), withoutUsers, "AS-CIMD-FLAG-TRUTHFUL", reports.NotTested},
 	})
 }
