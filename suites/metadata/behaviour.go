@@ -87,17 +87,22 @@ var notReadGrant = expect.Family("notReadGrant", func() expect.Matcher {
 })
 
 // issuesRefreshToken looks at the first login. A server may issue refresh tokens for offline_access only, with prompt=consent
-// (OpenID Connect Core section 11), so that the login asks for this where it is offered.
+// (OpenID Connect Core section 11), so that the login asks for this where it is offered. It may issue them to confidential clients only.
 func issuesRefreshToken(t *T) {
-	if t.Session.Ready {
-		t.Expect(t.Session.Tokens).Ideally(expect.That("a refresh token for a client that registered for them, since the grant type is listed",
-			func(tokens *oauth.Tokens) string {
-				if tokens.Refresh == "" && !t.Session.Offline {
-					return "no refresh token is issued"
-				}
-				return ""
-			}))
+	if !t.Session.Ready || t.Session.Offline {
+		return
 	}
+	tokens := t.Session.Tokens
+	if c := t.AS.Refresher(); tokens.Refresh == "" && c != tokens.Client {
+		tokens = t.AS.MustGetTokens(As(c))
+	}
+	t.Expect(tokens).Ideally(expect.That("a refresh token for a client that registered for them, since the grant type is listed",
+		func(tokens *oauth.Tokens) string {
+			if tokens.Refresh == "" {
+				return "no refresh token is issued"
+			}
+			return ""
+		}))
 }
 
 func listsNone(t *T) {
