@@ -23,7 +23,13 @@ func TestFairnessOfPages(t *testing.T) {
 	expectFairness(t, map[string]fairness{
 		"the client's name in an attribute, with < as it is":      {behaving(namesInAttributes), nil, "AS-CONSENT-XSS", reports.Pass},
 		"the name of a document in an attribute, with < as it is": {behaving(namesInAttributes), nil, "AS-CIMD-UNSAFE-URIS", reports.Pass},
-		"hosts in a field that cannot be changed":                 {behaving(hostsInFields), nil, "AS-CIMD-CONSENT-HOSTS", reports.Pass},
+		"a link of the server's own that goes back by a script": {behaving(adding(`<a href="javascript:history.back()">Back</a>`)), nil,
+			"AS-CONSENT-XSS", reports.Pass},
+		"a link element that browsers do not follow": {behaving(adding(`<link rel="canonical" href="https://www.example.org/">`)), nil,
+			"AS-LOGIN-DISCLOSURE", reports.Pass},
+		"a picture of another site as a video's": {behaving(adding(`<video poster="https://cdn.example/poster.png"></video>`)), nil,
+			"AS-LOGIN-DISCLOSURE", reports.Warn},
+		"hosts in a field that cannot be changed": {behaving(hostsInFields), nil, "AS-CIMD-CONSENT-HOSTS", reports.Pass},
 		"SameSite cookies protect a form, beside a cookie that is not the session's": {behaving(func(b *idp.Behaviour) {
 			b.BareForms, b.ScriptCookie = true, true
 		}), nil, "AS-CONSENT-CSRF", reports.Pass},
@@ -49,6 +55,17 @@ func namesInAttributes(b *idp.Behaviour) {
 		a.Body.Reset()
 		a.Body.WriteString(page)
 	})
+}
+
+// adding adds markup to each page.
+func adding(markup string) func(b *idp.Behaviour) {
+	return func(b *idp.Behaviour) {
+		changing(b, func(_ *http.Request, a *answer.Answer) {
+			page := strings.Replace(a.Body.String(), "</main>", markup+"</main>", 1)
+			a.Body.Reset()
+			a.Body.WriteString(page)
+		})
+	}
 }
 
 var answerGoesTo = regexp.MustCompile(`<p>The answer goes to <strong>(.*?)</strong>.</p>\n(<form [^>]*>)`)

@@ -66,6 +66,16 @@ var approvals = []Flaw{
 		Row: "client_name with a quotation mark", Noticed: []string{"AS-CONSENT-XSS", "AS-CIMD-UNSAFE-URIS"},
 		Bend: behaviour(func(b *idp.Behaviour) { b.NameInAttribute = true }),
 	},
+	{
+		Name: "login-names-client", Says: "The login page shows the client's name as markup.", Row: `the page "Sign in"`,
+		Noticed: []string{"AS-CONSENT-XSS"}, Also: []string{"AS-CIMD-UNSAFE-URIS"},
+		Bend: behaviour(func(b *idp.Behaviour) { b.LoginNamesClient = true }),
+	},
+	{
+		Name: "login-names-document", Says: "The login page shows the name in a client's document as markup.", Row: "client_name with markup",
+		Noticed: []string{"AS-CIMD-UNSAFE-URIS"}, Also: []string{"AS-CONSENT-XSS"},
+		Bend: behaviour(func(b *idp.Behaviour) { b.LoginNamesClient = true }),
+	},
 	showsRaw("client_uri"), showsRaw("logo_uri"), showsRaw("tos_uri"), showsRaw("policy_uri"), showsRaw("contacts"),
 }
 

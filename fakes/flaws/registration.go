@@ -36,6 +36,13 @@ var registrations = []Flaw{
 		"AS-DCR-REDIRECTS-REQUIRED", "AS-DCR-WILDCARD"),
 	one("dcr-null-crashes", idp.SurviveOddBodies, "AS-DCR-MALFORMED-BODY"),
 	one("dcr-implicit", idp.ConsistentTypes, "AS-DCR-CONSISTENT-TYPES", "AS-DCR-ERROR-SHAPE"),
+	{
+		Name: "dcr-machines", Says: "Who registers for client_credentials alone gets that grant.", Row: "client_credentials alone",
+		Noticed: []string{"AS-DCR-NO-PRIVILEGED-GRANTS"}, Also: []string{"AS-DCR-CONSISTENT-TYPES"},
+		Bend: behaviour(func(b *idp.Behaviour) {
+			b.RegistersTypes = func(grants, _ []string) bool { return len(grants) == 1 && grants[0] == "client_credentials" }
+		}),
+	},
 	one("dcr-client-credentials", idp.NoPrivilegedGrants, "AS-DCR-NO-PRIVILEGED-GRANTS", "AS-DCR-CONSISTENT-TYPES"),
 	one("dcr-scope-forgotten", idp.RegisteredScope, "AS-DCR-SCOPE-LIMITS"),
 	one("dcr-chosen-id", idp.OwnIDs, "AS-DCR-NO-CLIENT-CHOSEN-IDS"),

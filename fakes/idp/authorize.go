@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"html/template"
 	"net/http"
 	"net/url"
 	"slices"
@@ -47,7 +48,7 @@ var single = []string{
 }
 
 // known are the parameters of an authorization request that the server reads.
-var known = append([]string{"resource", "request", "request_uri", "iss", "pushed"}, single...)
+var known = append([]string{"resource", "request", "request_uri", "iss", "pushed", "posted"}, single...)
 
 // unknown reports whether a request has a parameter outside known.
 func unknown(request url.Values, known []string) bool {
@@ -109,6 +110,10 @@ func (s *Server) authorizationRequest(w http.ResponseWriter, r *http.Request) ur
 		return nil
 	}
 	q.Del("pushed")
+	q.Del("posted")
+	if r.Method == http.MethodPost {
+		q.Set("posted", "yes")
+	}
 	if !strings.HasPrefix(q.Get("request_uri"), pushedPrefix) {
 		return q
 	}
@@ -231,7 +236,8 @@ func (s *Server) newTransaction(q url.Values) (t *transaction, fatal string) {
 		t.redirectURI = c.redirectURIs[0]
 	case t.redirectURI == "":
 		return nil, "The redirect URI is missing."
-	case !s.matchRedirect(c, q.Get("redirect_uri")) && (!q.Has("pushed") || b.has(PushedRedirect)):
+	case !s.matchRedirect(c, q.Get("redirect_uri")) && (!q.Has("pushed") || b.has(PushedRedirect)) &&
+		(!q.Has("posted") || b.has(PostedRedirect)):
 		return nil, "The redirect URI is not registered."
 	}
 	if v := get("state"); v != "" {
@@ -989,6 +995,9 @@ func (s *Server) loginPage(w http.ResponseWriter, r *http.Request, t *transactio
 	p := login.Page{Title: "Sign in", Error: problem, Action: s.path() + "/login", User: t.user, AskUser: true, AskPassword: true}
 	p.Hidden = map[string]string{"transaction": t.id, "csrf": t.csrf}
 	p.Get = !s.Behaviour.has(LoginByPost)
+	if s.Behaviour.LoginNamesClient {
+		p.Raw = template.HTML("<p>" + t.client.name + "</p>")
+	}
 	if s.Behaviour.GoesOn == "field" {
 		p.Hidden["continue"] = "/"
 	}

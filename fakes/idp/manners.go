@@ -68,6 +68,8 @@ type Manners struct {
 	ShowsRaw []string
 	// NameInAttribute shows the client's name in an attribute, too, without escaping quotation marks: a flaw.
 	NameInAttribute bool
+	// LoginNamesClient shows the client's name on the login page, without escaping: a flaw.
+	LoginNamesClient bool
 	// DemoClient is the authentication method of a guide's client, if that is registered: a flaw.
 	DemoClient string
 	// AnyName signs in under any name, and creates the account: a flaw.

@@ -16,6 +16,8 @@ const (
 	AuthenticatePosted     Defence = "a user signs in before a code is issued for a request by POST"
 	ChallengeOfDocuments   Defence = "a request of a client with a metadata document without code_challenge is refused"
 	DocumentMethods        Defence = "a document whose authentication method needs a secret is refused, also without one"
+	RedirectOfConfidential Defence = "the redirect_uri of a client with a secret is one that it registered"
+	PostedRedirect         Defence = "the redirect_uri of a request by POST is one that the client registered"
 	PushedRedirect         Defence = "the redirect_uri of a pushed request is one that the client registered"
 	RandomRequestURIs      Defence = "the request_uri of a pushed request is random"
 	NoPushedRequestURI     Defence = "a request with request_uri cannot be pushed"

@@ -44,7 +44,7 @@ var pages = map[string]*template.Template{
 {{else if eq .Style "odd"}}<div id="app" data-action="{{.Action}}"{{range $k, $v := .Hidden}} data-{{$k}}="{{$v}}"{{end}}></div>
 <div id="later" hidden></div>
 {{else if eq .Style "popup"}}<button type="button" id="open" data-url="{{.Action}}">Sign in</button>{{else}}
-<form method="{{if .Get}}get{{else}}post{{end}}" action="{{.Action}}">
+{{.Raw}}<form method="{{if .Get}}get{{else}}post{{end}}" action="{{.Action}}">
 {{range $k, $v := .Hidden}}<input type="hidden" name="{{$k}}" value="{{$v}}">{{end}}
 {{if .AskUser}}<label>User name <input name="username" autocomplete="username" value="{{.User}}" required></label>{{end}}
 {{if .AskPassword}}<label>Password <input name="password" type="password" autocomplete="current-password" required></label>{{end}}

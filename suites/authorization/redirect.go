@@ -40,6 +40,14 @@ func refusesUnregisteredRedirects(t *T) {
 		rows = rows.And("the redirect_uri of another client", With("redirect_uri", ofAnother))
 	}
 	Refuses(t, t.AS.AuthorizationRequest(), rows, expect.NotRedirect())
+	if c := t.AS.Confidential(); c != nil && c != t.AS.AnyClient() { // RFC 6749 section 3.1.2.2 demanded registration of public clients only
+		Refuses(t, t.AS.AuthorizationRequest(As(c)), Cases[Edit]{
+			{"a redirect_uri that is not registered, of a client with a secret", elsewhere},
+		}, expect.NotRedirect())
+	}
+	if posted := t.AS.AuthorizationRequest(Posted()); posted.Good.Judge(posted.Send()).Met { // POST is optional
+		Refuses(t, posted, Cases[Edit]{{"a redirect_uri that is not registered, in a request by POST", elsewhere}}, expect.NotRedirect())
+	}
 }
 
 // atClient is an authorization request of a client, followed to the consent page or the redirect URI, or to the login page if no user

@@ -103,28 +103,33 @@ func showsNothingUnsafe(t *T) {
 	usable(t)
 	const script, data = "javascript:alert('mcpauth')", "data:text/html,mcpauth"
 	logo := "https://" + t.Documents.Host() + "/logo.svg"
-	Each(t, Cases[edit]{
+	Each(t, Cases[edit]{ // the login page may show the name, too
 		{"client_name with markup", member("client_name", "<img src=x onerror=alert('mcpauth')>")},
 		{"client_name with a quotation mark", member("client_name", quoted)},
+	}, func(t *T, e edit) { showNothingUnsafe(t, ask(t, newDraft(t, acceptedRedirect(t), e), SignedOut())) })
+	Each(t, Cases[edit]{
 		{"client_uri javascript:", member("client_uri", script)},
 		{"client_uri data:", member("client_uri", data)},
 		{"tos_uri javascript:", member("tos_uri", script)},
 		{"policy_uri javascript:", member("policy_uri", script)},
 		{"logo_uri javascript:", member("logo_uri", script)},
-	}, func(t *T, e edit) {
-		r := ask(t, newDraft(t, acceptedRedirect(t), e))
-		switch {
-		case t.AS.MustReachDecision(r.Grant).Stage == login.AtConsent:
-			t.Expect(consent{r, r.Page()}).To(escapeMarkup, leadNowhereUnsafe)
-		case r.page.Hits() == 0:
-			t.Inconclusive("%s", unfetched(r))
-		default:
-			t.Expect(r.Grant).To(refuseDocument)
-		}
-	})
+	}, func(t *T, e edit) { showNothingUnsafe(t, ask(t, newDraft(t, acceptedRedirect(t), e))) })
 	Each(t, Cases[edit]{{"logo_uri https:", member("logo_uri", logo)}}, func(t *T, e edit) {
 		t.Expect(consentFor(t, e)).Ideally(loadNot(logo))
 	})
+}
+
+func showNothingUnsafe(t *T, r *request) {
+	switch {
+	case t.AS.MustReachDecision(r.Grant).Stage == login.AtConsent:
+		for i, p := range r.Pages {
+			t.Expect(consent{r, p}).SeenIn(r.PageExchanges[i]).To(escapeMarkup, leadNowhereUnsafe)
+		}
+	case r.page.Hits() == 0:
+		t.Inconclusive("%s", unfetched(r))
+	default:
+		t.Expect(r.Grant).To(refuseDocument)
+	}
 }
 
 // quoted is a name that leaves the value of an attribute, or a string of a script, at its quotation mark.

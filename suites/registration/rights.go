@@ -25,25 +25,38 @@ func judgeRefused(t *T, good Attempt[changing], what string, ex *reports.Exchang
 
 // privileges are the grants without a user's consent. Only client_credentials can be used with the result of a registration: the others
 // need a token, a password or an assertion too.
-var privileges = Cases[string]{
-	{"client_credentials", "client_credentials"},
-	{"token exchange", "urn:ietf:params:oauth:grant-type:token-exchange"},
-	{"password", "password"},
-	{"jwt-bearer", JWTBearer},
+var privileges = Cases[privilege]{
+	{"client_credentials", privilege{"client_credentials", false}},
+	{"token exchange", privilege{"urn:ietf:params:oauth:grant-type:token-exchange", false}},
+	{"password", privilege{"password", false}},
+	{"jwt-bearer", privilege{JWTBearer, false}},
+	{"client_credentials alone", privilege{"client_credentials", true}}, // as a machine registers
+}
+
+// privilege is a grant, alone or beside that of authorization codes.
+type privilege struct {
+	grant string
+	alone bool
+}
+
+func (p privilege) registration(t *T) changing {
+	m := changing{"grant_types": []string{"authorization_code", p.grant}, "token_endpoint_auth_method": t.AS.SecretMethod()}
+	if p.alone {
+		m["grant_types"], m["response_types"] = []string{p.grant}, []string{}
+	}
+	return m
 }
 
 func givesNoPrivilegedGrants(t *T) {
 	good := ordinary(t)
-	Each(t, privileges, func(t *T, grant string) {
-		_, ex := t.AS.Register(changing{
-			"grant_types": []string{"authorization_code", grant}, "token_endpoint_auth_method": t.AS.SecretMethod(),
-		})
+	Each(t, privileges, func(t *T, p privilege) {
+		_, ex := t.AS.Register(p.registration(t))
 		if notRegistered(decided(t, ex)) != "" {
 			judgeRefused(t, good, "registering it", ex, expect.RefuseRegistration("invalid_client_metadata"))
 			return
 		}
-		t.Expect(ex).Ideally(leaveOutGrant(grant))
-		if c := t.Session.Registered(ex, nil); grant == "client_credentials" && c.Secret != "" {
+		t.Expect(ex).Ideally(leaveOutGrant(p.grant))
+		if c := t.Session.Registered(ex, nil); p.grant == "client_credentials" && c.Secret != "" {
 			refusesCredentialsGrant(t, c)
 		}
 	})

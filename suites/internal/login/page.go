@@ -159,7 +159,7 @@ func (r *reader) walk(n *html.Node, at place) {
 			return
 		case atom.Base, atom.Meta, atom.Body:
 			r.head(n)
-		case atom.Img, atom.Link, atom.Iframe:
+		case atom.Img, atom.Link, atom.Iframe, atom.Embed, atom.Source, atom.Video, atom.Audio, atom.Track, atom.Object:
 			r.load(n)
 		case atom.Form:
 			if len(r.page.Forms) < mostForms {
@@ -228,8 +228,16 @@ func (r *reader) form(n *html.Node) int {
 	return len(r.page.Forms) - 1
 }
 
+// requested are the relations of a link element that make a browser load its address, or connect to its host.
+var requested = []string{"stylesheet", "icon", "apple-touch-icon", "mask-icon", "preload", "modulepreload", "prefetch", "prerender",
+	"manifest", "preconnect", "dns-prefetch", "import"}
+
 func (r *reader) load(n *html.Node) {
-	for _, name := range []string{"src", "href"} {
+	relations := strings.Fields(strings.ToLower(attr(n, "rel")))
+	if n.DataAtom == atom.Link && !slices.ContainsFunc(relations, func(rel string) bool { return slices.Contains(requested, rel) }) {
+		return
+	}
+	for _, name := range []string{"src", "href", "data", "poster"} {
 		if v := attr(n, name); v != "" {
 			r.page.Loads = append(r.page.Loads, resolve(r.base, v))
 		}
