@@ -1,8 +1,11 @@
 package flaws
 
 import (
+	"net/http"
+	"net/url"
 	"strings"
 
+	"github.com/mcpauth/conformance/fakes/answer"
 	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/reference"
 )
@@ -44,6 +47,35 @@ var logins = []Flaw{
 	ofNullOrigin("login", "/login", "AS-LOGIN-CSRF", all(lacks(idp.LoginCSRF), behaviour(func(b *idp.Behaviour) {
 		b.CrossSiteCookies = true
 	}))),
+	rowOf(one("logout-in-the-browser-only", idp.LogoutAtServer, "AS-LOGIN-LOGOUT"), "a copy of the cookies from before"),
+	rowOf(one("login-session-adopted", idp.OwnSessionIDs, "AS-LOGIN-SESSION-FIXATION"), "a made-up"),
+	{
+		Name: "login-cookie-for-old-browsers", Says: "A second session cookie has no attributes.", Row: "as_session_old",
+		Bend: behaviour(func(b *idp.Behaviour) { b.OldBrowsers = true }), Noticed: []string{"AS-LOGIN-COOKIE-ATTRIBUTES"},
+	},
+	{
+		Name: "login-token-in-cookie", Says: "The tokens of a token response are in a cookie, too.", Row: "auth",
+		Noticed: []string{"AS-LOGIN-COOKIE-ATTRIBUTES"}, Also: []string{"AS-TOKEN-*", "AS-REFRESH-*"},
+		Bend: wrapping(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			a := answer.Of(next, r)
+			if strings.HasSuffix(r.URL.Path, "/token") && a.Status == http.StatusOK {
+				http.SetCookie(authAnswer{a}, &http.Cookie{Name: "auth", Value: url.QueryEscape(a.Body.String()), Path: "/", HttpOnly: true})
+			}
+			a.Send(w)
+		}),
+	},
+	{
+		Name: "logout-to-what-begins-alike", Says: "After signing out, the server compares the beginning of an address.",
+		Row: "begins as the client's redirect URI", Noticed: []string{"AS-LOGIN-LOGOUT-REDIRECT"},
+		Bend: wrapping(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			to := r.URL.Query().Get("post_logout_redirect_uri")
+			if strings.HasSuffix(r.URL.Path, "/logout") && strings.HasPrefix(to, "http://127.0.0.1:8765") {
+				http.Redirect(w, r, to, http.StatusFound)
+				return
+			}
+			next.ServeHTTP(w, r)
+		}),
+	},
 	{
 		Name: "login-session-kept", Says: "The session id from before the login stays.",
 		Bend: lacks(idp.FreshSession), Noticed: []string{"AS-LOGIN-SESSION-FIXATION"},

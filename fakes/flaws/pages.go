@@ -72,6 +72,12 @@ var pageRows = []Flaw{
 
 	cors("preflight", "a preflight request", func(r *http.Request, _ authAnswer) bool { return r.Method == http.MethodOptions }),
 	cors("request", "the authorization request", func(r *http.Request, _ authAnswer) bool { return atAuthorization(r) }),
+	at("AS-AUTHZ-CORS-OFF", "cors-for-clients", "Scripts at the origin of a client may read the endpoint.", "the origin of the redirect URI",
+		pageAnswers(func(r *http.Request, _ url.Values, a authAnswer) {
+			if origin := r.Header.Get("Origin"); atAuthorization(r) && origin == "http://127.0.0.1:8765" {
+				a.Fields.Set("Access-Control-Allow-Origin", origin)
+			}
+		})),
 	cors("login", `the page "Sign in"`, func(_ *http.Request, a authAnswer) bool { return a.shows("Sign in") }),
 	cors("consent", `the page "Allow access?"`, func(_ *http.Request, a authAnswer) bool { return a.shows("Allow access?") }),
 	without("AS-AUTHZ-NO-STORE", "stores-login", "Cache-Control", `the page "Sign in"`, "Sign in"),

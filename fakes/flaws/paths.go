@@ -115,7 +115,8 @@ func oddSecrets(o *reference.Options) {
 }
 
 var pathsOfRedirects = []Flaw{
-	rowOf(one("redirect-of-confidential-clients", idp.RedirectOfConfidential, "AS-AUTHZ-REDIRECT-UNREGISTERED", "AS-*"), "of a client with a secret"),
+	rowOf(one("redirect-of-confidential-clients", idp.RedirectOfConfidential, "AS-AUTHZ-REDIRECT-UNREGISTERED", "AS-*"),
+		"of a client with a secret"),
 	rowOf(one("redirect-of-posted-requests", idp.PostedRedirect, "AS-AUTHZ-REDIRECT-UNREGISTERED", "AS-AUTHZ-*"), "in a request by POST"),
 	one("authorize-redirect-of-another-client", idp.OwnRedirect, "AS-AUTHZ-REDIRECT-UNREGISTERED", "AS-*"),
 	one("authorize-error-to-any-redirect", idp.RedirectBeforeErrors, "AS-AUTHZ-REDIRECT-UNREGISTERED", "AS-AUTHZ-*"),

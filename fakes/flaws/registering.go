@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/mcpauth/conformance/fakes/answer"
 	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/reference"
 )
@@ -433,6 +434,19 @@ func fetching(name, row, scheme string) Flaw {
 	}
 }
 
+// failing answers with a server error after it has fetched.
+func failing(f Flaw) Flaw {
+	f.Name, f.Bend = f.Name+"-and-fails", all(f.Bend, wrapping(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		names := strings.Contains(string(peek(r)), `"jwks_uri":"http://127.0.0.1`)
+		if a := answer.Of(next, r); names && strings.HasSuffix(r.URL.Path, "/register") {
+			http.Error(w, "the key set cannot be read", http.StatusInternalServerError)
+		} else {
+			a.Send(w)
+		}
+	}))
+	return f
+}
+
 // managing accepts another token than the registration's own for its management.
 func managing(name, says, row string, with func(method, token, own string) bool) Flaw {
 	return Flaw{
@@ -528,6 +542,7 @@ var registrationRights = []Flaw{
 		Bend: behaviour(func(b *idp.Behaviour) { b.RegistersByPut = true }), Noticed: []string{"AS-DCR-METHODS"},
 	},
 
+	failing(fetching("keys", "jwks_uri by http", "http")),
 	fetching("keys", "jwks_uri by http", "http"),
 	fetching("keys-by-https", "jwks_uri by https", "https"),
 	fetching("logo", "logo_uri by http", "http"),

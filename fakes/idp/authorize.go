@@ -536,6 +536,9 @@ func (s *Server) browser(w http.ResponseWriter, r *http.Request) string {
 func (s *Server) user(r *http.Request) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if old, err := r.Cookie("as_session_old"); err == nil && s.cookie(r, "as_session") == "" && s.Behaviour.OldBrowsers {
+		return s.sessions[old.Value]
+	}
 	return s.sessions[s.cookie(r, "as_session")]
 }
 
@@ -679,10 +682,13 @@ func (s *Server) account(name string) (User, bool) {
 // begin starts a login session with a new id.
 func (s *Server) begin(w http.ResponseWriter, r *http.Request, user string) {
 	id := random(24)
-	if old := s.cookie(r, "as_session"); old != "" && !s.Behaviour.has(FreshSession) {
+	if old := s.cookie(r, "as_session"); old != "" && !(s.Behaviour.has(FreshSession) && s.Behaviour.has(OwnSessionIDs)) {
 		id = old
 	}
 	s.setCookie(w, "as_session", id)
+	if s.Behaviour.OldBrowsers {
+		http.SetCookie(w, &http.Cookie{Name: "as_session_old", Value: id, Path: "/"})
+	}
 	s.mu.Lock()
 	if s.Behaviour.OneSession {
 		s.endSessions(user)

@@ -408,7 +408,8 @@ func loopbackHost(host string) bool {
 // matchRedirect reports whether a redirect URI is one of the client's. The port of a loopback URI may differ (OAuth 2.1 section 8.4.2).
 func (s *Server) matchRedirect(c *client, uri string) bool {
 	b := &s.Behaviour
-	if !b.has(MatchRedirect) || c.anyRedirect || !b.has(RedirectOfConfidential) && !c.public() || !b.has(OwnRedirect) && s.anybodysRedirect(uri) {
+	unmatched := !b.has(MatchRedirect) || c.anyRedirect || !b.has(RedirectOfConfidential) && !c.public()
+	if unmatched || !b.has(OwnRedirect) && s.anybodysRedirect(uri) {
 		return true
 	}
 	return slices.ContainsFunc(c.redirectURIs, func(registered string) bool {

@@ -11,7 +11,9 @@ const logoutEndpoint = "/logout"
 func (s *Server) logout(w http.ResponseWriter, r *http.Request) {
 	if s.Behaviour.has(LogoutEnds) {
 		s.mu.Lock()
-		delete(s.sessions, s.cookie(r, "as_session"))
+		if s.Behaviour.has(LogoutAtServer) {
+			delete(s.sessions, s.cookie(r, "as_session"))
+		}
 		s.mu.Unlock()
 		s.setCookie(w, "as_session", "")
 	}

@@ -114,6 +114,8 @@ type Manners struct {
 	FragileCodes bool
 	// RotatesPublicOnly does not rotate the refresh tokens of confidential clients.
 	RotatesPublicOnly bool
+	// OldBrowsers sets a second session cookie, without attributes, that counts where the first is missing: a flaw.
+	OldBrowsers bool
 	// ScriptCookie sets a cookie for scripts that is not the session cookie.
 	ScriptCookie bool
 }

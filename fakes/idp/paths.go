@@ -18,6 +18,8 @@ const (
 	DocumentMethods        Defence = "a document whose authentication method needs a secret is refused, also without one"
 	RedirectOfConfidential Defence = "the redirect_uri of a client with a secret is one that it registered"
 	PostedRedirect         Defence = "the redirect_uri of a request by POST is one that the client registered"
+	LogoutAtServer         Defence = "signing out ends the session at the server, too"
+	OwnSessionIDs          Defence = "an id of a session that a browser made up is not kept"
 	PushedRedirect         Defence = "the redirect_uri of a pushed request is one that the client registered"
 	RandomRequestURIs      Defence = "the request_uri of a pushed request is random"
 	NoPushedRequestURI     Defence = "a request with request_uri cannot be pushed"

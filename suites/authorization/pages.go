@@ -243,6 +243,10 @@ func letsNoScriptsRead(t *T) {
 		{"a preflight request", func() *reports.Exchange { return t.Do(preflight) }},
 		{"the authorization request", func() *reports.Exchange { return t.Cite(firstAnswer(g)) }},
 	}, func(t *T, sent func() *reports.Exchange) { t.Expect(sent()).To(allowNoOrigin) })
+	if u, err := url.Parse(t.AS.AnyClient().RedirectURI); err == nil && u.Host != "" { // an origin that a list of clients may contain
+		own := t.AS.Authorize(Nobody(), StoppingAtLogin(), Leaving(), Header(mcp.Field("Origin", document.Origin(u))))
+		t.Expect(firstAnswer(own), "the authorization request, with the origin of the redirect URI").To(allowNoOrigin)
+	}
 	allow := func(t *T, _ *login.Page, ex *reports.Exchange) { t.Expect(ex).To(allowNoOrigin) }
 	eachOwnPage(t, g, allow)
 	if t.Session.Ready {

@@ -51,6 +51,7 @@ func signOut(t *T, endpoint string, f oauth.Form, jar *login.Jar) *login.Outcome
 func endsSession(t *T) {
 	endpoint := endSession(t)
 	jar, f := signedIn(t)
+	kept := jar.Copy()
 	out := signOut(t, endpoint, f, jar)
 	after := next(t, jar)
 	if after.inside() && slices.ContainsFunc(after.Hops, func(h login.Hop) bool { return t.Upstream.IsRequest(h.To) }) {
@@ -59,7 +60,9 @@ func endsSession(t *T) {
 	if p := out.Page(); after.inside() && p != nil && len(p.Forms) > 0 {
 		t.Inconclusive("the page %q asks whether to sign out, and what it asks was not understood", p.Title)
 	}
-	t.Expect(after, "after signing out").To(askAgain)
+	if t.Expect(after, "after signing out").To(askAgain) {
+		t.Expect(next(t, kept), "a copy of the cookies from before").Ideally(askAgain)
+	}
 }
 
 // Section 3: "the OP MUST NOT perform post-logout redirection if the post_logout_redirect_uri value supplied does not exactly match
@@ -71,15 +74,24 @@ func redirectsToRegisteredAddresses(t *T) {
 		{"with client_id alone", []string{"id_token_hint"}},
 		{"with neither client_id nor id_token_hint", []string{"id_token_hint", "client_id"}},
 	}, func(t *T, absent []string) {
-		jar, f := signedIn(t)
-		for _, name := range absent {
-			f.Del(name)
-		}
-		f.Set("post_logout_redirect_uri", "https://attacker.example/bye")
-		f.Set("state", "mcpauth")
-		out := t.Pages.Confirm(wire.Request{Method: "GET", URL: oauth.AtQuery(endpoint, f)}, jar)
-		t.Expect(&entry{out, jar}).To(notLeave)
+		t.Expect(leaving(t, endpoint, "https://attacker.example/bye", absent...)).To(notLeave)
 	})
+	if u, err := url.Parse(t.AS.AnyClient().RedirectURI); err == nil && u.Host != "" {
+		Each(t, Cases[string]{
+			{"an address that begins as the client's redirect URI", u.Scheme + "://" + u.Host + "@attacker.example/bye"},
+		}, func(t *T, to string) { t.Expect(leaving(t, endpoint, to)).To(notLeave) })
+	}
+}
+
+// leaving signs out in a browser in which a user has signed in, and asks to be sent to an address.
+func leaving(t *T, endpoint, to string, absent ...string) *entry {
+	jar, f := signedIn(t)
+	for _, name := range absent {
+		f.Del(name)
+	}
+	f.Set("post_logout_redirect_uri", to)
+	f.Set("state", "mcpauth")
+	return &entry{t.Pages.Confirm(wire.Request{Method: "GET", URL: oauth.AtQuery(endpoint, f)}, jar), jar}
 }
 
 var notLeave = expect.Refusing("no redirect to an address that no client registered", func(e *entry) string {

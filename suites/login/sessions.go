@@ -45,12 +45,38 @@ func changesSessionAtLogin(t *T) {
 	if !t.Expect(understood(t, goOn(t, g.Jar, req, g.RedirectURI), g.Jar), "the login").To(letIn) {
 		return
 	}
-	at, err := document.ParseURL(t.AS.Server().Authorization)
-	if err != nil || len(before.Cookies(at)) == 0 {
-		t.NotApplicable("no cookie is set before the login")
-	}
 	mustKeepSession(t, g.Jar)
-	t.Expect(next(t, before), "the cookies from before the login").To(askAgain)
+	at, err := document.ParseURL(t.AS.Server().Authorization)
+	if err != nil {
+		t.NotApplicable("the metadata names no authorization endpoint (AS-META-REQUIRED-FIELDS)")
+	}
+	Each(t, Cases[*login.Jar]{{"the cookies from before the login", before}}, func(t *T, before *login.Jar) {
+		if len(before.Cookies(at)) == 0 {
+			t.NotApplicable("no cookie is set before the login")
+		}
+		t.Expect(next(t, before)).To(askAgain)
+	})
+	adoptsNoSession(t, at, g.Jar, before)
+}
+
+// adoptsNoSession signs in with made-up values of the session cookies, as an attacker on another host of the domain may have set them.
+func adoptsNoSession(t *T, at *url.URL, jar, before *login.Jar) {
+	planted := login.NewJar()
+	for _, name := range jar.Names(at) {
+		isNew := before.Value(at, name) != jar.Value(at, name)
+		if isNew && !strings.HasPrefix(name, "__Host-") && isSession(t, jar, at, name) {
+			planted = planted.With(at, name, t.Hide(Random(len(jar.Value(at, name)))))
+		}
+	}
+	if len(planted.Cookies(at)) == 0 {
+		return
+	}
+	Each(t, Cases[*login.Jar]{{"a made-up session cookie", planted}}, func(t *T, planted *login.Jar) {
+		if e := understood(t, t.AS.Authorize(InJar(planted.Copy()), Leaving()).Outcome, planted); !e.inside() {
+			t.NotApplicable("a browser with a made-up session cookie is not signed in: the login ended %s", e.Stage)
+		}
+		t.Expect(next(t, planted)).To(askAgain)
+	})
 }
 
 // cookie is a cookie that the server sets.
@@ -67,6 +93,7 @@ func protectsSessionCookies(t *T) {
 	if err != nil {
 		t.NotApplicable("the metadata names no authorization endpoint (AS-META-REQUIRED-FIELDS)")
 	}
+	tokens := t.AS.Tokens(t.AS.Redeem(g), g.Client)
 	set := cookiesOf(t, at)
 	if len(set) == 0 {
 		t.NotApplicable("no cookie is set on the way to a code")
@@ -75,7 +102,6 @@ func protectsSessionCookies(t *T) {
 	for _, c := range set {
 		rows = rows.And(c.Name, c)
 	}
-	tokens := t.AS.Tokens(t.AS.Redeem(g), g.Client)
 	Each(t, rows, func(t *T, c cookie) {
 		t.Expect(c).SeenIn(c.from).To(holdNoToken(tokens, at))
 		if bare(c, at) != "" && isSession(t, jar, at, c.Name) {
@@ -103,9 +129,14 @@ func cookiesOf(t *T, at *url.URL) []cookie {
 	return out
 }
 
-// isSession reports that the browser is signed out without a cookie, and signed in with it.
+// isSession reports that the browser is signed out without a cookie, and signed in with it; or signed in with it alone, as with a second
+// session cookie for old browsers.
 func isSession(t *T, jar *login.Jar, at *url.URL, name string) bool {
-	return next(t, jar.Copy()).inside() && !next(t, jar.Without(at, name)).inside()
+	if !next(t, jar.Copy()).inside() {
+		return false
+	}
+	alone := login.NewJar().With(at, name, jar.Value(at, name))
+	return !next(t, jar.Without(at, name)).inside() || next(t, alone).inside() && !next(t, login.NewJar()).inside()
 }
 
 // bare names the attributes that a cookie lacks; empty if it lacks none.
@@ -158,7 +189,11 @@ var stayOnHost = expect.Family("stayOnHost", func(at *url.URL) expect.Matcher {
 
 var holdNoToken = expect.Family("holdNoToken", func(tokens *oauth.Tokens, at *url.URL) expect.Matcher {
 	return expect.That("no token in a cookie that is sent in clear text", func(c cookie) string {
-		held := c.Value != "" && tokens != nil && (c.Value == tokens.Access || c.Value == tokens.Refresh)
+		value, err := url.QueryUnescape(c.Value)
+		if err != nil {
+			value = c.Value
+		}
+		held := tokens != nil && (strings.Contains(value, tokens.Access) || tokens.Refresh != "" && strings.Contains(value, tokens.Refresh))
 		if held && (!c.Secure || at.Scheme != "https") {
 			return "the cookie " + c.Name + " holds an issued token, and lacks Secure"
 		}
