@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/fixtures/whole"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -65,8 +66,12 @@ func TestActionReports(t *testing.T) {
 func TestActionInputsAreNeverCommands(t *testing.T) {
 	t.Parallel()
 	good := start(t, nil)
-	for _, hostile := range []string{"$(touch pwned)", "`touch pwned`", "; touch pwned #", "' ; touch pwned; '", "\"; touch pwned; \"",
-		"a\ntouch pwned", "--report=json=pwned", "x\nverdict=conformant", "${IFS}touch${IFS}pwned"} {
+	texts := []string{"$(touch pwned)", "--report=json=pwned", "x\nverdict=conformant", "`touch pwned`", "; touch pwned #", "' ; touch pwned; '",
+		"\"; touch pwned; \"", "a\ntouch pwned", "${IFS}touch${IFS}pwned"}
+	if !whole.All(t) {
+		texts = texts[:3]
+	}
+	for _, hostile := range texts {
 		for _, name := range []string{"URL", "CONFIG", "ARGS", "BASELINE", "FAIL_ON", "REPORT_DIR"} {
 			inputs := map[string]string{"URL": good.URL, "ARGS": "--only\nRS-DISC-HTTP-SHAPE"}
 			if name == "ARGS" && strings.HasPrefix(hostile, "--") {

@@ -31,7 +31,7 @@ func TestSignalsAtAnyMoment(t *testing.T) {
 	heard := make(chan os.Signal, 1)
 	ossignal.Notify(heard, syscall.SIGHUP) // a child process inherits an ignored signal (nohup), but not a handled one
 	t.Cleanup(func() { ossignal.Stop(heard) })
-	moments := 6 // each signal twice
+	moments := 3 // each signal
 	if whole.All(t) {
 		moments = 20
 	}

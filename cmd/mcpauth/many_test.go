@@ -61,7 +61,7 @@ func TestHistoryIsKeptAndDrawn(t *testing.T) {
 	dir := t.TempDir()
 	history := filepath.Join(dir, "history.jsonl")
 	for range 3 {
-		code, _, errs := mcpauth(t, nil, "run", r.URL, "-q", "--history", history, "--report", "html="+dir+"/r.html")
+		code, _, errs := mcpauth(t, nil, "run", r.URL, "-q", "--only", few, "--history", history, "--report", "html="+dir+"/r.html")
 		require.Zero(t, code, errs)
 	}
 	b, err := os.ReadFile(history)
@@ -71,7 +71,7 @@ func TestHistoryIsKeptAndDrawn(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, string(page), "over 3 runs")
 	require.NoError(t, os.WriteFile(history, []byte("not a history\n"), 0o600))
-	code, _, errs := mcpauth(t, nil, "run", r.URL, "-q", "--history", history, "--report", "json="+dir+"/r.json")
+	code, _, errs := mcpauth(t, nil, "run", r.URL, "-q", "--only", few, "--history", history, "--report", "json="+dir+"/r.json")
 	assert.Equal(t, 4, code)
 	assert.Contains(t, errs, "line 1 is not an entry of a history")
 	assert.FileExists(t, dir+"/r.json", "the reports are not written")

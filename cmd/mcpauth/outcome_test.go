@@ -23,6 +23,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/fixtures/whole"
 )
 
 // conclusion returns the last paragraph of a summary, in one line.
@@ -119,6 +120,7 @@ func TestAnOpenServerIsNotGreen(t *testing.T) {
 	strict := start(t, func(o *reference.Options) {
 		o.Policy.Lacks, o.Policy.AwaitsInitialized, o.Policy.BindsAnonymous = append(o.Policy.Lacks, mcpserver.RequireToken), true, true
 	})
+	sampled := whole.Sample(t, "with metadata", "without metadata", "with strict sessions", "public, as its owner says")
 	declared := filepath.Join(t.TempDir(), "target.yaml")
 	require.NoError(t, os.WriteFile(declared, []byte("version: 1\ntarget: {url: "+bare.URL+", public: true}\n"), 0o600))
 	token := []string{"TOKEN=" + advertised.Token()}
@@ -141,6 +143,7 @@ func TestAnOpenServerIsNotGreen(t *testing.T) {
 		"public, as its owner says": {nil, []string{"-c", declared}, 0, "PASSED what was tested: "},
 	} {
 		t.Run(name, func(t *testing.T) {
+			sampled(t, name)
 			code, out, errs := mcpauth(t, c.env, append([]string{"run", "--report", "badge"}, c.args...)...)
 			assert.Equal(t, c.code, code, errs)
 			assert.Contains(t, conclusion(errs), c.says)

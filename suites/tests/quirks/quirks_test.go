@@ -67,7 +67,7 @@ const keyPause = 1500 * time.Millisecond
 // In a whole run with a login, no check fails at a quirk.
 func TestQuirksAreNotAccused(t *testing.T) {
 	t.Parallel()
-	sampled := whole.Sample(t, "refresh-overlap", "hidden-tools")
+	sampled := whole.Sample(t, "hidden-tools")
 	for _, q := range quirks.All {
 		t.Run(q.Name, func(t *testing.T) {
 			sampled(t, q.Name)
