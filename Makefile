@@ -6,9 +6,9 @@ check: ## what CI runs
 quick: ## before each commit: style, units, and a run of the reference; without the tests of units that start a browser
 	.ci/lines
 	go vet ./...
-	go test -vet=off ./suites -run 'TestWhoMayImportWhom|TestUsageErrors|TestTheCatalogueNames|Example|TestReferencePassesEverything/bundled$$' & \
+	go test -vet=off -ldflags=-w ./suites -run 'TestWhoMayImportWhom|TestUsageErrors|TestTheCatalogueNames|Example|TestReferencePassesEverything/bundled$$' & \
 	suites=$$!; code=0; \
-	go test -vet=off -short -skip 'TestBrowserOnWellKnownPages|TestPrint|TestLayout|TestHTMLInABrowser' \
+	go test -vet=off -ldflags=-w -short -skip 'TestBrowserOnWellKnownPages|TestPrint|TestLayout|TestHTMLInABrowser' \
 		$$(go list ./... | grep -vE '/(suites|cmd/mcpauth|suites/tests/[a-z]+)$$') || code=$$?; \
 	wait $$suites && exit $$code
 
@@ -28,7 +28,7 @@ generate: ## after a change in fixtures/requirements/catalogue
 	go generate ./fixtures/requirements
 
 rows: ## after a change of the rows of checks: make rows, or make rows AREA=pkce for the file of one area
-	MCPAUTH_GOLDEN=write go test -vet=off ./suites -run '^TestTheCatalogueNamesWhatIsTried$$/^$(AREA)'
+	MCPAUTH_GOLDEN=write go test -vet=off -ldflags=-w ./suites -run '^TestTheCatalogueNamesWhatIsTried$$/^$(AREA)'
 
 bench:
 	go test -run '^$$' -bench . -benchmem ./suites ./reports

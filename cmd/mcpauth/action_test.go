@@ -66,8 +66,8 @@ func TestActionReports(t *testing.T) {
 func TestActionInputsAreNeverCommands(t *testing.T) {
 	t.Parallel()
 	good := start(t, nil)
-	texts := []string{"$(touch pwned)", "--report=json=pwned", "x\nverdict=conformant", "`touch pwned`", "; touch pwned #", "' ; touch pwned; '",
-		"\"; touch pwned; \"", "a\ntouch pwned", "${IFS}touch${IFS}pwned"}
+	texts := []string{"$(touch pwned)", "--report=json=pwned", "x\nverdict=conformant", "`touch pwned`", "; touch pwned #",
+		"' ; touch pwned; '", "\"; touch pwned; \"", "a\ntouch pwned", "${IFS}touch${IFS}pwned"}
 	if !whole.All(t) {
 		texts = texts[:3]
 	}
