@@ -63,7 +63,7 @@ func Look(ctx context.Context, cfg Config) (Surveyed, error) {
 func (out *Surveyed) readRefusals(sv *survey.Survey) {
 	for _, ex := range sv.Refused {
 		out.Protected = out.Protected || expect.Status(ex) == 401
-		if then, err := time.Parse("Mon, 02 Jan 2006 15:04:05 GMT", expect.Header(ex, "Date")); err == nil {
+		if then, ok := expect.Date(ex); ok {
 			out.Skew = then.Sub(ex.Started).Round(time.Second)
 		}
 		if v, ok := expect.Param(ex, "scope"); ok && out.Scopes == nil {

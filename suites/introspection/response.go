@@ -3,7 +3,6 @@ package introspection
 import (
 	"fmt"
 	"math"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -68,7 +67,7 @@ var agreeWith = expect.Family("agreeWith", func(issued, introspected *reports.Ex
 
 // clock is the time of the server at an answer: its Date field, or else the time here.
 func clock(ex *reports.Exchange, here time.Time) float64 {
-	if date, err := http.ParseTime(expect.Header(ex, "Date")); err == nil {
+	if date, ok := expect.Date(ex); ok {
 		here = date
 	}
 	return float64(here.Unix())

@@ -136,8 +136,8 @@ func lifetime(t *T, tokens *oauth.Tokens) (seconds float64, known bool) {
 	i, _ := c.Get("iat")
 	iat, has := expect.Number(i)
 	if !has {
-		began, err := time.Parse(time.RFC1123, expect.Header(tokens.Exchange, "Date"))
-		iat, known = float64(began.Unix()), known && err == nil
+		began, dated := expect.Date(tokens.Exchange)
+		iat, known = float64(began.Unix()), known && dated
 	}
 	return exp - iat, known
 }

@@ -8,7 +8,6 @@ import (
 	"hash/crc32"
 	"iter"
 	"maps"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -758,8 +757,8 @@ func (t MCPServer) Use(token string) *reports.Exchange {
 func (t MCPServer) Now() time.Time {
 	ahead := Once(t.T, "how far the target's clock is ahead", func() time.Duration {
 		ex := t.Send(t.Call())
-		date, err := http.ParseTime(expect.Header(ex, "Date"))
-		if ahead := date.Sub(ex.Started); err == nil && ahead.Abs() > 5*time.Second {
+		date, ok := expect.Date(ex)
+		if ahead := date.Sub(ex.Started); ok && ahead.Abs() > 5*time.Second {
 			return ahead
 		}
 		return 0

@@ -315,3 +315,9 @@ func RetryAfter(ex *reports.Exchange) (wait time.Duration, ok bool) {
 	}
 	return max(0, at.Sub(ex.Ended())), true
 }
+
+// Date returns the time of the server's clock at an answer (RFC 9110 section 6.6.1); false without a valid Date field.
+func Date(ex *reports.Exchange) (at time.Time, ok bool) {
+	at, err := http.ParseTime(Header(ex, "Date"))
+	return at, err == nil
+}
