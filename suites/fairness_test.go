@@ -1,8 +1,10 @@
 package suites_test
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -13,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mcpauth/conformance/fakes/dpop"
+	"github.com/mcpauth/conformance/fakes/flaws"
 	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/fakes/reference"
@@ -57,6 +60,31 @@ func expectFairness(t *testing.T, servers map[string]fairness) {
 	}
 }
 
+// withoutTheFirstNote answers that the first resource in the list does not exist.
+func withoutTheFirstNote(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if r.Body = io.NopCloser(bytes.NewReader(body)); bytes.Contains(body, []byte(`"note://notes/1"`)) {
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = io.WriteString(w, `{"jsonrpc":"2.0","id":1,"error":{"code":-32002,"message":"Resource not found"}}`)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// pageOverPlainHTTP answers every request over plain HTTP with the same page.
+func pageOverPlainHTTP(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.TLS == nil {
+			w.Header().Set("Content-Type", "text/html")
+			_, _ = io.WriteString(w, "<!doctype html><title>Notes</title><p>Notes for everybody.")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // One check judges each right server that differs from the reference, and each declaration that does not fit.
 func TestFairness(t *testing.T) {
 	t.Parallel()
@@ -68,6 +96,15 @@ func TestFairness(t *testing.T) {
 		return c
 	}
 	expectFairness(t, map[string]fairness{
+		"a listed resource that this user cannot read": {func(o *reference.Options) { o.Wrap = withoutTheFirstNote }, nil,
+			"RS-ABUSE-RESOURCE-TRAVERSAL", reports.Pass},
+		"a page about the product over plain HTTP": {func(o *reference.Options) {
+			o.Host, o.PlainToo, o.Behaviour.Wrap = flaws.Public, true, pageOverPlainHTTP
+		}, nil, "AS-TLS-ENFORCED", reports.Pass},
+		"a refusal that pages may read, and a refused preflight": {missing(mcpserver.OpenPreflight),
+			func(c *suites.Config) { c.Origins = nil }, "RS-TRANSPORT-CORS-PREFLIGHT", reports.Warn},
+		"answers that no cache stores, and public": {func(o *reference.Options) { o.Policy.CacheControl = "public, no-store" }, nil,
+			"RS-TRANSPORT-CACHE", reports.Pass},
 		"a list that needs a scope hides nothing from those without it": {func(o *reference.Options) { o.Policy.ListScope = "notes:read" }, nil,
 			"RS-SCOPE-HIDDEN-NOT-CALLABLE", reports.Pass},
 		"a base scope that everything needs": {func(o *reference.Options) { o.Policy.ScopeAtTheDoor = "notes:read" },

@@ -123,6 +123,126 @@ var forgottenKeys = []Flaw{
 	},
 }
 
+// forgottenHalves are the flaws of what only a second look shows: an effect, another place in a request or an answer, another kind of
+// object.
+var forgottenHalves = []Flaw{
+	{
+		Name: "session-ended-by-anybody-400", Says: "DELETE without a token is refused, and ends the session: its user is answered 400.",
+		Bend:    policy(func(p *mcpserver.Policy) { p.EndsFirst, p.GoneStatus = true, http.StatusBadRequest }),
+		Noticed: []string{"RS-SESSION-STREAM-NEEDS-TOKEN"}, Row: "anyway", Also: []string{"RS-*"},
+	},
+	{
+		Name: "session-unknown-401", Says: "A session id that names no session is answered 401, although the token is good.",
+		Bend:    policy(func(p *mcpserver.Policy) { p.GoneStatus = http.StatusUnauthorized }),
+		Noticed: []string{"RS-SESSION-FIXATION"}, Also: []string{"RS-*"},
+	},
+	{
+		Name: "task-cancelled-first", Says: "Another user is refused, and the task is cancelled anyway.", Row: "tried to cancel",
+		Bend:    policy(func(p *mcpserver.Policy) { p.CancelsFirst = true }),
+		Noticed: []string{"RS-SESSION-TASK-OWNERSHIP"},
+	},
+	{
+		Name: "task-updated-by-anybody", Says: "Every user may answer for a task.", Row: "tasks/update by another user",
+		Bend: func(o *reference.Options) {
+			o.Wrap = before(func(w http.ResponseWriter, r *http.Request) bool {
+				body := peek(r)
+				if rpcMethod(body) != "tasks/update" || anonymous(r) {
+					return false
+				}
+				w.Header().Set("Content-Type", "application/json")
+				if bytes.Contains(body, []byte("inputResponses")) {
+					_, _ = io.WriteString(w, `{"jsonrpc":"2.0","id":1,"result":{"resultType":"complete"}}`)
+				} else {
+					_, _ = io.WriteString(w, `{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"inputResponses is missing"}}`)
+				}
+				return true
+			})
+		},
+		Noticed: []string{"RS-SESSION-TASK-OWNERSHIP"},
+	},
+	nameOfOthersFlaw("resource", "resources/read", "Mcp-Name of another resource"),
+	nameOfOthersFlaw("prompt", "prompts/get", "Mcp-Name of another prompt"),
+	credentialsFor("with-a-domain-behind", "the own host with a domain at its end", func(origin string, host string) bool {
+		return strings.HasPrefix(origin, "http://"+host+".")
+	}),
+	credentialsFor("with-a-word-before", "the own host with a word before it", func(origin string, host string) bool {
+		return strings.HasSuffix(origin, "-"+host)
+	}),
+	{
+		Name: "cache-revalidated", Says: "Answers to authorized requests may be kept by shared caches, and used until they are out of date.",
+		Bend:    policy(func(p *mcpserver.Policy) { p.CacheControl = "max-age=60, must-revalidate" }),
+		Noticed: []string{"RS-TRANSPORT-CACHE"},
+	},
+	{
+		Name: "result-shows-key", Says: "The result of a tool shows the request to the API, with its key.", Row: "the API answers well",
+		Bend: lacks(mcpserver.HideKeyInResults), Noticed: []string{"RS-PASS-UPSTREAM-SECRET-HIDDEN"}, Also: []string{"RS-*"},
+	},
+	{
+		Name: "key-in-another-field-for-any-url", Says: "The key for the API, in a field of its own, goes to whatever address a caller names.",
+		Bend:    all(lacks(mcpserver.KeyForAPI), policy(func(p *mcpserver.Policy) { p.KeyField = "Ocp-Apim-Subscription-Key" })),
+		Noticed: []string{"RS-PASS-URL-TOOL-NO-LEAK"},
+	},
+	{
+		Name: "page-shows-key", Says: "The page of the API, which shows the key in a field of its own, is passed on.", Row: "the API answers 500",
+		Bend:    policy(func(p *mcpserver.Policy) { p.KeyField, p.RelaysPages = "X-Api-Key", true }),
+		Noticed: []string{"RS-PASS-UPSTREAM-SECRET-HIDDEN"},
+	},
+	linkTo("mail-behind-another", "an e-mail address is in who", func(a string) string { return a + "?who=1&who=alice%40users.example" }),
+	linkTo("claims-in-path", "a JWT with the claim email is in the path", func(a string) string {
+		return a + "/" + unsigned(`{"email":"alice@users.example"}`)
+	}),
+	linkTo("token-in-fragment", "the URL has the parameter access_token", func(a string) string { return a + "#access_token=4711" }),
+	linkTo("password-of-user", "the URL has a password", func(a string) string { return strings.Replace(a, "://", "://u:4711@", 1) }),
+}
+
+// nameOfOthersFlaw accepts any Mcp-Name field for a method.
+func nameOfOthersFlaw(name, method, row string) Flaw {
+	return Flaw{
+		Name: "header-name-of-" + name, Says: "Not compared with the message: " + row + ".", Row: row,
+		Bend: func(o *reference.Options) {
+			o.Wrap = before(func(_ http.ResponseWriter, r *http.Request) bool {
+				var m struct{ Params struct{ Name, URI string } }
+				if body := peek(r); rpcMethod(body) == method && json.Unmarshal(body, &m) == nil {
+					r.Header.Set("Mcp-Name", cmp.Or(m.Params.Name, m.Params.URI))
+				}
+				return false
+			})
+		},
+		Noticed: []string{"RS-TRANSPORT-HEADER-MISMATCH"},
+	}
+}
+
+// credentialsFor lets pages of some foreign origins read answers to requests with credentials.
+func credentialsFor(name, row string, foreign func(origin, host string) bool) Flaw {
+	return Flaw{
+		Name: "credentials-for-origin-" + name, Says: "Pages of an origin that resembles the own one may read with credentials.", Row: row,
+		Bend: func(o *reference.Options) {
+			o.Wrap = func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					host, _, _ := strings.Cut(r.Host, ":")
+					if origin := r.Header.Get("Origin"); foreign(origin, host) {
+						w = &headed{ResponseWriter: w, bend: func(h http.Header) {
+							h.Set("Access-Control-Allow-Origin", origin)
+							h.Set("Access-Control-Allow-Credentials", "true")
+						}}
+					}
+					next.ServeHTTP(w, r)
+				})
+			}
+		},
+		Noticed: []string{"RS-TRANSPORT-CORS-CREDENTIALS"}, Also: []string{"RS-TRANSPORT-*"},
+	}
+}
+
+// linkTo changes the address at which an account is linked.
+func linkTo(name, row string, link func(address string) string) Flaw {
+	return Flaw{
+		Name: "link-with-" + name, Says: "The address at which an account is linked gives something away: " + row + ".", Row: row,
+		Bend:    policy(func(p *mcpserver.Policy) { p.Link = link }),
+		Noticed: []string{"RS-ELICIT-URL-SAFE"},
+	}
+}
+
 // forgottenLists are the flaws of lists, names and scopes that only another caller or another tool shows.
 var forgottenLists = []Flaw{
 	{

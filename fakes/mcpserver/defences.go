@@ -171,6 +171,7 @@ const (
 	KeyForAPI           Defence = "the key for the API goes to the API only"
 	OwnStatus           Defence = "the API's refusal does not become the server's own"
 	HideUpstreamRequest Defence = "an error does not show the request to the API"
+	HideKeyInResults    Defence = "a result does not show the request to the API"
 	RefuseForeignTokens Defence = "a token of the API does not work here"
 	HideToken           Defence = "a tool's result does not show the caller's token"
 )

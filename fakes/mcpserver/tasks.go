@@ -65,6 +65,9 @@ func (s *Server) taskMethod(w http.ResponseWriter, m *message, who *caller) {
 			list = append(list, t.document())
 		}
 	}
+	if t != nil && m.Method == "tasks/cancel" && p.CancelsFirst {
+		t.status = "cancelled" // the flaw
+	}
 	s.mu.Unlock()
 	if m.Method == "tasks/list" {
 		rpcResult(w, m.ID, map[string]any{"tasks": list})

@@ -1,6 +1,7 @@
 package mcpserver
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
@@ -29,7 +30,7 @@ func (s *Server) reach(w http.ResponseWriter, r *http.Request, m *message, name 
 		return
 	}
 	if name == "weather" || !p.has(KeyForAPI) {
-		req.Header.Set("Authorization", "Bearer "+s.ServiceKey)
+		req.Header.Set(cmp.Or(p.KeyField, "Authorization"), "Bearer "+s.ServiceKey)
 	}
 	if !p.has(KeepToken) {
 		req.Header.Set("Authorization", r.Header.Get("Authorization"))
@@ -50,12 +51,18 @@ func (s *Server) reach(w http.ResponseWriter, r *http.Request, m *message, name 
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 4<<10)) // a part of a broken answer is enough
 	switch {
 	case resp.StatusCode == http.StatusOK:
-		rpcResult(w, m.ID, map[string]any{"content": []any{map[string]any{"type": "text", "text": string(body)}}})
+		text := string(body)
+		if !p.has(HideKeyInResults) {
+			text += fmt.Sprint(" for ", req.Header) // the flaw
+		}
+		rpcResult(w, m.ID, map[string]any{"content": []any{map[string]any{"type": "text", "text": text}}})
 	case !p.has(OwnStatus):
 		w.Header().Set("WWW-Authenticate", resp.Header.Get("WWW-Authenticate"))
 		writeJSON(w, resp.StatusCode, map[string]any{"error": "upstream"})
 	case !p.has(HideUpstreamRequest):
 		failedTool(w, m, fmt.Sprint("the request failed: ", req.Header))
+	case p.RelaysPages:
+		failedTool(w, m, string(body))
 	default:
 		failedTool(w, m, "the other side does not serve it")
 	}

@@ -54,26 +54,45 @@ var holdNoCredential = expect.That("no credential in the URL", func(l link) stri
 	if l.token != "" && strings.Contains(l.String(), l.token) {
 		return "the URL has the access token"
 	}
-	for name, values := range Sorted(l.Query()) {
-		if values[0] != "" && slices.Contains(sensitive, strings.ToLower(name)) {
-			return "the URL has the parameter " + name
+	if _, has := l.User.Password(); has {
+		return "the URL has a password before its host"
+	}
+	for _, p := range l.parts() {
+		if p.Value != "" && slices.Contains(sensitive, strings.ToLower(p.Name)) {
+			return "the URL has the parameter " + p.Name
 		}
-		if l.token != "" && strings.Contains(values[0], l.token) {
-			return "the access token is in " + name
+		if l.token != "" && strings.Contains(p.Value, l.token) {
+			return "the access token is in " + p.Name
 		}
 	}
 	return ""
 })
 
-var nameNobody = expect.That("nothing of the user in the URL", func(l link) string {
-	for name, values := range Sorted(l.Query()) {
-		if mail.MatchString(values[0]) {
-			return "an e-mail address is in " + name
+// parts are the parameters of a URL, in its query and its fragment, and the segments of its path.
+func (l link) parts() (out Cases[string]) {
+	fragment, _ := url.ParseQuery(l.Fragment) // what cannot be read has no parameters
+	for _, parameters := range []url.Values{l.Query(), fragment} {
+		for name, values := range Sorted(parameters) {
+			for _, v := range values {
+				out = out.And(name, v)
+			}
 		}
-		if _, claims := oauth.Claims(values[0]); claims != nil {
+	}
+	for segment := range strings.SplitSeq(l.Path, "/") {
+		out = out.And("the path", segment)
+	}
+	return out
+}
+
+var nameNobody = expect.That("nothing of the user in the URL", func(l link) string {
+	for _, p := range l.parts() {
+		if mail.MatchString(p.Value) {
+			return "an e-mail address is in " + p.Name
+		}
+		if _, claims := oauth.Claims(p.Value); claims != nil {
 			for _, said := range []string{"email", "name", "preferred_username"} {
 				if claims.String(said) != "" {
-					return "a JWT with the claim " + said + " is in " + name
+					return "a JWT with the claim " + said + " is in " + p.Name
 				}
 			}
 		}
@@ -85,9 +104,9 @@ var nameNobody = expect.That("nothing of the user in the URL", func(l link) stri
 })
 
 var identifyNobody = expect.That("nothing but a random identifier of the request in the URL", func(l link) string {
-	for name, values := range Sorted(l.Query()) {
-		if _, claims := oauth.Claims(values[0]); claims != nil && claims.String("sub") != "" {
-			return "a JWT with the claim sub is in " + name
+	for _, p := range l.parts() {
+		if _, claims := oauth.Claims(p.Value); claims != nil && claims.String("sub") != "" {
+			return "a JWT with the claim sub is in " + p.Name
 		}
 	}
 	return ""

@@ -107,12 +107,12 @@ func fetchesWithoutCredentials(t *T) {
 var holdNoCredential = expect.Family("holdNoCredential", func(token string) expect.Matcher {
 	return expect.That("no credential in a request to a URL that the caller chose", func(seen []listener.Request) string {
 		for _, r := range seen {
-			for _, name := range []string{"Authorization", "Cookie", "X-Api-Key", "Proxy-Authorization"} {
+			for _, name := range CredentialFields {
 				if r.Header.Get(name) != "" {
 					return name + " arrives there, in the request for " + r.URL
 				}
 			}
-			if holds(r, token) {
+			if slices.ContainsFunc(parts(token), func(part string) bool { return holds(r, part) }) {
 				return "the caller's token arrives at the other address"
 			}
 		}
@@ -185,10 +185,11 @@ func hidesItsCredential(t *T) {
 		if len(secrets) == 0 {
 			t.NotApplicable("the target calls the API without a credential of its own")
 		}
-		Each(t, failures, func(t *T, answer func(listener.Request) listener.Answer) {
-			t.API.Answer(answer)
-			t.Expect(t.MCP.CallTool(token, tool)).To(showNoneOf(secrets))
-		})
+		Each(t, slices.Concat(failures, Cases[func(listener.Request) listener.Answer]{{"the API answers well", Plenty}}),
+			func(t *T, answer func(listener.Request) listener.Answer) {
+				t.API.Answer(answer)
+				t.Expect(t.MCP.CallTool(token, tool)).To(showNoneOf(secrets))
+			})
 	})
 }
 
@@ -244,7 +245,11 @@ var failures = Cases[func(listener.Request) listener.Answer]{
 		return listener.Answer{Status: 429, Header: map[string]string{"Retry-After": "1"}}
 	}},
 	{"the API answers 500 with what it was sent", func(r listener.Request) listener.Answer {
-		page := "<h1>Error</h1><pre>" + r.URL + " " + r.Header.Get("Authorization") + "</pre>"
+		page := "<h1>Error</h1><pre>" + r.URL
+		for _, name := range CredentialFields {
+			page += " " + r.Header.Get(name)
+		}
+		page += "</pre>"
 		return listener.Answer{Status: 500, Header: map[string]string{"Content-Type": "text/html"}, Body: page}
 	}},
 }

@@ -178,8 +178,11 @@ func choosesItsOwnIDs(t *T) {
 	})
 }
 
-// refuseSession expects a refusal of an id that names no session.
-func refuseSession(t *T) expect.Matcher { return refuseCaller(t, "404 or 400", 400, 404) }
+// refuseSession expects a refusal of an id that names no session. A client that is answered 401 throws a good token away.
+var refuseSession = expect.Family("refuseSession", func(t *T) expect.Matcher {
+	return expect.Advised(refuseMessage(t, "404 or 400"), "HTTP 404 or 400",
+		func(ex *reports.Exchange) bool { return expect.Status(ex) == 400 || expect.Status(ex) == 404 })
+})
 
 // sameForm is another id of the same form: its last letters and digits are replaced by the next ones.
 func sameForm(id string) string {

@@ -241,8 +241,8 @@ var endNothing = expect.Family("endNothing", func(status string) expect.Matcher 
 		return ""
 	})
 	return expect.AdvisedOf(refused, "a session that continues", func(e ending) string {
-		if expect.Status(e.after) == 404 {
-			return expect.Describe(e.answer) + ", and the session is ended anyway"
+		if s := expect.Status(e.after); s >= 400 && s < 500 && s != 429 {
+			return expect.Describe(e.answer) + ", and the session is ended anyway: its user is answered with " + expect.Describe(e.after)
 		}
 		return ""
 	})

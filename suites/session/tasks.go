@@ -33,6 +33,7 @@ func bindsTasksToTheirMaker(t *T) {
 		rows = rows.And("tasks/get by its maker, with the id, "+m.Name, about(own, "tasks/get", t.Hide(m.Value)))
 	}
 	Refuses(t, get, rows, expect.NotBypass())
+	t.Expect(t.Send(about(own, "tasks/get", cancelled)), "the task that another user tried to cancel").To(goOn)
 	t.Expect(t.Send(stranger.Method("tasks/list", nil)), "tasks/list by another user").To(lackTask(id))
 	unknown := t.Send(about(stranger, "tasks/get", "mcpauth-"+Random(12)))
 	t.Expect(answers{t.Send(about(stranger, "tasks/get", id)), unknown}).Ideally(beAlike())
@@ -41,6 +42,14 @@ func bindsTasksToTheirMaker(t *T) {
 	t.Expect(t.Send(withoutToken(about(renewed, "tasks/get", id))), "tasks/get without a token").To(refuseCaller(t, "401", 401))
 	t.Expect(append([]string{id}, moreTasks(t, own, tool)...), "the ids of tasks").Ideally(expect.BeUnguessable("ids of tasks"))
 }
+
+// goOn expects a task that a refused request has not ended.
+var goOn = expect.Refusing("a task that is not cancelled", func(ex *reports.Exchange) string {
+	if mcp.Read(ex).Result.String("status") == "cancelled" {
+		return "the task is cancelled"
+	}
+	return ""
+})
 
 // taskMethods are the methods about a task that leave it as it is: of the specification at 2025-11-25, and of the extension.
 var taskMethods = map[mcp.Wire][]string{
@@ -141,5 +150,9 @@ func taskIDs(ex *reports.Exchange) []string {
 }
 
 func about(c mcp.Call, method, id string) mcp.Call {
-	return c.Method(method, map[string]any{"taskId": id})
+	params := map[string]any{"taskId": id}
+	if method == "tasks/update" {
+		params["inputResponses"] = map[string]any{} // otherwise the message is refused for that
+	}
+	return c.Method(method, params)
 }

@@ -42,7 +42,25 @@ func refusesContradictions(t *T) {
 	encoded := withToken(t, call, passTheHeaders).Send(saying("Mcp-Name", sentinel(noTool)))
 	t.Expect(encoded, "Mcp-Name of the tool in Base64").To(passTheHeaders)
 	refusesOddName(t, list)
+	refusesOtherNames(t, list)
 	refusesOtherParameters(t)
+}
+
+// refusesOtherNames are requests besides tools/call that need Mcp-Name. A server without resources or prompts may say so first.
+func refusesOtherNames(t *T, list mcp.Call) {
+	for _, kind := range []struct{ list, entries, method, member, about string }{
+		{"resources/list", "resources", "resources/read", "uri", "another resource"},
+		{"prompts/list", "prompts", "prompts/get", "name", "another prompt"},
+	} {
+		if len(mcp.Read(t.Send(t.MCP.Authorized(list.Method(kind.list, nil)))).Objects(kind.entries)) == 0 {
+			continue
+		}
+		call := list.Method(kind.method, map[string]any{kind.member: "mcpauth-no-such-" + kind.member})
+		Refuses(t, withToken(t, call, getPastTheHeaders), Cases[CallEdit]{
+			{"no Mcp-Name, " + kind.method, lacking("Mcp-Name")},
+			{"Mcp-Name of " + kind.about, saying("Mcp-Name", "mcpauth-other-"+kind.member)},
+		}, refuseMismatch())
+	}
 }
 
 func refusesOtherParameters(t *T) {
@@ -146,6 +164,15 @@ var passTheHeaders = expect.Serving("a call that gets past the comparison of hea
 	code := mcp.Read(ex).Code
 	switch s := expect.Status(ex); {
 	case expect.NoAnswer(ex) != "", s == 401, s == 403, code == "-32020", s == 400 && code != "-32602" && code != "-32601":
+		return expect.Describe(ex)
+	}
+	return ""
+})
+
+// getPastTheHeaders is passTheHeaders for what is not found, which each server says with another code.
+var getPastTheHeaders = expect.Serving("a request that gets past the comparison of header fields", func(ex *reports.Exchange) string {
+	switch code := mcp.Read(ex).Code; {
+	case expect.NoAnswer(ex) != "", expect.Status(ex) == 401, expect.Status(ex) == 403, code == "-32020", code == "-32022":
 		return expect.Describe(ex)
 	}
 	return ""

@@ -59,11 +59,17 @@ func (t UpstreamSide) Issued() []string {
 	return issued
 }
 
+// CredentialFields are header fields that carry credentials of servers for APIs.
+var CredentialFields = []string{
+	"Authorization", "Cookie", "Proxy-Authorization", "X-Api-Key", "Api-Key", "X-Auth-Token", "X-Access-Token", "Private-Token",
+	"X-Goog-Api-Key", "Ocp-Apim-Subscription-Key", "X-Amz-Security-Token", "X-Vault-Token",
+}
+
 // APISecrets returns the credentials with which the target itself calls the API.
 func (t UpstreamSide) APISecrets() []string {
 	var out []string
 	for _, r := range t.API.Seen() {
-		for _, name := range []string{"Authorization", "X-Api-Key", "Api-Key", "Cookie"} {
+		for _, name := range CredentialFields {
 			_, bare, found := strings.Cut(r.Header.Get(name), " ")
 			if !found {
 				bare = r.Header.Get(name)
