@@ -158,6 +158,7 @@ var beyond = map[string]string{
 	"old-stream-of-anybody-late":                                 "a second user",
 	"passes-compressed":                                          "a trusted issuer",
 	"pkce-not-of-documents":                                      "a client with a metadata document",
+	"pkce-not-required-of-documents":                             "a client with a metadata document",
 	"refresh-widens-by-known":                                    "a client that may have more than the default scopes",
 	"refresh-widens-by-some":                                     "a client that may have more than the default scopes",
 	"runs-before-refusal-expired":                                "a tool whose effect can be read",
