@@ -1,6 +1,7 @@
 package flaws
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -79,8 +80,18 @@ var machines = []Flaw{
 	one("par-of-another-client", idp.PushedClient, "AS-PAR-BASIC"),
 	one("par-reused", idp.PushedOnce, "AS-PAR-BASIC"),
 	one("par-and-query", idp.PushedAlone, "AS-PAR-BASIC"),
+	rowOf(one("par-and-challenge", idp.PushedChallengeAlone, "AS-PAR-BASIC"), "a query with another code_challenge"),
 	one("par-unvalidated", idp.PushedValidated, "AS-PAR-BASIC"),
 	rowOf(one("cimd-key-ignored", idp.DocumentKeys, "AS-CIMD-KEY-AUTH-ENFORCED"), "no assertion"),
+	{
+		Name: "machine-signature-ignored", Says: "The signature of a token of a client that acts for itself is not verified.",
+		Bend: policy(func(p *mcpserver.Policy) {
+			p.Overlooks = func(_ *http.Request, of string, claims map[string]any) bool {
+				return of == mcpserver.Signature && claims["sub"] == claims["client_id"]
+			}
+		}),
+		Noticed: []string{"RS-EXT-CC-TOKEN"}, Row: "signed with another key",
+	},
 	{
 		Name: "machine-audience-ignored", Says: "A token of a client that acts for itself is accepted whatever it is meant for.",
 		Bend: lacks(mcpserver.MachineAudience), Noticed: []string{"RS-EXT-CC-TOKEN"},

@@ -288,6 +288,28 @@ var pathsOfTokens = []Flaw{
 	one("userinfo-id-token", idp.UserinfoAccessOnly, "AS-TOKEN-TYPE-CONFUSION", "AS-USERINFO-*"),
 	alsoNoticed(rowOf(one("userinfo-code", idp.UserinfoNoCodes, "AS-TOKEN-TYPE-CONFUSION", "AS-USERINFO-*"), "code"),
 		"AS-USERINFO-TOKEN-STATE"),
+	{
+		Name: "userinfo-by-post", Says: "userinfo answers to a POST without a token.", Row: "POST, no token",
+		Noticed: []string{"AS-USERINFO-UNAUTHENTICATED"}, Also: []string{"AS-USERINFO-*"},
+		Bend: wrapping(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/userinfo") && r.Header.Get("Authorization") == "" {
+				w.Header().Set("Content-Type", "application/json")
+				_, _ = w.Write([]byte(`{"sub":"alice"}`))
+				return
+			}
+			next.ServeHTTP(w, r)
+		}),
+	},
+	{
+		Name: "userinfo-nested-token", Says: "userinfo has the token of another provider, in a list.", Noticed: []string{"AS-USERINFO-HYGIENE"},
+		Bend: responses("/userinfo", func(m map[string]any) {
+			m["identities"] = []any{map[string]any{"provider": "github", "access_token": "gho_16C7e42F292c6912E7710c838347Ae178B4a"}}
+		}),
+	},
+	{
+		Name: "userinfo-nickname", Says: "userinfo tells the nickname without the scope profile.", Noticed: []string{"AS-USERINFO-SCOPES"},
+		Bend: responses("/userinfo", func(m map[string]any) { m["nickname"] = "Al" }), Row: "profile",
+	},
 	one("userinfo-by-cookie", idp.UserinfoNoCookies, "AS-USERINFO-UNAUTHENTICATED", "AS-USERINFO-*"),
 	{
 		Name: "userinfo-other-subject", Says: "userinfo has another sub than the ID token.", Noticed: []string{"AS-USERINFO-SHAPE"},

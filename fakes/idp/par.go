@@ -87,6 +87,9 @@ func (s *Server) pushedRequest(q url.Values) (url.Values, bool) {
 	if !b.has(PushedClient) {
 		out.Set("client_id", q.Get("client_id"))
 	}
+	if !b.has(PushedChallengeAlone) && q.Has("code_challenge") {
+		out.Set("code_challenge", q.Get("code_challenge"))
+	}
 	if !b.has(PushedAlone) {
 		for name, values := range q {
 			if name != "request_uri" {

@@ -20,6 +20,7 @@ const (
 	PostedRedirect         Defence = "the redirect_uri of a request by POST is one that the client registered"
 	LogoutAtServer         Defence = "signing out ends the session at the server, too"
 	OwnSessionIDs          Defence = "an id of a session that a browser made up is not kept"
+	PushedChallengeAlone   Defence = "the query does not change the code_challenge of a pushed request"
 	PushedRedirect         Defence = "the redirect_uri of a pushed request is one that the client registered"
 	RandomRequestURIs      Defence = "the request_uri of a pushed request is random"
 	NoPushedRequestURI     Defence = "a request with request_uri cannot be pushed"

@@ -9,6 +9,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/mint"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 	"github.com/mcpauth/conformance/suites/internal/survey"
 
@@ -204,7 +205,16 @@ func validatesClientTokens(t *T) {
 		{"a client's token, expired", TokenEdits(Claim("exp", past), Claim("iat", past-3600))},
 		{"a client's token, another issuer", Claim("iss", "https://attacker.example")},
 	}, expect.Refuse(401))
+	t.Expect(t.MCP.Use(forged(t, machine)), "a client's token, signed with another key").To(expect.Refuse(401))
 	callsWithoutScope(t)
+}
+
+// forged is a token that is signed with another key than the issuer's.
+func forged(t *T, edit TokenEdit) string {
+	h, c := t.Mint.Header(), t.Mint.Claims(nil)
+	edit(h, c)
+	attacker := mint.NewAttacker()
+	return t.Hide(attacker.Sign(attacker.Algorithms(h)[0], h, c))
 }
 
 // callsWithoutScope calls tools with tokens of a client that lack what the tool needs: a scope, or a user.

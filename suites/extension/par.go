@@ -120,12 +120,7 @@ func (p pusher) unchallenged(t *T) *Flow {
 	if uri == "" {
 		return &Flow{Grant: &Grant{Outcome: &login.Outcome{Stage: login.Answered, Exchange: ex}, Client: p.client}, Answer: ex}
 	}
-	flow := &Flow{Grant: p.begin(t, p.client, uri)}
-	if flow.RedirectURI = p.client.RedirectURI; flow.Code() != "" {
-		flow.Answer = t.AS.Redeem(flow.Grant, Without("code_verifier"))
-		t.AS.Tokens(flow.Answer, p.client)
-	}
-	return flow
+	return p.redeeming(t, p.begin(t, p.client, uri), Without("code_verifier"))
 }
 
 // needsChallenge expects pushed requests to need a challenge, if others need one: AS-PKCE-REQUIRE-CHALLENGE reports a server that never
@@ -159,12 +154,26 @@ func refuseBadPushes(t *T, p pusher) {
 }
 
 // letPushedRequestDecide sends a query that contradicts the pushed request: it is refused, or the query is ignored (RFC 9126
-// section 4).
+// section 4). With a challenge of its own, whoever changes the query could redeem the code.
 func letPushedRequestDecide(t *T, p pusher) {
 	state := p.begin(t, p.client, p.mustPush(t, With("state", "mcpauth-pushed")), With("state", "mcpauth-query"))
 	t.Expect(state, "a query with another state").To(ignoreQuery)
 	elsewhere := []Edit{With("redirect_uri", "https://attacker.example/cb"), AnswersAt(p.client.RedirectURI)}
 	t.Expect(p.begin(t, p.client, p.mustPush(t), elsewhere...), "a query with another redirect_uri").To(ignoreQuery)
+	own := oauth.NewPKCE(43)
+	challenged := Edits(With("code_challenge", own.Challenge), With("code_challenge_method", "S256"))
+	flow := p.redeeming(t, p.begin(t, p.client, p.mustPush(t), challenged), With("code_verifier", own.Verifier))
+	t.Expect(flow, "a query with another code_challenge, and its verifier").To(expect.GiveNoTokens())
+}
+
+// redeeming is the flow of a grant, whose code is redeemed with an edit.
+func (p pusher) redeeming(t *T, g *Grant, edit Edit) *Flow {
+	flow := &Flow{Grant: g}
+	if flow.RedirectURI = p.client.RedirectURI; flow.Code() != "" {
+		flow.Answer = t.AS.Redeem(flow.Grant, edit)
+		t.AS.Tokens(flow.Answer, p.client)
+	}
+	return flow
 }
 
 var ignoreQuery = expect.Refusing("the pushed parameters, not those in the query (RFC 9126 section 4)", func(g *Grant) string {

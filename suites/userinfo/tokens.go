@@ -1,6 +1,7 @@
 package userinfo
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -15,14 +16,20 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
+// profileClaims are the claims of the scope profile that say something about the user.
+var profileClaims = []string{
+	"name", "family_name", "given_name", "middle_name", "nickname", "preferred_username", "profile", "picture", "website", "gender",
+	"birthdate", "zoneinfo", "locale",
+}
+
 // OpenID Connect Core sections 5.3 and 5.4.
 func goesByScope(t *T) {
 	tokens := mustServe(t)
 	ex := mustAnswer(t, tokens)
 	Each(t, Cases[[]string]{
 		{"email", []string{"email", "email_verified"}},
-		{"profile", []string{"name", "family_name", "given_name", "preferred_username", "picture", "birthdate"}},
-		{"phone", []string{"phone_number"}},
+		{"profile", profileClaims},
+		{"phone", []string{"phone_number", "phone_number_verified"}},
 		{"address", []string{"address"}},
 	}, func(t *T, names []string) {
 		scope := RowOf(t)
@@ -144,20 +151,36 @@ func holdsNoCredentials(t *T) {
 	t.Expect(preflight, "the preflight of a browser client").Ideally(expect.AllowPreflight("http://localhost:6274", "GET", "authorization"))
 }
 
-var holdNoCredential = expect.That("nothing that is a credential", func(o *document.Object) string {
-	for _, m := range o.Members {
-		name, v := strings.ToLower(m.Name), o.String(m.Name)
-		switch h, _ := oauth.Claims(v); {
-		case h != nil:
-			return m.Name + " is a JWT"
-		case v == "" || name == "at_hash" || name == "c_hash":
-		case strings.Contains(name, "token"), strings.Contains(name, "secret"), strings.Contains(name, "password"),
-			strings.HasSuffix(name, "_hash"):
-			return "the answer has " + m.Name
+var holdNoCredential = expect.That("nothing that is a credential", func(o *document.Object) string { return credentialIn(o) })
+
+// credentialIn says which member of a value, at any depth, is a credential.
+func credentialIn(v any) (found string) {
+	switch v := v.(type) {
+	case []any:
+		for _, e := range v {
+			found = cmp.Or(found, credentialIn(e))
+		}
+	case *document.Object:
+		for _, m := range v.Members {
+			found = cmp.Or(found, credential(m.Name, v.String(m.Name)), credentialIn(m.Value))
 		}
 	}
+	return found
+}
+
+// credential says that a member with a text is a credential.
+func credential(member, text string) string {
+	name := strings.ToLower(member)
+	switch h, _ := oauth.Claims(text); {
+	case h != nil:
+		return member + " is a JWT"
+	case text == "" || name == "at_hash" || name == "c_hash":
+	case strings.Contains(name, "token"), strings.Contains(name, "secret"), strings.Contains(name, "password"),
+		strings.HasSuffix(name, "_hash"):
+		return "the answer has " + member
+	}
 	return ""
-})
+}
 
 var forbidCaching = expect.That("Cache-Control: no-store or private", func(ex *reports.Exchange) string {
 	if c := expect.Header(ex, "Cache-Control"); !strings.Contains(c, "no-store") && !strings.Contains(c, "private") {

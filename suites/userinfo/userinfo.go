@@ -117,6 +117,8 @@ func challengesStrangers(t *T) {
 			t.Expect(ex).Ideally(expect.Refuse(401, 400))
 		}
 	})
+	post := t.Do(wire.Request{Method: "POST", URL: t.AS.Server().Userinfo})
+	t.Expect(post, "POST, no token").To(tellNothing)
 	if t.Session.Ready && t.Session.NoLogin(0) == "" {
 		acceptsNoCookies(t, t.AS.Server().Userinfo)
 	}
