@@ -113,6 +113,22 @@ func repeatingTexts(next http.Handler) http.Handler {
 	})
 }
 
+// allAtTheDoor refuses a token without both scopes, whatever it is for.
+func allAtTheDoor(o *reference.Options) { o.Policy.ScopeAtTheDoor = "notes:read notes:write" }
+
+// oneScopeEach declares both scopes for every request, and tools that need no other one.
+func oneScopeEach(c *suites.Config) {
+	c.Base = []string{"notes:read", "notes:write"}
+	c.Tools = slices.DeleteFunc(slices.Clone(c.Tools), func(t suites.Tool) bool { return !slices.Contains(append(c.Base, ""), t.Scope) })
+}
+
+func oneScopeEachIn(revision string) func(c *suites.Config) {
+	return func(c *suites.Config) {
+		oneScopeEach(c)
+		c.Revisions = []string{revision}
+	}
+}
+
 // Declarations that do not fit, and scopes that are judged in other places than the tool.
 func TestFairnessOfScopes(t *testing.T) {
 	t.Parallel()
@@ -145,6 +161,12 @@ func TestFairnessOfScopes(t *testing.T) {
 			"AS-SCOPE-ESCALATION-AT-TOKEN", reports.Pass},
 		"a default scope instead of unknown words": {func(o *reference.Options) { o.Behaviour.Wrap = defaultForUnknown }, nil,
 			"AS-SCOPE-SYNTAX", reports.Pass},
+		"lists at a server that requires every scope of every request": {allAtTheDoor, oneScopeEach, "RS-SCOPE-LIST-PER-CALLER",
+			reports.Pass},
+		"batches at a server that requires every scope of every request": {func(o *reference.Options) {
+			missing(mcpserver.NoBatches)(o)
+			allAtTheDoor(o)
+		}, oneScopeEachIn("2025-03-26"), "RS-SCOPE-BATCH-MEMBERS", reports.Pass},
 		"a refusal inside the result, behind one at the door": {func(o *reference.Options) {
 			o.Policy.ScopeAtTheDoor = "notes:read"
 			o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.ScopeOverHTTP)

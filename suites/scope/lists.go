@@ -76,14 +76,14 @@ var dependOnTheCaller = expect.That("a list that depends on the credential only"
 // callers are tokens to which different lists may be shown.
 func callers(t *T) Cases[string] {
 	_, used := runnable(t)
-	return Cases[string]{
-		{"all scopes", t.MCP.TokenWithScopes(Union(used, t.MCP.OrdinaryScopes())...)},
-		{"less scope", lessScope(t)},
-		{"the second user", t.MCP.SecondToken()},
+	out := Cases[string]{{"all scopes", t.MCP.TokenWithScopes(Union(used, t.MCP.OrdinaryScopes())...)}}
+	if less := lessScope(t); less != "" {
+		out = out.And("less scope", less)
 	}
+	return out.And("the second user", t.MCP.SecondToken())
 }
 
-// lessScope is a token that lacks a scope, and may list tools.
+// lessScope is a token that lacks a scope, and may list tools; empty where the target requires all scopes for every request.
 func lessScope(t *T) string {
 	var last *reports.Exchange
 	for _, d := range denials(t) {
@@ -92,7 +92,9 @@ func lessScope(t *T) string {
 			return token
 		}
 	}
-	t.Inconclusive("no token that lacks a scope may list tools: %s", expect.Describe(last))
+	if expect.Status(last) != 403 {
+		t.Inconclusive("no token that lacks a scope may list tools: %s", expect.Describe(last))
+	}
 	return ""
 }
 
@@ -100,7 +102,7 @@ func lessScope(t *T) string {
 func restless(t *T, callers Cases[string], l listed) *change {
 	first := map[string]string{}
 	for _, i := range []int{0, 1, 0, 2, 1, 1, 2, 2, 0, 0} {
-		who := callers[i]
+		who := callers[i%len(callers)]
 		ex := t.MCP.CallMethod(who.Value, l.method)
 		t.Expect(ex, "%s with %s", l.method, who.Name).AsControl(expect.Accept())
 		now := strings.Join(l.namesIn(ex), ", ")
