@@ -327,9 +327,12 @@ func Reserved(host string) bool {
 	return strings.HasSuffix(host, "example.com") || strings.HasSuffix(host, "example.net") || strings.HasSuffix(host, "example.org")
 }
 
-// answers reports whether an address is the redirect URI with added parameters.
+// answers reports whether an address is the redirect URI with added parameters. An empty path may have become "/" (RFC 3986 section 6.2.3).
 func answers(redirectURI, address string) (rest string, ok bool) {
 	rest, found := strings.CutPrefix(address, redirectURI)
+	if strings.HasPrefix(redirectURI, "http") && strings.Count(redirectURI, "/") == 2 {
+		rest = strings.TrimPrefix(rest, "/")
+	}
 	if !found || redirectURI == "" || rest != "" && !strings.ContainsRune("?&#", rune(rest[0])) {
 		return "", false
 	}

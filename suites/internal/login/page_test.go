@@ -121,6 +121,13 @@ func TestAnswers(t *testing.T) {
 	}
 	_, ok := answers("http://127.0.0.1:1/cb?a=1", "http://127.0.0.1:1/cb?a=1&code=2")
 	assert.True(t, ok)
+	for address, want := range map[string]string{ // RFC 3986 section 6.2.3: an empty path is the same as "/"
+		"https://client.example?code=1": "?code=1", "https://client.example/?code=1": "?code=1", "https://client.example/": "",
+		"https://client.example/x?code=1": "", "https://client.example//?code=1": "",
+	} {
+		rest, _ := answers("https://client.example", address)
+		assert.Equal(t, want, rest, address)
+	}
 }
 
 // An agent never types a password into a form that sends it in clear, and does not follow a redirect to the client's host with a wrong
