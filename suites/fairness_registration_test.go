@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mcpauth/conformance/fakes/answer"
 	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites"
@@ -36,6 +37,24 @@ func refusingInventedCodes(status int) func(b *idp.Behaviour) {
 	}
 }
 
+// normalizing keeps a redirect URI without a path in another form than it was registered in, and refuses it as it was.
+func normalizing(b *idp.Behaviour) {
+	const written, kept = `"https://client.example*"`, `"https://client.example/kept"`
+	b.Wrap = func(next http.Handler) http.Handler {
+		next = answer.Changed(next, "/register", func(_ *http.Request, a *answer.Answer) {
+			body := strings.ReplaceAll(a.Body.String(), kept, written)
+			a.Body.Reset()
+			a.Body.WriteString(body)
+		})
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			body = bytes.ReplaceAll(body, []byte(written), []byte(kept))
+			r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
 // Servers that register clients in another way than the reference, or of whose clients less can be seen.
 func TestFairnessOfRegistrations(t *testing.T) {
 	t.Parallel()
@@ -46,6 +65,8 @@ func TestFairnessOfRegistrations(t *testing.T) {
 			behaving(refusingInventedCodes(http.StatusInternalServerError)), withoutUsers, "AS-DCR-CLIENT-USABLE", reports.Inconclusive},
 		"a token endpoint that fails at an invented code redeems those of a client that it knows": {
 			behaving(refusingInventedCodes(http.StatusInternalServerError)), nil, "AS-DCR-CLIENT-USABLE", reports.Pass},
+		"a redirect URI without a path is kept in another form": {
+			behaving(normalizing), nil, "AS-DCR-WILDCARD", reports.Pass},
 		"documents that nobody sees without a login": {behaving(hidesDocuments), withoutUsers, "AS-CIMD-FLAG-TRUTHFUL", reports.NotTested},
 	})
 }
