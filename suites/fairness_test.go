@@ -169,6 +169,7 @@ func TestFairness(t *testing.T) {
 		"a login elsewhere, known by userinfo":    {byUserinfo, nil, "AS-PROXY-UPSTREAM-ID-TOKEN", reports.NotApplicable},
 		"accounts elsewhere, known by userinfo":   {byUserinfo, nil, "AS-PROXY-ACCOUNT-LINKING", reports.NotApplicable},
 		"failures elsewhere, known by userinfo":   {byUserinfo, nil, "AS-PROXY-UPSTREAM-ERROR", reports.Pass},
+		"failures elsewhere, told as JSON":        {byJSON, nil, "AS-PROXY-UPSTREAM-ERROR", reports.Warn},
 		"a login elsewhere, a page after it":      {afterwards, nil, "AS-PROXY-CONSENT-BEFORE-UPSTREAM", reports.Warn},
 		"a login elsewhere, each client asked":    {afterwards, nil, "AS-PROXY-CONSENT-PER-CLIENT", reports.Pass},
 		"a login elsewhere, nothing remembered":   {afterwards, nil, "AS-PROXY-CONSENT-COOKIE", reports.NotApplicable},
@@ -344,6 +345,23 @@ func afterwards(o *reference.Options) {
 
 // byUserinfo identifies users by the provider's userinfo endpoint.
 func byUserinfo(o *reference.Options) { o.Proxy, o.ByUserinfo = true, true }
+
+// byJSON is a proxy that shows the error of its upstream as JSON, which no browser reads as markup.
+func byJSON(o *reference.Options) {
+	o.Proxy = true
+	o.Behaviour.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			q := r.URL.Query()
+			if !strings.HasSuffix(r.URL.Path, "/callback") || q.Get("error") == "" {
+				next.ServeHTTP(w, r)
+				return
+			}
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, `{"error":"server_error","error_description":"`+q.Get("error_description")+`"}`)
+		})
+	}
+}
 
 // unused declares an upstream that the target does not use.
 func unused(c *suites.Config) {

@@ -248,6 +248,11 @@ func judgeFailure(t *T, leg *UpstreamRequest, callback string) {
 	}
 }
 
+// mayRender reports whether a browser may read an answer as markup, which it does not do with JSON and plain text.
+func mayRender(ex *reports.Exchange) bool {
+	return !slices.Contains([]string{"application/json", "text/plain"}, expect.MediaType(ex))
+}
+
 const properError = "a redirect to the client with an OAuth error and the state that the client sent"
 
 var failProperly = expect.Family("failProperly", func(state string) expect.Matcher {
@@ -261,7 +266,7 @@ var failProperly = expect.Family("failProperly", func(state string) expect.Match
 			return fmt.Sprintf("the redirect has state=%q, where the client sent %q", o.Params.Get("state"), state)
 		case strings.Contains(o.Params.Get("error_description"), "<script"):
 			return "error_description repeats markup of the upstream: " + o.Params.Get("error_description")
-		case strings.Contains(expect.Body(o.Exchange), markup):
+		case strings.Contains(expect.Body(o.Exchange), markup) && mayRender(o.Exchange):
 			return "the page holds the error_description of the upstream as markup"
 		}
 		return ""
