@@ -11,7 +11,7 @@ resource = "http://127.0.0.1:9340/mcp"
 
 class Introspection(TokenVerifier):
     async def verify_token(self, token: str) -> AccessToken | None:
-        async with httpx.AsyncClient(timeout=2) as client:
+        async with httpx.AsyncClient(timeout=5) as client:
             try:
                 answer = await client.post("http://127.0.0.1:9401/introspect", data={"token": token}, auth=("notes", "a-secret-of-the-resource-server"))
                 claims = answer.json() if answer.status_code == 200 else {}
