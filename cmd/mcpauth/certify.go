@@ -274,7 +274,7 @@ func (cert *certification) challenge(c *cobra.Command, cfg *suites.Config) error
 // blocked lists what prevents a certificate.
 func (cert *certification) blocked(c *cobra.Command, run reports.Redacted, blocks []string) error {
 	for _, b := range blocks {
-		console.Fold(c.ErrOrStderr(), "", "- "+reports.OneLine(b, 2000))
+		console.Fold(c.ErrOrStderr(), "", "- "+reports.OneLine(b, 20_000))
 	}
 	outcome := run.Run().Outcome()
 	code := outcome.Code

@@ -131,19 +131,17 @@ func verdicts(run *reports.Run, set *profiles.Set) (passed, warned, failed []str
 	return passed, warned, failed, absent
 }
 
-// Blocks says what prevents a certificate, one sentence each, with what to supply or to fix.
+// Blocks says what prevents a certificate, with what to supply or to fix: a text for each cause, with all requirements that it blocks.
 func Blocks(run *reports.Run, set *profiles.Set) []string {
 	var out []string
+	var musts obstacles
 	add := func(format string, args ...any) {
 		out = append(out, reports.OneLine(fmt.Sprintf(format, args...), 600))
 	}
-	for _, why := range []string{run.Unreachable, run.Doubt, run.Open} {
+	for _, why := range append([]string{run.Unreachable, run.Doubt, run.Open}, run.NotWorking...) {
 		if why != "" {
-			add("%s.", why)
+			add("%s.", unended(why))
 		}
-	}
-	for _, why := range run.NotWorking {
-		add("%s.", why)
 	}
 	switch {
 	case run.Interrupted:
@@ -162,30 +160,37 @@ func Blocks(run *reports.Run, set *profiles.Set) []string {
 	}
 	for _, id := range set.Musts {
 		if len(results[id]) == 0 {
-			add("%s was not run: certify runs the whole set.", id)
+			musts.add(id, id+" was not run: certify runs the whole set.")
 		}
 		for _, r := range results[id] {
-			if why := blocks(r); why != "" {
-				add("%s", why)
-			}
+			musts.add(id, reports.OneLine(blocks(r), 600))
 		}
 	}
+	out = append(out, musts.texts()...)
 	for _, id := range set.Shoulds {
 		if len(results[id]) == 0 {
 			add("%s was not run: certify runs the whole set.", id)
 		}
 		for _, r := range results[id] {
 			if r.Verdict == reports.Errored || r.Verdict == reports.Suppressed {
-				add("%s is %s: %s.", id, r.Verdict, strings.TrimRight(r.Reason, ". "))
+				add("%s is %s: %s.", id, r.Verdict, unended(r.Reason))
 			}
 		}
 	}
 	return slices.Compact(out)
 }
 
+// unended is a reason without the period at its end: a sentence goes on, or ends, after it.
+func unended(reason string) string {
+	if quoted, is := strings.CutSuffix(reason, `."`); is {
+		return quoted + `"`
+	}
+	return strings.TrimRight(reason, ". ")
+}
+
 // blocks says what to do about an unmet MUST; empty if it is met.
 func blocks(r *reports.Result) string {
-	reason := strings.TrimRight(r.Reason, ". ") // it ends a sentence here, whether it is one or not
+	reason := unended(r.Reason)
 	switch r.Verdict {
 	case reports.Pass:
 		return ""
@@ -196,7 +201,7 @@ func blocks(r *reports.Result) string {
 		}
 		return ""
 	case reports.NotTested:
-		if r.Missing != "" {
+		if r.Missing != "" && !strings.Contains(reason, r.Missing) {
 			return fmt.Sprintf("%s was not tested: add %s (%s).", r.ID, r.Missing, reason)
 		}
 		return fmt.Sprintf("%s was not tested: %s.%s", r.ID, reason, remedy(r))

@@ -1,6 +1,8 @@
 package check
 
 import (
+	"strings"
+
 	"github.com/mcpauth/conformance/fixtures/requirements"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
@@ -83,7 +85,11 @@ func judgeControl[E any](t *T, good Attempt[E], control any) (why string) {
 	case expect.NoAnswer(expect.ExchangeOf(control)) != "":
 		return "the same request without the defect gets no answer that decides: " + j.Observed
 	}
-	return "your server also refuses the same request without the defect: " + good.Name + " is answered with " + j.Observed
+	came := " is answered with " + j.Observed
+	if ended, is := strings.CutPrefix(j.Observed, "the request"); is { // ended at a page
+		came = ended
+	}
+	return "your server also refuses the same request without the defect: " + good.Name + came
 }
 
 // asked gives a matcher access to what the target serves.
