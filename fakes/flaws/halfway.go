@@ -180,7 +180,7 @@ func fetched(address string) []byte {
 		return nil
 	}
 	defer resp.Body.Close()
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20)) // what cannot be read is no certificate
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20)) // what cannot be read counts as none
 	return body
 }
 

@@ -77,7 +77,7 @@ func letsOneDecide(t *T) {
 			t.Expect(ex).Ideally(notContradict(t))
 		}
 		if expect.NoAnswer(first) != "" || expect.NoAnswer(second) != "" {
-			return // a failure is no other answer
+			return // a failure is not an answer
 		}
 		t.Expect([2]bool{t.MCP.Served(first), t.MCP.Served(second)}).SeenIn(second).To(beIndifferent)
 	})
