@@ -61,7 +61,14 @@ func TestFairnessOfControls(t *testing.T) {
 			expiresUnsaid(&o.Behaviour)
 		}, nil, "RS-TOKEN-REVOKED", reports.Warn},
 		"an introspected scope for a tool that never runs": {noTools, nil, "RS-TOKEN-INTROSPECTION-CLAIMS", reports.Inconclusive},
-		"two credentials for tools that never run":         {noTools, nil, "RS-MULTI-CONFLICT", reports.Inconclusive},
+		"tokens for any resource, none of which is served": {func(o *reference.Options) {
+			opaque(o)
+			o.Behaviour.IgnoresResource = true
+			o.Policy.Accepts = func(claims map[string]any) bool { return claims["client_id"] == "nobody" }
+		}, func(c *suites.Config) {
+			c.Token, c.Issuer, c.SharedSecret, c.Introspection, c.Verification = "", nil, suites.SharedSecret{}, nil, nil
+		}, "AS-RES-AUDIENCE-BOUND", reports.Inconclusive},
+		"two credentials for tools that never run": {noTools, nil, "RS-MULTI-CONFLICT", reports.Inconclusive},
 		"a second field for keys, compared by their beginning": {func(o *reference.Options) {
 			o.Static = reference.Credentials()
 			var good string

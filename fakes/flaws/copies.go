@@ -4,11 +4,13 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync/atomic"
 
 	"github.com/mcpauth/conformance/fakes/idp"
+	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/fakes/reference"
 )
 
@@ -89,12 +91,44 @@ var copies = []Flaw{
 	},
 }
 
+// unsaid is a server that names its scopes nowhere, with an empty scope in the challenge.
+var unsaid = []Flaw{
+	{
+		Name: "scope-empty-in-challenge", Says: "The challenge has an empty scope, and no scope is published.",
+		Noticed: []string{"RS-DISC-SCOPES-PUBLISHED"}, Also: []string{"RS-CHALLENGE-*", "RS-SCOPE-*"},
+		Bend: policy(func(p *mcpserver.Policy) {
+			p.Challenge = always(`Bearer error="invalid_token", resource_metadata="{url}", scope=""`)
+			p.PRM = func(_ string, doc map[string]any) { delete(doc, "scopes_supported") }
+		}),
+	},
+}
+
 // grantsUnlisted shows only to who can get a client with a secret.
 var grantsUnlisted = []Flaw{
 	{
 		Name: "unlisted-grant-with-secret", Says: "client_credentials works for each client with a secret, and is not listed.",
 		Noticed: []string{"AS-META-GRANTS-MATCH-BEHAVIOUR"}, Also: []string{"AS-*"},
 		Bend: unlistedGrant,
+	},
+}
+
+// hostsWithCase is a server that knows the host of a resource only as it is written.
+var hostsWithCase = []Flaw{
+	{
+		Name: "resource-host-with-case", Says: "The host of a resource is compared with its letter case.",
+		Noticed: []string{"AS-RES-CANONICAL-VARIANTS"},
+		Bend: func(o *reference.Options) {
+			o.Host = Public
+			wrapping(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+				q := r.URL.Query()
+				if !atAuthorization(r) || !strings.Contains(q.Get("resource"), strings.ToUpper(Public)) {
+					next.ServeHTTP(w, r)
+					return
+				}
+				back := url.Values{"error": {"invalid_target"}, "state": {q.Get("state")}, "iss": {"https://" + Public}}
+				http.Redirect(w, r, q.Get("redirect_uri")+"?"+back.Encode(), http.StatusFound)
+			})(o)
+		},
 	},
 }
 

@@ -96,6 +96,7 @@ var nameExactly = expect.Family("nameExactly", func(resource string) expect.Matc
 // boundByEffect finds out by its effect whether a token with an unreadable audience is bound to its resource: one for another resource
 // must not work at the target.
 func boundByEffect(t *T) {
+	t.MCP.MustWork(t.AS.SharedTokens(), "an ordinary token is refused too: the refusal of one for another resource would show nothing")
 	p := t.AS.Present(Attacker)
 	if p.Tokens == nil {
 		t.NotTestedWithout("two-resources",

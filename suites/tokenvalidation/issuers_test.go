@@ -21,6 +21,12 @@ func TestNoLateAnswerIsGood(t *testing.T) {
 	assert.Positive(t, late)
 }
 
+func TestMACsFollowTheToken(t *testing.T) {
+	for alg, want := range map[any][]string{"HS384": {"HS384"}, "HS256": {"HS256"}, "RS256": {"HS256", "HS512"}, nil: {"HS256", "HS512"}} {
+		assert.Equal(t, want, symmetric(mint.Header{"alg": alg}), alg)
+	}
+}
+
 func TestWeakSecretsInAllHashes(t *testing.T) {
 	for _, alg := range []string{"HS256", "HS384", "HS512"} {
 		weak := mint.HMACToken(alg, mint.Header{"typ": "JWT"}, mint.Claims{"sub": "alice"}, []byte(weakSecrets[3]))

@@ -33,8 +33,8 @@ func (a *Attacker) signer(alg string) crypto.Signer {
 	switch {
 	case strings.HasPrefix(alg, "RS"), strings.HasPrefix(alg, "PS"):
 		return a.RSA
-	case alg == "ES256":
-		return a.EC
+	case a.ofCurve[alg] != nil:
+		return a.ofCurve[alg]
 	case strings.HasPrefix(alg, "Ed"):
 		return a.Ed
 	}

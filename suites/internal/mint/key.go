@@ -71,13 +71,13 @@ func ParseKey(id string, text []byte) (*Key, error) {
 
 // Algorithm returns the JWS algorithm of the key.
 func (k *Key) Algorithm() string {
-	switch k.Signer.(type) {
-	case *rsa.PrivateKey:
-		return "RS256"
+	switch key := k.Signer.(type) {
 	case ed25519.PrivateKey:
 		return "EdDSA"
+	case *ecdsa.PrivateKey:
+		return map[int]string{256: "ES256", 384: "ES384", 521: "ES512"}[key.Params().BitSize]
 	}
-	return "ES256"
+	return "RS256"
 }
 
 // JWT signs claims with a header that names the key; members of more replace the header's own.
@@ -137,7 +137,8 @@ func (k *Key) JWK() map[string]any {
 		if err != nil {
 			panic(err) // the key is on its curve
 		}
-		out["kty"], out["crv"], out["x"], out["y"] = "EC", "P-256", b64(point[1:33]), b64(point[33:])
+		middle := (len(point) + 1) / 2
+		out["kty"], out["crv"], out["x"], out["y"] = "EC", key.Params().Name, b64(point[1:middle]), b64(point[middle:])
 	}
 	return out
 }

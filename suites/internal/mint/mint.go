@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/elliptic"
 	"encoding/base64"
 	"encoding/json"
 
@@ -66,11 +67,16 @@ type Attacker struct {
 	EC  *ecdsa.PrivateKey
 	Ed  ed25519.PrivateKey
 	RSA crypto.Signer
+	// ofCurve has the key for each ECDSA algorithm: its curve is that of no other (RFC 7518 section 3.4).
+	ofCurve map[string]*ecdsa.PrivateKey
 }
 
 // NewAttacker makes an attacker with new keys: a run must not know those of another one, which a seed may have disclosed.
 func NewAttacker() *Attacker {
-	return &Attacker{seeded.Suites.Key(), ed25519.NewKeyFromSeed(seeded.Suites.Bytes(ed25519.SeedSize)), attackers()}
+	a := &Attacker{EC: seeded.Suites.Key(), Ed: ed25519.NewKeyFromSeed(seeded.Suites.Bytes(ed25519.SeedSize)), RSA: attackers()}
+	a.ofCurve = map[string]*ecdsa.PrivateKey{"ES256": a.EC, "ES384": seeded.Suites.KeyOn(elliptic.P384()),
+		"ES512": seeded.Suites.KeyOn(elliptic.P521())}
+	return a
 }
 
 // ES256 signs with the attacker's P-256 key.

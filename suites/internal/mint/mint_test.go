@@ -101,11 +101,16 @@ func TestASeedTellsRSAKeys(t *testing.T) {
 
 func TestAttackerSignsByEveryAlgorithm(t *testing.T) {
 	a := mint.NewAttacker()
-	for _, alg := range a.Algorithms(mint.Header{"alg": "PS384"}) {
-		key, _, err := document.ParseObject(mint.JSON(a.PublicKey(alg)))
-		require.NoError(t, err)
-		token := a.Sign(alg, mint.Header{"typ": "at+jwt"}, mint.Claims{"sub": "x"})
-		assert.NoError(t, mint.Verify(t.Context(), token, []*document.Object{key}), alg)
+	for _, genuine := range []string{"PS384", "ES384", "ES512", "EdDSA"} {
+		all := a.Algorithms(mint.Header{"alg": genuine})
+		assert.Equal(t, genuine, all[0], "a verifier of one algorithm refuses the others whatever the key is")
+		for _, alg := range all {
+			key, _, err := document.ParseObject(mint.JSON(a.PublicKey(alg)))
+			require.NoError(t, err)
+			token := a.Sign(alg, mint.Header{"typ": "at+jwt"}, mint.Claims{"sub": "x"})
+			assert.NoError(t, mint.Verify(t.Context(), token, []*document.Object{key}), alg)
+			assert.NotEmpty(t, a.CertificateChain(alg), alg)
+		}
 	}
 	der, err := base64.StdEncoding.DecodeString(a.CertificateChain("ES256")[0])
 	require.NoError(t, err)
