@@ -261,7 +261,7 @@ func TestWhatProceduresPromiseIsSent(t *testing.T) {
 }
 
 // mostUnsent is the maximum number of lines in the file. It only goes down.
-const mostUnsent = 118
+const mostUnsent = 117
 
 func readUnsent(t *testing.T) (known []string) {
 	text, err := os.ReadFile(filepath.FromSlash(unsent))
