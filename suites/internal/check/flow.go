@@ -298,9 +298,9 @@ func (t AuthorizationServer) ClientMetadata() map[string]any {
 func (t AuthorizationServer) ClientName(more string) string { return t.Client.Name() + more }
 
 // Register registers a client for this check, with changes to its metadata (nil removes a member). The client is nil if the server refuses,
-// or has no registration endpoint.
+// or has no registration endpoint, or if the user does not permit registrations.
 func (t AuthorizationServer) Register(changes map[string]any) (*oauth.Client, *reports.Exchange) {
-	if t.Server().Registration == "" {
+	if t.Server().Registration == "" || !t.Session.Register {
 		return nil, nil
 	}
 	m := t.ClientMetadata()

@@ -1,0 +1,57 @@
+package suites_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/suites"
+	"github.com/mcpauth/conformance/suites/tests/against"
+)
+
+// With declared clients and without --register, no check registers a client: not even one that could do with another.
+func TestNobodyRegistersWithoutPermission(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var registered []string
+	o := reference.Ideal()
+	o.Behaviour.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, "/register") {
+				body, _ := io.ReadAll(r.Body)
+				r.Body = io.NopCloser(bytes.NewReader(body))
+				var m struct {
+					Name string `json:"client_name"` // a request that only tries whether the endpoint is open has none
+				}
+				_ = json.Unmarshal(body, &m)
+				mu.Lock()
+				registered = append(registered, m.Name)
+				mu.Unlock()
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+	r := against.Start(t, o)
+	const callback = "http://127.0.0.1:8765/callback"
+	cfg := against.WithoutCost(against.SigningIn(r))
+	for id, secret := range map[string]string{"declared-1": "", "declared-2": "", "declared-3": "a-secret-of-a-declared-client-0123456789"} {
+		r.IDP.AddClient(id, secret, callback)
+		method := map[bool]string{true: "none", false: "client_secret_basic"}[secret == ""]
+		cfg.Clients = append(cfg.Clients, suites.Client{ID: id, Secret: secret, Method: method, RedirectURI: callback})
+	}
+	no := false
+	cfg.Register = &no
+	run, err := against.Evaluate(t, cfg)
+	require.NoError(t, err)
+	require.NotEmpty(t, run.Results)
+	assert.Empty(t, slices.DeleteFunc(registered, func(name string) bool { return name == "" }))
+}
