@@ -194,6 +194,11 @@ func TestFairness(t *testing.T) {
 			"AS-DPOP-BINDING", reports.NotApplicable},
 		"scopes for those who register them": {func(o *reference.Options) { o.Behaviour.DefaultScopes = []string{"notes:read"} }, nil,
 			"AS-TOKEN-SUCCESS-SHAPE", reports.Pass},
+		"all scopes that a client registers, by default": {func(o *reference.Options) {
+			all := []string{"notes:read", "notes:write", "openid"}
+			o.Behaviour.DefaultScopes, o.Behaviour.RequestDefault = all[:1], all
+			o.Behaviour.Metadata = func(_ string, doc map[string]any) { doc["scopes_supported"] = all }
+		}, nil, "AS-SCOPE-DEFAULT", reports.Pass},
 		"events without ids": {func(o *reference.Options) { o.Policy.NoEventIDs = true }, nil, "RS-SESSION-EVENT-ISOLATION",
 			reports.NotApplicable},
 		"a state on which nothing depends": {func(o *reference.Options) { o.Policy.StateIgnored = true }, nil,

@@ -237,10 +237,10 @@ func (t AuthorizationServer) ScopePool() []string {
 }
 
 // registeredScopes returns the scopes that the server has registered for the shared client (RFC 7591 section 2, scope); none if it says
-// nothing, or repeats the request.
+// nothing.
 func (t AuthorizationServer) registeredScopes() []string {
 	c, _ := t.Session.Client(t.ctx, session.Public)
-	if c == nil || c.Registered == nil || t.Session.RegistersScope() {
+	if c == nil || c.Registered == nil {
 		return nil
 	}
 	return strings.Fields(c.Registered.String("scope"))

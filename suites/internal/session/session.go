@@ -92,8 +92,8 @@ type Session struct {
 
 // ordinary describes an ordinary registration at this server. Begin learns it; later refusals do not change it.
 type ordinary struct {
-	withoutType bool // the server refuses application_type, and accepts the same registration without it
-	withScope   bool // clients get only the scopes that they register
+	withoutType bool     // the server refuses application_type, and accepts the same registration without it
+	scopes      []string // the scopes that clients register, because they get fewer or none otherwise; nil: they register none
 }
 
 // entry is a client that is registered at its first use.
@@ -350,6 +350,7 @@ func (s *Session) Begin(ctx context.Context) {
 	}
 	s.SendResource = s.Resource != ""
 	s.learnType(ctx, c)
+	c = s.learnScope(ctx, c)
 	s.begin(ctx, c)
 	if !s.Ready && c.Registered != nil && s.First != nil && s.First.Params.Get("error") == "invalid_scope" && len(s.RequestedScopes()) > 0 {
 		c = s.beginWithScope(ctx, c)
@@ -379,22 +380,85 @@ func (s *Session) firstClient(ctx context.Context) (*oauth.Client, string) {
 	return c, why
 }
 
+// learnScope returns a client that registers the scopes of the target, if a client that names none is registered with only some of them.
+// If such a registration gives it no more, the first client stays.
+func (s *Session) learnScope(ctx context.Context, first *oauth.Client) *oauth.Client {
+	before := s.unregistered(first)
+	if before == 0 {
+		return first
+	}
+	kind := Public
+	if first.Method != oauth.None {
+		kind = Confidential
+	}
+	kept := s.clients
+	for _, scopes := range [][]string{append(s.namedScopes(), s.identityScopes()...), s.namedScopes()} {
+		s.registerScopes(scopes)
+		if wide, _ := s.Client(ctx, kind); wide != nil && s.unregistered(wide) < before {
+			return wide
+		}
+	}
+	s.ordinary.scopes, s.clients = nil, kept
+	return first
+}
+
+// identityScopes returns the scopes of OpenID Connect (Core sections 5.4 and 11) that the server lists and the target does not name.
+func (s *Session) identityScopes() []string {
+	listed, _ := s.Server.Metadata.Strings("scopes_supported")
+	return slices.DeleteFunc([]string{"openid", "profile", "email", "address", "phone", OfflineAccess}, func(v string) bool {
+		return !slices.Contains(listed, v) || slices.Contains(s.namedScopes(), v)
+	})
+}
+
+// unregistered returns how many of the target's scopes the server left out of a registration whose scopes it tells (RFC 7591 section 2).
+func (s *Session) unregistered(c *oauth.Client) (n int) {
+	if c.Registered == nil || c.Registered.String("scope") == "" {
+		return 0
+	}
+	has := strings.Fields(c.Registered.String("scope"))
+	for _, v := range s.namedScopes() {
+		if !slices.Contains(has, v) {
+			n++
+		}
+	}
+	return n
+}
+
+// namedScopes returns the scopes of ordinary requests, and the other ones that the target names.
+func (s *Session) namedScopes() []string {
+	return append(slices.Clone(s.RequestedScopes()), slices.DeleteFunc(slices.Clone(s.Pool), func(v string) bool {
+		return slices.Contains(s.RequestedScopes(), v)
+	})...)
+}
+
+// registerScopes makes later registrations name scopes, and forgets the clients so far.
+func (s *Session) registerScopes(scopes []string) {
+	s.ordinary.scopes, s.clients = scopes, map[string]*entry{}
+}
+
+// RegisteredScopes returns the scopes that clients register, because they get fewer or none otherwise.
+func (s *Session) RegisteredScopes() []string { return s.ordinary.scopes }
+
 // beginWithScope starts with a client that registers the scopes of its later requests, as some servers require. It returns the client of
 // the flow.
 func (s *Session) beginWithScope(ctx context.Context, without *oauth.Client) *oauth.Client {
 	why := s.Why
-	s.ordinary.withScope = true
-	s.clients = map[string]*entry{}
-	c, _ := s.Client(ctx, Public)
-	if c == nil {
-		c = without
+	for i, scopes := range [][]string{s.namedScopes(), s.RequestedScopes()} {
+		if i > 0 && len(scopes) == len(s.namedScopes()) {
+			break
+		}
+		s.registerScopes(scopes)
+		c, _ := s.Client(ctx, Public)
+		if c == nil {
+			c = without
+		}
+		if s.begin(ctx, c); s.Ready {
+			return c
+		}
 	}
-	if s.begin(ctx, c); !s.Ready {
-		s.Why = why
-		s.ordinary.withScope = false
-		s.clients = map[string]*entry{}
-	}
-	return c
+	s.Why = why
+	s.registerScopes(nil)
+	return without
 }
 
 // seekRefresh tries whether a server that issued no refresh token issues one for offline_access, if it lists that scope.
@@ -655,8 +719,8 @@ func (s *Session) Metadata(method string) map[string]any {
 		"grant_types":    []string{"authorization_code", "refresh_token"},
 		"response_types": []string{"code"}, "token_endpoint_auth_method": method,
 	}
-	if s.ordinary.withScope {
-		m["scope"] = strings.Join(s.RequestedScopes(), " ")
+	if len(s.ordinary.scopes) > 0 {
+		m["scope"] = strings.Join(s.ordinary.scopes, " ")
 	}
 	if !s.ordinary.withoutType { // the redirect URI is on loopback (OpenID Connect Dynamic Client Registration section 2)
 		m["application_type"] = "native"
@@ -673,9 +737,6 @@ func (s *Session) metadataOf(kind, method string) map[string]any {
 	}
 	return m
 }
-
-// RegistersScope reports whether clients register their scopes, because they get none otherwise.
-func (s *Session) RegistersScope() bool { return s.ordinary.withScope }
 
 // Introspector returns the resource server's client that the owner of the target has declared, or nil.
 func (s *Session) Introspector() *oauth.Client {
