@@ -246,7 +246,7 @@ func refusing(check, name, row string, when func(q url.Values) bool) Flaw {
 		if when(q) {
 			q.Set("response_type", "refused")
 		}
-	}), "AS-*")
+	}))
 }
 
 func refusingEmpty(parameter string) Flaw {
@@ -419,18 +419,18 @@ var stateRows = []Flaw{
 		if v := params.Get("state"); len(v) == 32 {
 			params.Add("state", v)
 		}
-	}), "AS-*"),
+	})),
 	at("AS-AUTHZ-STATE-ABSENT", "state-empty", "An empty state is added.", "no state", toClient(func(sent, params url.Values) {
 		if !sent.Has("state") && !params.Has("state") {
 			params.Set("state", "")
 		}
-	}), "AS-*"),
+	})),
 	at("AS-AUTHZ-STATE-ABSENT", "state-empty-returned", "An empty state is returned.", "an empty state",
 		toClient(func(sent, params url.Values) {
 			if sent.Has("state") && sent.Get("state") == "" {
 				params.Set("state", "")
 			}
-		}), "AS-*"),
+		})),
 	refusing("AS-AUTHZ-STATE-ABSENT", "no-state", "no state", func(q url.Values) bool { return !q.Has("state") }),
 	errorState("ascii", "all printable ASCII", func(v string) bool { return len(v) == 97 }),
 	errorState("reserved", "reserved characters", func(v string) bool { return strings.HasPrefix(v, "a+b") }),
@@ -438,13 +438,13 @@ var stateRows = []Flaw{
 		if params.Get("error") == "access_denied" {
 			params.Del("state")
 		}
-	}), "AS-*"),
+	})),
 	at("AS-AUTHZ-HEADER-INJECTION", "header-of-state", "CR LF in the state adds a header field.", "CR LF and a header field",
 		pageAnswers(func(_ *http.Request, _ url.Values, a authAnswer) {
 			if _, field, ok := strings.Cut(a.params().Get("state"), "\r\nSet-Cookie: "); ok {
 				a.Fields.Add("Set-Cookie", field)
 			}
-		}), "AS-*"),
+		})),
 	unencoded("fragment", "# and a code", "x#code=INJECTED"), unencoded("code", "& and a code", "x&code=INJECTED"),
 	unencoded("iss", "& and an iss", "x&iss=https://attacker.example/cb"),
 }
@@ -453,12 +453,12 @@ var stateRows = []Flaw{
 func keeps(name, row string, kept func(v string) string) Flaw {
 	return at("AS-AUTHZ-STATE-EXACT", "state-"+name, "A state is changed: "+row+".", row, behaviour(func(b *idp.Behaviour) {
 		b.State = func(v string) (string, bool) { return kept(v), true }
-	}), "AS-*")
+	}))
 }
 
 func refusesState(name, row string, length int) Flaw {
 	return at("AS-AUTHZ-STATE-EXACT", "state-refused-"+name, "A state of this length is refused: "+row+".", row,
-		behaviour(func(b *idp.Behaviour) { b.State = func(v string) (string, bool) { return v, len(v) != length } }), "AS-*")
+		behaviour(func(b *idp.Behaviour) { b.State = func(v string) (string, bool) { return v, len(v) != length } }))
 }
 
 func errorState(name, row string, lost func(v string) bool) Flaw {
@@ -466,7 +466,7 @@ func errorState(name, row string, lost func(v string) bool) Flaw {
 		if params.Has("error") && lost(params.Get("state")) {
 			params.Del("state")
 		}
-	}), "AS-*")
+	}))
 }
 
 // unencoded writes one state into the redirect without encoding.
@@ -478,7 +478,7 @@ func unencoded(name, row, state string) Flaw {
 				a.setParams(q)
 				a.Fields.Set("Location", a.Fields.Get("Location")+"&state="+state)
 			}
-		}), "AS-*")
+		}))
 }
 
 // answerRows are the flaws of the other parameters of an answer, and of its destination.
@@ -490,7 +490,7 @@ var answerRows = []Flaw{
 				r.URL.RawQuery = q.Encode()
 			}
 			next.ServeHTTP(w, r)
-		})), "AS-*", "RS-*"),
+		})), "AS-PKCE-RFC-VECTOR", "AS-RES-ACCEPTED", "AS-SCOPE-STEP-UP"),
 	inFragment("for-query", "response_mode query", func(q url.Values) bool { return q.Get("response_mode") == "query" }),
 	inFragment("for-form-post", "response_mode form_post", func(q url.Values) bool { return q.Get("response_mode") == "form_post" }),
 	at("AS-AUTHZ-RESPONSE-MODE", "message-to-anybody", "A message with the code goes to any window.", "response_mode web_message",
@@ -501,7 +501,7 @@ var answerRows = []Flaw{
 				a.Body.Reset()
 				fmt.Fprint(&a.Body, `<!doctype html><title>Back</title><script>opener.postMessage({code: "1"}, "*");</script>`)
 			}
-		}), "AS-*"),
+		})),
 	withoutIssuer("code", "a request that gets a code", "AS-AUTHZ-ISS-PRESENT", func(p url.Values) bool { return p.Has("code") }),
 	withoutIssuer("error", "a request that gets an error", "AS-AUTHZ-ISS-PRESENT", func(p url.Values) bool {
 		return p.Get("error") == "unsupported_response_type"
@@ -520,7 +520,7 @@ var answerRows = []Flaw{
 		if p.Has("code") && p.Has("iss") {
 			p.Add("iss", "https://upstream.example")
 		}
-	}), "AS-*"),
+	})),
 	at("AS-AUTHZ-DENY", "denial-stays", "A denial ends at a page.", "a denial", pageAnswers(func(_ *http.Request, _ url.Values, a authAnswer) {
 		if a.params().Get("error") == "access_denied" {
 			a.Status = http.StatusForbidden
@@ -529,16 +529,17 @@ var answerRows = []Flaw{
 			a.Body.Reset()
 			fmt.Fprint(&a.Body, "<!doctype html><title>Denied</title><p>You have denied access.</p>")
 		}
-	}), "AS-*"),
+	})),
 	at("AS-AUTHZ-PROMPT-NONE", "prompt-none-in-demo-mode", "prompt=none is ignored, and nobody has to sign in.", "nobody signed in",
-		all(lacks(idp.AuthenticateUser), reads(func(q url.Values) { q.Del("prompt") })), "AS-*"),
+		all(lacks(idp.AuthenticateUser), reads(func(q url.Values) { q.Del("prompt") })), withoutSignIn...),
 	at("AS-AUTHZ-PROMPT-NONE", "prompt-none-ignored", "A server of OpenID Connect ignores prompt=none.", "nobody signed in",
 		reads(func(q url.Values) {
 			if q.Get("prompt") == "none" {
 				q.Del("prompt")
 			}
-		}), "AS-*"),
-	codes("repeated", "two values are the same", func() string { return "code_1" }, "AS-*"), // all that have a code
+		})),
+	codes("repeated", "two values are the same", func() string { return "code_1" },
+		"AS-PKCE-PER-CODE", "AS-PKCE-RFC-VECTOR", "AS-TOKEN-SECRET-BASIC"), // at the same time, two flows have one code
 	codes("digits", "bits vary", func() string { return "code_of_a_server_in_many_letters_" + fmt.Sprint(seeded.Fakes.Bytes(4)) }),
 	codes("uuid", "bits vary", func() string {
 		v := hex.EncodeToString(seeded.Fakes.Bytes(16))
@@ -558,6 +559,10 @@ func inFragment(name, row string, when func(q url.Values) bool) Flaw {
 		})))
 }
 
+// withoutSignIn are the other checks that notice a server where nobody signs in or consents.
+var withoutSignIn = []string{"AS-AUTHZ-*", "AS-CONSENT-NEW-SCOPE", "AS-CONSENT-NO-SILENT-REPEAT", "AS-CONSENT-REQUIRED", "AS-LOGIN-LOGOUT",
+	"AS-PKCE-CHALLENGE-FORMAT", "AS-PKCE-REQUIRE-CHALLENGE", "AS-PKCE-REQUIRE-CHALLENGE-CONFIDENTIAL", "AS-PKCE-UNKNOWN-METHOD"}
+
 func codes(name, row string, code func() string, also ...string) Flaw {
 	return at("AS-AUTHZ-CODE-RANDOM", "codes-"+name, "Codes are weak: "+name+".", row,
 		behaviour(func(b *idp.Behaviour) { b.Code = code }), also...)
@@ -568,7 +573,7 @@ func withoutIssuer(name, row, check string, when func(params url.Values) bool) F
 		if when(params) {
 			params.Del("iss")
 		}
-	}), "AS-*")
+	}))
 }
 
 func otherIssuer(name, row string, when func(params url.Values) bool) Flaw {
@@ -586,5 +591,5 @@ func inAnswer(name, value string) Flaw {
 			if params.Has("code") {
 				params.Set(name, value)
 			}
-		}), "AS-*")
+		}))
 }

@@ -82,7 +82,7 @@ func prmCORS(name, says, row string, change func(r *http.Request, a *answer.Answ
 
 // asCORS returns a flaw of the authorization server's answers at paths that contain a text.
 func asCORS(id, name, says, row, at string, change func(r *http.Request, a *answer.Answer)) Flaw {
-	return Flaw{Name: "cors-" + name, Says: says, Row: row, Noticed: []string{id}, Also: []string{"AS-*"},
+	return Flaw{Name: "cors-" + name, Says: says, Row: row, Noticed: []string{id},
 		Bend: behaviour(func(b *idp.Behaviour) {
 			b.Wrap = func(next http.Handler) http.Handler { return answer.Changed(next, at, change) }
 		})}

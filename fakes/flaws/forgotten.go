@@ -60,11 +60,11 @@ var forgotten = []Flaw{
 				w.Header().Set("X-Refused", r.Header.Get("Authorization"))
 			})
 		},
-		Noticed: []string{"RS-CHALLENGE-BODY-HYGIENE"}, Also: []string{"RS-*"},
+		Noticed: []string{"RS-CHALLENGE-BODY-HYGIENE"},
 	},
 	{
 		Name: "challenge-empty", Says: "The WWW-Authenticate field is empty.",
-		Bend: challenge(always("")), Noticed: []string{"RS-CHALLENGE-401-WWW-AUTHENTICATE"}, Also: []string{"RS-*"},
+		Bend: challenge(always("")), Noticed: []string{"RS-CHALLENGE-401-WWW-AUTHENTICATE"}, Also: []string{"RS-CHALLENGE-RESOURCE-METADATA"},
 	},
 	{
 		Name: "scheme-of-bad-tokens", Says: "The challenge offers another scheme where a token was refused.", Row: "a garbage token",
@@ -74,7 +74,7 @@ var forgotten = []Flaw{
 			}
 			return always(`Bearer resource_metadata="{url}", scope="notes:read"`)(cause, url)
 		}),
-		Noticed: []string{"RS-CHALLENGE-BEARER-SCHEME"}, Also: []string{"RS-*"},
+		Noticed: []string{"RS-CHALLENGE-BEARER-SCHEME"},
 	},
 	{
 		Name: "metadata-of-second-scheme", Says: "The second challenge to a malformed token names metadata that does not exist.", Row: "/nowhere",
@@ -83,7 +83,7 @@ var forgotten = []Flaw{
 				w.Header().Add("WWW-Authenticate", `DPoP algs="ES256", resource_metadata="http://`+r.Host+`/nowhere"`)
 			})
 		},
-		Noticed: []string{"RS-CHALLENGE-RESOURCE-METADATA-URL"}, Also: []string{"RS-*"},
+		Noticed: []string{"RS-CHALLENGE-RESOURCE-METADATA-URL"},
 	},
 }
 
@@ -94,14 +94,14 @@ var forgottenKeys = []Flaw{
 		Bend: func(o *reference.Options) {
 			o.Wrap = bending(badKey, func(w http.ResponseWriter, _ *http.Request) { w.Header().Del("WWW-Authenticate") })
 		},
-		Noticed: []string{"RS-CHALLENGE-401-WWW-AUTHENTICATE"}, Also: []string{"RS-*"},
+		Noticed: []string{"RS-CHALLENGE-401-WWW-AUTHENTICATE"},
 	},
 	{
 		Name: "key-in-refusal", Says: "The refusal of a bad API key shows it.", Row: "a key that is looked for, in X-API-Key",
 		Bend: func(o *reference.Options) {
 			o.Wrap = bending(badKey, func(w http.ResponseWriter, r *http.Request) { w.Header().Set("X-Refused", r.Header.Get("X-API-Key")) })
 		},
-		Noticed: []string{"RS-CHALLENGE-BODY-HYGIENE"}, Also: []string{"RS-*"},
+		Noticed: []string{"RS-CHALLENGE-BODY-HYGIENE"},
 	},
 	{
 		Name: "key-trace", Says: "The refusal of a bad API key shows where in the program it happened.", Row: "a made-up value in X-API-Key",
@@ -110,7 +110,7 @@ var forgottenKeys = []Flaw{
 				w.Header().Set("X-Refused", "/usr/lib/python3.12/site-packages/keys/verify.py")
 			})
 		},
-		Noticed: []string{"RS-CHALLENGE-BODY-HYGIENE"}, Also: []string{"RS-*"},
+		Noticed: []string{"RS-CHALLENGE-BODY-HYGIENE"},
 	},
 	{
 		Name: "any-key-for-tools", Says: "A tool runs for every API key.", Row: "a made-up value in X-API-Key",
@@ -119,7 +119,7 @@ var forgottenKeys = []Flaw{
 				return r.Header.Get("X-API-Key") != "" && existing("tools/call", "name")(r, body)
 			}
 		}),
-		Noticed: []string{"RS-CHALLENGE-EXISTING-TOOLS"}, Also: []string{"RS-*"},
+		Noticed: []string{"RS-CHALLENGE-EXISTING-TOOLS"},
 	},
 }
 
@@ -259,7 +259,7 @@ var forgottenLists = []Flaw{
 				return cmp.Or(stale, body)
 			})
 		},
-		Noticed: []string{"RS-SCOPE-LIST-PER-CALLER"}, Also: []string{"RS-*"},
+		Noticed: []string{"RS-SCOPE-LIST-PER-CALLER"},
 	},
 	{
 		Name: "resources-public", Says: "Shared caches may keep the resources of one caller for all.", Row: "resources/list",
@@ -318,7 +318,7 @@ func rewritten(method string, change func(r *http.Request, body string) string) 
 
 // withOpenLists changes a flaw so that anybody may list what there is: then the first request that needs a token calls a tool.
 func withOpenLists(f Flaw) Flaw {
-	f.Also = []string{"RS-*", "AS-*"}
+	f.Also = []string{"RS-CHALLENGE-EXISTING-TOOLS"}
 	f.Bend = all(f.Bend, policy(func(p *mcpserver.Policy) {
 		p.Public = []string{"initialize", "server/discover", "ping", "notifications/initialized", "tools/list", "resources/list",
 			"resources/templates/list", "prompts/list"}

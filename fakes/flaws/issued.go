@@ -109,7 +109,8 @@ var issuedRows = []Flaw{
 		Name: "scope-before-revocation", Says: "A revoked token that lacks the scope, too, is answered 403.", Row: "a revoked token at",
 		Bend: lacks(mcpserver.RevocationFirst), Noticed: []string{"RS-TOKEN-REVOKED"}, Also: []string{"AS-REVOKE-*"},
 	},
-	nowhere("token_endpoint"), nowhere("revocation_endpoint"), nowhere("introspection_endpoint"),
+	nowhere("token_endpoint", "AS-CC-*", "AS-CIMD-FLAG-TRUTHFUL", "AS-DCR-NO-PRIVILEGED-GRANTS", "AS-PKCE-S256-ACCEPTED", "AS-TOKEN-*"),
+	nowhere("revocation_endpoint", "AS-REVOKE-*"), nowhere("introspection_endpoint", "AS-INTROSPECT-*"),
 	follows(anyOf("revoke-once", "A second revocation of a token is an error.", wrapping(revokingOnce()), "AS-REVOKE-UNKNOWN-200")),
 	follows(anyOf("revoke-for-public-clients", "Confidential clients cannot revoke.", wrapping(
 		func(w http.ResponseWriter, r *http.Request, next http.Handler) {
@@ -200,11 +201,7 @@ func eachKey(bend func(k map[string]any)) func(o *reference.Options) {
 }
 
 // nowhere is dangling for an endpoint that everything else needs.
-func nowhere(member string) Flaw {
-	f := dangling(member, "AS-*")
-	f.Also = append(f.Also, "RS-*")
-	return f
-}
+func nowhere(member string, also ...string) Flaw { return follows(dangling(member, ""), also...) }
 
 // revokingOnce refuses to revoke a token that it has seen.
 func revokingOnce() func(w http.ResponseWriter, r *http.Request, next http.Handler) {
@@ -239,7 +236,7 @@ func atEndpoint(path string, change func(form url.Values, r *http.Request)) func
 func fetchedNowhere(scheme string) Flaw {
 	return Flaw{
 		Name: "cimd-address-" + scheme, Says: "A client is known by an address of the scheme " + scheme + ".", Row: scheme,
-		Noticed: []string{"AS-CIMD-REJECT-BAD-URL"}, Also: []string{"AS-CIMD-*", "AS-*"},
+		Noticed: []string{"AS-CIMD-REJECT-BAD-URL"}, Also: []string{"AS-CIMD-*"},
 		Bend: all(lacks(idp.DocumentFailures), behaviour(func(b *idp.Behaviour) {
 			b.TakesDocumentURL = func(id string) bool { return strings.HasPrefix(id, scheme+":") }
 		})),

@@ -96,7 +96,7 @@ var pageRows = []Flaw{
 	at("AS-AUTHZ-CLICKJACKING", "frames-redirect", "A client that was approved before gets a code in a frame.", "the authorization endpoint",
 		all(behaviour(func(b *idp.Behaviour) { b.Consent = "never" }), pageAnswers(func(r *http.Request, _ url.Values, a authAnswer) {
 			a.Fields.Del("Content-Security-Policy")
-		}), lacks(idp.AuthenticateUser)), "AS-*"),
+		}), lacks(idp.AuthenticateUser)), withoutSignIn...),
 	rowNamed("authorize-early-redirect-type", one("", idp.NoEarlyRedirect, "AS-AUTHZ-OPEN-REDIRECT-PRELOGIN"), "an unknown response_type"),
 	{
 		Name: "authorize-transaction-of-anybody", Says: "A consent form works in any browser, signed in or not.",

@@ -74,12 +74,11 @@ var pathsOfClients = []Flaw{
 	{
 		Name: "token-basic-undecoded", Says: "Secrets have characters that are encoded in Basic, and the server does not decode them.",
 		Bend: all(lacks(idp.DecodedBasic), oddSecrets), Noticed: []string{"AS-DCR-SECRET-WORKS", "AS-TOKEN-SECRET-BASIC"},
-		Also: []string{"AS-*"},
+		Also: []string{"AS-META-AUTH-METHODS-TRUE"},
 	},
 	{
 		Name: "dcr-short-secrets", Says: "Client secrets have six characters.", Noticed: []string{"AS-DCR-IDS-UNIQUE-RANDOM"},
 		Bend: behaviour(func(b *idp.Behaviour) { b.SecretOf = func(string) string { return seeded.Fakes.Text(3) } }),
-		Also: []string{"AS-*"},
 	},
 	one("dcr-same-metadata-same-client", idp.OwnRegistration, "AS-DCR-IDS-UNIQUE-RANDOM", "AS-*"), // two clients of a run are the same
 	one("assertion-for-another-client", idp.AssertionNames, "AS-CC-ASSERTION-REJECTED", "AS-CIMD-*"),
@@ -118,7 +117,7 @@ var pathsOfRedirects = []Flaw{
 	rowOf(one("redirect-of-confidential-clients", idp.RedirectOfConfidential, "AS-AUTHZ-REDIRECT-UNREGISTERED", "AS-*"),
 		"of a client with a secret"),
 	rowOf(one("redirect-of-posted-requests", idp.PostedRedirect, "AS-AUTHZ-REDIRECT-UNREGISTERED", "AS-AUTHZ-*"), "in a request by POST"),
-	one("authorize-redirect-of-another-client", idp.OwnRedirect, "AS-AUTHZ-REDIRECT-UNREGISTERED", "AS-*"),
+	one("authorize-redirect-of-another-client", idp.OwnRedirect, "AS-AUTHZ-REDIRECT-UNREGISTERED"),
 	one("authorize-error-to-any-redirect", idp.RedirectBeforeErrors, "AS-AUTHZ-REDIRECT-UNREGISTERED", "AS-AUTHZ-*"),
 	one("authorize-prompt-none-to-any-redirect", idp.RedirectBeforePrompt, "AS-AUTHZ-REDIRECT-UNREGISTERED", "AS-AUTHZ-*"),
 	one("par-any-redirect", idp.PushedRedirect, "AS-PAR-BASIC", "AS-AUTHZ-*"),
@@ -127,7 +126,7 @@ var pathsOfRedirects = []Flaw{
 	{
 		Name: "par-required-in-name-only", Says: "Pushed requests are said to be required, and others are accepted.",
 		Noticed: []string{"AS-PAR-BASIC"},
-		Bend:    metadata(func(d map[string]any) { d["require_pushed_authorization_requests"] = true }), Also: []string{"AS-*"},
+		Bend:    metadata(func(d map[string]any) { d["require_pushed_authorization_requests"] = true }),
 	},
 }
 

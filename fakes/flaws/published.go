@@ -71,7 +71,7 @@ var publishedKeys = []Flaw{
 			o.Wrap = servesPrivateKeys
 			metadata(func(d map[string]any) { delete(d, "jwks_uri") })(o)
 		},
-		Noticed: []string{"AS-KEYS-NO-PRIVATE"}, Row: "/jwks.json", Also: []string{"AS-META-*", "AS-KEYS-*", "RS-*"},
+		Noticed: []string{"AS-KEYS-NO-PRIVATE"}, Row: "/jwks.json", Also: []string{"AS-META-OIDC-REQUIRED-FIELDS", "AS-KEYS-*"},
 	},
 	{
 		Name: "key-private-in-metadata", Says: "The metadata has a private key.",
@@ -202,7 +202,7 @@ func idTokenFlaw(name, has, row string, bend func(claims map[string]any)) Flaw {
 func signatureFlaw(name, says, row string, bend func(o *reference.Options)) Flaw {
 	return Flaw{
 		Name: name, Says: says, Bend: bend, Noticed: []string{"AS-KEYS-JWT-SIGNATURE"}, Row: row,
-		Also: []string{"AS-*", "RS-AUD-*", "RS-TOKEN-*", "RS-SCOPE-*"},
+		Also: []string{"AS-META-OIDC-REQUIRED-FIELDS", "AS-TOKEN-JWT-CLAIMS", "RS-AUD-MATCHES-PRM"},
 	}
 }
 

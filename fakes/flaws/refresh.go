@@ -233,7 +233,8 @@ var refreshRows = slices.Concat(
 			return hex.EncodeToString(sum[:])
 		}),
 		derived("is-the-access-token", "the refresh token equals the access token", func(access string) string { return access },
-			"AS-*", "RS-TOKEN-REFRESH-OR-CODE"),
+			"AS-INTROSPECT-REFRESH-TOKEN", "AS-TOKEN-TYPE-CONFUSION", "AS-TX-VALIDATION", "AS-USERINFO-TOKEN-STATE",
+			"RS-TOKEN-REFRESH-OR-CODE"),
 		sideDoor("mints", "with a made-up refresh token", idp.SideDoorKnows),
 		sideDoor("for-anybody", "without a client", idp.SideDoorClient),
 		sideDoor("for-ever", "with a used refresh token", idp.SideDoorRotates),

@@ -55,7 +55,7 @@ var otherRefusals = []Flaw{
 			}
 		},
 		Noticed: []string{"RS-CHALLENGE-RESOURCE-METADATA-URL", "RS-DISC-RESOURCE-MATCH"},
-		Also:    []string{"RS-CHALLENGE-INVALID-TOKEN-ERROR", "RS-DISC-WELL-KNOWN-LOCATION", "RS-DISC-SCOPES-*", "RS-AUD-*", "AS-*"},
+		Also:    []string{"RS-CHALLENGE-INVALID-TOKEN-ERROR", "RS-DISC-WELL-KNOWN-LOCATION"},
 	},
 	{
 		Name: "trace", Says: "TRACE is answered with the request.",

@@ -55,7 +55,9 @@ var registrations = []Flaw{
 	one("dcr-localhost-only", idp.LoopbackRegistered, "AS-DCR-LOOPBACK-ACCEPTED", "AS-DCR-SUPPORTED", "AS-TOKEN-CODE-BOUND-REDIRECT"),
 	one("dcr-believes-statements", idp.NoUnsignedStatements, "AS-DCR-SOFTWARE-STATEMENT"),
 	// Every registration changes the client that all other checks use.
-	alsoNoticed(one("dcr-one-client-for-all", idp.DistinctClients, "AS-DCR-NO-SHARED-UPSTREAM", "AS-*"), "AS-DCR-IDS-UNIQUE-RANDOM"),
+	alsoNoticed(one("dcr-one-client-for-all", idp.DistinctClients, "AS-DCR-NO-SHARED-UPSTREAM", "AS-CONSENT-REVOCABLE",
+		"AS-DCR-NO-CLIENT-CHOSEN-IDS", "AS-DEVICE-GRANT", "AS-INTROSPECT-OTHER-CLIENT", "AS-REFRESH-CLIENT-CAPABILITY",
+		"AS-TOKEN-CODE-BOUND-CLIENT", "AS-TOKEN-METHOD-PINNED", "AS-TOKEN-WRONG-SECRET"), "AS-DCR-IDS-UNIQUE-RANDOM"),
 	one("dcrm-any-token", idp.ManagementToken, "AS-DCRM-TOKEN-REQUIRED"),
 	one("dcrm-update-unchecked", idp.RevalidateUpdates, "AS-DCRM-UPDATE-REVALIDATES"),
 	one("dcrm-delete-does-nothing", idp.DeleteClients, "AS-DCRM-DELETE"),
@@ -81,7 +83,7 @@ var registrationNeeds = []Flaw{
 		Name: "dcr-needs-application-type", Says: "Loopback redirect URIs need application_type native, and nothing says so.",
 		Row:     "without application_type",
 		Bend:    behaviour(func(b *idp.Behaviour) { b.RegistrationNeeds = []string{"application_type"} }),
-		Noticed: []string{"AS-DCR-LOOPBACK-ACCEPTED"}, Also: []string{"AS-*"},
+		Noticed: []string{"AS-DCR-LOOPBACK-ACCEPTED"},
 	},
 	{
 		Name: "dcr-confirms-any-grant", Says: "A grant type that does not exist is confirmed.", Row: "a grant type that does not exist",
@@ -313,7 +315,7 @@ func documentLink(member string) Flaw {
 func refusesLoopback(name, row, uri string) Flaw {
 	return Flaw{
 		Name: "dcr-refuses-" + name, Says: "The redirect URI " + uri + " cannot be registered.", Row: row,
-		Noticed: []string{"AS-DCR-LOOPBACK-ACCEPTED"}, Also: []string{"AS-*"},
+		Noticed: []string{"AS-DCR-LOOPBACK-ACCEPTED"},
 		Bend: func(o *reference.Options) {
 			o.Wrap = before(func(w http.ResponseWriter, r *http.Request) bool {
 				refused := r.URL.Path == "/register" && strings.Contains(string(peek(r)), `"`+uri+`"`)

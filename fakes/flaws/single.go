@@ -32,8 +32,9 @@ var singleRows = []Flaw{
 	opensFor("stream-token-in-query", "RS-TOKEN-QUERY-IGNORED", "GET with ?access_token=", func(r *http.Request, _ []byte) bool {
 		return r.Method == http.MethodGet && r.URL.Query().Get("access_token") != ""
 	}),
-	inRows(tablesFlaw("scopes-unread", "The scopes of tokens are not read, so that no tool may be called.", "RS-SCOPE-EVERY-TOOL",
-		func(p *mcpserver.Policy) { p.ScopesOf = func(map[string]any) []string { return nil } }), "write_note with notes:write"),
+	inRows(follows(tablesFlaw("scopes-unread", "The scopes of tokens are not read, so that no tool may be called.", "RS-SCOPE-EVERY-TOOL",
+		func(p *mcpserver.Policy) { p.ScopesOf = func(map[string]any) []string { return nil } }), "RS-SCOPE-DOWNSCOPED-OK"),
+		"write_note with notes:write"),
 	{
 		Name: "state-unsigned", Says: "A request state is a JWT, and may have alg none.", Row: "as an unsigned JWT",
 		Noticed: []string{"RS-SESSION-REQUESTSTATE-INTEGRITY"},

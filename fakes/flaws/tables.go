@@ -18,21 +18,26 @@ import (
 // wholeTables are servers without one defence, each of which turns one row of a table. No finding names a row whose request has a second
 // fault: TestEveryFlawIsNoticed reports that.
 var wholeTables = []Flaw{
-	overlooked(mcpserver.Signature, "RS-TOKEN-SIG-STRIPPED", "RS-TOKEN-KEY-CONFUSION", "RS-TOKEN-UNKNOWN-KID", "RS-TOKEN-KID-INJECTION",
+	follows(overlooked(mcpserver.Signature, "RS-TOKEN-SIG-STRIPPED", "RS-TOKEN-KEY-CONFUSION", "RS-TOKEN-UNKNOWN-KID", "RS-TOKEN-KID-INJECTION",
 		"RS-TOKEN-EMBEDDED-JWK", "RS-TOKEN-JKU-X5U", "RS-TOKEN-CRIT-UNKNOWN", "RS-TOKEN-WEAK-SECRET",
 		"RS-TOKEN-ECDSA-EDGE", "RS-TOKEN-HMAC-MODE", "RS-TOKEN-ISS-KEY-BINDING"),
+		"RS-CHALLENGE-EXISTING-TOOLS", "RS-CHALLENGE-MALFORMED-400", "RS-EXT-EMA-IDJAG-REFUSED", "RS-TOKEN-*"),
 	overlooked(mcpserver.Issuer, "RS-TOKEN-WRONG-ISS", "RS-EXT-CC-TOKEN", "RS-TOKEN-TENANT-CONFUSION", "RS-TOKEN-HMAC-MODE"),
-	overlooked(mcpserver.Audience, "RS-AUD-LOOKALIKE", "RS-AUD-ARRAY", "RS-AUD-MISSING", "RS-TOKEN-HMAC-MODE"),
-	overlooked(mcpserver.Expiry, "RS-TOKEN-NUMERIC-DATES", "RS-EXT-CC-TOKEN", "RS-TOKEN-HMAC-MODE"),
+	follows(overlooked(mcpserver.Audience, "RS-AUD-LOOKALIKE", "RS-AUD-ARRAY", "RS-AUD-MISSING", "RS-TOKEN-HMAC-MODE"),
+		"RS-AUD-NORMALISATION", "RS-AUD-OTHER-CLAIM", "RS-AUD-SIBLING", "RS-AUD-WRONG", "RS-EXT-CC-TOKEN", "RS-EXT-EMA-IDJAG-REFUSED"),
+	follows(overlooked(mcpserver.Expiry, "RS-TOKEN-NUMERIC-DATES", "RS-EXT-CC-TOKEN", "RS-TOKEN-HMAC-MODE"),
+		"RS-CHALLENGE-EXISTING-TOOLS", "RS-DPOP-PROOF", "RS-MULTI-NO-FALLTHROUGH", "RS-TOKEN-CLOCK-SKEW", "RS-TOKEN-EXP-MISSING",
+		"RS-TOKEN-EXPIRED", "RS-TOKEN-NBF"),
 
 	tokenAnywhere("query", func(r *http.Request) string { return r.URL.RawQuery },
 		"RS-TOKEN-QUERY-IGNORED", "RS-TOKEN-DUPLICATE-CREDENTIALS"),
 	tokenAnywhere("body", func(r *http.Request) string { return string(peek(r)) }, "RS-TOKEN-BODY-IGNORED"),
 	tokenAnywhere("cookie", func(r *http.Request) string { return r.Header.Get("Cookie") },
 		"RS-TOKEN-COOKIE-IGNORED", "RS-TOKEN-DUPLICATE-CREDENTIALS"),
-	tokenAnywhere("field", func(r *http.Request) string {
+	follows(tokenAnywhere("field", func(r *http.Request) string {
 		return strings.Join(slices.Concat(r.Header["Authorization"], r.Header["X-Authorization"], r.Header["Proxy-Authorization"]), " ")
 	}, "RS-TOKEN-WRONG-SCHEME", "RS-TOKEN-DUPLICATE-CREDENTIALS", "RS-TOKEN-SYNTAX-BYTES"),
+		"RS-CHALLENGE-MALFORMED-400", "RS-TOKEN-GARBAGE", "RS-TOKEN-NONCANONICAL-ENCODING"),
 
 	{
 		Name: "scope-of-first-word", Says: "Of the scope, only the name before the first space is used.",
@@ -78,11 +83,12 @@ var wholeTables = []Flaw{
 		func(p *mcpserver.Policy) { p.TakesTask = resembles }),
 	tablesFlaw("state-seal-any", "The signature of a request state is not verified.", "RS-SESSION-REQUESTSTATE-INTEGRITY",
 		func(p *mcpserver.Policy) { p.TakesSeal = func(_, _ string) bool { return true } }),
-	tablesFlaw("state-of-any-content", "A request state of the usual length is good.", "RS-SESSION-REQUESTSTATE-INTEGRITY",
-		func(p *mcpserver.Policy) { p.TakesState = func(sent string) bool { return len(sent) > 60 } }),
+	follows(tablesFlaw("state-of-any-content", "A request state of the usual length is good.", "RS-SESSION-REQUESTSTATE-INTEGRITY",
+		func(p *mcpserver.Policy) { p.TakesState = func(sent string) bool { return len(sent) > 60 } }), "RS-SESSION-REQUESTSTATE-BINDING"),
 	{
 		Name: "body-read-loosely", Says: "A message that can be read in two ways runs a tool without a check of its scope.",
-		Noticed: []string{"RS-SCOPE-BODY-AMBIGUITY"}, Also: []string{"RS-*"},
+		Noticed: []string{"RS-SCOPE-BODY-AMBIGUITY"}, Also: []string{"RS-APIKEY-TOOL-PERMISSIONS", "RS-APIKEY-WILDCARDS",
+			"RS-STATIC-TOKEN-PERMISSIONS", "RS-TRANSPORT-HEADER-MISMATCH"},
 		Bend: func(o *reference.Options) {
 			lacks(mcpserver.CheckHeaders)(o)
 			o.Policy.ForgetsScope = func(r *http.Request, _ map[string]any) bool { return r.Header.Get("X-Read-Loosely") != "" }
@@ -95,13 +101,18 @@ var wholeTables = []Flaw{
 			})
 		},
 	},
-	tablesFlaw("introspection-inactive", "A token is accepted whatever introspection answers.", "RS-TOKEN-INTROSPECTION-FAIL-CLOSED",
+	follows(tablesFlaw("introspection-inactive", "A token is accepted whatever introspection answers.", "RS-TOKEN-INTROSPECTION-FAIL-CLOSED",
 		func(p *mcpserver.Policy) { p.Lacks = append(p.Lacks, mcpserver.LookAtActive) }),
+		"RS-APIKEY-REJECTED", "RS-CHALLENGE-*", "RS-MULTI-NO-FALLTHROUGH", "RS-PASS-FOREIGN-TOKEN-REFUSED", "RS-SESSION-HANDLE-OWNERSHIP",
+		"RS-SESSION-HEADER-IGNORED", "RS-SESSION-NOT-AUTHENTICATION", "RS-SESSION-STREAM-NEEDS-TOKEN", "RS-STATIC-DEFAULT-CREDENTIALS",
+		"RS-STATIC-EXPIRY-REVOCATION", "RS-STATIC-TOKEN-NEAR-MISS", "RS-TOKEN-DUPLICATE-CREDENTIALS", "RS-TOKEN-FORMAT-CONFUSION",
+		"RS-TOKEN-GARBAGE", "RS-TOKEN-INTROSPECTION-CACHE", "RS-TOKEN-OVERSIZED", "RS-TOKEN-SYNTAX-BYTES", "RS-TOKEN-WRONG-SCHEME",
+		"RS-TRANSPORT-CONNECTION-IDENTITY"),
 	tablesFlaw("verify-fails-open", "While the verification endpoint fails, every token is accepted.", "RS-TOKEN-REMOTE-VERIFY",
 		func(p *mcpserver.Policy) { p.Lacks = append(p.Lacks, mcpserver.VerifyFailClosed) }),
 	{
 		Name: "claims-in-fields", Says: "Claims are written into header fields as they are.", Row: "line breaks in sub",
-		Noticed: []string{"RS-ABUSE-HEADER-INJECTION"}, Also: []string{"RS-*"},
+		Noticed: []string{"RS-ABUSE-HEADER-INJECTION"}, Also: []string{"RS-TOKEN-CLAIM-ROBUSTNESS"},
 		Bend: func(o *reference.Options) {
 			o.Wrap = before(func(w http.ResponseWriter, r *http.Request) bool {
 				v := r.Header.Get("Authorization")
@@ -161,7 +172,8 @@ var wholeTables = []Flaw{
 	}),
 	{
 		Name: "keys-of-any-issuer", Says: "A token is verified with the keys of whatever issuer it names.", Row: "iss",
-		Noticed: []string{"RS-TOKEN-JKU-X5U"}, Also: []string{"RS-*"},
+		Noticed: []string{"RS-TOKEN-JKU-X5U"},
+		Also:    []string{"RS-CHALLENGE-EXISTING-TOOLS", "RS-CHALLENGE-MALFORMED-400", "RS-EXT-EMA-IDJAG-REFUSED", "RS-TOKEN-*"},
 		Bend: policy(func(p *mcpserver.Policy) {
 			p.Overlooks = func(_ *http.Request, of string, claims map[string]any) bool {
 				iss, _ := claims["iss"].(string)
@@ -172,7 +184,8 @@ var wholeTables = []Flaw{
 	{
 		Name: "tenant-of-any-path", Says: "Of issuer and audience, only the host is compared.",
 		Row:     "another tenant by its path, and its audience",
-		Noticed: []string{"RS-TOKEN-TENANT-CONFUSION"}, Also: []string{"RS-*"},
+		Noticed: []string{"RS-TOKEN-TENANT-CONFUSION"},
+		Also:    []string{"RS-AUD-*", "RS-EXT-CC-TOKEN", "RS-EXT-EMA-IDJAG-REFUSED", "RS-TOKEN-HMAC-MODE", "RS-TOKEN-WRONG-ISS"},
 		Bend: policy(func(p *mcpserver.Policy) {
 			p.Overlooks = func(_ *http.Request, of string, claims map[string]any) bool {
 				iss, _ := claims["iss"].(string)
@@ -182,7 +195,7 @@ var wholeTables = []Flaw{
 	},
 	{
 		Name: "audience-before-expiry", Says: "An expired token for another audience is answered 403.", Row: "expired, and for another audience",
-		Noticed: []string{"RS-TOKEN-EXPIRED"}, Also: []string{"RS-*"},
+		Noticed: []string{"RS-TOKEN-EXPIRED"}, Also: []string{"RS-TOKEN-FORMAT-CONFUSION"},
 		Bend: func(o *reference.Options) {
 			o.Wrap = before(func(w http.ResponseWriter, r *http.Request) bool {
 				v := r.Header.Get("Authorization")
@@ -201,7 +214,7 @@ var wholeTables = []Flaw{
 	}),
 	{
 		Name: "handle-without-token", Says: "A caller with a handle needs no good token.", Row: "a handle with a bad token",
-		Noticed: []string{"RS-SESSION-HANDLE-OWNERSHIP"}, Also: []string{"RS-*"},
+		Noticed: []string{"RS-SESSION-HANDLE-OWNERSHIP"},
 		Bend: policy(func(p *mcpserver.Policy) {
 			p.Lacks = append(p.Lacks, mcpserver.HandleOwner)
 			p.Opens = holds(`"cart_`)
@@ -229,7 +242,7 @@ var wholeTables = []Flaw{
 		}),
 	{
 		Name: "metadata-for-no-agent", Says: "A bot rule refuses the metadata to most clients, and to every caller with a bad token.",
-		Noticed: []string{"RS-DISC-UNAUTHENTICATED"}, Row: "User-Agent: curl/8", Also: []string{"RS-*"},
+		Noticed: []string{"RS-DISC-UNAUTHENTICATED"}, Row: "User-Agent: curl/8",
 		Bend: func(o *reference.Options) {
 			o.Wrap = before(func(w http.ResponseWriter, r *http.Request) bool {
 				agent := r.UserAgent()
@@ -245,7 +258,8 @@ var wholeTables = []Flaw{
 	},
 	{
 		Name: "host-followed", Says: "Discovery data follows any Host.", Row: "Host, the document at ",
-		Bend: lacks(mcpserver.FixedHost, mcpserver.CheckHost), Noticed: []string{"RS-DISC-HOST-HEADER"}, Also: []string{"RS-*"},
+		Bend: lacks(mcpserver.FixedHost, mcpserver.CheckHost), Noticed: []string{"RS-DISC-HOST-HEADER"},
+		Also: []string{"RS-TRANSPORT-HOST-REBINDING"},
 	},
 	scopeChallenged("bare", "RS-CHALLENGE-BEARER-PARAMS", "Bearer"),
 	scopeChallenged("repeated", "RS-CHALLENGE-UNIQUE-PARAMS", `Bearer scope="notes:write", scope="notes:write"`),
@@ -255,14 +269,15 @@ var wholeTables = []Flaw{
 	challenged("bare-for-bad", "RS-CHALLENGE-BEARER-PARAMS", "a garbage token", "invalid", "Bearer"),
 	challenged("without-error-for-bad", "RS-CHALLENGE-INVALID-TOKEN-ERROR", "the old token", "invalid", `Bearer realm="mcp"`),
 	challenged("unquoted-for-bad", "RS-CHALLENGE-GRAMMAR", "a garbage token", "invalid", `Bearer error_description=not good`),
-	crashingOn("malformed-crashes", "A malformed Authorization field crashes the server.", "RS-CHALLENGE-MALFORMED-400",
+	follows(crashingOn("malformed-crashes", "A malformed Authorization field crashes the server.", "RS-CHALLENGE-MALFORMED-400",
 		func(fields []string) bool {
 			return len(fields) > 0 && len(strings.Fields(strings.Join(fields, " "))) != 2
-		}),
+		}), "RS-CHALLENGE-NO-5XX"),
 	refusalsWith("internals", "Every refusal shows where in the program it happened.", "RS-CHALLENGE-BODY-HYGIENE",
-		func(w http.ResponseWriter) { fmt.Fprint(w, "Traceback (most recent call last)") }),
+		func(w http.ResponseWriter) { fmt.Fprint(w, "Traceback (most recent call last)") }, "RS-TRANSPORT-HEADER-MISMATCH"),
 	crashShowing("Traceback (most recent call last)"),
-	refusalsWith("nothing", "No refusal has a challenge.", "RS-CHALLENGE-401-WWW-AUTHENTICATE", nil),
+	refusalsWith("nothing", "No refusal has a challenge.", "RS-CHALLENGE-401-WWW-AUTHENTICATE", nil,
+		"RS-CHALLENGE-RESOURCE-METADATA", "RS-CHALLENGE-STEP-UP-AUTHN", "RS-SCOPE-403-CHALLENGE", "RS-SCOPE-403-SCOPES"),
 }
 
 var (
@@ -312,7 +327,7 @@ func claimOf(field, name string) string {
 // crashingOn returns the flaw of a server that answers 500 to some Authorization fields.
 func crashingOn(name, says, noticed string, on func(fields []string) bool) Flaw {
 	return Flaw{
-		Name: name, Says: says, Noticed: []string{noticed}, Also: []string{"RS-*"},
+		Name: name, Says: says, Noticed: []string{noticed},
 		Bend: func(o *reference.Options) {
 			o.Wrap = before(func(w http.ResponseWriter, r *http.Request) bool {
 				crashes := on(r.Header.Values("Authorization"))
@@ -339,7 +354,7 @@ func crashShowing(text string) Flaw {
 				return crashes
 			})
 		},
-		Noticed: []string{"RS-CHALLENGE-BODY-HYGIENE", "RS-CHALLENGE-NO-5XX"}, Also: []string{"RS-*"},
+		Noticed: []string{"RS-CHALLENGE-BODY-HYGIENE", "RS-CHALLENGE-NO-5XX"}, Also: []string{"RS-APIKEY-REJECTED", "RS-TOKEN-OVERSIZED"},
 	}
 }
 
@@ -371,7 +386,8 @@ func scopeChallenged(name, noticed, field string) Flaw {
 func challenged(name, noticed, row, cause, field string) Flaw {
 	return Flaw{
 		Name: "challenge-" + name, Says: "The challenge for a bad token is not as the first one: " + name + ".",
-		Noticed: []string{noticed}, Row: row, Also: []string{"RS-*"},
+		Noticed: []string{noticed}, Row: row,
+		Also: []string{"RS-CHALLENGE-INVALID-TOKEN-ERROR", "RS-CHALLENGE-RESOURCE-METADATA"},
 		Bend: challenge(func(of, url string) []string {
 			if of == cause {
 				return []string{field}
@@ -391,13 +407,13 @@ func scopesOf(read func(claim any) []string) func(o *reference.Options) {
 var scopeWords = regexp.MustCompile(`[a-z]+(:[a-z_]+)+`)
 
 func tablesFlaw(name, says, noticed string, bend func(p *mcpserver.Policy)) Flaw {
-	return Flaw{Name: name, Says: says, Bend: policy(bend), Noticed: []string{noticed}, Also: []string{"RS-*"}}
+	return Flaw{Name: name, Says: says, Bend: policy(bend), Noticed: []string{noticed}}
 }
 
 // overlooked returns the flaw of a server that does not check one part of a token.
 func overlooked(part string, noticed ...string) Flaw {
 	return Flaw{
-		Name: "overlooked-" + part, Says: "This of a token is not verified: " + part + ".", Noticed: noticed, Also: []string{"RS-*"},
+		Name: "overlooked-" + part, Says: "This of a token is not verified: " + part + ".", Noticed: noticed,
 		Bend: policy(func(p *mcpserver.Policy) {
 			p.Overlooks = func(_ *http.Request, of string, _ map[string]any) bool { return of == part }
 		}),
@@ -407,10 +423,10 @@ func overlooked(part string, noticed ...string) Flaw {
 // tokenAnywhere returns the flaw of a server that accepts a JWT from a place that is not for tokens.
 func tokenAnywhere(place string, in func(r *http.Request) string, noticed ...string) Flaw {
 	return Flaw{
-		Name: "token-anywhere-in-" + place, Says: "A token is found anywhere in the " + place + ".", Noticed: noticed, Also: []string{"RS-*"},
+		Name: "token-anywhere-in-" + place, Says: "A token is found anywhere in the " + place + ".", Noticed: noticed,
 		Bend: func(o *reference.Options) {
 			o.Wrap = before(func(_ http.ResponseWriter, r *http.Request) bool {
-				if token := aJWT.FindString(in(r)); token != "" {
+				if token := aJWT.FindString(in(r)); token != "" && ofServer(r) {
 					r.Header.Set("Authorization", "Bearer "+token)
 				}
 				return false
@@ -418,6 +434,9 @@ func tokenAnywhere(place string, in func(r *http.Request) string, noticed ...str
 		},
 	}
 }
+
+// ofServer reports whether a request is for the MCP server, and not for the authorization server beside it.
+func ofServer(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/mcp") }
 
 var aJWT = regexp.MustCompile(`eyJ[\w-]+\.[\w-]+\.[\w-]+`)
 
@@ -457,13 +476,16 @@ func oddClaims(token string) bool {
 }
 
 // refusalsWith changes every refusal: it writes a text into the body, or removes the challenge.
-func refusalsWith(name, says, noticed string, body func(w http.ResponseWriter)) Flaw {
+func refusalsWith(name, says, noticed string, body func(w http.ResponseWriter), also ...string) Flaw {
 	return Flaw{
-		Name: "refusals-with-" + name, Says: says, Noticed: []string{noticed}, Also: []string{"RS-*"},
+		Name: "refusals-with-" + name, Says: says, Noticed: []string{noticed}, Also: also,
 		Bend: func(o *reference.Options) {
 			o.Wrap = func(next http.Handler) http.Handler {
 				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					next.ServeHTTP(&spoiling{ResponseWriter: w, body: body}, r)
+					if ofServer(r) {
+						w = &spoiling{ResponseWriter: w, body: body}
+					}
+					next.ServeHTTP(w, r)
 				})
 			}
 		},

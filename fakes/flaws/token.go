@@ -258,9 +258,9 @@ var tokenRows = slices.Concat(
 		tokenFlaw("AS-TOKEN-GRANT-TYPE-ERRORS", "grant-case", "The comparison of grant types ignores letter case.", "grant_type in upper case",
 			tokenRefusing("invalid_request", tokenHas("grant_type", "AUTHORIZATION_CODE"))),
 		tokenFlaw("AS-TOKEN-ERROR-SHAPE", "code-404", "An unknown code is answered 404.", "an unknown code",
-			tokenAnswering(404, "application/json", `{"error":"invalid_grant"}`, isGrant("authorization_code", "code", "mcpauth")), "AS-*"),
+			tokenAnswering(404, "application/json", `{"error":"invalid_grant"}`, isGrant("authorization_code", "code", "mcpauth"))),
 		tokenFlaw("AS-TOKEN-ERROR-SHAPE", "refresh-detail", "An unknown refresh token is answered by the framework.", "an unknown refresh token",
-			tokenAnswering(422, "application/json", `{"detail":"no such token"}`, isGrant("refresh_token", "refresh_token", "mcpauth")), "AS-*"),
+			tokenAnswering(422, "application/json", `{"detail":"no such token"}`, isGrant("refresh_token", "refresh_token", "mcpauth"))),
 		tokenFlaw("AS-TOKEN-ERROR-SHAPE", "grant-in-html", "An unknown grant type is answered with a page.", "an unknown grant type",
 			tokenAnswering(400, "text/html", `{"error":"unsupported_grant_type"}`, tokenHas("grant_type", "mcpauth_bogus")),
 			"AS-TOKEN-GRANT-TYPE-ERRORS"),
@@ -319,27 +319,27 @@ var tokenRows = slices.Concat(
 			func(m map[string]any) { m["refresh_token"] = nil }, "AS-REFRESH-*", "AS-REVOKE-*",
 			"AS-META-GRANTS-MATCH-BEHAVIOUR"),
 		answersWith("AS-TOKEN-SUCCESS-SHAPE", "scope-list", "scope is a list.", "scope: [",
-			func(m map[string]any) { m["scope"] = []string{"notes:read"} }, "AS-*"),
+			func(m map[string]any) { m["scope"] = []string{"notes:read"} }, "AS-INTROSPECT-ACTIVE-SHAPE", "AS-TOKEN-SCOPE-REPORTED"),
 		answersWith("AS-TOKEN-SUCCESS-SHAPE", "no-type", "token_type is absent.", "token_type",
-			func(m map[string]any) { delete(m, "token_type") }, "AS-*"),
+			func(m map[string]any) { delete(m, "token_type") }),
 		answersWith("AS-TOKEN-EXPIRES-IN", "expiry-negative", "expires_in is negative.", "expires_in",
-			func(m map[string]any) { m["expires_in"] = -1 }, "AS-*"),
+			func(m map[string]any) { m["expires_in"] = -1 }, "AS-INTROSPECT-ACTIVE-SHAPE", "AS-REFRESH-NEW-ACCESS-TOKEN"),
 		answersWith("AS-TOKEN-EXPIRES-IN", "expiry-absent", "expires_in is absent.", "expires_in",
 			func(m map[string]any) { delete(m, "expires_in") }),
 		answersWith("AS-TOKEN-EXPIRES-IN", "expiry-in-milliseconds", "expires_in counts milliseconds.", "expires_in: 3600000 s",
-			func(m map[string]any) { m["expires_in"] = 3_600_000 }, "AS-*"),
+			func(m map[string]any) { m["expires_in"] = 3_600_000 }, "AS-INTROSPECT-ACTIVE-SHAPE", "AS-TOKEN-SHORT-LIVED"),
 		answersWith("AS-TOKEN-SCOPE-REPORTED", "scope-silent", "scope is never reported.", "no scope requested",
-			func(m map[string]any) { delete(m, "scope") }, "AS-*"),
+			func(m map[string]any) { delete(m, "scope") }, "AS-SCOPE-DEFAULT", "AS-SCOPE-USER-PRIVILEGE"),
 		answersWith("AS-TOKEN-SCOPE-REPORTED", "scope-first", "Only the first scope is reported.", "two scopes requested",
 			func(m map[string]any) {
 				scope, _ := m["scope"].(string)
 				m["scope"], _, _ = strings.Cut(scope, " ")
-			}, "AS-*"),
+			}),
 		answersWith("AS-TOKEN-SCOPE-REPORTED", "scope-commas", "Scopes are separated by commas.", "one scope requested",
 			func(m map[string]any) {
 				scope, _ := m["scope"].(string)
 				m["scope"] = strings.ReplaceAll(scope, " ", ",") + ",x"
-			}, "AS-*"),
+			}, "AS-INTROSPECT-ACTIVE-SHAPE", "AS-SCOPE-SYNTAX"),
 		tokenFlaw("AS-TOKEN-NO-STORE", "refresh-stored", "Answers to a refresh may be stored.", "refresh", tokenStored("refresh_token")),
 		tokenFlaw("AS-TOKEN-NO-STORE", "credentials-stored", "Answers to client_credentials may be stored.", "client_credentials",
 			tokenStored("client_credentials")),
@@ -450,8 +450,11 @@ var grantRows = []Flaw{
 	rowed("token-replay-by-anybody-revokes", "the code again, as another client", idp.ReplayNeedsClient, "AS-TOKEN-CODE-REPLAY-NO-DOS"),
 	rowed("token-replay-by-verifier-revokes", "the code again, with a wrong verifier", idp.ReplayNeedsProof, "AS-TOKEN-CODE-REPLAY-NO-DOS"),
 	rowed("token-replay-spares-access", "the access token of a replayed code", idp.ReplayKillsAccess, "AS-TOKEN-CODE-REPLAY-REVOKES"),
-	rowed("token-method-changed", "client_secret_post of a client", idp.PinMethod, "AS-TOKEN-METHOD-PINNED", "AS-*"),
-	rowed("token-method-none", "no authentication for a client", idp.CheckSecret, "AS-TOKEN-METHOD-PINNED", "AS-*"),
+	rowed("token-method-changed", "client_secret_post of a client", idp.PinMethod, "AS-TOKEN-METHOD-PINNED", "AS-INTROSPECT-AUTH-REQUIRED",
+		"AS-PAR-BASIC", "AS-REFRESH-CONFIDENTIAL-AUTH", "AS-REVOKE-CLIENT-AUTH", "AS-TOKEN-WRONG-SECRET"),
+	rowed("token-method-none", "no authentication for a client", idp.CheckSecret, "AS-TOKEN-METHOD-PINNED", "AS-CC-ASSERTION-REJECTED",
+		"AS-CIMD-KEY-AUTH-ENFORCED", "AS-INTROSPECT-AUTH-REQUIRED", "AS-PAR-BASIC", "AS-REFRESH-CONFIDENTIAL-AUTH",
+		"AS-REVOKE-CLIENT-AUTH", "AS-TOKEN-WRONG-SECRET"),
 	tokenFlaw("AS-TOKEN-TWO-METHODS", "secret-beside-basic", "A secret in the body is ignored beside Basic.",
 		"Basic and client_secret in one request", tokenRewriting(func(r *tokenRequest) {
 			if byHeader(r) && r.form.Has("client_secret") {
@@ -466,7 +469,8 @@ var grantRows = []Flaw{
 				r.becomes(r.form)
 			}
 		})),
-	rowed("token-client-by-body", "Basic of another client than the client_id", idp.OneClient, "AS-TOKEN-TWO-METHODS", "AS-*"),
+	rowed("token-client-by-body", "Basic of another client than the client_id", idp.OneClient, "AS-TOKEN-TWO-METHODS", "AS-CC-SECRET-FLOW",
+		"AS-DCR-SECRET-WORKS", "AS-META-AUTH-METHODS-TRUE", "AS-TOKEN-SECRET-BASIC"),
 }
 
 // tokenEcho answers some requests with an error that quotes them.
