@@ -61,7 +61,8 @@ func withSecrets(name, says, row string, of func(client string) string, noticed 
 
 var registrationAnswers = []Flaw{
 	// A client whose client_id is not a string cannot continue.
-	answering("numeric-id", "client_id is a number.", "", func(m map[string]any) { m["client_id"] = 4711 }, "AS-DCR-SUCCESS-SHAPE", "AS-DCR-SUPPORTED"),
+	answering("numeric-id", "client_id is a number.", "", func(m map[string]any) { m["client_id"] = 4711 },
+		"AS-DCR-SUCCESS-SHAPE", "AS-DCR-SUPPORTED"),
 	answering("issued-as-text", "client_id_issued_at is a date.", "",
 		func(m map[string]any) { m["client_id_issued_at"] = "2026-01-01T00:00:00Z" }, "AS-DCR-SUCCESS-SHAPE"),
 	answering("issued-in-milliseconds", "client_id_issued_at is in milliseconds.", "",

@@ -18,8 +18,8 @@ import (
 // wholeTables are servers without one defence, each of which turns one row of a table. No finding names a row whose request has a second
 // fault: TestEveryFlawIsNoticed reports that.
 var wholeTables = []Flaw{
-	follows(overlooked(mcpserver.Signature, "RS-TOKEN-SIG-STRIPPED", "RS-TOKEN-KEY-CONFUSION", "RS-TOKEN-UNKNOWN-KID", "RS-TOKEN-KID-INJECTION",
-		"RS-TOKEN-EMBEDDED-JWK", "RS-TOKEN-JKU-X5U", "RS-TOKEN-CRIT-UNKNOWN", "RS-TOKEN-WEAK-SECRET",
+	follows(overlooked(mcpserver.Signature, "RS-TOKEN-SIG-STRIPPED", "RS-TOKEN-KEY-CONFUSION", "RS-TOKEN-UNKNOWN-KID",
+		"RS-TOKEN-KID-INJECTION", "RS-TOKEN-EMBEDDED-JWK", "RS-TOKEN-JKU-X5U", "RS-TOKEN-CRIT-UNKNOWN", "RS-TOKEN-WEAK-SECRET",
 		"RS-TOKEN-ECDSA-EDGE", "RS-TOKEN-HMAC-MODE", "RS-TOKEN-ISS-KEY-BINDING"),
 		"RS-CHALLENGE-EXISTING-TOOLS", "RS-CHALLENGE-MALFORMED-400", "RS-EXT-EMA-IDJAG-REFUSED", "RS-TOKEN-*"),
 	overlooked(mcpserver.Issuer, "RS-TOKEN-WRONG-ISS", "RS-EXT-CC-TOKEN", "RS-TOKEN-TENANT-CONFUSION", "RS-TOKEN-HMAC-MODE"),

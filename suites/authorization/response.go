@@ -230,13 +230,14 @@ var answerAtTheRedirectURI = expect.That("the answer at the redirect URI", func(
 	return ""
 })
 
-var haveOneCode = expect.That("exactly one code, in the query or in a form", func(g *Grant) string {
+// AS-AUTHZ-RESPONSE-MODE judges a server that answers in the fragment.
+var haveOneCode = expect.That("exactly one code, and nothing after it", func(g *Grant) string {
 	switch codes := g.Answer("code"); {
 	case slices.Contains(codes, "INJECTED"):
 		return "state adds the parameter code"
 	case len(codes) != 1:
 		return fmt.Sprintf("%d codes", len(codes))
-	case g.Fragment:
+	case g.Fragment && len(g.Params["code"]) > 0:
 		return "state adds a fragment"
 	}
 	return ""
