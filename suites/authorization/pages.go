@@ -41,6 +41,8 @@ func answersErrorsWithAStatus(t *T) {
 	rows := Cases[Edit]{{"an unknown client", Stranger()}, {"no client_id", Edits(Stranger(), Without("client_id"))}}
 	if known, _ := t.Session.Client(t.Context(), session.Public); known != nil {
 		rows = rows.And("a redirect_uri that is not registered", Edits(As(known), With("redirect_uri", attacker)))
+	} else {
+		t.Untried("a redirect_uri that is not registered", "a client (--register or --client-id)")
 	}
 	Each(t, rows, func(t *T, edit Edit) {
 		g := t.AS.Authorize(edit, Leaving(), StoppingAtLogin())
@@ -177,6 +179,9 @@ func escapesRequestValues(t *T) {
 			requests = requests.And(name+" of a signed-in user", []Edit{requests[0].Value[0]})
 		}
 		Each(t, requests, func(t *T, edits []Edit) { expectEscaped(t, append(edits, With(name, payload))) })
+	}
+	if !t.Session.Ready {
+		t.Untried("the pages of a signed-in user", ALogin)
 	}
 	escapesPostedState(t)
 	escapesNames(t)

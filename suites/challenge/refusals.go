@@ -64,6 +64,9 @@ func withChallenge(t *T) Cases[*reports.Exchange] {
 		seen = append(seen, fields)
 		return !known
 	})
+	if !t.Mint.Trusted() || len(t.MCP.ScopedTools()) == 0 {
+		t.Untried("the challenge for a missing scope", ATrustedIssuer+", and "+AScopedTool)
+	}
 	if len(all) == 0 {
 		t.NotApplicable("there is no challenge to read (RS-CHALLENGE-401-WWW-AUTHENTICATE)")
 	}

@@ -28,6 +28,9 @@ func atOtherClients(t *T, rows Cases[Edit]) {
 			others = others.And(c.Name, c.Value)
 		}
 	}
+	if documents, _ := t.AS.Server().Metadata.Bool("client_id_metadata_document_supported"); documents && t.Documents == nil {
+		t.Untried("the client of a metadata document", "an address of mcpauth that the authorization server can reach and trust (--cimd-listen)")
+	}
 	Each(t, others, func(t *T, c *oauth.Client) { Refuses(t, t.AS.Redemption(As(c)), rows, refused) })
 }
 

@@ -227,6 +227,17 @@ func (t *T) Note(format string, args ...any) {
 	t.notes = append(t.notes, reports.AtMost(mostSaid, fmt.Sprintf(format, args...)))
 }
 
+// Untried notes a part of the check that cannot be tried without something that the user did not supply.
+func (t *T) Untried(what, needs string) { t.Note("%s: not tried, since it needs %s", what, needs) }
+
+// Needs of parts of checks, for Untried.
+const (
+	ATrustedIssuer = "a target that trusts an issuer run by mcpauth (fake_idp in the target file)"
+	ALogin         = "a user who signs in (--username)"
+	ASecondUser    = "a second user (--second-username)"
+	AScopedTool    = "a tool with a scope that may be called (tools in the target file)"
+)
+
 // Since reports whether the judged revision is at least the given one.
 func (t *T) Since(revision string) bool { return t.Revision >= revision }
 
