@@ -28,10 +28,15 @@ func atOtherClients(t *T, rows Cases[Edit]) {
 			others = others.And(c.Name, c.Value)
 		}
 	}
+	noteDocuments(t)
+	Each(t, others, func(t *T, c *oauth.Client) { Refuses(t, t.AS.Redemption(As(c)), rows, refused) })
+}
+
+// noteDocuments notes that no client of a metadata document was tried, if the server accepts such clients and no document can be served.
+func noteDocuments(t *T) {
 	if documents, _ := t.AS.Server().Metadata.Bool("client_id_metadata_document_supported"); documents && t.Documents == nil {
 		t.Untried("the client of a metadata document", "an address of mcpauth that the authorization server can reach and trust (--cimd-listen)")
 	}
-	Each(t, others, func(t *T, c *oauth.Client) { Refuses(t, t.AS.Redemption(As(c)), rows, refused) })
 }
 
 func refusesWrongVerifiers(t *T) {
