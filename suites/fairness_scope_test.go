@@ -3,6 +3,7 @@ package suites_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -11,8 +12,10 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
+	"github.com/mcpauth/conformance/fakes/answer"
 	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/fakes/reference"
@@ -129,6 +132,28 @@ func oneScopeEachIn(revision string) func(c *suites.Config) {
 	}
 }
 
+// growingResources lists one resource more in each answer, as a server does that lists what its tools make.
+func growingResources(next http.Handler) http.Handler {
+	var n atomic.Int32
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		if r.Method != http.MethodPost || !bytes.Contains(body, []byte("resources/list")) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		a := answer.Of(next, r)
+		var more strings.Builder
+		for i := range n.Add(1) {
+			fmt.Fprintf(&more, `{"uri":"note://notes/made-%d","name":"A note"},`, i)
+		}
+		page := strings.Replace(a.Body.String(), `"resources":[`, `"resources":[`+more.String(), 1)
+		a.Body.Reset()
+		a.Body.WriteString(page)
+		a.Send(w)
+	})
+}
+
 // Declarations that do not fit, and scopes that are judged in other places than the tool.
 func TestFairnessOfScopes(t *testing.T) {
 	t.Parallel()
@@ -159,6 +184,8 @@ func TestFairnessOfScopes(t *testing.T) {
 		}, writingWithoutEffects, "RS-SCOPE-BODY-AMBIGUITY", reports.Warn},
 		"every token has the scope that writes, and more is requested at the token endpoint": {everyTokenWrites, nil,
 			"AS-SCOPE-ESCALATION-AT-TOKEN", reports.Pass},
+		"resources that other checks make meanwhile": {func(o *reference.Options) { o.Wrap = growingResources }, nil,
+			"RS-SCOPE-LIST-PER-CALLER", reports.Pass},
 		"a default scope instead of unknown words": {func(o *reference.Options) { o.Behaviour.Wrap = defaultForUnknown }, nil,
 			"AS-SCOPE-SYNTAX", reports.Pass},
 		"lists at a server that requires every scope of every request": {allAtTheDoor, oneScopeEach, "RS-SCOPE-LIST-PER-CALLER",

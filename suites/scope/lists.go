@@ -3,7 +3,6 @@ package scope
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
@@ -31,15 +30,16 @@ func guardsHiddenTools(t *T) {
 	})
 }
 
-// New tools may appear for all callers during the check: then nothing changes the second time.
+// What appears meanwhile, or disappears, does so once: other checks call tools, and what they make may be listed.
 func listsForTheCaller(t *T) {
 	all := callers(t)
 	for _, l := range listsFor(t, all) {
-		if restless(t, all, l) == nil {
+		seen := looks(t, all, l)
+		if !slices.ContainsFunc(seen, func(k look) bool { return !slices.Equal(k.names, first(seen, k.who).names) }) {
 			continue
 		}
-		if change := restless(t, all, l); change != nil {
-			t.Expect(change, "%s", l.method).To(dependOnTheCaller)
+		if r := returned(append(seen, looks(t, all, l)...)); r != nil {
+			t.Expect(r, "%s", l.method).To(dependOnTheCaller)
 		}
 	}
 }
@@ -51,26 +51,60 @@ type listed struct{ method, entries, name string }
 func listsFor(t *T, callers Cases[string]) []listed {
 	out := []listed{{"tools/list", "tools", "name"}}
 	for _, l := range []listed{{"resources/list", "resources", "uri"}, {"prompts/list", "prompts", "name"}} {
-		if !slices.ContainsFunc(callers, func(who struct{ Name, Value string }) bool {
-			return !expect.Accepted(t.MCP.CallMethod(who.Value, l.method))
-		}) {
+		served := 0
+		for _, who := range callers {
+			ex := t.MCP.CallMethod(who.Value, l.method)
+			if why := expect.NoAnswer(ex); why != "" {
+				t.Leave(l.method+" with "+who.Name, why)
+			} else if expect.Accepted(ex) {
+				served++
+			}
+		}
+		if served == len(callers) {
 			out = append(out, l)
 		}
 	}
 	return out
 }
 
-// change is a list that differs from the earlier list of the same credential.
-type change struct {
-	about, before, now string
-	shown              *reports.Exchange
+// look is the list that a caller was shown.
+type look struct {
+	who   string
+	names []string
+	shown *reports.Exchange
 }
 
-// Evidence is the later list.
-func (c *change) Evidence() *reports.Exchange { return c.shown }
+// Evidence is the list.
+func (k *look) Evidence() *reports.Exchange { return k.shown }
 
-var dependOnTheCaller = expect.That("a list that depends on the credential only", func(c *change) string {
-	return fmt.Sprintf("with %s, %s; and %s before, with the same token", c.about, c.now, c.before)
+// first is the first look of a caller.
+func first(seen []look, who string) look {
+	return seen[slices.IndexFunc(seen, func(k look) bool { return k.who == who })]
+}
+
+// returned is the first list without an entry that the same caller saw before, and sees again later.
+func returned(seen []look) *look {
+	for i, k := range seen {
+		mine := func(others []look) (names []string) {
+			for _, o := range others {
+				if o.who == k.who {
+					names = append(names, o.names...)
+				}
+			}
+			return names
+		}
+		before, later := mine(seen[:i]), mine(seen[i+1:])
+		for _, name := range before {
+			if slices.Contains(later, name) && !slices.Contains(k.names, name) {
+				return &look{k.who, []string{name}, k.shown}
+			}
+		}
+	}
+	return nil
+}
+
+var dependOnTheCaller = expect.That("a list that depends on the credential only", func(k *look) string {
+	return fmt.Sprintf("with %s, no %s, which is in an earlier and in a later list for the same token", k.who, k.names[0])
 })
 
 // callers are tokens to which different lists may be shown.
@@ -98,20 +132,15 @@ func lessScope(t *T) string {
 	return ""
 }
 
-// restless requests the list with each credential several times, in changing order, and returns the first list that changed.
-func restless(t *T, callers Cases[string], l listed) *change {
-	first := map[string]string{}
+// looks requests the list with each credential several times, in changing order.
+func looks(t *T, callers Cases[string], l listed) (seen []look) {
 	for _, i := range []int{0, 1, 0, 2, 1, 1, 2, 2, 0, 0} {
 		who := callers[i%len(callers)]
 		ex := t.MCP.CallMethod(who.Value, l.method)
 		t.Expect(ex, "%s with %s", l.method, who.Name).AsControl(expect.Accept())
-		now := strings.Join(l.namesIn(ex), ", ")
-		if before, known := first[who.Name]; known && before != now {
-			return &change{who.Name, before, now, ex}
-		}
-		first[who.Name] = now
+		seen = append(seen, look{who.Name, l.namesIn(ex), ex})
 	}
-	return nil
+	return seen
 }
 
 func marksListsPrivate(t *T) {
