@@ -266,6 +266,22 @@ var Servers = []Quirk{
 		}),
 	},
 	{
+		Name: "withheld-scope", Says: "notes:write is never granted, and the consent page does not show it.",
+		Allows: "RFC 6749 section 3.3: a requested scope may be ignored, and the response says what is granted.",
+		Bend: func(o *reference.Options) {
+			o.Behaviour.Wrap = func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if q := r.URL.Query(); strings.HasSuffix(r.URL.Path, "/authorize") && len(q["scope"]) == 1 {
+						scopes := strings.Split(q.Get("scope"), " ")
+						q.Set("scope", strings.Join(slices.DeleteFunc(scopes, func(s string) bool { return s == "notes:write" }), " "))
+						r.URL.RawQuery = q.Encode()
+					}
+					next.ServeHTTP(w, r)
+				})
+			}
+		},
+	},
+	{
 		Name: "forbidden-pages", Says: "Error pages have the status 403.", Allows: "RFC 6749 section 4.1.2.1: the user is informed.",
 		Bend: answering("/authorize", func(_ *http.Request, a *answer.Answer) {
 			if a.Status == http.StatusBadRequest {

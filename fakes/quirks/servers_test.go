@@ -177,6 +177,11 @@ var serverShows = map[string]func(t *testing.T, r *reference.Reference, quirk bo
 		resp, _ := c.got("/consent")
 		assert.Equal(t, quirk, strings.Contains(strings.Join(resp.Header.Values("Set-Cookie"), "; "), "seen="))
 	},
+	"withheld-scope": func(t *testing.T, r *reference.Reference, quirk bool) {
+		c, _ := register(t, r, nil)
+		tokens := c.tokens(url.Values{"scope": {"notes:read notes:write"}})
+		assert.Equal(t, quirk, !strings.Contains(text(tokens["scope"]), "notes:write"))
+	},
 	"forbidden-pages": func(t *testing.T, r *reference.Reference, quirk bool) {
 		c, _ := register(t, r, nil)
 		resp, _ := c.got("/authorize?client_id=nobody")
