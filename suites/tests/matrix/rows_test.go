@@ -30,6 +30,8 @@ var unturnable = map[string]string{
 	"AS-LOGIN-COOKIE-ATTRIBUTES\tas_browser":                                  "it is not a cookie of a session, and needs no attributes",
 	"AS-DCR-WILDCARD\t* for a subdomain" + ofPattern + "*.client.example/cb":  itsRegistration,
 	"AS-DCR-WILDCARD\t* for the host" + ofPattern + "*/cb":                    itsRegistration,
+	"AS-DCR-NO-PRIVILEGED-GRANTS\tclient_credentials alone, registering it":   itsRegistration,
+	"AS-DCR-WILDCARD\t* after the host" + ofPattern + "client.example*":       itsRegistration,
 	"AS-DCR-WILDCARD\t* for the path" + ofPattern + "client.example/*":        itsRegistration,
 	"AS-DCR-WILDCARD\ta regular expression" + ofPattern + "client.example/.*": itsRegistration,
 	"RS-AUD-ARRAY\taud: the server first":                                     allowed,
