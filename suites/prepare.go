@@ -59,6 +59,7 @@ func prepare(ctx context.Context, cfg Config) (context.Context, *preparation, er
 	if err != nil {
 		return ctx, nil, err
 	}
+	cfg.Complete()
 	if err := cfg.validate(reg); err != nil {
 		return ctx, nil, err
 	}

@@ -47,7 +47,7 @@ func Load(path string, replaced ...string) (Target, error) {
 	if slices.Contains(replaced, "target.client_certificate") {
 		t.ClientCertificate = ClientCertificate{}
 	}
-	t.complete()
+	t.Complete()
 	t.inFile(r, n)
 	for _, m := range t.mistakes() {
 		r.Add(strict.Child(n, m.path...), "%s", m.text)
@@ -90,8 +90,9 @@ func (t *Target) inFile(r *strict.Reader, n *yaml.Node) {
 	}
 }
 
-// complete sets the values that follow from the others.
-func (t *Target) complete() {
+// Complete sets the values that follow from the others, as the comments of the fields say. Load and each run do it.
+func (t *Target) Complete() {
+	t.Clients, t.Credentials = slices.Clone(t.Clients), slices.Clone(t.Credentials)
 	for i := range t.Clients {
 		t.Clients[i].Method = t.Clients[i].method()
 	}

@@ -413,3 +413,18 @@ func FuzzRecipe(f *testing.F) {
 		costs.Bounded(t, len(text), 4000, func() { _, _ = target.LoadRecipe(path) })
 	})
 }
+
+// A target from Go has the values that a file leaves out, too, and the caller's lists stay as they are.
+func TestComplete(t *testing.T) {
+	clients := []target.Client{{ID: "a"}, {ID: "b", Secret: "s"}, {ID: "c", Key: "k"}, {ID: "d", Secret: "s", Method: "client_secret_post"}}
+	var full target.Target
+	full.Clients, full.Credentials = clients, []target.Credential{{Kind: "api-key", Value: "v"}}
+	full.Complete()
+	var methods []string
+	for _, c := range full.Clients {
+		methods = append(methods, c.Method)
+	}
+	assert.Equal(t, []string{"none", "client_secret_basic", "private_key_jwt", "client_secret_post"}, methods)
+	assert.Equal(t, "X-API-Key", full.Credentials[0].Header)
+	assert.Empty(t, clients[0].Method)
+}
