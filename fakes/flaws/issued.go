@@ -109,7 +109,7 @@ var issuedRows = []Flaw{
 		Name: "scope-before-revocation", Says: "A revoked token that lacks the scope, too, is answered 403.", Row: "a revoked token at",
 		Bend: lacks(mcpserver.RevocationFirst), Noticed: []string{"RS-TOKEN-REVOKED"}, Also: []string{"AS-REVOKE-*"},
 	},
-	nowhere("token_endpoint", "AS-CC-*", "AS-CIMD-FLAG-TRUTHFUL", "AS-DCR-NO-PRIVILEGED-GRANTS", "AS-PKCE-S256-ACCEPTED", "AS-TOKEN-*"),
+	nowhere("token_endpoint", "AS-CC-*", "AS-DCR-NO-PRIVILEGED-GRANTS", "AS-PKCE-S256-ACCEPTED", "AS-TOKEN-*"),
 	nowhere("revocation_endpoint", "AS-REVOKE-*"), nowhere("introspection_endpoint", "AS-INTROSPECT-*"),
 	follows(anyOf("revoke-once", "A second revocation of a token is an error.", wrapping(revokingOnce()), "AS-REVOKE-UNKNOWN-200")),
 	follows(anyOf("revoke-for-public-clients", "Confidential clients cannot revoke.", wrapping(

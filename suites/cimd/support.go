@@ -3,6 +3,7 @@ package cimd
 import (
 	jsondoc "github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/session"
 	"github.com/mcpauth/conformance/suites/internal/survey"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
@@ -34,7 +35,15 @@ func announcesWhatWorks(t *T) {
 		t.Inconclusive("%s", unfetched(r))
 	}
 	if t.Expect(r, "support is claimed").To(beServed()) {
+		othersMustGetTokens(t)
 		t.Expect(t.AS.Redemption(As(r.Client)).Send(), "the token request of the client").To(expect.IssueTokens())
+	}
+}
+
+// othersMustGetTokens ends the check undecided where a registered client gets no token either: then the document is not the cause.
+func othersMustGetTokens(t *T) {
+	if c, _ := t.Session.Client(t.Context(), session.Public); c != nil && c.Registered != nil {
+		t.AS.MustGetTokens(As(c))
 	}
 }
 
