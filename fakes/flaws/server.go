@@ -163,6 +163,11 @@ var inspection = []Flaw{
 	one("revoke-no-cors", idp.RevokeCORS, "AS-REVOKE-CORS"),
 	alsoNoticed(one("introspect-open", idp.IntrospectAuth, "AS-INTROSPECT-AUTH-REQUIRED", "AS-INTROSPECT-OTHER-CLIENT"),
 		"AS-INTROSPECT-BAD-CREDENTIALS"),
+	{
+		Name: "introspect-unlisted", Says: "An introspection endpoint that the metadata does not name answers anybody.", Row: "/introspect",
+		Noticed: []string{"AS-INTROSPECT-SIDE-ENDPOINTS"},
+		Bend:    all(lacks(idp.IntrospectAuth), metadata(func(d map[string]any) { delete(d, "introspection_endpoint") })),
+	},
 	one("introspect-bad-base64", idp.IntrospectErrors, "AS-INTROSPECT-BAD-CREDENTIALS", "AS-INTROSPECT-AUTH-REQUIRED"),
 	one("introspect-strings", idp.IntrospectShape, "AS-INTROSPECT-ACTIVE-SHAPE", "AS-INTROSPECT-REQUEST-FORM"),
 	one("introspect-dead-active", idp.IntrospectState, "AS-INTROSPECT-INACTIVE", "AS-TOKEN-EXPIRY-ENFORCED"),

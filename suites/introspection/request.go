@@ -110,21 +110,41 @@ func answersPostOnly(t *T) {
 	t.Expect(ex, "GET with the token in the query").Ideally(tellNothing)
 }
 
-// Some designs have a proprietary endpoint that describes tokens.
+// Some designs have an endpoint that describes tokens and that the metadata does not name: a proprietary one, or one for introspection.
 func guardsOtherEndpoints(t *T) {
-	var found Cases[string]
-	for _, path := range []string{"/oauth/tokeninfo", "/tokeninfo", "/verify", "/auth/verify"} {
-		endpoint := strings.TrimSuffix(t.AS.Server().Issuer, "/") + path
-		ex := t.Get(endpoint, mcp.Bearer("mcpauth-made-up"))
-		if s := expect.Status(ex); s == 404 || s == 405 || endpoint == t.AS.Server().Introspection || oauth.Object(ex) == nil {
-			continue
-		}
-		found = found.And(path, endpoint)
-	}
-	if len(found) == 0 {
+	asked := otherEndpoints(t, []string{"/oauth/tokeninfo", "/tokeninfo", "/verify", "/auth/verify"}, func(endpoint string) wire.Request {
+		return wire.Request{Method: "GET", URL: endpoint, Header: []reports.Field{mcp.Bearer("mcpauth-made-up")}}
+	})
+	posted := otherEndpoints(t, []string{"/introspect", "/oauth/introspect", "/oauth2/introspect"}, func(endpoint string) wire.Request {
+		return introspectionOf(endpoint, "mcpauth-made-up")
+	})
+	if len(asked)+len(posted) == 0 {
 		t.NotApplicable("there is no other introspection endpoint in the usual places")
 	}
-	Each(t, found, guardsEndpoint)
+	Each(t, asked, guardsEndpoint)
+	Each(t, posted, func(t *T, endpoint string) {
+		t.Expect(t.Do(introspectionOf(endpoint, t.AS.MustGetTokens().Access)), "POST without credentials").To(tellNothing)
+	})
+}
+
+// introspectionOf is a request for information about a token without credentials.
+func introspectionOf(endpoint, token string) wire.Request {
+	return oauth.Request(endpoint, oauth.Form{{Name: "token", Value: token}})
+}
+
+// otherEndpoints returns the paths under the issuer that answer a request in JSON, but for the introspection endpoint of the metadata.
+func otherEndpoints(t *T, paths []string, request func(endpoint string) wire.Request) (found Cases[string]) {
+	for _, path := range paths {
+		endpoint := strings.TrimSuffix(t.AS.Server().Issuer, "/") + path
+		if endpoint == t.AS.Server().Introspection {
+			continue
+		}
+		ex := t.Do(request(endpoint))
+		if s := expect.Status(ex); s != 404 && s != 405 && oauth.Object(ex) != nil {
+			found = found.And(path, endpoint)
+		}
+	}
+	return found
 }
 
 func guardsEndpoint(t *T, endpoint string) {
