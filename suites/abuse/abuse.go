@@ -46,7 +46,7 @@ func output() {
 func keepsSecretsOut(t *T) {
 	secrets := ownSecrets(t)
 	if len(t.Tools) == 0 {
-		t.Untried("the results of tools", "tools that may be called (tools in the target file)")
+		Untried(t, "the results of tools", "tools that may be called (tools in the target file)")
 	}
 	Each(t, everything(t), func(t *T, c mcp.Call) {
 		ex := t.Send(c)

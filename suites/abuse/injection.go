@@ -26,7 +26,7 @@ func injection() { Practice("RS-ABUSE-HEADER-INJECTION", reflectsNothing) }
 
 func reflectsNothing(t *T) {
 	if !t.Mint.Trusted() {
-		t.Untried("line breaks in claims", ATrustedIssuer)
+		Untried(t, "line breaks in claims", ATrustedIssuer)
 	}
 	readable := unreadable(t.MCP.Bogus()) == nil // otherwise RS-CHALLENGE-GRAMMAR reports it
 	Each(t, injections(t), func(t *T, r wire.Request) {

@@ -42,7 +42,7 @@ func answersErrorsWithAStatus(t *T) {
 	if known, _ := t.Session.Client(t.Context(), session.Public); known != nil {
 		rows = rows.And("a redirect_uri that is not registered", Edits(As(known), With("redirect_uri", attacker)))
 	} else {
-		t.Untried("a redirect_uri that is not registered", "a client (--register or --client-id)")
+		Untried(t, "a redirect_uri that is not registered", "a client (--register or --client-id)")
 	}
 	Each(t, rows, func(t *T, edit Edit) {
 		g := t.AS.Authorize(edit, Leaving(), StoppingAtLogin())
@@ -181,7 +181,7 @@ func escapesRequestValues(t *T) {
 		Each(t, requests, func(t *T, edits []Edit) { expectEscaped(t, append(edits, With(name, payload))) })
 	}
 	if !t.Session.Ready {
-		t.Untried("the pages of a signed-in user", ALogin)
+		Untried(t, "the pages of a signed-in user", ALogin)
 	}
 	escapesPostedState(t)
 	escapesNames(t)

@@ -113,7 +113,7 @@ func oldMessages(t *T, s *Stream, address string) {
 		ex := message(mcp.Bearer(t.MCP.SecondToken()))
 		t.Expect(ex, "a message with another user's token").To(notAnswerOn(s, enough))
 	} else {
-		t.Untried("a message with another user's token", ASecondUser)
+		Untried(t, "a message with another user's token", ASecondUser)
 	}
 }
 

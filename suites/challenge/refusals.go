@@ -65,7 +65,7 @@ func withChallenge(t *T) Cases[*reports.Exchange] {
 		return !known
 	})
 	if !t.Mint.Trusted() || len(t.MCP.ScopedTools()) == 0 {
-		t.Untried("the challenge for a missing scope", ATrustedIssuer+", and "+AScopedTool)
+		Untried(t, "the challenge for a missing scope", ATrustedIssuer+", and "+AScopedTool)
 	}
 	if len(all) == 0 {
 		t.NotApplicable("there is no challenge to read (RS-CHALLENGE-401-WWW-AUTHENTICATE)")

@@ -122,7 +122,7 @@ func noneOrBad(t *T) Cases[[]reports.Field] {
 func hadNoEffect(t *T, marks Cases[string]) {
 	tool, shows, ok := toolWithEffect(t)
 	if !ok {
-		t.Untried("whether a refused call has an effect", "a tool that shows the effect of another one (tools in the target file, effect)")
+		Untried(t, "whether a refused call has an effect", "a tool that shows the effect of another one (tools in the target file, effect)")
 	}
 	if !ok || !t.MCP.HasToken() || FoundAny(t) {
 		return

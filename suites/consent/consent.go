@@ -56,7 +56,7 @@ func asksAfterOtherDecisions(t *T, c *oauth.Client) {
 		g := t.AS.MustReachDecision(t.AS.Authorize(As(c), By(1), Leaving()))
 		t.Expect(g, "a client that another user has approved").Ideally(askAboutClient(t))
 	} else {
-		t.Untried("a client that another user has approved", ASecondUser)
+		Untried(t, "a client that another user has approved", ASecondUser)
 	}
 }
 

@@ -143,7 +143,7 @@ var countStill = expect.That("an accepted credential, as in the first request", 
 func identity(t *T, c Credential) {
 	tool, ok := t.MCP.WhoAmI()
 	if !ok {
-		t.Untried("who calls with "+c.Name, "a tool that tells who calls (tools in the target file, tells)")
+		Untried(t, "who calls with "+c.Name, "a tool that tells who calls (tools in the target file, tells)")
 	}
 	if !ok || c.User == "" || !c.Permits(tool.Name) {
 		return

@@ -35,7 +35,7 @@ func atOtherClients(t *T, rows Cases[Edit]) {
 // noteDocuments notes that no client of a metadata document was tried, if the server accepts such clients and no document can be served.
 func noteDocuments(t *T) {
 	if documents, _ := t.AS.Server().Metadata.Bool("client_id_metadata_document_supported"); documents && t.Documents == nil {
-		t.Untried("the client of a metadata document", "an address of mcpauth that the authorization server can reach and trust (--cimd-listen)")
+		Untried(t, "the client of a metadata document", "an address of mcpauth that the authorization server can reach and trust (--cimd-listen)")
 	}
 }
 

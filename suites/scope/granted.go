@@ -94,7 +94,7 @@ func grantsNoUnknownScope(t *T) {
 	})
 	expandsNoPattern(t)
 	if len(t.Session.RegisteredScopes()) > 0 {
-		t.Untried("a client that registered no scopes", "one that the server restricts to none (--client-id)")
+		Untried(t, "a client that registered no scopes", "one that the server restricts to none (--client-id)")
 	}
 }
 

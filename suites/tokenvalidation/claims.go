@@ -45,7 +45,7 @@ func refusesExpired(t *T) {
 		Refuses(t, toolCall(t, tools[0]), Cases[CallEdit]{{"expired, and without the scope of " + tools[0].Name, Presenting(both)}},
 			expect.Refuse(401))
 	} else {
-		t.Untried("an expired token without the scope of a tool", AScopedTool)
+		Untried(t, "an expired token without the scope of a tool", AScopedTool)
 	}
 	t.MCP.RefusedInEveryWay("expired an hour ago", t.Mint.Token(map[string]any{"exp": in(t, -time.Hour)}))
 }

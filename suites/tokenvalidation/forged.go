@@ -238,7 +238,7 @@ func refusesOtherFormats(t *T) {
 	if t.Mint.Trusted() {
 		refuse(t, sealedOtherwise(t), 401, 400)
 	} else {
-		t.Untried("odd formats that the issuer signs", ATrustedIssuer)
+		Untried(t, "odd formats that the issuer signs", ATrustedIssuer)
 	}
 }
 

@@ -94,7 +94,7 @@ var beRefusedWithin = expect.Family("beRefusedWithin", func(t *T, bound string) 
 func revokedBeforeScope(t *T, revoked string, held []string) {
 	tools := t.MCP.ScopedTools()
 	if len(tools) == 0 {
-		t.Untried("a revoked token without the scope of a tool", AScopedTool)
+		Untried(t, "a revoked token without the scope of a tool", AScopedTool)
 		return
 	}
 	if lacking := slices.IndexFunc(tools, func(tool Tool) bool { return !t.MCP.Permits(held, tool) }); lacking >= 0 {

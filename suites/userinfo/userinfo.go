@@ -125,7 +125,7 @@ func challengesStrangers(t *T) {
 // acceptsNoCookies sends the cookies of a signed-in user without a token.
 func acceptsNoCookies(t *T, endpoint string) {
 	if !t.Session.Ready || t.Session.NoLogin(0) != "" {
-		t.Untried("the cookies of a signed-in user", ALogin)
+		Untried(t, "the cookies of a signed-in user", ALogin)
 		return
 	}
 	if u, err := document.ParseURL(endpoint); err == nil {

@@ -228,7 +228,7 @@ func (t *T) Note(format string, args ...any) {
 }
 
 // Untried notes a part of the check that cannot be tried without something that the user did not supply.
-func (t *T) Untried(what, needs string) { t.Note("%s: not tried, since it needs %s", what, needs) }
+func Untried(t *T, what, needs string) { t.Note("%s: not tried, since it needs %s", what, needs) }
 
 // Needs of parts of checks, for Untried.
 const (
