@@ -34,12 +34,6 @@ var forgotten = []Flaw{
 		}
 		return `{"content":[{"type":"text","text":"nobody"}]}`
 	}),
-	sideRouteFlaw("in-own-form", "POST /api/tools/whoami", func(r *http.Request) string {
-		if r.URL.Path != "/api/tools/whoami" {
-			return ""
-		}
-		return `{"caller":{"name":"alice"}}`
-	}),
 	sideRouteFlaw("array", "GET /tools", func(r *http.Request) string {
 		if r.Method != http.MethodGet || r.URL.Path != "/tools" {
 			return ""
@@ -126,6 +120,12 @@ var forgottenKeys = []Flaw{
 // forgottenHalves are the flaws of what only a second look shows: an effect, another place in a request or an answer, another kind of
 // object.
 var forgottenHalves = []Flaw{
+	sideRouteFlaw("in-own-form", "POST /api/tools/whoami", func(r *http.Request) string {
+		if r.URL.Path != "/api/tools/whoami" {
+			return ""
+		}
+		return `{"caller":{"name":"alice"}}`
+	}),
 	{
 		Name: "session-ended-by-anybody-400", Says: "DELETE without a token is refused, and ends the session: its user is answered 400.",
 		Bend:    policy(func(p *mcpserver.Policy) { p.EndsFirst, p.GoneStatus = true, http.StatusBadRequest }),

@@ -76,9 +76,10 @@ func guardsSideRoutes(t *T) {
 	}
 }
 
-// ownResult is what a tool says to the user; empty without a token, and where the text is so short that it may be in any answer.
+// ownResult is what a tool says to the user; empty without a token, for a tool that may not be called with one, and where the text is so
+// short that it may be in any answer.
 func ownResult(t *T, tool Tool) string {
-	if !t.MCP.HasToken() {
+	if !t.MCP.HasToken() || len(t.Tools) == 0 || tool.DeniedOnly {
 		return ""
 	}
 	const telling = 5
