@@ -52,8 +52,9 @@ func refusesBadCredentials(t *T) {
 	stranger.ID = "mcpauth-unknown-" + Random(9)
 	rows := Cases[Edit]{{"an unknown client", As(&stranger)}, {"a made-up bearer token", authorization("Bearer mcpauth-made-up")}}
 	if c.Secret != "" {
-		rows = rows.And("its client_id alone", Edits(Unidentified(), With("client_id", c.ID))).
-			And("an empty secret", AsWithSecret(c, "")).
+		alone := Cases[Edit]{{"its client_id alone", Edits(Unidentified(), With("client_id", c.ID))}}
+		Refuses(t, good, alone, expect.Refuse(401, 400, 403)) // 400 is right where no credentials are sent (RFC 6749 section 5.2)
+		rows = rows.And("an empty secret", AsWithSecret(c, "")).
 			And("a wrong secret", AsWithSecret(c, "mcpauth-wrong-"+Random(16))).
 			And("the secret without its last character", AsWithSecret(c, t.Hide(c.Secret[:len(c.Secret)-1])))
 	}

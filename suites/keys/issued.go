@@ -47,8 +47,11 @@ func eachIssuedJWT(t *T, judge func(t *T, j issued)) {
 		grants = grants.And("a flow with openid", flow(Scope(append(slices.Clone(t.Session.RequestedScopes()), "openid")...)))
 	}
 	grants = grants.And("a refresh", refreshed)
-	if len(t.Session.Machines()) > 0 {
+	switch {
+	case len(t.Session.Machines()) > 0:
 		grants = grants.And("client_credentials", forItself)
+	case t.AS.Lists("grant_types_supported", "client_credentials"):
+		Untried(t, "the tokens of client_credentials", "a client that acts for itself (machine in the target file)")
 	}
 	Each(t, grants, func(t *T, tokens func(t *T) *oauth.Tokens) {
 		jwts := jwtsOf(tokens(t))

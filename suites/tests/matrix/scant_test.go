@@ -171,6 +171,7 @@ var beyond = map[string]string{
 	"old-stream-of-anybody":                                      "a second user",
 	"old-stream-of-anybody-late":                                 "a second user",
 	"passes-compressed":                                          "a trusted issuer",
+	"token-weak-secret-of-credentials":                           "a client that acts for itself",
 	"pkce-not-of-documents":                                      "a client with a metadata document",
 	"pkce-not-required-of-documents":                             "a client with a metadata document",
 	"runs-before-refusal-expired":                                "a tool whose effect can be read",
