@@ -1,8 +1,11 @@
 package transport
 
 import (
+	"net"
 	"slices"
 	"strings"
+
+	"golang.org/x/net/publicsuffix"
 
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/document"
@@ -15,13 +18,14 @@ import (
 // foreignOrigins are origins of other sites. A server that compares only the beginning, the end or a part of its own accepts one.
 func foreignOrigins(t *T) Cases[string] {
 	host, scheme := t.Survey.URL.Hostname(), t.Survey.URL.Scheme
+	before, domain := wordBefore(host)
 	rows := Cases[string]{
 		{"another site", evil},
 		{"another site over http", "http://evil.example"},
 		{"another site with a port", "http://evil.example:80"},
 		{"another site in upper case", "HTTPS://EVIL.EXAMPLE"},
 		{"the own host with a domain at its end", scheme + "://" + host + ".evil.example"},
-		{"the own host with a word before it", scheme + "://evil-" + host},
+		{before, scheme + "://" + domain},
 		{"the opaque origin null", "null"},
 		{"a file", "file://"},
 	}
@@ -29,6 +33,16 @@ func foreignOrigins(t *T) Cases[string] {
 		rows = rows.And(atTheEnd(t))
 	}
 	return rows
+}
+
+// wordBefore is a foreign host that ends like the own one. Its own domain may belong to the owner, who may allow all hosts below it: then
+// only a word before the domain makes another site.
+func wordBefore(host string) (name, other string) {
+	domain, err := publicsuffix.EffectiveTLDPlusOne(host)
+	if err != nil || domain == host || net.ParseIP(host) != nil {
+		return "the own host with a word before it", "evil-" + host
+	}
+	return "the own domain with a word before it", "evil-" + domain
 }
 
 func atTheEnd(t *T) (name, origin string) {
