@@ -194,7 +194,12 @@ func acceptsPublishedForm(t *T) {
 func readsAudOnly(t *T) {
 	me := own(t)
 	var rows Cases[TokenEdit]
-	auds := Cases[TokenEdit]{{"a foreign aud", Claim("aud", otherServer)}, {"no aud", NoClaim("aud")}}
+	auds := Cases[TokenEdit]{{"a foreign aud", Claim("aud", otherServer)}}
+	if t.MCP.Served(expect.ExchangeOf(t.Mint.Presented().Send(NoClaim("aud")))) {
+		t.Note("a token without aud is served anyway, which RS-AUD-MISSING judges")
+	} else {
+		auds = auds.And("no aud", NoClaim("aud"))
+	}
 	for _, aud := range auds {
 		for _, name := range []string{"resource", "azp", "audience", "aud2"} {
 			rows = rows.And(aud.Name+", the server in "+name, TokenEdits(aud.Value, Claim(name, me)))
