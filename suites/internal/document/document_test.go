@@ -257,3 +257,20 @@ func TestUnquotedValueIsKept(t *testing.T) {
 		assert.Equal(t, want, got)
 	}
 }
+
+// The order of members in an object means nothing, and that of a list of metadata neither.
+func TestContradictions(t *testing.T) {
+	parse := func(text string) *document.Object {
+		o, _, err := document.ParseObject(text)
+		require.NoError(t, err)
+		return o
+	}
+	plain := parse(`{"a":{"x":1,"y":["p","q"]},"b":["1","2"],"c":"d"}`)
+	for signed, differs := range map[string]bool{
+		`{"a":{"y":["q","p"],"x":1},"b":["2","1"],"iss":"i"}`: false,
+		`{"a":{"x":1}}`: true, `{"a":{"x":1,"y":["p"]}}`: true, `{"a":{"x":1,"y":["p","q"],"z":1}}`: true, `{"b":"1"}`: true, `{"a":1}`: true,
+		`{"c":{"d":1}}`: true,
+	} {
+		assert.Equal(t, differs, document.Contradiction(parse(signed), plain) != "", signed)
+	}
+}

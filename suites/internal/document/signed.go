@@ -17,6 +17,11 @@ func Contradiction(signed, plain *Object) string {
 }
 
 func alike(a, b any) bool {
+	if o, isObject := a.(*Object); isObject {
+		p, isToo := b.(*Object)
+		return isToo && len(o.Members) == len(p.Members) && Contradiction(o, p) == "" &&
+			!slices.ContainsFunc(o.Members, func(m Member) bool { _, has := p.Get(m.Name); return !has })
+	}
 	x, isList := a.([]any)
 	y, isListToo := b.([]any)
 	if !isList || !isListToo {
@@ -24,7 +29,7 @@ func alike(a, b any) bool {
 	}
 	in := func(some, all []any) bool {
 		return !slices.ContainsFunc(some, func(v any) bool {
-			return !slices.ContainsFunc(all, func(w any) bool { return Text(v) == Text(w) })
+			return !slices.ContainsFunc(all, func(w any) bool { return alike(v, w) })
 		})
 	}
 	return in(x, y) && in(y, x)
