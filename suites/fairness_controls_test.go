@@ -1,9 +1,12 @@
 package suites_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -47,6 +50,78 @@ func expiresUnsaid(b *idp.Behaviour) {
 	}
 }
 
+// inTwoLines makes the tool that tells its caller say more, on a second line.
+func inTwoLines(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		if !bytes.Contains(body, []byte(`"whoami"`)) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		a := answer.Of(next, r)
+		page := strings.Replace(a.Body.String(), `"text":"alice`, `"text":"a caller\nalice`, 1)
+		a.Body.Reset()
+		a.Body.WriteString(page)
+		a.Send(w)
+	})
+}
+
+// onlyURIs refuses to read what is not a URI, before it looks at anything else.
+func onlyURIs(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		if bytes.Contains(body, []byte(`"resources/read"`)) && !bytes.Contains(body, []byte("://")) {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, `{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"uri: not a URI"}}`)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// saying adds a field to each answer.
+func saying(name, value string) func(o *reference.Options) {
+	return func(o *reference.Options) {
+		o.Wrap = func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Method != http.MethodPost {
+					next.ServeHTTP(w, r)
+					return
+				}
+				a := answer.Of(next, r)
+				a.Header().Set(name, value)
+				a.Send(w)
+			})
+		}
+	}
+}
+
+// cached keeps the first answer to each GET of metadata for all.
+func cached(o *reference.Options) {
+	follows := o.Wrap
+	o.Wrap = func(next http.Handler) http.Handler {
+		var mu sync.Mutex
+		kept := map[string]*answer.Answer{}
+		origin := follows(next)
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if !strings.HasPrefix(r.URL.Path, "/.well-known/") {
+				origin.ServeHTTP(w, r)
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			key := r.Method + r.Host + r.URL.String()
+			if kept[key] == nil {
+				kept[key] = answer.Of(origin, r)
+			}
+			kept[key].Send(w)
+		})
+	}
+}
+
 // A control that fails leaves a check undecided, and what a server does not say is not held against it.
 func TestFairnessOfControls(t *testing.T) {
 	t.Parallel()
@@ -69,6 +144,17 @@ func TestFairnessOfControls(t *testing.T) {
 			c.Token, c.Issuer, c.SharedSecret, c.Introspection, c.Verification = "", nil, suites.SharedSecret{}, nil, nil
 		}, "AS-RES-AUDIENCE-BOUND", reports.Inconclusive},
 		"two credentials for tools that never run": {noTools, nil, "RS-MULTI-CONFLICT", reports.Inconclusive},
+		"a document that follows X-Forwarded-Host, behind a cache": {func(o *reference.Options) {
+			flawed("root-document-host-derived")(o)
+			cached(o)
+		}, nil, "RS-DISC-HOST-HEADER", reports.Warn},
+		"a token without aud, whatever else it has": {missing(mcpserver.RequireAudience), nil, "RS-AUD-OTHER-CLAIM", reports.Pass},
+		"a caller that is told on two lines": {func(o *reference.Options) { o.Wrap = inTwoLines }, nil,
+			"RS-SCOPE-OBJECT-OWNERSHIP", reports.Pass},
+		"reads of URIs only": {func(o *reference.Options) { o.Wrap = onlyURIs }, nil,
+			"RS-TRANSPORT-HEADER-MISMATCH", reports.Pass},
+		"an answer that a cache keeps and verifies": {saying("Cache-Control", "public, max-age=0, must-revalidate"), nil,
+			"RS-TRANSPORT-CACHE", reports.Pass},
 		"a second field for keys, compared by their beginning": {func(o *reference.Options) {
 			o.Static = reference.Credentials()
 			var good string

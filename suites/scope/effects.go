@@ -246,6 +246,9 @@ func (g *guarded) says(t *T) (own string, steady bool) {
 	for i := range said {
 		m := marker()
 		ex := t.MCP.CallTool(token, g.tool.Marked(m))
+		if why := expect.NoAnswer(ex); why != "" {
+			t.Inconclusive("%s with its scope: %s", g.tool.Name, why)
+		}
 		if !expect.Ran(ex) {
 			return "", false
 		}

@@ -40,7 +40,7 @@ func guardsOtherPrimitives(t *T) {
 // asAnother repeats a request with another user's names in fields by which proxies name the user.
 func asAnother(t *T, names []string, send func(claim reports.Field)) {
 	for _, field := range identityFields {
-		for _, name := range names {
+		for _, name := range inFields(names) {
 			if !FoundAny(t) {
 				send(mcp.Field(field, name))
 			}

@@ -48,17 +48,21 @@ func refusesContradictions(t *T) {
 
 // refusesOtherNames are requests besides tools/call that need Mcp-Name. A server without resources or prompts may say so first.
 func refusesOtherNames(t *T, list mcp.Call) {
-	for _, kind := range []struct{ list, entries, method, member, about string }{
-		{"resources/list", "resources", "resources/read", "uri", "another resource"},
-		{"prompts/list", "prompts", "prompts/get", "name", "another prompt"},
+	for _, kind := range []struct{ list, entries, method, member, none, about, other string }{
+		{"resources/list", "resources", "resources/read", "uri", "mcpauth://no/such", "another resource", "mcpauth://an/other"},
+		{"prompts/list", "prompts", "prompts/get", "name", "mcpauth-no-such", "another prompt", "mcpauth-other"},
 	} {
-		if len(mcp.Read(t.Send(t.MCP.Authorized(list.Method(kind.list, nil)))).Objects(kind.entries)) == 0 {
+		entries := t.Send(t.MCP.Authorized(list.Method(kind.list, nil)))
+		if why := expect.NoAnswer(entries); why != "" {
+			t.Leave(kind.method, why)
+		}
+		if len(mcp.Read(entries).Objects(kind.entries)) == 0 {
 			continue
 		}
-		call := list.Method(kind.method, map[string]any{kind.member: "mcpauth-no-such-" + kind.member})
+		call := list.Method(kind.method, map[string]any{kind.member: kind.none})
 		Refuses(t, withToken(t, call, getPastTheHeaders), Cases[CallEdit]{
 			{"no Mcp-Name, " + kind.method, lacking("Mcp-Name")},
-			{"Mcp-Name of " + kind.about, saying("Mcp-Name", "mcpauth-other-"+kind.member)},
+			{"Mcp-Name of " + kind.about, saying("Mcp-Name", kind.other)},
 		}, refuseMismatch())
 	}
 }
