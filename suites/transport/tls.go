@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -61,9 +63,19 @@ func issuesTokensByTLSOnly(t *T) {
 	})
 }
 
+// tokenErrors are the codes of RFC 6749 section 5.2, and of RFC 9449. Another program has "error" in its JSON, too, such as "Not Found".
+var tokenErrors = []string{"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type",
+	"invalid_scope", "invalid_dpop_proof", "use_dpop_nonce"}
+
+var demandsTLS = regexp.MustCompile(`(?i)\b(https|tls|ssl)\b`)
+
 var notSpeakOAuthPlainly = expect.That("no answer of the token endpoint over plain HTTP", func(ex *reports.Exchange) string {
 	o, _, err := document.ParseObject(expect.Body(ex)) // a page about the product is not an answer of the token endpoint
-	if err == nil && (o.String("error") != "" || o.String("access_token") != "") {
+	if err != nil {
+		return ""
+	}
+	processed := slices.Contains(tokenErrors, o.String("error")) && !demandsTLS.MatchString(o.String("error_description"))
+	if processed || o.String("access_token") != "" {
 		return expect.Describe(ex)
 	}
 	return ""
