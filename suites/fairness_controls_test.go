@@ -99,6 +99,18 @@ func saying(name, value string) func(o *reference.Options) {
 	}
 }
 
+// failingAtTwo fails where a request has two good credentials.
+func failingAtTwo(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		key, token := r.Header.Get(mcpserver.KeyHeader), r.Header.Get("Authorization")
+		if key != "" && token != "" && !strings.Contains(key+token, "garbage") {
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // cached keeps the first answer to each GET of metadata for all.
 func cached(o *reference.Options) {
 	follows := o.Wrap
@@ -143,6 +155,8 @@ func TestFairnessOfControls(t *testing.T) {
 		}, func(c *suites.Config) {
 			c.Token, c.Issuer, c.SharedSecret, c.Introspection, c.Verification = "", nil, suites.SharedSecret{}, nil, nil
 		}, "AS-RES-AUDIENCE-BOUND", reports.Inconclusive},
+		"two credentials at a server that fails": {func(o *reference.Options) { o.Wrap = failingAtTwo }, nil,
+			"RS-MULTI-CONFLICT", reports.Inconclusive},
 		"two credentials for tools that never run": {noTools, nil, "RS-MULTI-CONFLICT", reports.Inconclusive},
 		"a document that follows X-Forwarded-Host, behind a cache": {func(o *reference.Options) {
 			flawed("root-document-host-derived")(o)

@@ -117,19 +117,26 @@ func union(t *T) {
 			}
 			t.Expect(t.MCP.CallToolAs(*mine, key.Field()), "%s, called with %s,", mine.Name, key.Name).AsControl(expect.Run())
 			t.Expect(t.MCP.CallToolAs(*theirs, bearer.Field()), "%s, called with %s,", theirs.Name, bearer.Name).AsControl(expect.Run())
-			call := func(tool *Tool) bool { return expect.Ran(t.MCP.CallToolAs(*tool, key.Field(), bearer.Field())) }
-			var ran []string
-			for _, tool := range []*Tool{mine, theirs} {
-				if call(tool) {
-					ran = append(ran, tool.Name)
-				}
-			}
+			ran := withBoth(t, key, bearer, mine, theirs)
 			t.Expect(ran, "%s and %s in one request", key.Name, bearer.Name).SeenIn(t.Last()).To(haveOneDecide)
 			return
 		}
 	}
 	t.Note("whether the rights of two credentials are added was not tried: " +
 		"it needs a key and a token that may each call a tool that the other may not")
+}
+
+// withBoth are the tools that run with two credentials in one request.
+func withBoth(t *T, key, bearer Credential, tools ...*Tool) (ran []string) {
+	for _, tool := range tools {
+		ex := t.MCP.CallToolAs(*tool, key.Field(), bearer.Field())
+		if why := expect.NoAnswer(ex); why != "" {
+			t.Leave(tool.Name+", called with both,", why)
+		} else if expect.Ran(ex) {
+			ran = append(ran, tool.Name)
+		}
+	}
+	return ran
 }
 
 // exclusive is a tool that one credential may call, and another may not; nil if there is none.
