@@ -167,10 +167,11 @@ func Foreign(req wire.Request) wire.Request {
 // Sandboxed makes a submission look like one from a frame of another site without an origin (HTML, the attribute sandbox).
 func Sandboxed(req wire.Request) wire.Request { return sentFrom(req, mcp.Field("Origin", "null")) }
 
-// sentFrom replaces the header fields by which browsers tell where a submission comes from.
+// sentFrom replaces the header fields by which browsers tell where a submission comes from. A server may go by any of them (Fetch Metadata
+// Request Headers section 2.3).
 func sentFrom(req wire.Request, fields ...reports.Field) wire.Request {
 	rest := slices.DeleteFunc(slices.Clone(req.Header), func(f reports.Field) bool { return f.Name == "Origin" || f.Name == "Referer" })
-	req.Header = append(rest, fields...)
+	req.Header = append(append(rest, fields...), mcp.Field("Sec-Fetch-Site", "cross-site"))
 	return req
 }
 
