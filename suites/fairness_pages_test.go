@@ -25,6 +25,8 @@ func TestFairnessOfPages(t *testing.T) {
 		"the name of a document in an attribute, with < as it is": {behaving(namesInAttributes), nil, "AS-CIMD-UNSAFE-URIS", reports.Pass},
 		"a link of the server's own that goes back by a script": {behaving(adding(`<a href="javascript:history.back()">Back</a>`)), nil,
 			"AS-CONSENT-XSS", reports.Pass},
+		"a link of the server's own that shows a message by a script": {behaving(adding(
+			`<a href="javascript:alert('Ask your administrator')">Help</a>`)), nil, "AS-CONSENT-XSS", reports.Pass},
 		"a link element that browsers do not follow": {behaving(adding(`<link rel="canonical" href="https://www.example.org/">`)), nil,
 			"AS-LOGIN-DISCLOSURE", reports.Pass},
 		"a picture of another site as a video's": {behaving(adding(`<video poster="https://cdn.example/poster.png"></video>`)), nil,
@@ -37,10 +39,25 @@ func TestFairnessOfPages(t *testing.T) {
 			b.ScriptCookie = true
 			b.Lacks = []idp.Defence{idp.CompareLoginCSRF}
 		}), nil, "AS-LOGIN-CSRF", reports.Pass},
+		"forms of other sites are recognized by Sec-Fetch-Site": {behaving(knowsOtherSites), nil, "AS-CONSENT-CSRF", reports.Pass},
 		"redirect URIs on the host of the document only, and near misses": {func(o *reference.Options) {
 			o.Behaviour.RedirectsToDocumentHost = true
 		}, nil, "AS-CIMD-REDIRECT-LISTED", reports.Pass},
 	})
+}
+
+// knowsOtherSites refuses forms that browsers send for another site; nothing else protects the consent form.
+func knowsOtherSites(b *idp.Behaviour) {
+	b.BareForms, b.CrossSiteCookies = true, true
+	b.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPost && r.Header.Get("Sec-Fetch-Site") == "cross-site" {
+				http.Error(w, "The form is of another site.", http.StatusForbidden)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
 }
 
 var clientName = regexp.MustCompile(`<strong>(.*?)</strong> asks`)
