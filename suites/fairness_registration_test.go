@@ -37,6 +37,22 @@ func refusingInventedCodes(status int) func(b *idp.Behaviour) {
 	}
 }
 
+// failingMachines gives each client the grant client_credentials that wants it, and fails at registrations with it.
+func failingMachines(b *idp.Behaviour) {
+	b.ConfirmsGrant, b.UpdateKeeps = func(grant string) bool { return grant == "client_credentials" }, "grant_types"
+	b.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			if strings.HasSuffix(r.URL.Path, "/register") && strings.Contains(string(body), "client_credentials") {
+				w.WriteHeader(http.StatusInternalServerError)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
 // normalizing keeps a redirect URI without a path in another form than it was registered in, and refuses it as it was.
 func normalizing(b *idp.Behaviour) {
 	const written, kept = `"https://client.example*"`, `"https://client.example/kept"`
@@ -67,6 +83,8 @@ func TestFairnessOfRegistrations(t *testing.T) {
 			behaving(refusingInventedCodes(http.StatusInternalServerError)), nil, "AS-DCR-CLIENT-USABLE", reports.Pass},
 		"a redirect URI without a path is kept in another form": {
 			behaving(normalizing), nil, "AS-DCR-WILDCARD", reports.Pass},
+		"a registration that fails does not show what an update may not have": {behaving(failingMachines), nil,
+			"AS-DCRM-UPDATE-REVALIDATES", reports.Inconclusive},
 		"documents that nobody sees without a login": {behaving(hidesDocuments), withoutUsers, "AS-CIMD-FLAG-TRUTHFUL", reports.NotTested},
 	})
 }

@@ -195,7 +195,7 @@ func registers(t *T, change changing, c choice) bool {
 	new := maps.Clone(change)
 	new["token_endpoint_auth_method"] = t.AS.SecretMethod() // as in an update
 	_, ex := t.AS.Register(new)
-	values, _ := oauth.Object(ex).Strings(c.member)
+	values, _ := oauth.Object(decided(t, ex)).Strings(c.member)
 	return expect.BeRegistered().Judge(ex).Met && slices.Contains(values, c.value)
 }
 
