@@ -2,18 +2,22 @@ package suites_test
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites"
 	"github.com/mcpauth/conformance/suites/tests/against"
 )
@@ -53,5 +57,42 @@ func TestNobodyRegistersWithoutPermission(t *testing.T) {
 	run, err := against.Evaluate(t, cfg)
 	require.NoError(t, err)
 	require.NotEmpty(t, run.Results)
+	for _, result := range run.Results { // what cannot be registered is not a failure of the server
+		assert.NotContains(t, result.Reason, "nothing was sent", result.ID)
+	}
 	assert.Empty(t, slices.DeleteFunc(registered, func(name string) bool { return name == "" }))
+}
+
+// Wrong secrets may lock a client that its owner uses for other things.
+func TestNobodyTriesSecretsOfMachinesWithoutPermission(t *testing.T) {
+	t.Parallel()
+	for permitted, wrong := range map[bool]bool{false: false, true: true} {
+		var tried atomic.Bool
+		o := reference.Ideal()
+		var right string
+		o.Behaviour.Wrap = func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				body, _ := io.ReadAll(r.Body)
+				r.Body = io.NopCloser(bytes.NewReader(body))
+				form, _ := url.ParseQuery(string(body))
+				_, secret, _ := r.BasicAuth()
+				secret = cmp.Or(secret, form.Get("client_secret"))
+				if strings.HasSuffix(r.URL.Path, "/token") && secret != "" && secret != right {
+					tried.Store(true)
+				}
+				next.ServeHTTP(w, r)
+			})
+		}
+		r := against.Start(t, o)
+		right = r.Machines[0].Secret
+		cfg := against.SigningIn(r)
+		cfg.Skip, cfg.Only, cfg.AllowIntrusive = nil, []string{"AS-CC-SECRET-FLOW"}, &permitted
+		run, err := against.Evaluate(t, cfg)
+		require.NoError(t, err)
+		require.NotEmpty(t, run.Results)
+		for _, result := range run.Results {
+			assert.Equal(t, reports.Pass, result.Verdict, result.Reason)
+		}
+		assert.Equal(t, wrong, tried.Load(), permitted)
+	}
 }
