@@ -168,13 +168,16 @@ func credentialIn(v any) (found string) {
 	return found
 }
 
+// aboutCredentials are members that say something about a credential, and are none.
+var aboutCredentials = []string{"at_hash", "c_hash", "token_type", "token_use"}
+
 // credential says that a member with a text is a credential.
 func credential(member, text string) string {
 	name := strings.ToLower(member)
 	switch h, _ := oauth.Claims(text); {
 	case h != nil:
 		return member + " is a JWT"
-	case text == "" || name == "at_hash" || name == "c_hash":
+	case text == "", slices.Contains(aboutCredentials, name), strings.HasSuffix(name, "_at"): // such as password_changed_at
 	case strings.Contains(name, "token"), strings.Contains(name, "secret"), strings.Contains(name, "password"),
 		strings.HasSuffix(name, "_hash"):
 		return "the answer has " + member
