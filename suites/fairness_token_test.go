@@ -2,6 +2,8 @@ package suites_test
 
 import (
 	"bytes"
+	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -255,6 +257,86 @@ func shortUserCodes(b *idp.Behaviour) {
 	}
 }
 
+// impatientDevices answers slow_down to each poll for a device code but the first (RFC 8628 section 3.5).
+func impatientDevices(b *idp.Behaviour) {
+	var polled sync.Map
+	b.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			form, _ := url.ParseQuery(string(body))
+			if code := form.Get("device_code"); code != "" {
+				if _, again := polled.LoadOrStore(code, true); again {
+					w.Header().Set("Content-Type", "application/json")
+					w.WriteHeader(http.StatusBadRequest)
+					_, _ = io.WriteString(w, `{"error":"slow_down"}`)
+					return
+				}
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// failsForDevices answers each request for a device code but the first with a server error.
+func failsForDevices(b *idp.Behaviour) {
+	var asked atomic.Int32
+	b.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, "/device_authorization") && asked.Add(1) > 1 {
+				w.WriteHeader(http.StatusInternalServerError)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// oneClientForAll gives each public client with the same redirect URIs the same client_id.
+func oneClientForAll(b *idp.Behaviour) {
+	var first sync.Map
+	b.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			var m map[string]any
+			if !strings.HasSuffix(r.URL.Path, "/register") || json.Unmarshal(body, &m) != nil || m["token_endpoint_auth_method"] != "none" {
+				next.ServeHTTP(w, r)
+				return
+			}
+			a, _ := first.LoadOrStore(fmt.Sprint(m["redirect_uris"]), sync.OnceValue(func() *answer.Answer { return answer.Of(next, r) }))
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusCreated)
+			_, _ = w.Write(a.(func() *answer.Answer)().Body.Bytes())
+		})
+	}
+}
+
+// unmarked says nothing of the kind of a token at introspection, and fails at the n-th request there.
+func unmarked(n int32) func(b *idp.Behaviour) {
+	return func(b *idp.Behaviour) {
+		b.Lacks = []idp.Defence{idp.IntrospectTypes}
+		var asked atomic.Int32
+		b.Wrap = func(next http.Handler) http.Handler {
+			next = answer.Changed(next, "/introspect", func(_ *http.Request, a *answer.Answer) {
+				var members map[string]any
+				if json.Unmarshal(a.Body.Bytes(), &members) == nil {
+					delete(members, "token_type")
+					a.Body.Reset()
+					_ = json.NewEncoder(&a.Body).Encode(members)
+				}
+			})
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if strings.HasSuffix(r.URL.Path, "/introspect") && asked.Add(1) == n {
+					w.WriteHeader(http.StatusInternalServerError)
+					return
+				}
+				next.ServeHTTP(w, r)
+			})
+		}
+	}
+}
+
 // registeredDevices offers the device grant to clients that have registered it only.
 func registeredDevices(b *idp.Behaviour) {
 	b.DevicesRegister = true
@@ -316,6 +398,20 @@ func TestFairnessOfTokens(t *testing.T) {
 			o.Behaviour.Lacks = []idp.Defence{idp.DeviceNeedsUser}
 			registeredDevices(&o.Behaviour)
 		}, nil, "AS-DEVICE-GRANT", reports.Fail},
+		"devices that poll too soon": {behaving(impatientDevices), nil, "AS-DEVICE-GRANT", reports.Pass},
+		"devices that poll too soon, with the codes of others": {func(o *reference.Options) {
+			o.Behaviour.Lacks = []idp.Defence{idp.DeviceClientToTheEnd}
+			impatientDevices(&o.Behaviour)
+		}, nil, "AS-DEVICE-GRANT", reports.Fail},
+		"device codes that are not issued are not the same one": {behaving(failsForDevices), nil, "AS-DEVICE-GRANT", reports.Inconclusive},
+		"refresh tokens and access tokens without their kinds":  {behaving(unmarked(0)), nil, "AS-INTROSPECT-REFRESH-TOKEN", reports.Warn},
+		"refresh tokens without their kind, and no answer about the access token": {behaving(unmarked(2)), nil,
+			"AS-INTROSPECT-REFRESH-TOKEN", reports.Inconclusive},
+		"the access token that a client holds already, and one client for all": {func(o *reference.Options) {
+			opaque(o)
+			o.Behaviour.ReusesTokens = true
+			oneClientForAll(&o.Behaviour)
+		}, nil, "AS-TOKEN-RANDOM", reports.Warn},
 		"introspection by a clock that is ahead": {func(o *reference.Options) { o.Behaviour.ClockAhead = 2 * time.Minute }, nil,
 			"AS-INTROSPECT-ACTIVE-SHAPE", reports.Pass},
 		"client_secret_post alone, and Basic is accepted": {func(o *reference.Options) {

@@ -2,6 +2,7 @@ package extension
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/mcpauth/conformance/reports"
@@ -81,11 +82,13 @@ func (d device) ask(t *T) *reports.Exchange {
 	return ex
 }
 
-// codes returns a device code and three more.
+// codes returns a device code and three more, or as many as are issued.
 func (d device) codes(t *T, first string) []string {
 	out := []string{first}
 	for range 3 {
-		out = append(out, oauth.Object(d.ask(t)).String("device_code"))
+		if code := oauth.Object(d.ask(t)).String("device_code"); code != "" {
+			out = append(out, code)
+		}
 	}
 	return out
 }
@@ -108,6 +111,9 @@ func anotherClient(t *T, d device) *device {
 	}
 	return &theirs
 }
+
+// refuseAgain expects a refusal, also of a poll that comes too soon.
+var refuseAgain = expect.RefuseGrant("invalid_grant", "expired_token", "slow_down")
 
 // refuseAnotherClient expects a refusal. Before the approval of the user, a server may look at the approval first.
 var refuseAnotherClient = expect.RefuseGrant("invalid_grant", "invalid_request", "authorization_pending", "slow_down")
@@ -151,6 +157,7 @@ var haveLongUserCode = expect.That(longEnough, func(ex *reports.Exchange) string
 
 // approveDevice makes the first user allow a device, if its page can be understood: then a token is issued, once, and to its client only.
 func approveDevice(t *T, d device, other *device) {
+	refusesStrangers(t, d)
 	code := approved(t, d)
 	if code == "" {
 		return
@@ -161,32 +168,63 @@ func approveDevice(t *T, d device, other *device) {
 		return
 	}
 	again := d.poll(t, code)
-	t.Expect(again, "a device code that was already exchanged for a token").Ideally(expect.RefuseGrant("invalid_grant", "expired_token"))
+	t.Expect(again, "a device code that was already exchanged for a token").Ideally(refuseAgain)
 	if other == nil {
 		return
 	}
 	if code = approved(t, d); code != "" {
-		theirs := other.poll(t, code)
-		t.AS.Tokens(theirs, other.Client)
-		const stolen = "the device code of another client, after the user has approved it"
-		t.Expect(theirs, stolen).To(expect.RefuseGrant("invalid_grant", "invalid_request"))
+		refusesAnotherClient(t, d, other, code)
 	}
 }
 
-// approved returns a device code that the first user has approved, or "" where there is no page for that. Before, a browser without a login
-// approves it, which must have no effect.
-func approved(t *T, d device) (code string) {
+// refusesAnotherClient polls with an approved code as another client. Where that has to wait, and the code's own client too, nothing shows
+// that the approval was seen.
+func refusesAnotherClient(t *T, d device, other *device, code string) {
+	const stolen = "the device code of another client, after the user has approved it"
+	theirs := other.poll(t, code)
+	t.AS.Tokens(theirs, other.Client)
+	if pending(theirs) {
+		if own := d.poll(t, code); t.AS.Tokens(own, d.Client) == nil {
+			t.Leave(stolen, "its own client gets no token, either: "+expect.Describe(own))
+			return
+		}
+	}
+	t.Expect(theirs, stolen).To(refuseAnotherClient)
+}
+
+// pending reports that an answer asks a device to wait.
+func pending(ex *reports.Exchange) bool {
+	return slices.Contains([]string{"authorization_pending", "slow_down"}, oauth.ErrorCode(ex))
+}
+
+// offered returns a new device code, and the page where its user approves it; no page if there is none or nobody who can sign in.
+func (d device) offered(t *T) (code string, page wire.Request) {
 	o := oauth.Object(d.ask(t))
-	code, page := o.String("device_code"), o.String("verification_uri_complete")
-	if page == "" || t.Session == nil || !t.Session.Ready {
+	if t.Session == nil || !t.Session.Ready {
+		return "", page
+	}
+	return o.String("device_code"), wire.Request{Method: "GET", URL: o.String("verification_uri_complete")}
+}
+
+// refusesStrangers approves a device code in a browser without a login, which must have no effect. It has a code of its own, so that nobody
+// polls too soon with the others (RFC 8628 section 3.5).
+func refusesStrangers(t *T, d device) {
+	code, page := d.offered(t)
+	if page.URL == "" {
+		return
+	}
+	t.Pages.Confirm(page, login.NewJar())
+	t.Expect(d.poll(t, code), "a device code that no signed-in user has approved").To(expect.RefuseGrant("authorization_pending", "slow_down"))
+}
+
+// approved returns a device code that the first user has approved, or "" where there is no page for that.
+func approved(t *T, d device) (code string) {
+	code, page := d.offered(t)
+	if page.URL == "" {
 		return ""
 	}
-	visit := wire.Request{Method: "GET", URL: page}
-	t.Pages.Confirm(visit, login.NewJar())
-	strangers := d.poll(t, code)
-	t.Expect(strangers, "a device code that no signed-in user has approved").To(expect.RefuseGrant("authorization_pending", "slow_down"))
 	jar := t.Session.Identity(0).Borrow(t.Context())
-	t.Pages.Confirm(visit, jar)
+	t.Pages.Confirm(page, jar)
 	t.Session.Identity(0).Return(jar)
 	return code
 }

@@ -62,7 +62,10 @@ func keepsAudience(t *T, s Sibling, resource Edit) {
 		return
 	}
 	if before, seen := t.AS.Audience(tokens); seen {
-		audience, _ := t.AS.Audience(next)
+		audience, again := t.AS.Audience(next)
+		if !again {
+			t.Inconclusive("the audience of the refreshed token cannot be seen; %s", ToSeeTokens)
+		}
 		t.Expect(audience).SeenIn(ex).To(keep(before))
 	} else {
 		t.Expect(t.Sibling.Use(s, next.Access), "at %s", s.Endpoint).To(expect.NotBypass())
