@@ -41,8 +41,8 @@ func runsAsScript(raw, call string) bool {
 	return strings.HasPrefix(strings.TrimSpace(raw), call) || strings.HasSuffix(raw, "<script>"+call)
 }
 
-// handles reports whether one of the attributes is an event handler that begins with the call. A handler of the page's own may contain it in a
-// string.
+// handles reports whether one of the attributes is an event handler that begins with the call. A handler of the page's own may contain it
+// in a string.
 func handles(attributes []html.Attribute, call string) bool {
 	for _, a := range attributes {
 		if strings.HasPrefix(a.Key, "on") && strings.HasPrefix(strings.TrimSpace(a.Val), call) {
