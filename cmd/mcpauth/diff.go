@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -30,7 +31,11 @@ func diffCommand() *cobra.Command {
 				return err
 			}
 			d := reports.Diff(before, after)
-			writeDifference(c.OutOrStdout(), before.Run(), after.Run(), d)
+			var text bytes.Buffer
+			writeDifference(&text, before.Run(), after.Run(), d)
+			if _, err := text.WriteTo(c.OutOrStdout()); err != nil {
+				return err
+			}
 			if code := d.ExitCode(); code != reports.ExitConformant {
 				said := map[int]string{reports.ExitFindings: "a regression", reports.ExitUndecided: "a MUST that was judged is not any more"}[code]
 				return &exit{code, errors.New(said)}

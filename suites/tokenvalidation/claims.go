@@ -41,7 +41,9 @@ func refusesExpired(t *T) {
 		{"expired, and without a scope", TokenEdits(hourAgo, t.Mint.Scoped(nil))},
 	}, expect.Refuse(401))
 	if tools := t.MCP.ScopedTools(); len(tools) > 0 {
-		both := t.Mint.Token(map[string]any{"exp": in(t, -time.Hour), "scope": ""})
+		changes := mint.Claims{"exp": in(t, -time.Hour)}
+		t.Mint.Scoped("")(nil, changes)
+		both := t.Mint.Token(changes)
 		Refuses(t, toolCall(t, tools[0]), Cases[CallEdit]{{"expired, and without the scope of " + tools[0].Name, Presenting(both)}},
 			expect.Refuse(401))
 	} else {

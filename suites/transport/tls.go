@@ -37,7 +37,10 @@ func servesByTLSOnly(t *T) {
 
 var notServePlainly = expect.AdvisedOf(expect.That("no answer of the MCP endpoint over plain HTTP", func(ex *reports.Exchange) string {
 	a, s := mcp.Read(ex), expect.Status(ex)
-	if s == 401 || a.Result != nil || a.Error || s >= 300 && s <= 399 && !strings.HasPrefix(expect.Header(ex, "Location"), "https://") {
+	challenged := s == 401 && slices.ContainsFunc(expect.Challenges(ex), func(c document.Challenge) bool {
+		return strings.EqualFold(c.Scheme, "Bearer") || strings.EqualFold(c.Scheme, "DPoP")
+	})
+	if challenged || a.Result != nil || a.Error || s >= 300 && s <= 399 && !strings.HasPrefix(expect.Header(ex, "Location"), "https://") {
 		return expect.Describe(ex)
 	}
 	return ""
