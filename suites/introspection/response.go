@@ -174,7 +174,7 @@ func marksRefreshTokens(t *T) {
 
 // lookOtherwise expects an answer that a resource server can tell from that for an access token.
 var lookOtherwise = expect.Family("lookOtherwise", func(access *document.Object) expect.Matcher {
-	const expected = "active: false, or a member that says that it is no access token"
+	const expected = "active: false, or a member that says that it is not an access token"
 	return expect.That(expected, func(o *document.Object) string {
 		active, _ := o.Bool("active")
 		kind := kindOf(o)
