@@ -2,7 +2,6 @@ package suites_test
 
 import (
 	"bytes"
-	"encoding/json"
 	"io"
 	"net/http"
 	"strings"
@@ -32,46 +31,24 @@ func livesFor(d time.Duration) func(o *reference.Options) {
 
 // expiresUnsaid leaves expires_in out of token responses, where it is optional (OAuth 2.1 section 3.2.3).
 func expiresUnsaid(b *idp.Behaviour) {
-	b.Wrap = func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if !strings.HasSuffix(r.URL.Path, "/token") {
-				next.ServeHTTP(w, r)
-				return
-			}
-			a := answer.Of(next, r)
-			var members map[string]any
-			if json.Unmarshal(a.Body.Bytes(), &members) == nil {
-				delete(members, "expires_in")
-				a.Body.Reset()
-				_ = json.NewEncoder(&a.Body).Encode(members)
-			}
-			a.Send(w)
-		})
+	b.Response = func(endpoint string, members map[string]any) {
+		if endpoint == "/token" {
+			delete(members, "expires_in")
+		}
 	}
 }
 
 // inTwoLines makes the tool that tells its caller say more, on a second line.
 func inTwoLines(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		if !bytes.Contains(body, []byte(`"whoami"`)) {
-			next.ServeHTTP(w, r)
-			return
-		}
-		a := answer.Of(next, r)
-		page := strings.Replace(a.Body.String(), `"text":"alice`, `"text":"a caller\nalice`, 1)
-		a.Body.Reset()
-		a.Body.WriteString(page)
-		a.Send(w)
+	return answer.ChangedWhere(next, `"whoami"`, func(_ []byte, a *answer.Answer) {
+		a.Say(strings.Replace(a.Body.String(), `"text":"alice`, `"text":"a caller\nalice`, 1))
 	})
 }
 
 // onlyURIs refuses to read what is not a URI, before it looks at anything else.
 func onlyURIs(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		r.Body = io.NopCloser(bytes.NewReader(body))
+		body := answer.Peek(r)
 		if bytes.Contains(body, []byte(`"resources/read"`)) && !bytes.Contains(body, []byte("://")) {
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(http.StatusBadRequest)

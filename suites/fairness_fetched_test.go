@@ -1,16 +1,15 @@
 package suites_test
 
 import (
-	"bytes"
 	"encoding/base64"
 	"encoding/json"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
 
+	"github.com/mcpauth/conformance/fakes/answer"
 	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/reports"
@@ -69,8 +68,7 @@ func decoded(part string) string {
 func askingForKeys(b *idp.Behaviour) {
 	b.Wrap = func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			body, _ := io.ReadAll(r.Body)
-			r.Body = io.NopCloser(bytes.NewReader(body))
+			body := answer.Peek(r)
 			if form, err := url.ParseQuery(string(body)); err == nil {
 				asks(form.Get("client_assertion"), "jku")
 				asks(form.Get("assertion"), "jku")

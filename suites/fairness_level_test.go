@@ -51,8 +51,7 @@ func callsItMalformed(b *idp.Behaviour) {
 	b.Wrap = func(next http.Handler) http.Handler {
 		return answer.Changed(next, "/token", func(_ *http.Request, a *answer.Answer) {
 			body := strings.ReplaceAll(a.Body.String(), "invalid_grant", "invalid_request")
-			a.Body.Reset()
-			a.Body.WriteString(body)
+			a.Say(body)
 		})
 	}
 }

@@ -69,8 +69,7 @@ func namesInAttributes(b *idp.Behaviour) {
 		if m := clientName.FindStringSubmatch(page); m != nil {
 			page = strings.Replace(page, "</main>", `<img alt="`+strings.NewReplacer("&lt;", "<", "&gt;", ">").Replace(m[1])+`"></main>`, 1)
 		}
-		a.Body.Reset()
-		a.Body.WriteString(page)
+		a.Say(page)
 	})
 }
 
@@ -79,8 +78,7 @@ func adding(markup string) func(b *idp.Behaviour) {
 	return func(b *idp.Behaviour) {
 		changing(b, func(_ *http.Request, a *answer.Answer) {
 			page := strings.Replace(a.Body.String(), "</main>", markup+"</main>", 1)
-			a.Body.Reset()
-			a.Body.WriteString(page)
+			a.Say(page)
 		})
 	}
 }
@@ -91,8 +89,7 @@ var answerGoesTo = regexp.MustCompile(`<p>The answer goes to <strong>(.*?)</stro
 func hostsInFields(b *idp.Behaviour) {
 	changing(b, func(_ *http.Request, a *answer.Answer) {
 		page := answerGoesTo.ReplaceAllString(a.Body.String(), `$2<label>The answer goes to <input readonly value="$1"></label>`)
-		a.Body.Reset()
-		a.Body.WriteString(page)
+		a.Say(page)
 	})
 }
 

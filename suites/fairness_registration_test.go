@@ -25,8 +25,7 @@ func refusingInventedCodes(status int) func(b *idp.Behaviour) {
 	return func(b *idp.Behaviour) {
 		b.Wrap = func(next http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				body, _ := io.ReadAll(r.Body)
-				r.Body = io.NopCloser(bytes.NewReader(body))
+				body := answer.Peek(r)
 				if strings.HasSuffix(r.URL.Path, "/token") && strings.Contains(string(body), "code=mcpauth-made-up") {
 					w.WriteHeader(status)
 					return
@@ -42,8 +41,7 @@ func failingMachines(b *idp.Behaviour) {
 	b.ConfirmsGrant, b.UpdateKeeps = func(grant string) bool { return grant == "client_credentials" }, "grant_types"
 	b.Wrap = func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			body, _ := io.ReadAll(r.Body)
-			r.Body = io.NopCloser(bytes.NewReader(body))
+			body := answer.Peek(r)
 			if strings.HasSuffix(r.URL.Path, "/register") && strings.Contains(string(body), "client_credentials") {
 				w.WriteHeader(http.StatusInternalServerError)
 				return
@@ -59,8 +57,7 @@ func normalizing(b *idp.Behaviour) {
 	b.Wrap = func(next http.Handler) http.Handler {
 		next = answer.Changed(next, "/register", func(_ *http.Request, a *answer.Answer) {
 			body := strings.ReplaceAll(a.Body.String(), kept, written)
-			a.Body.Reset()
-			a.Body.WriteString(body)
+			a.Say(body)
 		})
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			body, _ := io.ReadAll(r.Body)

@@ -1,13 +1,9 @@
 package suites_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
-	"maps"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"slices"
@@ -101,18 +97,8 @@ func defaultForUnknown(next http.Handler) http.Handler {
 // repeatingTexts adds the text in the arguments to the answer of the tool that writes notes.
 func repeatingTexts(next http.Handler) http.Handler {
 	written := regexp.MustCompile(`mcpauth-[A-Za-z0-9_-]{12}`)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		if r.Method != http.MethodPost || !bytes.Contains(body, []byte("write_note")) {
-			next.ServeHTTP(w, r)
-			return
-		}
-		rec := httptest.NewRecorder()
-		next.ServeHTTP(rec, r)
-		maps.Copy(w.Header(), rec.Header())
-		w.WriteHeader(rec.Code)
-		_, _ = io.WriteString(w, strings.ReplaceAll(rec.Body.String(), `"text":"done"`, `"text":"done: `+written.FindString(string(body))+`"`))
+	return answer.ChangedWhere(next, "write_note", func(body []byte, a *answer.Answer) {
+		a.Say(strings.ReplaceAll(a.Body.String(), `"text":"done"`, `"text":"done: `+string(written.Find(body))+`"`))
 	})
 }
 
@@ -135,22 +121,12 @@ func oneScopeEachIn(revision string) func(c *suites.Config) {
 // growingResources lists one resource more in each answer, as a server does that lists what its tools make.
 func growingResources(next http.Handler) http.Handler {
 	var n atomic.Int32
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		if r.Method != http.MethodPost || !bytes.Contains(body, []byte("resources/list")) {
-			next.ServeHTTP(w, r)
-			return
-		}
-		a := answer.Of(next, r)
+	return answer.ChangedWhere(next, "resources/list", func(_ []byte, a *answer.Answer) {
 		var more strings.Builder
 		for i := range n.Add(1) {
 			fmt.Fprintf(&more, `{"uri":"note://notes/made-%d","name":"A note"},`, i)
 		}
-		page := strings.Replace(a.Body.String(), `"resources":[`, `"resources":[`+more.String(), 1)
-		a.Body.Reset()
-		a.Body.WriteString(page)
-		a.Send(w)
+		a.Say(strings.Replace(a.Body.String(), `"resources":[`, `"resources":[`+more.String(), 1))
 	})
 }
 

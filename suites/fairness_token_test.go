@@ -1,7 +1,6 @@
 package suites_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -87,8 +86,7 @@ func confidentialRevocation(b *idp.Behaviour) {
 	confidentialRefresh(b)
 	b.Wrap = func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			body, _ := io.ReadAll(r.Body)
-			r.Body = io.NopCloser(bytes.NewReader(body))
+			body := answer.Peek(r)
 			if strings.HasSuffix(r.URL.Path, "/revoke") && r.Header.Get("Authorization") == "" && !strings.Contains(string(body), "client_secret=") {
 				w.Header().Set("WWW-Authenticate", "Basic")
 				w.Header().Set("Content-Type", "application/json")
@@ -118,16 +116,10 @@ func formsOnly(b *idp.Behaviour) {
 // forbids makes userinfo refuse with HTTP 403.
 func forbids(b *idp.Behaviour) {
 	b.Wrap = func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if !strings.HasSuffix(r.URL.Path, "/userinfo") {
-				next.ServeHTTP(w, r)
-				return
-			}
-			a := answer.Of(next, r)
+		return answer.Changed(next, "/userinfo", func(_ *http.Request, a *answer.Answer) {
 			if a.Status == http.StatusUnauthorized {
 				a.Status = http.StatusForbidden
 			}
-			a.Send(w)
 		})
 	}
 }
@@ -148,16 +140,13 @@ func approvedForGood(o *reference.Options) {
 }
 
 // failsAtTheSixth answers the sixth token request of a run with HTTP 500, as a server does that fails now and then.
-func failsAtTheSixth(b *idp.Behaviour) {
-	var requests atomic.Int32
+func failsAtTheSixth(b *idp.Behaviour) { failsAt(b, "/token", func(n int32) bool { return n == 6 }) }
+
+// failsAt answers requests for an endpoint with a server error, by their number there, from 1.
+func failsAt(b *idp.Behaviour, at string, fails func(n int32) bool) {
+	var asked atomic.Int32
 	b.Wrap = func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if strings.HasSuffix(r.URL.Path, "/token") && requests.Add(1) == 6 {
-				http.Error(w, "", http.StatusInternalServerError)
-				return
-			}
-			next.ServeHTTP(w, r)
-		})
+		return answer.Failing(next, at, func() bool { return fails(asked.Add(1)) })
 	}
 }
 
@@ -167,8 +156,7 @@ func failsInTheRace(b *idp.Behaviour) {
 	served := map[string]bool{}
 	b.Wrap = func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			body, _ := io.ReadAll(r.Body)
-			r.Body = io.NopCloser(bytes.NewReader(body))
+			body := answer.Peek(r)
 			sent, _ := url.ParseQuery(string(body))
 			mu.Lock()
 			value := sent.Get("refresh_token")
@@ -228,8 +216,7 @@ func encrypts(b *idp.Behaviour) {
 		return answer.Changed(next, "/userinfo", func(_ *http.Request, a *answer.Answer) {
 			if a.Status == http.StatusOK {
 				a.Fields.Set("Content-Type", "application/jwt")
-				a.Body.Reset()
-				a.Body.WriteString("eyJhbGciOiJFQ0RILUVTIn0..c29tZQ.dGhpbmc.ZWxzZQ")
+				a.Say("eyJhbGciOiJFQ0RILUVTIn0..c29tZQ.dGhpbmc.ZWxzZQ")
 			}
 		})
 	}
@@ -262,8 +249,7 @@ func impatientDevices(b *idp.Behaviour) {
 	var polled sync.Map
 	b.Wrap = func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			body, _ := io.ReadAll(r.Body)
-			r.Body = io.NopCloser(bytes.NewReader(body))
+			body := answer.Peek(r)
 			form, _ := url.ParseQuery(string(body))
 			if code := form.Get("device_code"); code != "" {
 				if _, again := polled.LoadOrStore(code, true); again {
@@ -280,16 +266,7 @@ func impatientDevices(b *idp.Behaviour) {
 
 // failsForDevices answers each request for a device code but the first with a server error.
 func failsForDevices(b *idp.Behaviour) {
-	var asked atomic.Int32
-	b.Wrap = func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if strings.HasSuffix(r.URL.Path, "/device_authorization") && asked.Add(1) > 1 {
-				w.WriteHeader(http.StatusInternalServerError)
-				return
-			}
-			next.ServeHTTP(w, r)
-		})
-	}
+	failsAt(b, "/device_authorization", func(n int32) bool { return n > 1 })
 }
 
 // oneClientForAll gives each public client with the same redirect URIs the same client_id.
@@ -297,8 +274,7 @@ func oneClientForAll(b *idp.Behaviour) {
 	var first sync.Map
 	b.Wrap = func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			body, _ := io.ReadAll(r.Body)
-			r.Body = io.NopCloser(bytes.NewReader(body))
+			body := answer.Peek(r)
 			var m map[string]any
 			if !strings.HasSuffix(r.URL.Path, "/register") || json.Unmarshal(body, &m) != nil || m["token_endpoint_auth_method"] != "none" {
 				next.ServeHTTP(w, r)
@@ -316,24 +292,12 @@ func oneClientForAll(b *idp.Behaviour) {
 func unmarked(n int32) func(b *idp.Behaviour) {
 	return func(b *idp.Behaviour) {
 		b.Lacks = []idp.Defence{idp.IntrospectTypes}
-		var asked atomic.Int32
-		b.Wrap = func(next http.Handler) http.Handler {
-			next = answer.Changed(next, "/introspect", func(_ *http.Request, a *answer.Answer) {
-				var members map[string]any
-				if json.Unmarshal(a.Body.Bytes(), &members) == nil {
-					delete(members, "token_type")
-					a.Body.Reset()
-					_ = json.NewEncoder(&a.Body).Encode(members)
-				}
-			})
-			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if strings.HasSuffix(r.URL.Path, "/introspect") && asked.Add(1) == n {
-					w.WriteHeader(http.StatusInternalServerError)
-					return
-				}
-				next.ServeHTTP(w, r)
-			})
+		b.Response = func(endpoint string, members map[string]any) {
+			if endpoint == "/introspect" {
+				delete(members, "token_type")
+			}
 		}
+		failsAt(b, "/introspect", func(asked int32) bool { return asked == n })
 	}
 }
 

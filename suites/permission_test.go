@@ -1,10 +1,8 @@
 package suites_test
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -16,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mcpauth/conformance/fakes/answer"
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites"
@@ -31,8 +30,7 @@ func TestNobodyRegistersWithoutPermission(t *testing.T) {
 	o.Behaviour.Wrap = func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if strings.HasSuffix(r.URL.Path, "/register") {
-				body, _ := io.ReadAll(r.Body)
-				r.Body = io.NopCloser(bytes.NewReader(body))
+				body := answer.Peek(r)
 				var m struct {
 					Name string `json:"client_name"` // a request that only tries whether the endpoint is open has none
 				}
@@ -72,8 +70,7 @@ func TestNobodyTriesSecretsOfMachinesWithoutPermission(t *testing.T) {
 		var right string
 		o.Behaviour.Wrap = func(next http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				body, _ := io.ReadAll(r.Body)
-				r.Body = io.NopCloser(bytes.NewReader(body))
+				body := answer.Peek(r)
 				form, _ := url.ParseQuery(string(body))
 				_, secret, _ := r.BasicAuth()
 				secret = cmp.Or(secret, form.Get("client_secret"))

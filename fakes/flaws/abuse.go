@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/mcpauth/conformance/fakes/answer"
 	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/fakes/reference"
 )
@@ -32,7 +33,7 @@ var abuses = slices.Concat(openedFiles, reflections, chokes, costlyTokens, []Fla
 		Name: "token-in-crash", Says: "A server error shows the caller's token.",
 		Bend: func(o *reference.Options) {
 			o.Wrap = before(func(w http.ResponseWriter, r *http.Request) bool {
-				crashes := strings.Contains(string(peek(r)), "no-such-resource")
+				crashes := strings.Contains(string(answer.Peek(r)), "no-such-resource")
 				if crashes {
 					http.Error(w, "while serving Authorization: "+r.Header.Get("Authorization"), http.StatusInternalServerError)
 				}
@@ -117,7 +118,7 @@ func opens(name, row string, file func(uri string) string) Flaw {
 					Method string
 					Params struct{ URI string }
 				}
-				err := json.Unmarshal(peek(r), &m)
+				err := json.Unmarshal(answer.Peek(r), &m)
 				found := err == nil && m.Method == "resources/read" && file(m.Params.URI) == "/etc/passwd" && r.Header.Get("Authorization") != ""
 				if found {
 					w.Header().Set("Content-Type", "application/json")
@@ -155,7 +156,7 @@ func reflects(name, row string, text func(r *http.Request, body string) string) 
 		Name: "reflects-" + name, Says: "An answer contains what the caller sent: " + row + ".",
 		Bend: func(o *reference.Options) {
 			o.Wrap = before(func(w http.ResponseWriter, r *http.Request) bool {
-				said := text(r, string(peek(r)))
+				said := text(r, string(answer.Peek(r)))
 				if _, line, broken := strings.Cut(said, "\r\nX-Injected: "); broken {
 					w.Header().Set("X-Injected", line[:1])
 				}
@@ -184,7 +185,7 @@ func chokesOn(name, row, part string) Flaw {
 		Name: "chokes-on-" + name, Says: "A message with " + row + " crashes the server.",
 		Bend: func(o *reference.Options) {
 			o.Wrap = before(func(_ http.ResponseWriter, r *http.Request) bool {
-				if r.Header.Get("Authorization") != "" && strings.Contains(string(peek(r)), part) {
+				if r.Header.Get("Authorization") != "" && strings.Contains(string(answer.Peek(r)), part) {
 					panic(http.ErrAbortHandler)
 				}
 				return false

@@ -93,7 +93,7 @@ func pageAnswers(bend func(r *http.Request, sent url.Values, a authAnswer)) func
 			next.ServeHTTP(w, r)
 			return
 		}
-		form, _ := url.ParseQuery(string(peek(r))) // an incomplete form is enough
+		form, _ := url.ParseQuery(string(answer.Peek(r))) // an incomplete form is enough
 		a := authAnswer{answer.Of(next, r)}
 		bend(r, all.of(r, form, a), a)
 		a.Send(w)

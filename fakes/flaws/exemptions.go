@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mcpauth/conformance/fakes/answer"
 	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/fakes/reference"
 )
@@ -94,7 +95,7 @@ var exemptions = []Flaw{
 	formFlaw("escaped-method", "an escaped letter in the method", holdsText(`"method":"\u00`)),
 	formFlaw("other-case", "the name Method", holdsText(`"Method"`)),
 	marked(formFlaw("no-version", "no member jsonrpc", field(mark, "")), func(r *http.Request) bool {
-		body := peek(r)
+		body := answer.Peek(r)
 		bare := bytes.HasPrefix(body, []byte(`{"id"`)) && !bytes.Contains(body, []byte(`"jsonrpc"`))
 		if bare {
 			body = append([]byte(`{"jsonrpc":"2.0",`), body[1:]...)
@@ -106,7 +107,7 @@ var exemptions = []Flaw{
 		return strings.HasPrefix(string(body), `{"method":"ping"`)
 	}),
 	marked(formFlaw("last-method", "two methods, a harmless one last", field(mark, "")), func(r *http.Request) bool {
-		first, two := strings.CutSuffix(string(peek(r)), `,"method":"ping"}`)
+		first, two := strings.CutSuffix(string(answer.Peek(r)), `,"method":"ping"}`)
 		if two { // the guard reads the last one, and the server reads the first
 			r.Body, r.ContentLength = io.NopCloser(strings.NewReader(first+"}")), int64(len(first)+1)
 		}
@@ -235,7 +236,7 @@ func unpacked(coding string, open func(io.Reader) (io.Reader, error)) func(r *ht
 		if r.Header.Get("Content-Encoding") != coding {
 			return false
 		}
-		plain, err := open(bytes.NewReader(peek(r)))
+		plain, err := open(bytes.NewReader(answer.Peek(r)))
 		if err != nil {
 			return false
 		}
@@ -290,7 +291,8 @@ func strayLists(name, row string, answers func(id string, known bool) bool) Flaw
 		o.Wrap = func(next http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				id := r.Header.Get("Mcp-Session-Id")
-				if _, is := known.Load(id); rpcMethod(peek(r)) == "tools/list" && r.Header.Get("MCP-Protocol-Version") < "2026" && answers(id, is) {
+				lists := rpcMethod(answer.Peek(r)) == "tools/list" && r.Header.Get("MCP-Protocol-Version") < "2026"
+				if _, is := known.Load(id); lists && answers(id, is) {
 					w.Header().Set("Content-Type", "application/json")
 					_, _ = io.WriteString(w, `{"jsonrpc":"2.0","id":1,"result":{"tools":[]}}`)
 					return
@@ -309,7 +311,7 @@ var unspokenWire = func() Flaw {
 	f.Bend = func(o *reference.Options) {
 		o.Policy.Revisions = []string{"2025-06-18", "2025-11-25"}
 		o.Wrap = before(func(w http.ResponseWriter, r *http.Request) bool {
-			answered := r.Header.Get("Mcp-Method") == "tools/list" && rpcMethod(peek(r)) == "tools/list"
+			answered := r.Header.Get("Mcp-Method") == "tools/list" && rpcMethod(answer.Peek(r)) == "tools/list"
 			if answered {
 				w.Header().Set("Content-Type", "application/json")
 				_, _ = io.WriteString(w, `{"jsonrpc":"2.0","id":1,"result":{"tools":[]}}`)
@@ -326,10 +328,10 @@ var unspokenTool = func() Flaw {
 	f.Bend = func(o *reference.Options) {
 		o.Policy.Revisions = []string{"2025-06-18", "2025-11-25"}
 		o.Wrap = before(func(w http.ResponseWriter, r *http.Request) bool {
-			called := r.Header.Get("Mcp-Method") == "tools/call" && rpcMethod(peek(r)) == "tools/call"
+			called := r.Header.Get("Mcp-Method") == "tools/call" && rpcMethod(answer.Peek(r)) == "tools/call"
 			if called {
 				var m struct{ Params struct{ Name string } }
-				_ = json.Unmarshal(peek(r), &m) // a message that cannot be read has no name
+				_ = json.Unmarshal(answer.Peek(r), &m) // a message that cannot be read has no name
 				w.Header().Set("Content-Type", "application/json")
 				_, _ = fmt.Fprintf(w, `{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"Unknown tool: %s"}}`, m.Params.Name)
 			}
@@ -427,7 +429,7 @@ var oldMessages = Flaw{
 	Row: "POST /messages/",
 	Bend: func(o *reference.Options) {
 		o.Wrap = before(func(w http.ResponseWriter, r *http.Request) bool {
-			old := r.URL.Path == "/messages/" && rpcMethod(peek(r)) == "tools/list"
+			old := r.URL.Path == "/messages/" && rpcMethod(answer.Peek(r)) == "tools/list"
 			if old {
 				w.Header().Set("Content-Type", "application/json")
 				_, _ = io.WriteString(w, `{"jsonrpc":"2.0","id":1,"result":{"tools":[]}}`)
@@ -441,7 +443,7 @@ var oldMessages = Flaw{
 func verbFlawOf(verb string) Flaw {
 	f := opensFor("verb-"+strings.ToLower(verb), "RS-CHALLENGE-EVERY-HTTP-METHOD", verb, field(mark, ""))
 	return marked(f, func(r *http.Request) bool {
-		served := r.Method == verb && len(peek(r)) > 0
+		served := r.Method == verb && len(answer.Peek(r)) > 0
 		if served {
 			r.Method = http.MethodPost
 		}
@@ -457,7 +459,7 @@ var headServed = func() Flaw {
 		o.Wrap = func(next http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				r.Header.Del(mark)
-				if r.Method != http.MethodHead || rpcMethod(peek(r)) == "" {
+				if r.Method != http.MethodHead || rpcMethod(answer.Peek(r)) == "" {
 					next.ServeHTTP(w, r)
 					return
 				}
@@ -473,7 +475,7 @@ var headServed = func() Flaw {
 
 // overridden makes the server treat a GET with a message as a POST.
 func overridden(r *http.Request) bool {
-	post := r.Method == http.MethodGet && r.Header.Get("X-HTTP-Method-Override") == http.MethodPost && len(peek(r)) > 0
+	post := r.Method == http.MethodGet && r.Header.Get("X-HTTP-Method-Override") == http.MethodPost && len(answer.Peek(r)) > 0
 	if post {
 		r.Method = http.MethodPost
 	}

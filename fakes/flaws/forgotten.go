@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/mcpauth/conformance/fakes/answer"
 	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/fakes/reference"
 )
@@ -145,7 +146,7 @@ var forgottenHalves = []Flaw{
 		Name: "task-updated-by-anybody", Says: "Every user may answer for a task.", Row: "tasks/update by another user",
 		Bend: func(o *reference.Options) {
 			o.Wrap = before(func(w http.ResponseWriter, r *http.Request) bool {
-				body := peek(r)
+				body := answer.Peek(r)
 				if rpcMethod(body) != "tasks/update" || anonymous(r) {
 					return false
 				}
@@ -202,7 +203,7 @@ func nameOfOthersFlaw(name, method, row string) Flaw {
 		Bend: func(o *reference.Options) {
 			o.Wrap = before(func(_ http.ResponseWriter, r *http.Request) bool {
 				var m struct{ Params struct{ Name, URI string } }
-				if body := peek(r); rpcMethod(body) == method && json.Unmarshal(body, &m) == nil {
+				if body := answer.Peek(r); rpcMethod(body) == method && json.Unmarshal(body, &m) == nil {
 					r.Header.Set("Mcp-Name", cmp.Or(m.Params.Name, m.Params.URI))
 				}
 				return false
@@ -283,7 +284,7 @@ var forgottenLists = []Flaw{
 				claims, _, _ := strings.Cut(payload, ".")
 				text, _ := base64.RawURLEncoding.DecodeString(claims) // a token that cannot be read has no scope
 				refused := bytes.Contains(text, []byte("notes:admin")) && !bytes.Contains(text, []byte("notes:write")) &&
-					bytes.Contains(peek(r), []byte(`"copy_note"`))
+					bytes.Contains(answer.Peek(r), []byte(`"copy_note"`))
 				if refused {
 					w.Header().Set("WWW-Authenticate", `Bearer error="insufficient_scope", scope="notes:read notes:write"`)
 					w.WriteHeader(http.StatusForbidden)
@@ -299,7 +300,7 @@ var forgottenLists = []Flaw{
 func rewritten(method string, change func(r *http.Request, body string) string) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if rpcMethod(peek(r)) != method {
+			if rpcMethod(answer.Peek(r)) != method {
 				next.ServeHTTP(w, r)
 				return
 			}
@@ -350,8 +351,8 @@ var unspokenOldWire = func() Flaw {
 		o.Policy.Revisions = []string{"2026-07-28"}
 		o.Wrap = before(func(w http.ResponseWriter, r *http.Request) bool {
 			var m struct{ Params json.RawMessage }
-			_ = json.Unmarshal(peek(r), &m) // a message that cannot be read has no method
-			answered := rpcMethod(peek(r)) == "tools/list" && m.Params == nil && r.Header.Get("MCP-Protocol-Version") == ""
+			_ = json.Unmarshal(answer.Peek(r), &m) // a message that cannot be read has no method
+			answered := rpcMethod(answer.Peek(r)) == "tools/list" && m.Params == nil && r.Header.Get("MCP-Protocol-Version") == ""
 			if answered {
 				w.Header().Set("Content-Type", "application/json")
 				_, _ = io.WriteString(w, `{"jsonrpc":"2.0","id":1,"result":{"tools":[]}}`)

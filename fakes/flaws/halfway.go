@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/mcpauth/conformance/fakes/answer"
 	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/fakes/reference"
 )
@@ -99,7 +100,7 @@ var halfway = []Flaw{
 			}
 			Token string `json:"access_token"`
 		}
-		_ = json.Unmarshal(peek(r), &m) // nothing in another message
+		_ = json.Unmarshal(answer.Peek(r), &m) // nothing in another message
 		return m.Auth.Token + m.Token
 	}),
 	tokenMoved("in-quoted-cookie", "RS-TOKEN-COOKIE-IGNORED", "the token in the cookie access_token, after Bearer",

@@ -114,7 +114,7 @@ var issuedRows = []Flaw{
 	follows(anyOf("revoke-once", "A second revocation of a token is an error.", wrapping(revokingOnce()), "AS-REVOKE-UNKNOWN-200")),
 	follows(anyOf("revoke-for-public-clients", "Confidential clients cannot revoke.", wrapping(
 		func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-			body := string(peek(r))
+			body := string(answer.Peek(r))
 			if strings.HasSuffix(r.URL.Path, "/revoke") && (r.Header.Get("Authorization") != "" || strings.Contains(body, "client_secret=")) {
 				http.Error(w, `{"error":"invalid_client"}`, http.StatusUnauthorized)
 				return
@@ -208,7 +208,7 @@ func revokingOnce() func(w http.ResponseWriter, r *http.Request, next http.Handl
 	var seen sync.Map
 	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		if strings.HasSuffix(r.URL.Path, "/revoke") {
-			form, _ := url.ParseQuery(string(peek(r))) // an incomplete form is enough
+			form, _ := url.ParseQuery(string(answer.Peek(r))) // an incomplete form is enough
 			if _, again := seen.LoadOrStore(form.Get("token"), true); again && form.Has("token") {
 				http.Error(w, `{"error":"invalid_token"}`, http.StatusBadRequest)
 				return
@@ -222,7 +222,7 @@ func revokingOnce() func(w http.ResponseWriter, r *http.Request, next http.Handl
 func atEndpoint(path string, change func(form url.Values, r *http.Request)) func(o *reference.Options) {
 	return wrapping(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		if strings.HasSuffix(r.URL.Path, path) && r.Method == http.MethodPost {
-			form, err := url.ParseQuery(string(peek(r)))
+			form, err := url.ParseQuery(string(answer.Peek(r)))
 			if err == nil {
 				change(form, r)
 				replaceBody(r, form.Encode())

@@ -142,8 +142,7 @@ func (a authAnswer) insert(markup string) { a.replace("</main>", markup+"</main>
 
 func (a authAnswer) replace(old, new string) {
 	changed := strings.Replace(a.Body.String(), old, new, 1)
-	a.Body.Reset()
-	a.Body.WriteString(changed)
+	a.Say(changed)
 }
 
 // errorAs answers one bad request with status 200.
@@ -248,7 +247,7 @@ func formHolds(parameter string, believes func(f *form) func(o *reference.Option
 			next := o.Behaviour.Wrap
 			o.Behaviour.Wrap = func(h http.Handler) http.Handler {
 				return next(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					if q, err := url.ParseQuery(string(peek(r))); err == nil && strings.HasSuffix(r.URL.Path, "/consent") {
+					if q, err := url.ParseQuery(string(answer.Peek(r))); err == nil && strings.HasSuffix(r.URL.Path, "/consent") {
 						f.mu.Lock()
 						f.sent = append(f.sent, q.Get(parameter))
 						f.mu.Unlock()
@@ -271,7 +270,7 @@ func decidedByForm() func(o *reference.Options) {
 		o.Behaviour.Wrap = func(h http.Handler) http.Handler {
 			h = next(h)
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				form, _ := url.ParseQuery(string(peek(r))) // an incomplete form is enough
+				form, _ := url.ParseQuery(string(answer.Peek(r))) // an incomplete form is enough
 				plain, _ := base64.StdEncoding.DecodeString(form.Get("state"))
 				var state struct{ Request struct{ RedirectURI string } }
 				a := authAnswer{answer.Of(h, r)}

@@ -53,7 +53,7 @@ var passing = []Flaw{
 func crashingWith(text string) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.Method != http.MethodPost || !strings.Contains(string(peek(r)), "tools/call") {
+			if r.Method != http.MethodPost || !strings.Contains(string(answer.Peek(r)), "tools/call") {
 				next.ServeHTTP(w, r)
 				return
 			}

@@ -55,7 +55,7 @@ func challengeFor(which func(r *http.Request) bool) func(o *reference.Options) {
 			b.TakesVerifier = func(challenge, _ string, _ url.Values) bool { return challenge == own }
 		}),
 		wrapping(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-			body := peek(r)
+			body := answer.Peek(r)
 			if form, err := url.ParseQuery(string(body)); err == nil && strings.HasSuffix(r.URL.Path, "/authorize") && which(r) &&
 				form.Get("code_challenge") == "" {
 				form.Set("code_challenge", own)
@@ -391,8 +391,7 @@ func asReflects(field string) Flaw {
 			}
 			a := answer.Of(next, r)
 			page := strings.ReplaceAll(a.Body.String(), known, value)
-			a.Body.Reset()
-			a.Body.WriteString(page)
+			a.Say(page)
 			a.Send(w)
 		}),
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mcpauth/conformance/fakes/answer"
 	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/fakes/reference"
 )
@@ -94,7 +95,7 @@ var private = []Flaw{
 					ID     json.RawMessage
 					Method string
 				}
-				body := peek(r)
+				body := answer.Peek(r)
 				shown := r.Header.Get("Authorization") == "" && json.Unmarshal(body, &m) == nil && m.Method == "tools/call" &&
 					bytes.Contains(body, []byte("connect_account"))
 				if shown {

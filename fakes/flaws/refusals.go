@@ -2,10 +2,10 @@ package flaws
 
 import (
 	"bytes"
-	"io"
 	"net/http"
 	"strings"
 
+	"github.com/mcpauth/conformance/fakes/answer"
 	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/fakes/reference"
 )
@@ -74,7 +74,7 @@ var otherRefusals = []Flaw{
 		Name: "response-open", Says: "A JSON-RPC response is accepted without a token.",
 		Bend: func(o *reference.Options) {
 			o.Wrap = before(func(w http.ResponseWriter, r *http.Request) bool {
-				accepted := bytes.Contains(peek(r), []byte(`"result":{}`)) && r.Header.Get("Authorization") == ""
+				accepted := bytes.Contains(answer.Peek(r), []byte(`"result":{}`)) && r.Header.Get("Authorization") == ""
 				if accepted {
 					w.WriteHeader(http.StatusAccepted)
 				}
@@ -105,7 +105,7 @@ func crash(name, row string, when func(r *http.Request, body []byte) bool) Flaw 
 		Name: "refusal-crash-" + name, Says: "A request without a token and with " + row + " is answered 500.",
 		Bend: func(o *reference.Options) {
 			o.Wrap = before(func(w http.ResponseWriter, r *http.Request) bool {
-				crashes := r.Header.Get("Authorization") == "" && r.URL.Path == "/mcp" && when(r, peek(r))
+				crashes := r.Header.Get("Authorization") == "" && r.URL.Path == "/mcp" && when(r, answer.Peek(r))
 				if crashes {
 					http.Error(w, "internal error", http.StatusInternalServerError)
 				}
@@ -125,13 +125,6 @@ func before(answers func(w http.ResponseWriter, r *http.Request) bool) func(http
 			}
 		})
 	}
-}
-
-// peek reads the body and puts it back.
-func peek(r *http.Request) []byte {
-	body, _ := io.ReadAll(r.Body) // the server notices if it is cut off
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	return body
 }
 
 // unquoted removes the quotes from the challenge of some refusals.

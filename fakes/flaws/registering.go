@@ -438,7 +438,7 @@ func fetching(name, row, scheme string) Flaw {
 // failing answers with a server error after it has fetched.
 func failing(f Flaw) Flaw {
 	f.Name, f.Bend = f.Name+"-and-fails", all(f.Bend, wrapping(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-		names := strings.Contains(string(peek(r)), `"jwks_uri":"http://127.0.0.1`)
+		names := strings.Contains(string(answer.Peek(r)), `"jwks_uri":"http://127.0.0.1`)
 		if a := answer.Of(next, r); names && strings.HasSuffix(r.URL.Path, "/register") {
 			http.Error(w, "the key set cannot be read", http.StatusInternalServerError)
 		} else {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/mcpauth/conformance/fakes/answer"
 	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/fakes/reference"
@@ -317,7 +318,7 @@ func refusesLoopback(name, row, uri string) Flaw {
 		Noticed: []string{"AS-DCR-LOOPBACK-ACCEPTED"},
 		Bend: func(o *reference.Options) {
 			o.Wrap = before(func(w http.ResponseWriter, r *http.Request) bool {
-				refused := r.URL.Path == "/register" && strings.Contains(string(peek(r)), `"`+uri+`"`)
+				refused := r.URL.Path == "/register" && strings.Contains(string(answer.Peek(r)), `"`+uri+`"`)
 				if refused {
 					w.Header().Set("Content-Type", "application/json")
 					w.WriteHeader(http.StatusBadRequest)

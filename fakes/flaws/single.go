@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/mcpauth/conformance/fakes/answer"
 	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/fakes/reference"
@@ -86,7 +87,7 @@ var singleRowsOfIssuers = []Flaw{
 		Name: "exchange-by-anybody", Says: "Who has a token exchanges it as its client, without a secret.", Row: "without client authentication",
 		Noticed: []string{"AS-TX-VALIDATION"},
 		Bend: wrapping(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-			form, _ := url.ParseQuery(string(peek(r)))
+			form, _ := url.ParseQuery(string(answer.Peek(r)))
 			if form.Has("subject_token") && r.Header.Get("Authorization") == "" && !form.Has("client_id") {
 				w.Header().Set("Content-Type", "application/json")
 				_, _ = w.Write([]byte(`{"access_token":"mHq0cV5yJc9x2kR7","token_type":"Bearer","expires_in":3600}`))
@@ -111,7 +112,7 @@ var singleRowsOfIssuers = []Flaw{
 		Name: "dcr-types-of-framework", Says: "A member of another type is answered 422, in the words of a framework.",
 		Row: "grant_types that is a text", Noticed: []string{"AS-DCR-ERROR-SHAPE"},
 		Bend: wrapping(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-			if strings.HasSuffix(r.URL.Path, "/register") && strings.Contains(string(peek(r)), `"grant_types":"`) {
+			if strings.HasSuffix(r.URL.Path, "/register") && strings.Contains(string(answer.Peek(r)), `"grant_types":"`) {
 				w.Header().Set("Content-Type", "application/json")
 				w.WriteHeader(http.StatusUnprocessableEntity)
 				_, _ = w.Write([]byte(`{"detail":[{"loc":["body","grant_types"],"msg":"Input should be a valid list"}]}`))

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/mcpauth/conformance/fakes/answer"
 	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/fakes/reference"
 )
@@ -31,7 +32,7 @@ var wholeTables = []Flaw{
 
 	tokenAnywhere("query", func(r *http.Request) string { return r.URL.RawQuery },
 		"RS-TOKEN-QUERY-IGNORED", "RS-TOKEN-DUPLICATE-CREDENTIALS"),
-	tokenAnywhere("body", func(r *http.Request) string { return string(peek(r)) }, "RS-TOKEN-BODY-IGNORED"),
+	tokenAnywhere("body", func(r *http.Request) string { return string(answer.Peek(r)) }, "RS-TOKEN-BODY-IGNORED"),
 	tokenAnywhere("cookie", func(r *http.Request) string { return r.Header.Get("Cookie") },
 		"RS-TOKEN-COOKIE-IGNORED", "RS-TOKEN-DUPLICATE-CREDENTIALS"),
 	follows(tokenAnywhere("field", func(r *http.Request) string {
@@ -93,7 +94,7 @@ var wholeTables = []Flaw{
 			lacks(mcpserver.CheckHeaders)(o)
 			o.Policy.ForgetsScope = func(r *http.Request, _ map[string]any) bool { return r.Header.Get("X-Read-Loosely") != "" }
 			o.Wrap = before(func(_ http.ResponseWriter, r *http.Request) bool {
-				if body, odd := readLoosely(string(peek(r))); odd {
+				if body, odd := readLoosely(string(answer.Peek(r))); odd {
 					r.Body, r.ContentLength = io.NopCloser(strings.NewReader(body)), int64(len(body))
 					r.Header.Set("X-Read-Loosely", "yes")
 				}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/mcpauth/conformance/fakes/answer"
 	"github.com/mcpauth/conformance/fakes/reference"
 )
 
@@ -33,7 +34,7 @@ var otherTransport = []Flaw{
 	unlookedAt("get", "GET", func(r *http.Request) bool { return r.Method == http.MethodGet }),
 	unlookedAt("delete", "DELETE", func(r *http.Request) bool { return r.Method == http.MethodDelete }),
 	unlookedAt("notification", "a notification", func(r *http.Request) bool {
-		return r.Method == http.MethodPost && strings.Contains(string(peek(r)), `"notifications/cancelled"`)
+		return r.Method == http.MethodPost && strings.Contains(string(answer.Peek(r)), `"notifications/cancelled"`)
 	}),
 	unlookedAt("text", "POST as text/plain", func(r *http.Request) bool {
 		text := strings.HasPrefix(r.Header.Get("Content-Type"), "text/plain")
@@ -176,7 +177,7 @@ func mismatchFlaw(name, row, field string, value func(*calledTool) string, accep
 		Bend: func(o *reference.Options) {
 			o.Wrap = before(func(_ http.ResponseWriter, r *http.Request) bool {
 				var m calledTool
-				if json.Unmarshal(peek(r), &m) == nil && value(&m) != "" && accepted(r.Header.Values(field), value(&m)) {
+				if json.Unmarshal(answer.Peek(r), &m) == nil && value(&m) != "" && accepted(r.Header.Values(field), value(&m)) {
 					r.Header.Set(field, "=?base64?"+base64.StdEncoding.EncodeToString([]byte(value(&m)))+"?=")
 				}
 				return false
@@ -225,7 +226,7 @@ func methodFlaw(name, row string, taken func(methods []string) bool) Flaw {
 					Method string `json:"method"`
 				}
 				if taken(r.Header.Values("Mcp-Method")) && r.Header.Get("MCP-Protocol-Version") >= "2026-07-28" &&
-					json.Unmarshal(peek(r), &m) == nil && m.Method != "" {
+					json.Unmarshal(answer.Peek(r), &m) == nil && m.Method != "" {
 					r.Header.Set("Mcp-Method", m.Method)
 				}
 				return false

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/mcpauth/conformance/fakes/answer"
 	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/fakes/reference"
 )
@@ -47,7 +48,7 @@ func unjudged(what, in, part, row string, when func(r *http.Request) bool) Flaw 
 		Bend: func(o *reference.Options) {
 			o.Wrap = before(func(_ http.ResponseWriter, r *http.Request) bool {
 				if r.Header.Del(mark); r.Method == http.MethodPost && r.URL.Path == "/mcp" {
-					r.Header.Set(mark, rpcMethod(peek(r)))
+					r.Header.Set(mark, rpcMethod(answer.Peek(r)))
 				}
 				return false
 			})

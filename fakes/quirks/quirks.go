@@ -17,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mcpauth/conformance/fakes/answer"
 	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/fixtures/seeded"
@@ -436,8 +437,7 @@ func (n *namingRoot) WriteHeader(status int) {
 func leavesCancelled(next http.Handler) http.Handler {
 	var running sync.Map // a channel for each call, by session
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		r.Body = io.NopCloser(bytes.NewReader(body))
+		body := answer.Peek(r)
 		session := r.Header.Get("Mcp-Session-Id")
 		if bytes.Contains(body, []byte(`"notifications/cancelled"`)) {
 			if end, runs := running.LoadAndDelete(session); runs {

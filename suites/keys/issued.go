@@ -64,16 +64,7 @@ func eachIssuedJWT(t *T, judge func(t *T, j issued)) {
 
 // refreshed are the tokens that a refresh brings.
 func refreshed(t *T) *oauth.Tokens {
-	first := t.AS.MustGetTokens(As(t.AS.Refresher()), t.AS.ForRefresh())
-	if first.Refresh == "" {
-		t.NotApplicable("no refresh token is issued")
-	}
-	ex := t.AS.Refresh(first)
-	tokens := t.AS.Tokens(ex, first.Client)
-	if tokens == nil {
-		t.NotApplicable("a refresh is answered with %s (AS-REFRESH-WORKS)", expect.Describe(ex))
-	}
-	return tokens
+	return t.AS.MustRefresh(t.AS.MustGetRefreshToken())
 }
 
 // forItself are the tokens of a client that acts for itself.
