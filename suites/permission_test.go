@@ -1,14 +1,12 @@
 package suites_test
 
 import (
-	"cmp"
 	"encoding/json"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -61,35 +59,90 @@ func TestNobodyRegistersWithoutPermission(t *testing.T) {
 	assert.Empty(t, slices.DeleteFunc(registered, func(name string) bool { return name == "" }))
 }
 
-// Wrong secrets may lock a client that its owner uses for other things.
-func TestNobodyTriesSecretsOfMachinesWithoutPermission(t *testing.T) {
+// secretsTried records which clients somebody names with another secret than their own. The secret may be empty.
+type secretsTried struct {
+	right map[string]string // of the declared clients
+	mu    sync.Mutex
+	found map[string]bool
+}
+
+func (s *secretsTried) watch(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body := answer.Peek(r)
+		form, _ := url.ParseQuery(string(body))
+		id, secret, sent := r.BasicAuth()
+		if !sent {
+			id, secret, sent = form.Get("client_id"), form.Get("client_secret"), form.Has("client_secret")
+		}
+		if right := s.right[id]; sent && right != "" && secret != right {
+			s.mu.Lock()
+			s.found[id+" at "+r.URL.Path] = true
+			s.mu.Unlock()
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// asDeclared adds clients that the user declares: a public one, one with a secret, and a resource server.
+func asDeclared(r *reference.Reference, cfg *suites.Config, tried *secretsTried) {
+	const callback = "http://127.0.0.1:8765/callback"
+	tried.right = map[string]string{"own-public": "", "own-secret": "a-secret-of-a-declared-client-0123456789",
+		"own-resource-server": "a-secret-of-a-resource-server-0123456789", r.Machines[0].ID: r.Machines[0].Secret}
+	for _, id := range []string{"own-public", "own-secret", "own-resource-server"} {
+		secret := tried.right[id]
+		r.IDP.AddClient(id, secret, callback)
+		c := suites.Client{ID: id, Secret: secret, Method: map[bool]string{true: "none", false: "client_secret_basic"}[secret == ""]}
+		if id == "own-resource-server" {
+			c.Introspects = true
+		} else {
+			c.RedirectURI = callback
+		}
+		cfg.Clients = append(cfg.Clients, c)
+	}
+}
+
+// Wrong secrets may lock a client that its owner uses for other things: no check tries one without permission.
+func TestNobodyTriesSecretsOfDeclaredClientsWithoutPermission(t *testing.T) {
 	t.Parallel()
-	for permitted, wrong := range map[bool]bool{false: false, true: true} {
-		var tried atomic.Bool
-		o := reference.Ideal()
-		var right string
-		o.Behaviour.Wrap = func(next http.Handler) http.Handler {
-			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				body := answer.Peek(r)
-				form, _ := url.ParseQuery(string(body))
-				_, secret, _ := r.BasicAuth()
-				secret = cmp.Or(secret, form.Get("client_secret"))
-				if strings.HasSuffix(r.URL.Path, "/token") && secret != "" && secret != right {
-					tried.Store(true)
-				}
-				next.ServeHTTP(w, r)
-			})
+	no, tried := false, &secretsTried{found: map[string]bool{}}
+	o := reference.Ideal()
+	o.Behaviour.Wrap = tried.watch
+	r := against.Start(t, o)
+	cfg := against.WithoutCost(against.SigningIn(r))
+	asDeclared(r, &cfg, tried)
+	cfg.AllowIntrusive = &no
+	run, err := against.Evaluate(t, cfg)
+	require.NoError(t, err)
+	assert.Empty(t, tried.found)
+	noted := map[string]bool{}
+	for _, result := range run.Results {
+		noted[result.ID] = strings.Contains(strings.Join(result.Notes, " "), "wrong secrets of the client: not tried")
+		if slices.Contains(guessing, result.ID) {
+			assert.Equal(t, reports.Pass, result.Verdict, result.ID+": "+result.Reason)
 		}
-		r := against.Start(t, o)
-		right = r.Machines[0].Secret
-		cfg := against.SigningIn(r)
-		cfg.Skip, cfg.Only, cfg.AllowIntrusive = nil, []string{"AS-CC-SECRET-FLOW"}, &permitted
-		run, err := against.Evaluate(t, cfg)
-		require.NoError(t, err)
-		require.NotEmpty(t, run.Results)
-		for _, result := range run.Results {
-			assert.Equal(t, reports.Pass, result.Verdict, result.Reason)
-		}
-		assert.Equal(t, wrong, tried.Load(), permitted)
+	}
+	for _, id := range guessing {
+		assert.True(t, noted[id], id)
+	}
+}
+
+// guessing are the checks that try wrong secrets and that need no permission for the rest.
+var guessing = []string{"AS-CC-SECRET-FLOW", "AS-INTROSPECT-BAD-CREDENTIALS", "AS-PAR-BASIC", "AS-REFRESH-CONFIDENTIAL-AUTH",
+	"AS-TOKEN-INVALID-CLIENT-BASIC"}
+
+func TestSecretsAreTriedWithPermission(t *testing.T) {
+	t.Parallel()
+	yes, tried := true, &secretsTried{found: map[string]bool{}}
+	o := reference.Ideal()
+	o.Behaviour.Wrap = tried.watch
+	r := against.Start(t, o)
+	cfg := against.SigningIn(r)
+	asDeclared(r, &cfg, tried)
+	cfg.Skip, cfg.Only, cfg.AllowIntrusive = nil, guessing, &yes
+	_, err := against.Evaluate(t, cfg)
+	require.NoError(t, err)
+	for _, at := range []string{"own-secret at /token", "own-secret at /par", "own-resource-server at /introspect",
+		r.Machines[0].ID + " at /token"} {
+		assert.True(t, tried.found[at], at)
 	}
 }

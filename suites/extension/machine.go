@@ -80,7 +80,8 @@ func servesClientsForThemselves(t *T) {
 	}
 	t.Expect(tokens).Ideally(haveNoRefreshToken)
 	if c.Secret != "" {
-		refusesWrongSecrets(t, c)
+		good := forItself(t, c, "a request with the right secret")
+		Refuses(t, good, t.AS.WrongSecrets(c), expect.RefuseGrant("invalid_client", "invalid_request"))
 	}
 	ex = t.AS.RequestForItself(c, Scope(append(slices.Clone(c.Scopes), invented)...))
 	granting(t, ex, c, "an invented scope", "invalid_scope", func(more *oauth.Tokens) {
@@ -94,17 +95,6 @@ func servesClientsForThemselves(t *T) {
 		ex = t.AS.RequestForItself(c, With("resource", Attacker))
 		granting(t, ex, c, "a foreign resource", "invalid_target", func(other *oauth.Tokens) { audienceOf(t, other, "a foreign resource") })
 	}
-}
-
-// refusesWrongSecrets tries secrets only with permission: a server may lock the client, which its owner uses for other things.
-func refusesWrongSecrets(t *T, c *oauth.Client) {
-	rows := Cases[Edit]{{"client_id alone", Edits(Unidentified(), With("client_id", c.ID))}}
-	if t.MayStrain(t.AS.Server().Token) {
-		rows = t.AS.WrongSecrets(c)
-	} else {
-		Untried(t, "wrong secrets of the client", "permission (--allow-intrusive)")
-	}
-	Refuses(t, forItself(t, c, "a request with the right secret"), rows, expect.RefuseGrant("invalid_client", "invalid_request"))
 }
 
 // forItself is a token request of a client for itself.

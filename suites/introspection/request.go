@@ -54,9 +54,11 @@ func refusesBadCredentials(t *T) {
 	if c.Secret != "" {
 		alone := Cases[Edit]{{"its client_id alone", Edits(Unidentified(), With("client_id", c.ID))}}
 		Refuses(t, good, alone, expect.Refuse(401, 400, 403)) // 400 is right where no credentials are sent (RFC 6749 section 5.2)
-		rows = rows.And("an empty secret", AsWithSecret(c, "")).
-			And("a wrong secret", AsWithSecret(c, "mcpauth-wrong-"+Random(16))).
-			And("the secret without its last character", AsWithSecret(c, t.Hide(c.Secret[:len(c.Secret)-1])))
+		rows = append(rows, t.AS.Guesses(c, Cases[Edit]{
+			{"an empty secret", AsWithSecret(c, "")},
+			{"a wrong secret", AsWithSecret(c, "mcpauth-wrong-"+Random(16))},
+			{"the secret without its last character", AsWithSecret(c, t.Hide(c.Secret[:len(c.Secret)-1]))},
+		})...)
 	}
 	if c.Method == oauth.Basic {
 		rows = rows.And("Basic with no base64", authorization("Basic !!!")).

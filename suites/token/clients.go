@@ -20,7 +20,7 @@ func challengesFailedBasic(t *T) {
 	unknown := *c
 	unknown.ID = "mcpauth-unknown-" + Random(9)
 	failed := challenged(t, c, 401)
-	failed(Cases[Edit]{{"a wrong secret", AsWithSecret(c, "mcpauth-wrong-"+Random(16))}})
+	failed(t.AS.Guesses(c, Cases[Edit]{{"a wrong secret", AsWithSecret(c, "mcpauth-wrong-"+Random(16))}}))
 	failed = challenged(t, c, 401, 400)
 	failed(Cases[Edit]{
 		{"an unknown client", As(&unknown)}, // the code belongs to another client, which the server may notice first

@@ -29,14 +29,39 @@ func AsWithSecret(c *oauth.Client, secret string) Edit {
 	return As(&other)
 }
 
+// Guesses returns rows that try wrong secrets of a client, or none without permission.
+func (t AuthorizationServer) Guesses(c *oauth.Client, rows Cases[Edit]) Cases[Edit] {
+	if !t.mayGuess(c) {
+		return nil
+	}
+	return rows
+}
+
+// mayGuess reports whether wrong secrets of a client may be tried: a server may lock the client, which its owner uses for other things. A
+// client that the run registered may be locked.
+func (t AuthorizationServer) mayGuess(c *oauth.Client) bool {
+	may := c.Registered != nil || t.MayStrain(t.Server().Token)
+	if !may {
+		Untried(t.T, "wrong secrets of the client", "permission ("+allowIntrusive+")")
+	}
+	return may
+}
+
 // WrongSecrets returns the ways in which a confidential client fails to authenticate if its secret is compared.
 func (t AuthorizationServer) WrongSecrets(c *oauth.Client) Cases[Edit] {
+	rows := Cases[Edit]{{"client_id alone", Edits(Unidentified(), With("client_id", c.ID))}}
+	if t.mayGuess(c) {
+		rows = append(rows, t.guesses(c)...)
+	}
+	return rows
+}
+
+func (t AuthorizationServer) guesses(c *oauth.Client) Cases[Edit] {
 	body := func(secret string) Edit {
 		return Edits(Unidentified(), With("client_id", c.ID), With("client_secret", secret))
 	}
 	wrong := "mcpauth-wrong-" + Random(16)
 	rows := Cases[Edit]{
-		{"client_id alone", Edits(Unidentified(), With("client_id", c.ID))},
 		{"an empty secret", body("")},
 		{"an empty secret by Basic", Edits(Unidentified(), Header(oauth.BasicAuth(c.ID, "")))},
 		{"a wrong secret in the body", body(wrong)},
