@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -57,6 +58,29 @@ func onlyURIs(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// forbidsUnknown answers 403 for a tool, resource or prompt that does not exist: before it compares the header fields, or afterwards.
+func forbidsUnknown(first bool) func(o *reference.Options) {
+	unknown := regexp.MustCompile(`"(mcpauth://no/such|mcpauth-no-such|mcpauth_no_such_tool.*)"`)
+	return func(o *reference.Options) {
+		o.Wrap = func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				body, _ := io.ReadAll(r.Body)
+				r.Body = io.NopCloser(bytes.NewReader(body))
+				if !unknown.Match(body) {
+					next.ServeHTTP(w, r)
+					return
+				}
+				a := answer.Of(next, r)
+				if a.Status != http.StatusUnauthorized && (first || !strings.Contains(a.Body.String(), "-32020")) {
+					w.WriteHeader(http.StatusForbidden)
+					return
+				}
+				a.Send(w)
+			})
+		}
+	}
 }
 
 // saying adds a field to each answer.
@@ -144,6 +168,10 @@ func TestFairnessOfControls(t *testing.T) {
 			"RS-SCOPE-OBJECT-OWNERSHIP", reports.Pass},
 		"reads of URIs only": {func(o *reference.Options) { o.Wrap = onlyURIs }, nil,
 			"RS-TRANSPORT-HEADER-MISMATCH", reports.Pass},
+		"what does not exist is forbidden, and fields are compared first": {forbidsUnknown(false), nil,
+			"RS-TRANSPORT-HEADER-MISMATCH", reports.Pass},
+		"what does not exist is forbidden, before fields are compared": {forbidsUnknown(true), nil,
+			"RS-TRANSPORT-HEADER-MISMATCH", reports.Inconclusive},
 		"an answer that a cache keeps and verifies": {saying("Cache-Control", "public, max-age=0, must-revalidate"), nil,
 			"RS-TRANSPORT-CACHE", reports.Pass},
 		"a second field for keys, compared by their beginning": {func(o *reference.Options) {

@@ -30,7 +30,7 @@ func refusesContradictions(t *T) {
 		{"MCP-Protocol-Version unlike the _meta", saying("MCP-Protocol-Version", "2025-11-25")},
 	}, refuseMismatch())
 	call := list.Method("tools/call", map[string]any{"name": noTool, "arguments": map[string]any{}})
-	Refuses(t, withToken(t, call, passTheHeaders), Cases[CallEdit]{
+	Refuses(t, unknown(t, call, reachTheCall), Cases[CallEdit]{
 		{"no Mcp-Name", lacking("Mcp-Name")},
 		{"Mcp-Name of another tool", saying("Mcp-Name", "mcpauth_other_tool")},
 		{"Mcp-Name in upper case", saying("Mcp-Name", strings.ToUpper(noTool))},
@@ -39,8 +39,9 @@ func refusesContradictions(t *T) {
 		{"Mcp-Name twice, the right one first", saying("Mcp-Name", noTool, "mcpauth_other_tool")},
 		{"Mcp-Name twice, the right one last", saying("Mcp-Name", "mcpauth_other_tool", noTool)},
 	}, refuseMismatch())
-	encoded := withToken(t, call, passTheHeaders).Send(saying("Mcp-Name", sentinel(noTool)))
-	t.Expect(encoded, "Mcp-Name of the tool in Base64").To(passTheHeaders)
+	if encoded := t.Send(saying("Mcp-Name", sentinel(noTool))(t.MCP.Authorized(call))); !forbidden(t, call, encoded) {
+		t.Expect(encoded, "Mcp-Name of the tool in Base64").To(passTheHeaders)
+	}
 	refusesOddName(t, list)
 	refusesOtherNames(t, list)
 	refusesOtherParameters(t)
@@ -60,7 +61,7 @@ func refusesOtherNames(t *T, list mcp.Call) {
 			continue
 		}
 		call := list.Method(kind.method, map[string]any{kind.member: kind.none})
-		Refuses(t, withToken(t, call, getPastTheHeaders), Cases[CallEdit]{
+		Refuses(t, unknown(t, call, getPastTheHeaders), Cases[CallEdit]{
 			{"no Mcp-Name, " + kind.method, lacking("Mcp-Name")},
 			{"Mcp-Name of " + kind.about, saying("Mcp-Name", kind.other)},
 		}, refuseMismatch())
@@ -83,8 +84,10 @@ func refusesOtherParameters(t *T) {
 // Validation fails if a field "contains invalid characters". Only for Mcp-Param fields is the refusal a MUST.
 func refusesOddName(t *T, list mcp.Call) {
 	name := noTool + notASCII
-	call := withToken(t, list.Method("tools/call", map[string]any{"name": name, "arguments": map[string]any{}}), passTheHeaders)
-	t.Expect(call.Send(saying("Mcp-Name", name)), "Mcp-Name with a letter that is not ASCII, not in Base64").Ideally(refuseMismatch())
+	call := list.Method("tools/call", map[string]any{"name": name, "arguments": map[string]any{}})
+	if odd := t.Send(saying("Mcp-Name", name)(t.MCP.Authorized(call))); !forbidden(t, call, odd) {
+		t.Expect(odd, "Mcp-Name with a letter that is not ASCII, not in Base64").Ideally(refuseMismatch())
+	}
 }
 
 // 2026-07-28, Server Behavior for Custom Headers: decoded values match those in the message, and a value has its field.
@@ -162,25 +165,53 @@ func lacking(name string) CallEdit {
 	}
 }
 
-// passTheHeaders expects an answer about the call itself: its tool does not exist, and the server says so only after it has compared
-// the header fields.
-var passTheHeaders = expect.Serving("a call that gets past the comparison of header fields", func(ex *reports.Exchange) string {
-	code := mcp.Read(ex).Code
-	switch s := expect.Status(ex); {
-	case expect.NoAnswer(ex) != "", s == 401, s == 403, code == "-32020", s == 400 && code != "-32602" && code != "-32601":
-		return expect.Describe(ex)
+// unknown is withToken for a call of what does not exist. A row that is forbidden like the call without the edit is undecided.
+func unknown(t *T, c mcp.Call, good expect.Matcher) Attempt[CallEdit] {
+	attempt := withToken(t, c, good)
+	send := attempt.Send
+	attempt.Send = func(edits ...CallEdit) any {
+		answer := send(edits...)
+		if len(edits) > 0 && forbidden(t, c, answer.(*reports.Exchange)) {
+			t.Inconclusive("the server forbids the %s of what does not exist (HTTP 403), whatever the header fields say", c.RPC)
+		}
+		return answer
 	}
-	return ""
+	return attempt
+}
+
+// forbidden reports that an answer is 403, and that of the call with matching header fields too: some servers forbid what does not exist
+// before they compare the fields.
+func forbidden(t *T, c mcp.Call, ex *reports.Exchange) bool {
+	return expect.Status(ex) == 403 && expect.Status(t.Send(t.MCP.Authorized(c))) == 403
+}
+
+// passTheHeaders expects an answer about the call itself, which follows the comparison of the header fields.
+var passTheHeaders = pastTheHeaders("a call that gets past the comparison of header fields", func(ex *reports.Exchange) bool {
+	return expect.Status(ex) != 403 && isOfTheCall(ex)
 })
 
-// getPastTheHeaders is passTheHeaders for what is not found, which each server says with another code.
-var getPastTheHeaders = expect.Serving("a request that gets past the comparison of header fields", func(ex *reports.Exchange) string {
-	switch code := mcp.Read(ex).Code; {
-	case expect.NoAnswer(ex) != "", expect.Status(ex) == 401, expect.Status(ex) == 403, code == "-32020", code == "-32022":
-		return expect.Describe(ex)
-	}
-	return ""
+// reachTheCall is passTheHeaders for a tool that does not exist, which a server may forbid.
+var reachTheCall = pastTheHeaders("a call that gets past the comparison of header fields", isOfTheCall)
+
+// isOfTheCall tells a refusal of the call, such as an unknown tool, from another 400.
+func isOfTheCall(ex *reports.Exchange) bool {
+	code := mcp.Read(ex).Code
+	return expect.Status(ex) != 400 || code == "-32602" || code == "-32601"
+}
+
+// getPastTheHeaders is reachTheCall for what each server refuses with another code.
+var getPastTheHeaders = pastTheHeaders("a request that gets past the comparison of header fields", func(ex *reports.Exchange) bool {
+	return mcp.Read(ex).Code != "-32022"
 })
+
+func pastTheHeaders(expected string, is func(ex *reports.Exchange) bool) expect.Matcher {
+	return expect.Serving(expected, func(ex *reports.Exchange) string {
+		if expect.NoAnswer(ex) != "" || expect.Status(ex) == 401 || mcp.Read(ex).Code == "-32020" || !is(ex) {
+			return expect.Describe(ex)
+		}
+		return ""
+	})
+}
 
 // sentinel is the form of a value that is not plain ASCII (Mcp-Name, Value Encoding).
 func sentinel(v string) string {
