@@ -369,6 +369,9 @@ func TestFairnessOfTokens(t *testing.T) {
 		}, nil, "AS-DEVICE-GRANT", reports.Fail},
 		"device codes that are not issued are not the same one": {behaving(failsForDevices), nil, "AS-DEVICE-GRANT", reports.Inconclusive},
 		"refresh tokens and access tokens without their kinds":  {behaving(unmarked(0)), nil, "AS-INTROSPECT-REFRESH-TOKEN", reports.Warn},
+		"introspection that the metadata does not name, for its clients": {func(o *reference.Options) {
+			o.Behaviour.Metadata = func(_ string, d map[string]any) { delete(d, "introspection_endpoint") }
+		}, nil, "AS-INTROSPECT-SIDE-ENDPOINTS", reports.Pass},
 		"refresh tokens without their kind, and no answer about the access token": {behaving(unmarked(2)), nil,
 			"AS-INTROSPECT-REFRESH-TOKEN", reports.Inconclusive},
 		"the access token that a client holds already, and one client for all": {func(o *reference.Options) {

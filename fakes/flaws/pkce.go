@@ -19,7 +19,7 @@ var pkce = slices.Concat(challengeFlaws, verifierFlaws)
 // challengeFlaws show at the authorization endpoint, or in the value that a challenge is compared with.
 var challengeFlaws = []Flaw{
 	// Three challenges in four contain one of the characters, whichever check sends them.
-	one("pkce-standard-base64", idp.URLAlphabet, "AS-PKCE-S256-ACCEPTED", "AS-TOKEN-SECRET-BASIC"),
+	one("pkce-standard-base64", idp.URLAlphabet, "AS-PKCE-S256-ACCEPTED", "AS-CIMD-FLAG-TRUTHFUL", "AS-TOKEN-SECRET-BASIC"),
 	rowOf(one("pkce-hexadecimal", idp.Base64URLChallenge, "AS-PKCE-RFC-VECTOR", "AS-PKCE-CHALLENGE-FORMAT"),
 		"the challenge in hexadecimal"),
 	otherHash("base64", "the challenge in base64 with padding", func(v string) string {
