@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/mcpauth/conformance/fakes/idp"
@@ -37,6 +38,66 @@ func pagesOf(kind string) func(o *reference.Options) {
 
 func noSacrificial(c *suites.Config) {
 	c.Users = slices.DeleteFunc(slices.Clone(c.Users), func(u suites.User) bool { return u.Sacrificial })
+}
+
+// failsAuthorizing fails at some of the chosen authorization requests, by their number, from 1, at a server that lacks a defence.
+func failsAuthorizing(fail func(w http.ResponseWriter), chosen func(r *http.Request) bool, numbers func(n int32) bool,
+	lacks ...idp.Defence) func(o *reference.Options) {
+	return behaving(func(b *idp.Behaviour) {
+		var asked atomic.Int32
+		b.Lacks = append(b.Lacks, lacks...)
+		inner := b.Wrap
+		b.Wrap = func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if strings.HasSuffix(r.URL.Path, "/authorize") && chosen(r) && numbers(asked.Add(1)) {
+					fail(w)
+					return
+				}
+				if inner != nil {
+					inner(next).ServeHTTP(w, r)
+					return
+				}
+				next.ServeHTTP(w, r)
+			})
+		}
+	})
+}
+
+func posted(r *http.Request) bool { return r.Method == http.MethodPost }
+
+// onLoopback matches the good request of a client whose document lists a loopback address.
+func onLoopback(r *http.Request) bool {
+	return r.URL.Query().Get("redirect_uri") == "http://127.0.0.1/callback"
+}
+
+func each(int32) bool     { return true }
+func first(n int32) bool  { return n == 1 }
+func second(n int32) bool { return n == 2 }
+func later(n int32) bool  { return n > 1 }
+
+func serverError(w http.ResponseWriter) { http.Error(w, "", http.StatusInternalServerError) }
+
+// hangUp closes the connection without an answer.
+func hangUp(http.ResponseWriter) { panic(http.ErrAbortHandler) }
+
+// A server may refuse these requests always, and one failure does not show that it does.
+func TestFairnessOfWhatMayBeRefused(t *testing.T) {
+	t.Parallel()
+	const redirect, challenge, document = "AS-AUTHZ-REDIRECT-UNREGISTERED", "AS-PKCE-REQUIRE-CHALLENGE", "AS-CIMD-REDIRECT-LISTED"
+	expectFairness(t, map[string]fairness{
+		"POST fails once, redirects":     {failsAuthorizing(serverError, posted, first, idp.PostedRedirect), nil, redirect, reports.Fail},
+		"POST fails always, redirects":   {failsAuthorizing(serverError, posted, each), nil, redirect, reports.Pass},
+		"POST gets no answer, redirects": {failsAuthorizing(hangUp, posted, each), nil, redirect, reports.Inconclusive},
+		"POST fails once, challenge": {func(o *reference.Options) {
+			flawed("pkce-not-of-posted-requests")(o)
+			failsAuthorizing(serverError, posted, first)(o)
+		}, nil, challenge, reports.Fail},
+		"POST fails always, challenge":   {failsAuthorizing(serverError, posted, each), nil, challenge, reports.Pass},
+		"POST gets no answer, challenge": {failsAuthorizing(hangUp, posted, each), nil, challenge, reports.Inconclusive},
+		"loopback fails once": {
+			failsAuthorizing(serverError, onLoopback, second, idp.LoopbackOnlyPort), nil, document, reports.Fail},
+		"loopback gets no answer later": {failsAuthorizing(hangUp, onLoopback, later), nil, document, reports.Inconclusive},
+	})
 }
 
 func scriptCookie(o *reference.Options) { o.Behaviour.ScriptCookie = true }

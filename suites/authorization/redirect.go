@@ -45,8 +45,9 @@ func refusesUnregisteredRedirects(t *T) {
 			{"a redirect_uri that is not registered, of a client with a secret", elsewhere},
 		}, expect.NotRedirect())
 	}
-	if posted := t.AS.AuthorizationRequest(Posted()); posted.Good.Judge(posted.Send()).Met { // POST is optional
-		Refuses(t, posted, Cases[Edit]{{"a redirect_uri that is not registered, in a request by POST", elsewhere}}, expect.NotRedirect())
+	const byPost = "a redirect_uri that is not registered, in a request by POST"
+	if posted := t.AS.AuthorizationRequest(Posted()); Offers(t, posted, byPost) { // POST is optional (OAuth 2.1 section 3.1)
+		Refuses(t, posted, Cases[Edit]{{byPost, elsewhere}}, expect.NotRedirect())
 	}
 }
 

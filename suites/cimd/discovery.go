@@ -64,9 +64,9 @@ func redirectsOnlyWhereListed(t *T) {
 		{"letter case of the path", requesting(strings.TrimSuffix(listed, "/cb") + "/CB")},
 	}.In("redirect_uri"), refuseOnceFetched())
 	Each(t, Cases[edit]{{"redirect_uri: another port on loopback", requesting("http://127.0.0.1:53222/callback")}}, anyLoopbackPort)
-	if own, _ := onLoopback(t).Send().(*request); accepted(own.Grant) {
-		Refuses(t, onLoopback(t), Cases[edit]{{"another path on loopback", requesting("http://127.0.0.1:53222/other")}}.In("redirect_uri"),
-			refuseOnceFetched())
+	const path = "another path on loopback"
+	if own := onLoopback(t); Offers(t, own, "redirect_uri: "+path) {
+		Refuses(t, own, Cases[edit]{{path, requesting("http://127.0.0.1:53222/other")}}.In("redirect_uri"), refuseOnceFetched())
 	}
 }
 

@@ -95,13 +95,14 @@ func requiresChallenge(t *T) {
 // POST is optional at the authorization endpoint (OAuth 2.1 section 3.1). A server that answers it with a code demands the challenge
 // there too.
 func requiresPostedChallenge(t *T, public Edit) {
+	const byPost = "no code_challenge, in a request by POST"
 	posted := t.AS.CodeFlow(Posted(), public)
-	if f := posted.Send().(*Flow); f.Code() == "" || f.Answer == nil {
+	coded := posted
+	if coded.Good = expect.EndWithCode(); !Offers(t, coded, byPost) {
 		return
 	}
 	Refuses(t, posted, Cases[Edit]{
-		{"no code_challenge, in a request by POST",
-			Edits(Without("code_challenge", "code_challenge_method"), AtToken(Without("code_verifier")))},
+		{byPost, Edits(Without("code_challenge", "code_challenge_method"), AtToken(Without("code_verifier")))},
 	}, expect.IssueNothing("invalid_request"))
 }
 

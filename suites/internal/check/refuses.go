@@ -50,6 +50,28 @@ func Refuses[E any](t *T, good Attempt[E], rows Cases[E], m expect.Matcher) {
 	}
 }
 
+// Offers reports whether the target serves a good request that it may always refuse, such as one by POST. A failure is not a refusal: the
+// request is sent again. A target that answers it with a server error each time does not offer it; where no answer comes, that is
+// undecided.
+func Offers[E any](t *T, good Attempt[E], about string) bool {
+	failed := ""
+	for range 3 {
+		answer := good.Send()
+		ex := expect.ExchangeOf(answer)
+		switch failed = expect.NoAnswer(ex); {
+		case good.Good.Judge(answer).Met:
+			return true
+		case failed == "":
+			return false
+		case expect.Status(ex) < 500:
+			t.Leave(about, "the same request without the defect gets no answer that decides: "+failed)
+			return false
+		}
+	}
+	t.Note("%s: not tried, since the same request without the defect is answered each time with %s", about, failed)
+	return false
+}
+
 // failing sends the control, and says why it proves nothing; empty if it is good.
 func failing[E any](t *T, good Attempt[E]) (why string) {
 	ended := t.guarded(func() *stop {
