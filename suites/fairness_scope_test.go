@@ -1,8 +1,10 @@
 package suites_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -130,6 +132,26 @@ func growingResources(next http.Handler) http.Handler {
 	})
 }
 
+// openingPrompts reads the user of prompts from a header field, and has its own error for resources that do not exist.
+func openingPrompts(o *reference.Options) {
+	missing(mcpserver.NoUserHeader)(o)
+	o.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			if !bytes.Contains(body, []byte("prompts/get")) {
+				r.Header.Del("X-User-Id")
+			}
+			if bytes.Contains(body, []byte("-mcpauth-none")) {
+				w.Header().Set("Content-Type", "application/json")
+				_, _ = io.WriteString(w, `{"jsonrpc":"2.0","id":1,"error":{"code":-32099,"message":"no such resource"}}`)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
 // Declarations that do not fit, and scopes that are judged in other places than the tool.
 func TestFairnessOfScopes(t *testing.T) {
 	t.Parallel()
@@ -170,6 +192,8 @@ func TestFairnessOfScopes(t *testing.T) {
 			missing(mcpserver.NoBatches)(o)
 			allAtTheDoor(o)
 		}, oneScopeEachIn("2025-03-26"), "RS-SCOPE-BATCH-MEMBERS", reports.Pass},
+		"a warning at one object, and another that a header field opens": {openingPrompts,
+			func(c *suites.Config) { c.Revisions = []string{"2026-07-28"} }, "RS-SCOPE-OTHER-PRIMITIVES", reports.Fail},
 		"a refusal inside the result, behind one at the door": {func(o *reference.Options) {
 			o.Policy.ScopeAtTheDoor = "notes:read"
 			o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.ScopeOverHTTP)

@@ -1,6 +1,7 @@
 package scope
 
 import (
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -28,8 +29,8 @@ func identifiesUserByToken(t *T) {
 	Each(t, rows, func(t *T, tool Tool) {
 		shows := func(ex *reports.Exchange) bool { return strings.Contains(Text(ex), tool.Private) }
 		t.Expect(t.MCP.CallTool(owner, tool), "%s for the first user", tool.Name).AsControl(show(shows))
-		Each(t, disguises(t, stranger, tool, me), func(t *T, send func() []*reports.Exchange) {
-			for _, ex := range send() {
+		Each(t, disguises(t, stranger, tool, me), func(t *T, answers iter.Seq[*reports.Exchange]) {
+			for ex := range answers { // the next request is sent only if this answer is right
 				if !t.Expect(ex).To(hide(shows)) {
 					return
 				}
@@ -63,29 +64,46 @@ var identityFields = []string{
 	"X-User-Id", "X-Forwarded-User", "X-Auth-Request-Email", "X-Auth-Request-User", "X-Remote-User", "Remote-User",
 }
 
-// identitiesOf are names by which the target may know the bearer of a token: claims of the token, the word by which the tool that tells
-// callers apart does so, the whole answer of that tool, and the name of the first user who signs in. A server looks up one of them.
+// mostNames bounds the names that are claimed, each in many places.
+const mostNames = 4
+
+// identitiesOf are names by which the target may know the bearer of a token, the most telling first. A server looks up one of them.
 func identitiesOf(t *T, owner, stranger string) (names []string) {
 	_, claims := oauth.Claims(owner)
-	for _, name := range []string{"sub", "preferred_username", "username", "email"} {
-		names = Union(names, nonEmpty(claims.String(name)))
-	}
-	if tool, ok := t.MCP.WhoAmI(); ok {
-		ask := func(token string) *reports.Exchange { return t.MCP.CallTool(token, tool) }
-		if first := ask(owner); expect.Ran(first) {
-			mine := [2][]string{Words(first), Words(ask(owner))}
-			told := Apart(mine, [2][]string{Words(ask(stranger)), Words(ask(stranger))})
-			names = Union(names, told[:min(len(told), 2)])
-			names = Union(names, nonEmpty(strings.TrimSpace(Text(first))))
-		}
-	}
+	told, whole := toldApart(t, owner, stranger)
+	names = Union(nil, nonEmpty(claims.String("sub")))
 	if t.Session != nil && len(t.Users) > 0 {
 		names = Union(names, nonEmpty(t.Users[0].Name))
 	}
+	names = Union(names, told[:min(len(told), 1)])
+	for _, name := range []string{claims.String("email"), claims.String("preferred_username"), whole, claims.String("username")} {
+		names = Union(names, nonEmpty(name))
+	}
+	names = Union(names, told)
 	if len(names) == 0 {
 		Untried(t, "a request with the first user's name", "a tool that tells who calls (tools in the target file, tells), or "+ALogin)
 	}
-	return names
+	return names[:min(len(names), mostNames)]
+}
+
+// toldApart returns what the tool that names the caller says to the owner alone: at most two words, and the whole text unless it differs
+// each time.
+func toldApart(t *T, owner, stranger string) (words []string, whole string) {
+	tool, ok := t.MCP.WhoAmI()
+	if !ok {
+		return nil, ""
+	}
+	ask := func(token string) *reports.Exchange { return t.MCP.CallTool(token, tool) }
+	first := ask(owner)
+	if !expect.Ran(first) {
+		return nil, ""
+	}
+	second := ask(owner)
+	words = Apart([2][]string{Words(first), Words(second)}, [2][]string{Words(ask(stranger)), Words(ask(stranger))})
+	if Text(first) == Text(second) {
+		whole = strings.TrimSpace(Text(first))
+	}
+	return words[:min(len(words), 2)], whole
 }
 
 // inFields are the names that a header field can have: no line break or other control character.
@@ -98,9 +116,9 @@ func nonEmpty(s string) []string {
 }
 
 // disguises call a tool with a token and another user's names in every place that a server might read.
-func disguises(t *T, token string, tool Tool, names []string) Cases[func() []*reports.Exchange] {
-	out := Cases[func() []*reports.Exchange]{{"as itself", func() []*reports.Exchange {
-		return []*reports.Exchange{t.MCP.CallTool(token, tool)}
+func disguises(t *T, token string, tool Tool, names []string) Cases[iter.Seq[*reports.Exchange]] {
+	out := Cases[iter.Seq[*reports.Exchange]]{{"as itself", func(judge func(*reports.Exchange) bool) {
+		judge(t.MCP.CallTool(token, tool))
 	}}}
 	for _, field := range identityFields {
 		out = out.And("with "+field, withEach(inFields(names), func(name string) *reports.Exchange {
@@ -121,12 +139,13 @@ func disguises(t *T, token string, tool Tool, names []string) Cases[func() []*re
 	return out
 }
 
-// withEach sends a request with each of the names.
-func withEach(names []string, send func(name string) *reports.Exchange) func() []*reports.Exchange {
-	return func() (answers []*reports.Exchange) {
+// withEach sends a request with each of the names, until an answer is judged as the last one.
+func withEach(names []string, send func(name string) *reports.Exchange) iter.Seq[*reports.Exchange] {
+	return func(judge func(*reports.Exchange) bool) {
 		for _, name := range names {
-			answers = append(answers, send(name))
+			if !judge(send(name)) {
+				return
+			}
 		}
-		return answers
 	}
 }

@@ -24,11 +24,12 @@ func guardsOtherPrimitives(t *T) {
 	Each(t, rows, func(t *T, o Object) {
 		t.Expect(t.Send(o.Call(own)), "%s for the first user", o.Name()).AsControl(show(o.Shows))
 		ex := t.Send(o.Call(other))
-		t.Expect(ex, "for the second user").To(hide(o.Shows))
-		asAnother(t, me, func(claim reports.Field) {
-			t.Expect(t.Send(o.Call(other.With(claim))),
-				"for the second user, with the first user's name in %s", claim.Name).To(hide(o.Shows))
-		})
+		if t.Expect(ex, "for the second user").To(hide(o.Shows)) {
+			asAnother(me, func(claim reports.Field) bool {
+				return t.Expect(t.Send(o.Call(other.With(claim))),
+					"for the second user, with the first user's name in %s", claim.Name).To(hide(o.Shows))
+			})
+		}
 		if o.Resource != "" && o.Argument == "" {
 			unknown := o
 			unknown.Resource = strings.TrimSuffix(o.Resource, "/") + "-mcpauth-none"
@@ -37,12 +38,12 @@ func guardsOtherPrimitives(t *T) {
 	})
 }
 
-// asAnother repeats a request with another user's names in fields by which proxies name the user.
-func asAnother(t *T, names []string, send func(claim reports.Field)) {
+// asAnother repeats a request with another user's names in fields by which proxies name the user, until the answer to one is not right.
+func asAnother(names []string, right func(claim reports.Field) bool) {
 	for _, field := range identityFields {
 		for _, name := range inFields(names) {
-			if !FoundAny(t) {
-				send(mcp.Field(field, name))
+			if !right(mcp.Field(field, name)) {
+				return
 			}
 		}
 	}
