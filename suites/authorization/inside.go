@@ -41,7 +41,7 @@ func replaceEncoded(text, member, value string) (changed string, ok bool) {
 	return "", false
 }
 
-// replaceMember is replaceInside for the text of a JSON object.
+// replaceMember is replaceInside for the text of a JSON object. What follows the object stays, such as a signature.
 func replaceMember(text, member, value string) (changed string, ok bool) {
 	d := json.NewDecoder(strings.NewReader(text))
 	d.UseNumber()
@@ -50,7 +50,7 @@ func replaceMember(text, member, value string) (changed string, ok bool) {
 		return "", false
 	}
 	out, _ := json.Marshal(object) // what was decoded can be encoded
-	return string(out), true
+	return string(out) + text[d.InputOffset():], true
 }
 
 // replaceIn replaces the member at any depth.
