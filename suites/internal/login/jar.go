@@ -43,13 +43,26 @@ func NewJar() *Jar {
 
 // Copy returns a jar with the same cookies.
 func (j *Jar) Copy() *Jar {
+	return j.changed(func(s set) *http.Cookie { return s.cookie })
+}
+
+// changed returns a copy of the jar with other cookies; nil leaves one out.
+func (j *Jar) changed(to func(s set) *http.Cookie) *Jar {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	out := NewJar()
-	for _, r := range j.log {
-		out.Set(r.from, r.cookie)
+	for _, s := range j.log {
+		if c := to(s); c != nil {
+			out.Set(s.from, c)
+		}
 	}
 	return out
+}
+
+// isFor reports whether this is a cookie of a name that the host of a URL gets, whatever its path is.
+func (s set) isFor(u *url.URL, name string) bool {
+	host := strings.ToLower(u.Hostname())
+	return s.cookie.Name == name && (host == s.domain() || s.cookie.Domain != "" && strings.HasSuffix(host, "."+s.domain()))
 }
 
 // sameAs reports whether one cookie replaces the other: RFC 6265 section 5.3, step 11.
@@ -172,32 +185,41 @@ func (j *Jar) Value(u *url.URL, name string) string {
 	return ""
 }
 
-// With returns a copy of the jar with another value of a cookie.
+// With returns a copy of the jar with another value of a cookie, or with a new cookie.
 func (j *Jar) With(u *url.URL, name, value string) *Jar {
-	out := j.Copy()
-	out.Set(u, &http.Cookie{Name: name, Value: value, Path: "/"})
+	out := j.changed(func(s set) *http.Cookie {
+		if !s.isFor(u, name) {
+			return s.cookie
+		}
+		other := *s.cookie
+		other.Value = value
+		return &other
+	})
+	if !slices.Contains(out.Names(u), name) {
+		out.Set(u, &http.Cookie{Name: name, Value: value, Path: "/"})
+	}
 	return out
 }
 
 // Without returns a copy of the jar without a cookie.
 func (j *Jar) Without(u *url.URL, name string) *Jar {
-	out := j.Copy()
-	out.Set(u, &http.Cookie{Name: name, Path: "/", MaxAge: -1})
-	return out
+	return j.changed(func(s set) *http.Cookie {
+		if s.isFor(u, name) {
+			return nil
+		}
+		return s.cookie
+	})
 }
 
 // CrossSite returns a copy of the jar with only those cookies that browsers send with a form of another site: not those with
 // SameSite=Lax or Strict (RFC 6265bis section 5.5).
 func (j *Jar) CrossSite() *Jar {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	out := NewJar()
-	for _, r := range j.log {
-		if same := r.cookie.SameSite; same != http.SameSiteLaxMode && same != http.SameSiteStrictMode {
-			out.Set(r.from, r.cookie)
+	return j.changed(func(s set) *http.Cookie {
+		if same := s.cookie.SameSite; same == http.SameSiteLaxMode || same == http.SameSiteStrictMode {
+			return nil
 		}
-	}
-	return out
+		return s.cookie
+	})
 }
 
 // Cookies returns the cookies for a URL.

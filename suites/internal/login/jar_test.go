@@ -45,6 +45,25 @@ func TestAJarIsBounded(t *testing.T) {
 	assert.Empty(t, jar.Without(at, "same").Value(at, "same"))
 }
 
+// A cookie is removed or changed wherever it is sent, whatever its path and domain are.
+func TestCookiesAreTakenFromTheirPath(t *testing.T) {
+	for _, attributes := range []string{"", "; Path=/", "; Path=/login", "; Domain=example.com", "; Domain=as.example.com; Path=/login"} {
+		jar, at := NewJar(), address(t, "https://as.example.com/login/start")
+		jar.Take(at, setting("sid=1"+attributes, "other=1"))
+		assert.Equal(t, []string{"other"}, jar.Without(at, "sid").Names(at), attributes)
+		changed := jar.With(at, "sid", "2")
+		assert.Equal(t, "2", changed.Value(at, "sid"), attributes)
+		assert.Len(t, changed.Cookies(at), 2, attributes)
+		assert.Equal(t, "1", jar.Value(at, "sid"), attributes)
+	}
+	jar, at := NewJar(), address(t, "https://as.example.com/")
+	jar.Take(at, setting("sid=1; Path=/"))
+	jar.Take(at, setting("sid=; Path=/; Max-Age=0"))
+	assert.Equal(t, "2", jar.With(at, "sid", "2").Value(at, "sid"), "a cookie that was deleted")
+	jar.Take(address(t, "https://other.example.com/"), setting("sid=3"))
+	assert.Equal(t, "3", jar.Without(at, "sid").Value(address(t, "https://other.example.com/"), "sid"), "a cookie of another host")
+}
+
 // A cookie of one host is not sent to another, whatever its attributes say.
 func TestCookiesStayAtTheirHost(t *testing.T) {
 	jar := NewJar()
