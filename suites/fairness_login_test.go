@@ -2,11 +2,13 @@ package suites_test
 
 import (
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 
+	"github.com/mcpauth/conformance/fakes/answer"
 	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/reports"
@@ -80,6 +82,29 @@ func serverError(w http.ResponseWriter) { http.Error(w, "", http.StatusInternalS
 // hangUp closes the connection without an answer.
 func hangUp(http.ResponseWriter) { panic(http.ErrAbortHandler) }
 
+// onItsOwnHost accepts redirect URIs of documents on the documents' own host only, which is loopback, with any port.
+func onItsOwnHost(b *idp.Behaviour) {
+	hostOf := func(uri string) string {
+		u, err := url.Parse(uri)
+		if err != nil || u.Scheme != "https" {
+			return ""
+		}
+		return u.Hostname()
+	}
+	b.TakesRedirect = func(registered, uri string) bool {
+		rest := func(s string) string { _, path, _ := strings.Cut(strings.TrimPrefix(s, "https://"), "/"); return path }
+		return hostOf(uri) != "" && hostOf(uri) == hostOf(registered) && rest(uri) == rest(registered)
+	}
+	b.Wrap = func(next http.Handler) http.Handler {
+		return answer.Changed(next, "/authorize", func(r *http.Request, a *answer.Answer) {
+			q := r.URL.Query()
+			if strings.HasPrefix(q.Get("client_id"), "https://") && hostOf(q.Get("client_id")) != hostOf(q.Get("redirect_uri")) {
+				*a = *answer.Of(http.NotFoundHandler(), r)
+			}
+		})
+	}
+}
+
 // A server may refuse these requests always, and one failure does not show that it does.
 func TestFairnessOfWhatMayBeRefused(t *testing.T) {
 	t.Parallel()
@@ -96,6 +121,7 @@ func TestFairnessOfWhatMayBeRefused(t *testing.T) {
 		"POST gets no answer, challenge": {failsAuthorizing(hangUp, posted, each), nil, challenge, reports.Inconclusive},
 		"loopback fails once": {
 			failsAuthorizing(serverError, onLoopback, second, idp.LoopbackOnlyPort), nil, document, reports.Fail},
+		"documents on loopback":         {behaving(onItsOwnHost), nil, document, reports.Pass},
 		"loopback gets no answer later": {failsAuthorizing(hangUp, onLoopback, later), nil, document, reports.Inconclusive},
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"strings"
 
+	hosts "github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/documents"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 
@@ -51,23 +52,31 @@ func refusesInvalidDocuments(t *T) {
 func redirectsOnlyWhereListed(t *T) {
 	usable(t)
 	listed, host, port := webRedirect(t)
-	at := func(host string) edit { return requesting("https://" + host + "/cb") }
-	Refuses(t, document(t, redirecting(listed)), Cases[edit]{
-		{"a longer path", requesting(listed + "/x")},
-		{"a slash at the end", requesting(listed + "/")},
-		{"a query", requesting(listed + "?a=1")},
-		{"a fragment", requesting(listed + "#f")},
-		{"another port", at(host + ":444")},
-		{"another host", at("other.example" + port)},
-		{"http instead of https", requesting("http" + strings.TrimPrefix(listed, "https"))},
-		{"a longer host", at(host + ".attacker.example" + port)},
-		{"letter case of the path", requesting(strings.TrimSuffix(listed, "/cb") + "/CB")},
-	}.In("redirect_uri"), refuseOnceFetched())
+	Refuses(t, document(t, redirecting(listed)), notListed(listed, host, port), refuseOnceFetched())
 	Each(t, Cases[edit]{{"redirect_uri: another port on loopback", requesting("http://127.0.0.1:53222/callback")}}, anyLoopbackPort)
 	const path = "another path on loopback"
 	if own := onLoopback(t); Offers(t, own, "redirect_uri: "+path) {
 		Refuses(t, own, Cases[edit]{{path, requesting("http://127.0.0.1:53222/other")}}.In("redirect_uri"), refuseOnceFetched())
 	}
+}
+
+// notListed are requests for other redirect URIs than the listed one. On a loopback host, any port may be right (OAuth 2.1 section 8.4.2).
+func notListed(listed, host, port string) Cases[edit] {
+	at := func(host string) edit { return requesting("https://" + host + "/cb") }
+	rows := Cases[edit]{
+		{"a longer path", requesting(listed + "/x")},
+		{"a slash at the end", requesting(listed + "/")},
+		{"a query", requesting(listed + "?a=1")},
+		{"a fragment", requesting(listed + "#f")},
+		{"another host", at("other.example" + port)},
+		{"http instead of https", requesting("http" + strings.TrimPrefix(listed, "https"))},
+		{"a longer host", at(host + ".attacker.example" + port)},
+		{"letter case of the path", requesting(strings.TrimSuffix(listed, "/cb") + "/CB")},
+	}
+	if !hosts.LoopbackHost(host) {
+		rows = rows.And("another port", at(host+":444"))
+	}
+	return rows.In("redirect_uri")
 }
 
 // webRedirect is an https redirect URI, with its host and port: on the documents' own host where the server accepts no other (section 6.1).
