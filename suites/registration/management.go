@@ -192,9 +192,9 @@ func (c choice) change() changing {
 
 // registers reports that a new client with a secret gets a value of a list.
 func registers(t *T, change changing, c choice) bool {
-	new := maps.Clone(change)
-	new["token_endpoint_auth_method"] = t.AS.SecretMethod() // as in an update
-	_, ex := t.AS.Register(new)
+	registration := maps.Clone(change)
+	registration["token_endpoint_auth_method"] = t.AS.SecretMethod() // as in an update
+	_, ex := t.AS.Register(registration)
 	values, _ := oauth.Object(decided(t, ex)).Strings(c.member)
 	return expect.BeRegistered().Judge(ex).Met && slices.Contains(values, c.value)
 }
