@@ -161,7 +161,7 @@ var sayTheSame = expect.Family("sayTheSame", func(first *survey.Document) expect
 			return fmt.Sprintf("resource: %q, and %q before", resource, first.Object.String("resource"))
 		}
 		x, _ := first.Object.Strings("authorization_servers")
-		if y, _ := again.Strings("authorization_servers"); !SameScopes(x, y) {
+		if y, _ := again.Strings("authorization_servers"); !SameSet(x, y) {
 			return fmt.Sprintf("authorization_servers: %v, and %v before", y, x)
 		}
 		return ""
@@ -172,7 +172,7 @@ var agreeOn = expect.Family("agreeOn", func(name string, first *survey.Document)
 	return expect.That("the same "+name+" at every location", func(d *survey.Document) string {
 		x, _ := first.Object.Strings(name)
 		y, _ := d.Object.Strings(name)
-		if !SameScopes(x, y) {
+		if !SameSet(x, y) {
 			return fmt.Sprintf("%v here, and %v at %s", y, x, first.URL)
 		}
 		return ""

@@ -42,7 +42,7 @@ func describesActiveToken(t *T) {
 func sameScopes(granted []string) expect.Value {
 	return expect.ValueThat("the granted scope "+strings.Join(granted, " "), func(v any) bool {
 		s, ok := v.(string)
-		return ok && SameScopes(strings.Fields(s), granted)
+		return ok && SameSet(strings.Fields(s), granted)
 	})
 }
 

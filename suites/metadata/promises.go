@@ -127,7 +127,7 @@ var agreeOn = expect.Family("agreeOn", func(name string, first *survey.Document)
 		y, inSecond := d.Object.Get(name)
 		a, _ := first.Object.Strings(name)
 		b, _ := d.Object.Strings(name)
-		if inFirst && inSecond && (!SameScopes(a, b) || a == nil && fmt.Sprint(x) != fmt.Sprint(y)) {
+		if inFirst && inSecond && (!SameSet(a, b) || a == nil && fmt.Sprint(x) != fmt.Sprint(y)) {
 			return fmt.Sprintf("%v here, and %v at %s", y, x, first.URL)
 		}
 		return ""

@@ -162,7 +162,7 @@ var notCrash = expect.That("an answer below 500", func(ex *reports.Exchange) str
 
 var holdTheSameAs = expect.Family("holdTheSameAs", func(first *grant) expect.Matcher {
 	return expect.That("the same grant whatever the order of scopes", func(g *grant) string {
-		if first.tokens == nil || g.tokens == nil || SameScopes(first.held, g.held) {
+		if first.tokens == nil || g.tokens == nil || SameSet(first.held, g.held) {
 			return ""
 		}
 		return list(g.held) + ", and " + list(first.held) + " in the other order"

@@ -243,9 +243,9 @@ var reportScope = expect.Family("reportScope", func(requested, real []string, se
 		switch {
 		case !tokens.HasScope && len(requested) == 0 && seen && len(real) > 0:
 			return "no scope was requested, and scope is absent, while the token has " + strings.Join(real, " ")
-		case seen && tokens.HasScope && !SameScopes(real, tokens.Scope):
+		case seen && tokens.HasScope && !SameSet(real, tokens.Scope):
 			return fmt.Sprintf("scope %s, while the token has %s", strings.Join(tokens.Scope, " "), strings.Join(real, " "))
-		case seen && !tokens.HasScope && !SameScopes(real, requested):
+		case seen && !tokens.HasScope && !SameSet(real, requested):
 			return "scope is absent, while the token has " + strings.Join(real, " ")
 		}
 		return ""

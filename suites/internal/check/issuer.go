@@ -209,8 +209,8 @@ const triesOfTrust = 3
 // all checks.
 func (w *World) Distrusted() string { return w.distrusted }
 
-// SameScopes reports whether two lists have the same scopes, in any order (RFC 6749 section 3.3).
-func SameScopes(a, b []string) bool {
+// SameSet reports whether two lists have the same members, in any order.
+func SameSet(a, b []string) bool {
 	in := func(x, y []string) bool {
 		return !slices.ContainsFunc(x, func(v string) bool { return !slices.Contains(y, v) })
 	}

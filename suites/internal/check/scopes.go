@@ -58,7 +58,7 @@ func (t MCPServer) requestsWithout(lacking []string) (out [][]string) {
 	}
 	declared, published := t.Without(t.OrdinaryScopes(), lacking), t.Without(published, lacking)
 	for _, scopes := range append([][]string{declared, published}, each(Union(declared, published))...) {
-		if len(scopes) > 0 && !slices.ContainsFunc(out, func(o []string) bool { return SameScopes(o, scopes) }) {
+		if len(scopes) > 0 && !slices.ContainsFunc(out, func(o []string) bool { return SameSet(o, scopes) }) {
 			out = append(out, scopes)
 		}
 	}
@@ -122,7 +122,7 @@ func (t AuthorizationServer) Holds(tokens *oauth.Tokens, requested []string, sco
 		return slices.Contains(held, scope), true
 	}
 	for _, tool := range t.MCP.ScopedTools() {
-		if SameScopes(tool.Scopes(), []string{scope}) && len(tool.AnyOf) == 0 && expect.Ran(t.MCP.CallTool(tokens.Access, tool)) {
+		if SameSet(tool.Scopes(), []string{scope}) && len(tool.AnyOf) == 0 && expect.Ran(t.MCP.CallTool(tokens.Access, tool)) {
 			return true, true
 		}
 	}
