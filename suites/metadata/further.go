@@ -1,8 +1,6 @@
 package metadata
 
 import (
-	"encoding/base64"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,7 +8,6 @@ import (
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/expect"
-	"github.com/mcpauth/conformance/suites/internal/mint"
 	"github.com/mcpauth/conformance/suites/internal/survey"
 	"github.com/mcpauth/conformance/suites/internal/wire"
 
@@ -29,121 +26,26 @@ var weighty = []string{
 	"issuer", "authorization_endpoint", "token_endpoint", "registration_endpoint", "jwks_uri", "revocation_endpoint", "introspection_endpoint",
 }
 
-// signed is signed_metadata, read (RFC 8414 section 2.1).
-type signed struct {
-	jws            string
-	header, claims *document.Object // nil where they cannot be read
-	plain          *document.Object
-}
-
-func onSigned(expected string, problem func(s signed) string) expect.Matcher {
-	return expect.That(expected, problem)
-}
-
+// signsTruthfully is RFC 8414 section 2.1.
 func signsTruthfully(t *T) {
 	present := false
 	t.AS.Each(func(a *survey.Server, m *survey.Document) {
-		s := signed{jws: m.Object.String("signed_metadata"), plain: m.Object}
-		if s.jws == "" {
+		s := SignedCopyOf(m.Object)
+		if s == nil {
 			return
 		}
 		present = true
-		s.header, s.claims = segments(s.jws)
-		seen := t.Expect(s, "%s", m.URL).SeenIn(m.Exchange)
-		if seen.To(beReadable()) && seen.To(beSigned()) && seen.To(nameSigner()) {
-			seen.To(equalThePlain(), beCurrent(t.MCP.Now().Unix()), notNest())
-			verify(t, a, s, m.Exchange)
+		switch {
+		case !s.MeetsTheForm(t.Expect(s, "%s", m.URL).SeenIn(m.Exchange), t.MCP.Now()):
+		case s.Signer() != a.Issuer || a.JWKS.Object == nil:
+			s.NotVerified(t)
+		default:
+			s.VerifiesBy(t, a.JWKS.Object, m.Exchange)
 		}
 	})
 	if !present {
 		t.NotApplicable("signed_metadata is absent, which is usual")
 	}
-}
-
-// verify verifies a signature with the keys of the server, where it attests itself.
-func verify(t *T, a *survey.Server, s signed, ex *reports.Exchange) {
-	if s.claims.String("iss") != a.Issuer || a.JWKS.Object == nil {
-		t.Note("the signature is not verified: it is by %q, whose keys nothing leads to", s.claims.String("iss"))
-		return
-	}
-	err := mint.Verify(t.Context(), s.jws, expect.Keys(a.JWKS.Object))
-	if errors.Is(err, mint.ErrUntried) {
-		t.Inconclusive("the signature cannot be judged: %v", err)
-	}
-	t.Expect(s).SeenIn(ex).To(onSigned("a signature by a key of jwks_uri", func(signed) string {
-		if err != nil {
-			return err.Error()
-		}
-		return ""
-	}))
-}
-
-func beReadable() expect.Matcher {
-	return onSigned("a compact JWS in signed_metadata", func(s signed) string {
-		if s.header == nil || s.claims == nil {
-			return "signed_metadata cannot be decoded"
-		}
-		return ""
-	})
-}
-
-func beSigned() expect.Matcher {
-	return onSigned("a signature", func(s signed) string {
-		if alg := s.header.String("alg"); alg == "" || strings.EqualFold(alg, "none") || strings.HasSuffix(s.jws, ".") {
-			return fmt.Sprintf("alg is %q", alg)
-		}
-		return ""
-	})
-}
-
-func nameSigner() expect.Matcher {
-	return onSigned("the claim iss, which names who attests", func(s signed) string {
-		if s.claims.String("iss") == "" {
-			return "iss is absent"
-		}
-		return ""
-	})
-}
-
-func equalThePlain() expect.Matcher {
-	return onSigned("signed members that equal the plain ones", func(s signed) string { return document.Contradiction(s.claims, s.plain) })
-}
-
-// beCurrent expects an exp, if there is one, that has not passed (RFC 7519 section 4.1.4).
-func beCurrent(now int64) expect.Matcher {
-	return onSigned("no exp, or one in the future", func(s signed) string {
-		v, _ := s.claims.Get("exp")
-		if at, ok := expect.Number(v); ok && at <= float64(now) {
-			return "exp: " + document.Text(v) + ", which has passed"
-		}
-		return ""
-	})
-}
-
-func notNest() expect.Matcher {
-	return onSigned("no signed_metadata inside itself", func(s signed) string {
-		if _, nested := s.claims.Get("signed_metadata"); nested {
-			return "the signed claims have a member signed_metadata"
-		}
-		return ""
-	})
-}
-
-// segments are header and claims of a compact JWS; nil where they cannot be read.
-func segments(jws string) (header, claims *document.Object) {
-	parts := strings.Split(jws, ".")
-	if len(parts) != 3 {
-		return nil, nil
-	}
-	read := func(s string) *document.Object {
-		b, err := base64.RawURLEncoding.DecodeString(s)
-		if err != nil {
-			return nil
-		}
-		o, _, _ := document.ParseObject(string(b)) // nil if it is not one
-		return o
-	}
-	return read(parts[0]), read(parts[1])
 }
 
 // RFC 9728 section 4.
