@@ -408,3 +408,38 @@ func TestFairnessOfTokens(t *testing.T) {
 func idleFor(idle time.Duration) func(c *suites.Config) {
 	return func(c *suites.Config) { c.Lifetimes.Refresh = idle }
 }
+
+// withScopeOfTheServer gives every token a scope of the server's own, which is seen only in tokens of an exchange. An exchange for scopes
+// that the subject token has not is answered with those that it has.
+func withScopeOfTheServer(b *idp.Behaviour) {
+	var exchanging atomic.Bool
+	b.Metadata = func(_ string, d map[string]any) { delete(d, "introspection_endpoint") }
+	b.AccessToken = func(_, claims map[string]any) {
+		scope, _ := claims["scope"].(string)
+		if claims["scope"] = scope + " base"; !exchanging.Load() {
+			delete(claims, "scope")
+		}
+	}
+	b.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			form, _ := url.ParseQuery(string(answer.Peek(r)))
+			exchange := strings.HasSuffix(form.Get("grant_type"), "token-exchange")
+			if exchanging.Store(exchange); exchange && b.Lacks == nil {
+				form.Del("scope")
+				r.Body, r.ContentLength = io.NopCloser(strings.NewReader(form.Encode())), int64(len(form.Encode()))
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+func TestFairnessOfExchanges(t *testing.T) {
+	t.Parallel()
+	expectFairness(t, map[string]fairness{
+		"a scope of the server, seen only after the exchange": {behaving(withScopeOfTheServer), nil, "AS-TX-VALIDATION", reports.Pass},
+		"a scope of the server, and one that the subject token has not": {behaving(func(b *idp.Behaviour) {
+			b.Lacks = []idp.Defence{idp.ExchangeNarrows}
+			withScopeOfTheServer(b)
+		}), nil, "AS-TX-VALIDATION", reports.Warn},
+	})
+}
