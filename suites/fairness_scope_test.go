@@ -192,6 +192,10 @@ func TestFairnessOfScopes(t *testing.T) {
 			missing(mcpserver.NoBatches)(o)
 			allAtTheDoor(o)
 		}, oneScopeEachIn("2025-03-26"), "RS-SCOPE-BATCH-MEMBERS", reports.Pass},
+		"a static token at a server that requires a strong login of users": {nil, func(c *suites.Config) {
+			byLogin(c)
+			c.Users = nil
+		}, "RS-CHALLENGE-STEP-UP-AUTHN", reports.NotTested},
 		"a warning at one object, and another that a header field opens": {openingPrompts,
 			func(c *suites.Config) { c.Revisions = []string{"2026-07-28"} }, "RS-SCOPE-OTHER-PRIMITIVES", reports.Fail},
 		"a refusal inside the result, behind one at the door": {func(o *reference.Options) {

@@ -103,6 +103,8 @@ type Defects struct {
 	CacheControl     string                                   // of answers to authorized requests
 	Crash            func(token string) bool                  // tokens that crash the server
 	Opens            func(r *http.Request, body []byte) bool  // requests that need no token
+	// Called is told of each call of a tool that no check of its token or its scope refuses.
+	Called func(r *http.Request, tool string)
 	// Overlooks reports whether a part of a token is not checked: see the part constants.
 	Overlooks func(r *http.Request, part string, claims map[string]any) bool
 	// TakesStatic accepts other values instead of a static token or an API key.

@@ -372,6 +372,9 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request, m *message, who *c
 			s.weakLogin(w, r, t.ACR)
 			return
 		}
+		if p.Called != nil {
+			p.Called(r, t.Name)
+		}
 		if p.has(ValidateArguments) && !p.valid(&t, m) {
 			failedTool(w, m, "the arguments do not fit the schema")
 			return

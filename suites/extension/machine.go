@@ -225,10 +225,8 @@ func callsWithoutScope(t *T) {
 	for _, tool := range t.MCP.ScopedTools() {
 		t.Expect(t.MCP.CallTool(with("mcpauth:none"), tool), "%s without the scope %s", tool.Name, tool.Needs()).To(expect.NotRun())
 	}
-	for _, tool := range t.Tools {
-		if tool.Private != "" {
-			t.Expect(t.MCP.CallTool(with(t.MCP.OrdinaryScopes()...), tool), tool.Name).To(showNothingOf(tool.Private))
-		}
+	for _, tool := range t.MCP.OwnedTools() {
+		t.Expect(t.MCP.CallTool(with(t.MCP.OrdinaryScopes()...), tool), tool.Name).To(showNothingOf(tool.Private))
 	}
 }
 

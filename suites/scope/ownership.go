@@ -21,10 +21,8 @@ func identifiesUserByToken(t *T) {
 	owner, stranger := t.MCP.FirstToken(), t.MCP.SecondToken()
 	me := identitiesOf(t, owner, stranger)
 	rows := Cases[Tool]{}
-	for _, tool := range t.Tools {
-		if tool.Private != "" {
-			rows = rows.And(tool.Name, tool)
-		}
+	for _, tool := range t.MCP.OwnedTools() {
+		rows = rows.And(tool.Name, tool)
 	}
 	Each(t, rows, func(t *T, tool Tool) {
 		shows := func(ex *reports.Exchange) bool { return strings.Contains(Text(ex), tool.Private) }

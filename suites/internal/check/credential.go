@@ -112,10 +112,10 @@ func (t MCPServer) Bearers() []Credential {
 	return nil
 }
 
-// WhoAmI returns the declared tool that identifies its caller.
+// WhoAmI returns the declared tool that identifies its caller, if it may be called.
 func (t MCPServer) WhoAmI() (Tool, bool) {
 	for _, tool := range t.Tools {
-		if tool.TellsCaller {
+		if tool.TellsCaller && !tool.DeniedOnly {
 			return tool, true
 		}
 	}

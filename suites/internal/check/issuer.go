@@ -20,11 +20,20 @@ type (
 	Tool      = target.Tool
 )
 
+// callable returns the declared tool with a name, if it may be called.
+func (t MCPServer) callable(name string) (tool Tool, ok bool) {
+	i := slices.IndexFunc(t.Tools, func(tool Tool) bool { return tool.Name == name && !tool.DeniedOnly })
+	if i < 0 {
+		return Tool{}, false
+	}
+	return t.Tools[i], true
+}
+
 // HandleTools returns a declared tool that returns a handle, and one that accepts it.
 func (t MCPServer) HandleTools() (makes, takes Tool, ok bool) {
 	for _, takes := range t.Special {
-		if i := slices.IndexFunc(t.Tools, func(other Tool) bool { return other.Name == takes.HandleFrom }); takes.HandleFrom != "" && i >= 0 {
-			return t.Tools[i], takes, true
+		if makes, ok := t.callable(takes.HandleFrom); ok && !takes.DeniedOnly {
+			return makes, takes, true
 		}
 	}
 	return Tool{}, Tool{}, false
@@ -33,8 +42,8 @@ func (t MCPServer) HandleTools() (makes, takes Tool, ok bool) {
 // EffectiveTool returns a declared tool with a scope, and the tool that shows its effect.
 func (t MCPServer) EffectiveTool() (tool, shows Tool, ok bool) {
 	for _, tool := range t.ScopedTools() {
-		if i := slices.IndexFunc(t.Tools, func(other Tool) bool { return other.Name == tool.Effect }); tool.Effect != "" && i >= 0 {
-			return tool, t.Tools[i], true
+		if shows, ok := t.callable(tool.Effect); ok {
+			return tool, shows, true
 		}
 	}
 	return Tool{}, Tool{}, false
@@ -43,9 +52,8 @@ func (t MCPServer) EffectiveTool() (tool, shows Tool, ok bool) {
 // UnscopedEffect returns a declared tool that needs only a token, and the tool that shows its effect.
 func (t MCPServer) UnscopedEffect() (tool, shows Tool, ok bool) {
 	for _, tool := range t.Tools {
-		i := slices.IndexFunc(t.Tools, func(other Tool) bool { return other.Name == tool.Effect })
-		if tool.Effect != "" && i >= 0 && !tool.DeniedOnly && len(tool.Scopes()) == 0 && len(t.Tools[i].Scopes()) == 0 {
-			return tool, t.Tools[i], true
+		if shows, ok := t.callable(tool.Effect); ok && !tool.DeniedOnly && len(tool.Scopes())+len(shows.Scopes()) == 0 {
+			return tool, shows, true
 		}
 	}
 	return Tool{}, Tool{}, false
@@ -220,6 +228,11 @@ func SameSet(a, b []string) bool {
 // ScopedTools returns the declared tools that need a scope and may be called with it.
 func (t MCPServer) ScopedTools() []Tool {
 	return slices.DeleteFunc(slices.Clone(t.Tools), func(tool Tool) bool { return len(tool.Scopes()) == 0 || tool.DeniedOnly })
+}
+
+// OwnedTools returns the declared tools whose result only the first user may see, if they may be called.
+func (t MCPServer) OwnedTools() []Tool {
+	return slices.DeleteFunc(slices.Clone(t.Tools), func(tool Tool) bool { return tool.Private == "" || tool.DeniedOnly })
 }
 
 // CallTool calls a tool with a token, in a session of that token if the wire has sessions. If the session does not open, it returns that

@@ -89,7 +89,7 @@ var needsOfTheUser = map[string]need{
 		return slices.ContainsFunc(t.Special, func(tool Tool) bool { return tool.ACR != "" })
 	}),
 	"object-owned": tool("a tool whose result only the first user may see (tools in the target file, private)", func(t *T) bool {
-		return slices.ContainsFunc(t.Tools, func(tool Tool) bool { return tool.Private != "" })
+		return len(t.MCP.OwnedTools()) > 0
 	}),
 	"object-private": {give: "objects in the target file", met: has(func(t *T) bool { return len(t.Objects) > 0 },
 		"it needs a resource, a prompt or a completion that shows something to the first user only (objects in the target file)")},
