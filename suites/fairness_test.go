@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mcpauth/conformance/fakes/answer"
 	"github.com/mcpauth/conformance/fakes/dpop"
 	"github.com/mcpauth/conformance/fakes/flaws"
 	"github.com/mcpauth/conformance/fakes/idp"
@@ -85,6 +86,29 @@ func pageOverPlainHTTP(next http.Handler) http.Handler {
 	})
 }
 
+func noOrigin(c *suites.Config) { c.Origins = nil }
+
+// withoutCORS offers no CORS, and answers requests of a method from pages with a status.
+func withoutCORS(method string, status int) func(o *reference.Options) {
+	return func(o *reference.Options) {
+		o.Wrap = func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Method == method && r.Header.Get("Origin") != "" {
+					w.WriteHeader(status)
+					return
+				}
+				if r.Method == http.MethodGet && r.URL.Path == "/mcp" { // a stream
+					next.ServeHTTP(w, r)
+					return
+				}
+				a := answer.Of(next, r)
+				a.Header().Del("Access-Control-Allow-Origin")
+				a.Send(w)
+			})
+		}
+	}
+}
+
 // One check judges each right server that differs from the reference, and each declaration that does not fit.
 func TestFairness(t *testing.T) {
 	t.Parallel()
@@ -103,6 +127,16 @@ func TestFairness(t *testing.T) {
 		}, nil, "AS-TLS-ENFORCED", reports.Pass},
 		"a refusal that pages may read, and a refused preflight": {missing(mcpserver.OpenPreflight),
 			func(c *suites.Config) { c.Origins = nil }, "RS-TRANSPORT-CORS-PREFLIGHT", reports.Warn},
+		"a preflight that fails": {withoutCORS("OPTIONS", 500), noOrigin,
+			"RS-TRANSPORT-CORS-PREFLIGHT", reports.Inconclusive},
+		"a preflight that is not implemented": {withoutCORS("OPTIONS", 501), noOrigin,
+			"RS-TRANSPORT-CORS-PREFLIGHT", reports.NotApplicable},
+		"a request from a page that fails": {withoutCORS("POST", 500), noOrigin,
+			"RS-TRANSPORT-CORS-PREFLIGHT", reports.Inconclusive},
+		"a preflight that fails, and a hidden challenge": {withoutCORS("OPTIONS", 500), noOrigin,
+			"RS-TRANSPORT-CORS-EXPOSE", reports.Inconclusive},
+		"no preflight at all, and a hidden challenge": {withoutCORS("OPTIONS", 501), noOrigin,
+			"RS-TRANSPORT-CORS-EXPOSE", reports.NotApplicable},
 		"answers that no cache stores, and public": {func(o *reference.Options) { o.Policy.CacheControl = "public, no-store" }, nil,
 			"RS-TRANSPORT-CACHE", reports.Pass},
 		"a list that needs a scope hides nothing from those without it": {func(o *reference.Options) { o.Policy.ListScope = "notes:read" }, nil,
