@@ -65,6 +65,9 @@ func refusesBadCredentials(t *T) {
 			And("Basic without a colon", authorization("Basic "+base64.StdEncoding.EncodeToString([]byte("nocolon"))))
 	}
 	Refuses(t, good, rows, expect.RefusePreferably(401, 400, 403))
+	if c.Secret != "" {
+		t.AS.SecretsMustBeTried(c)
+	}
 }
 
 // A client that registered itself is not a resource server.

@@ -29,6 +29,7 @@ func authenticatesConfidentialClients(t *T) {
 		t.NotApplicable("a confidential client gets no refresh token")
 	}
 	Refuses(t, t.AS.RefreshGrant(As(c)), t.AS.WrongSecrets(c), expect.RefuseGrant("invalid_client", "invalid_request"))
+	t.AS.SecretsMustBeTried(c)
 	tokens := t.AS.MustGetRefreshToken(As(c))
 	t.AS.Refresh(tokens, Unidentified(), With("client_id", c.ID))
 	t.Expect(t.AS.Refresh(tokens), "the right client after a failed authentication").Ideally(expect.IssueTokens())

@@ -47,6 +47,14 @@ func (t AuthorizationServer) mayGuess(c *oauth.Client) bool {
 	return may
 }
 
+// SecretsMustBeTried leaves the check not tested, unless it finds something, where wrong secrets of a client may not be tried: that requests
+// without a secret are refused does not show that secrets are compared.
+func (t AuthorizationServer) SecretsMustBeTried(c *oauth.Client) {
+	if !t.mayGuess(c) {
+		LeaveWithout(t.T, "intrusive", "wrong secrets of the client", "its owner may use it for other things, and a server may lock it")
+	}
+}
+
 // WrongSecrets returns the ways in which a confidential client fails to authenticate if its secret is compared.
 func (t AuthorizationServer) WrongSecrets(c *oauth.Client) Cases[Edit] {
 	rows := Cases[Edit]{{"client_id alone", Edits(Unidentified(), With("client_id", c.ID))}}
