@@ -4,6 +4,7 @@ package mcp
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"net/url"
 	"slices"
 	"strings"
@@ -271,6 +272,8 @@ func (a Answer) Objects(member string) []*document.Object {
 	return out
 }
 
+var errNoMessage = errors.New("neither a JSON object nor an array")
+
 // Read finds the answer in a JSON body or in an event stream.
 func Read(ex *reports.Exchange) Answer {
 	if ex == nil || ex.Response == nil {
@@ -315,7 +318,7 @@ func Messages(ex *reports.Exchange) []*document.Object {
 	}
 	var out []*document.Object
 	for _, text := range texts {
-		v, err := document.ParseValue(text)
+		v, err := parseMessage(text)
 		batch, isBatch := v.([]any)
 		if !isBatch {
 			batch = []any{v}
@@ -334,8 +337,16 @@ func isAnswer(data string) bool {
 	return a.Result != nil || a.Error
 }
 
+// parseMessage reads an object or an array. A stream may have a hundred thousand events that are neither: those cost nothing.
+func parseMessage(text string) (any, error) {
+	if begin := strings.TrimLeft(text, " \t\r\n"); begin == "" || begin[0] != '{' && begin[0] != '[' || !json.Valid([]byte(text)) {
+		return nil, errNoMessage
+	}
+	return document.ParseValue(text)
+}
+
 func readMessage(text string) Answer {
-	v, err := document.ParseValue(text)
+	v, err := parseMessage(text)
 	if err != nil {
 		return Answer{}
 	}

@@ -24,7 +24,7 @@ func TestTheAnswerIsFoundBetweenOtherEvents(t *testing.T) {
 
 // Parsing the messages of a target takes memory and time in proportion to their size.
 func FuzzMessages(f *testing.F) {
-	for _, s := range []string{`{"jsonrpc":"2.0","id":1,"result":{}}`, "data: {}\n\n", "data: [\n", "data:\n\n",
+	for _, s := range []string{`{"jsonrpc":"2.0","id":1,"result":{}}`, "data: {}\n\n", "data: [\n", "data:\n\n", "data:-\n\n", "data:[1\n\n",
 		`[{"jsonrpc":"2.0","error":{"code":1}}]`, "\r\n"} {
 		f.Add(s)
 	}
