@@ -380,15 +380,28 @@ func (t AuthorizationServer) authorize(d *draft) *Grant {
 	start := oauth.AtQuery(t.Server().Authorization, f) + d.raw
 	g := &Grant{Client: d.client, Pair: d.pair, Request: f, RedirectURI: d.route.RedirectURI, Jar: agent.Jar, User: d.user, URL: start}
 	if d.posted {
-		agent.May = t.Session.May
-		g.Outcome = agent.Continue(wire.Request{Method: "POST", URL: t.Server().Authorization, Body: f.Encode(), Header: []reports.Field{
-			mcp.Field("Content-Type", "application/x-www-form-urlencoded"), mcp.Field("Accept", "text/html"),
-		}}, d.route)
+		g.Outcome = t.post(agent, d, f)
 	} else {
 		g.Outcome = t.Session.Carry(t.ctx, agent, start, d.route, false)
 	}
 	t.keepBrowsed(g)
 	return g
+}
+
+// post sends an authorization request as a form. Plain forms follow it, so where the login page needs scripts, an ordinary request signs
+// the user in first.
+func (t AuthorizationServer) post(agent *login.Agent, d *draft, f oauth.Form) *login.Outcome {
+	agent.May = t.Session.May
+	request := wire.Request{Method: "POST", URL: t.Server().Authorization, Body: f.Encode(), Header: []reports.Field{
+		mcp.Field("Content-Type", "application/x-www-form-urlencoded"), mcp.Field("Accept", "text/html"),
+	}}
+	o := agent.Continue(request, d.route)
+	if o.Stage == login.NeedsScript && d.signedIn && t.Session.Driver != nil {
+		ordinary := oauth.AtQuery(t.Server().Authorization, t.Session.Request(d.client, d.pair))
+		t.Session.Carry(t.ctx, agent, ordinary, login.Route{RedirectURI: d.client.RedirectURI, Decision: login.Leave}, false)
+		o = agent.Continue(request, d.route)
+	}
+	return o
 }
 
 // agentOf returns the browser for a draft; giveBack returns borrowed objects.
