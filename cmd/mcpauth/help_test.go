@@ -128,6 +128,20 @@ func TestListFitsAScreen(t *testing.T) {
 	assert.Greater(t, strings.Count(wide, "\n"), 500)
 }
 
+// namesItsAddress compares the URL in a command with that in its target file, if it has one.
+func namesItsAddress(t *testing.T, command string) {
+	t.Helper()
+	_, rest, _ := strings.Cut(command, "mcpauth run ")
+	url, file, found := strings.Cut(rest, " -c ")
+	if !found {
+		return
+	}
+	text, err := os.ReadFile(strings.Trim(file, "'"))
+	require.NoError(t, err)
+	assert.Contains(t, string(text), url)
+	assert.NotContains(t, string(text), "127.0.0.1:9300")
+}
+
 // The command that serve prints works.
 func TestServePrintsACommandThatWorks(t *testing.T) {
 	t.Parallel()
@@ -135,7 +149,8 @@ func TestServePrintsACommandThatWorks(t *testing.T) {
 	for name, c := range map[string]struct {
 		args []string
 		code int
-	}{"the reference": {nil, 0}, "a design": {[]string{"--design", "static-verifier"}, 1}} {
+	}{"the reference": {nil, 0}, "a design": {[]string{"--design", "static-verifier"}, 1},
+		"a design whose audience is its address": {[]string{"--design", "jwt-shared-secret"}, 1}} {
 		t.Run(name, func(t *testing.T) {
 			serve := exec.Command(binary, append([]string{"serve", "mcp", "--listen", "127.0.0.1:0"}, c.args...)...)
 			serve.Dir = dir
@@ -151,6 +166,7 @@ func TestServePrintsACommandThatWorks(t *testing.T) {
 				}
 			}
 			require.NotEmpty(t, command)
+			namesItsAddress(t, command)
 			shell := exec.Command("sh", "-c", strings.Replace(command, "mcpauth run",
 				"'"+binary+"' run -q --only RS-CHALLENGE-401-STATUS,AS-PKCE-DOWNGRADE", 1))
 			shell.Dir = dir

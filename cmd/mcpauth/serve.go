@@ -43,7 +43,7 @@ func serveMCP() *cobra.Command {
 			return serveReference(c, listen)
 		},
 	}
-	c.Flags().StringVar(&listen, "listen", "127.0.0.1:9300", "address to listen on; loopback only")
+	c.Flags().StringVar(&listen, "listen", usual, "address to listen on; loopback only")
 	c.Flags().StringVar(&design, "design", "", "do authorization the way guides show it: "+designs.Names())
 	return c
 }
@@ -88,7 +88,7 @@ func serveDesign(c *cobra.Command, name, listen string) error {
 		variables = append(variables, name+"="+reports.ShellQuoted(value)+" ")
 	}
 	slices.Sort(variables)
-	file, remove, err := targetFileOf(d.File())
+	file, remove, err := targetFileOf(d.File(), r.URL)
 	if err != nil {
 		return &exit{reports.ExitToolFailed, err}
 	}
@@ -98,10 +98,15 @@ func serveDesign(c *cobra.Command, name, listen string) error {
 	return nil
 }
 
-// targetFileOf returns the target file of a design: the one in the source tree if there is one, else a copy that is removed at the end.
-func targetFileOf(name string) (path string, remove func(), err error) {
+// usual is where designs listen unless --listen says another address; their target files name it.
+const usual = "127.0.0.1:9300"
+
+// targetFileOf returns the target file of a design at a URL: the one in the source tree if there is one and the address is the usual one,
+// else a copy with this address that is removed at the end.
+func targetFileOf(name, at string) (path string, remove func(), err error) {
+	address := strings.TrimSuffix(strings.TrimPrefix(at, "http://"), "/mcp")
 	path = filepath.Join("fixtures", "targets", name)
-	if _, err := os.Stat(path); err == nil {
+	if _, err := os.Stat(path); err == nil && address == usual {
 		return path, func() {}, nil
 	}
 	text, err := targets.Files.ReadFile(name)
@@ -112,7 +117,7 @@ func targetFileOf(name string) (path string, remove func(), err error) {
 	if err != nil {
 		return "", nil, err
 	}
-	_, err = f.Write(text)
+	_, err = f.WriteString(strings.ReplaceAll(string(text), usual, address))
 	return f.Name(), func() { _ = os.Remove(f.Name()) }, errors.Join(err, f.Close())
 }
 
