@@ -47,11 +47,12 @@ func (t AuthorizationServer) mayGuess(c *oauth.Client) bool {
 	return may
 }
 
-// SecretsMustBeTried leaves the check not tested, unless it finds something, where wrong secrets of a client may not be tried: that requests
-// without a secret are refused does not show that secrets are compared.
+// SecretsMustBeTried leaves the check not tested, unless it finds something, where wrong secrets of a client may not be tried: refusals of
+// requests without a secret do not show that secrets are compared.
 func (t AuthorizationServer) SecretsMustBeTried(c *oauth.Client) {
 	if !t.mayGuess(c) {
-		LeaveWithout(t.T, "intrusive", "wrong secrets of the client", "its owner may use it for other things, and a server may lock it")
+		const why = "its owner may use it for other things, and a server may lock it"
+		LeaveWithout(t.T, "intrusive", "wrong secrets of the client", why)
 	}
 }
 
