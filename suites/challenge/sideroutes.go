@@ -80,6 +80,7 @@ func guardsSideRoutes(t *T) {
 // short that it may be in any answer.
 func ownResult(t *T, tool Tool) string {
 	if !t.MCP.HasToken() || len(t.Tools) == 0 || tool.DeniedOnly {
+		Untried(t, "results of tools that are not in a form of MCP", "a tool that may be called")
 		return ""
 	}
 	const telling = 5

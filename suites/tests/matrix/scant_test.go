@@ -182,6 +182,7 @@ var beyond = map[string]string{
 	"userinfo-by-cookie":                                         "a login",
 	"scope-403-unquoted":                                         "a tool with a scope",
 	"token-in-output":                                            "a tool that may be called",
+	"side-route-in-own-form":                                     "a tool that may be called",
 	"token-limit-unsaid":                                         "a trusted issuer, for a longer token than the user's",
 }
 
