@@ -1,6 +1,7 @@
 package suites_test
 
 import (
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -31,6 +32,34 @@ func asksToSignOut(b *idp.Behaviour) {
 			}
 			next.ServeHTTP(w, r)
 		})
+	}
+}
+
+// answersLogout answers some requests to sign out in another way.
+func answersLogout(which func(r *http.Request) bool, with func(w http.ResponseWriter)) func(o *reference.Options) {
+	return behaving(func(b *idp.Behaviour) {
+		b.Wrap = func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if strings.HasSuffix(r.URL.Path, "/logout") && which(r) {
+					with(w)
+					return
+				}
+				next.ServeHTTP(w, r)
+			})
+		}
+	})
+}
+
+func byGet(r *http.Request) bool    { return r.Method == http.MethodGet }
+func anyRequest(*http.Request) bool { return true }
+
+func wrongMethod(w http.ResponseWriter) { w.WriteHeader(http.StatusMethodNotAllowed) }
+
+// page answers with a page.
+func page(body string) func(w http.ResponseWriter) {
+	return func(w http.ResponseWriter) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, _ = io.WriteString(w, "<!doctype html><title>Notes</title>"+body)
 	}
 }
 
@@ -79,6 +108,11 @@ func later(n int32) bool  { return n > 1 }
 
 func serverError(w http.ResponseWriter) { http.Error(w, "", http.StatusInternalServerError) }
 
+func badRequest(w http.ResponseWriter) { http.Error(w, "Try again later.", http.StatusBadRequest) }
+
+// unknownPage is neither a login page, nor a consent page, nor an error.
+func unknownPage(w http.ResponseWriter) { page("<p>Welcome.")(w) }
+
 // hangUp closes the connection without an answer.
 func hangUp(http.ResponseWriter) { panic(http.ErrAbortHandler) }
 
@@ -117,8 +151,12 @@ func TestFairnessOfWhatMayBeRefused(t *testing.T) {
 			flawed("pkce-not-of-posted-requests")(o)
 			failsAuthorizing(serverError, posted, first)(o)
 		}, nil, challenge, reports.Fail},
-		"POST fails always, challenge":   {failsAuthorizing(serverError, posted, each), nil, challenge, reports.Pass},
-		"POST gets no answer, challenge": {failsAuthorizing(hangUp, posted, each), nil, challenge, reports.Inconclusive},
+		"POST fails always, challenge":           {failsAuthorizing(serverError, posted, each), nil, challenge, reports.Pass},
+		"POST gets no answer, challenge":         {failsAuthorizing(hangUp, posted, each), nil, challenge, reports.Inconclusive},
+		"POST is refused, redirects":             {failsAuthorizing(badRequest, posted, each), nil, redirect, reports.Pass},
+		"POST gets an unknown page, redirects":   {failsAuthorizing(unknownPage, posted, each), nil, redirect, reports.Inconclusive},
+		"POST gets an unknown page, challenge":   {failsAuthorizing(unknownPage, posted, each), nil, challenge, reports.Inconclusive},
+		"loopback is refused later, not fetched": {failsAuthorizing(badRequest, onLoopback, later), nil, document, reports.Inconclusive},
 		"loopback fails once": {
 			failsAuthorizing(serverError, onLoopback, second, idp.LoopbackOnlyPort), nil, document, reports.Fail},
 		"documents on loopback":         {behaving(onItsOwnHost), nil, document, reports.Pass},

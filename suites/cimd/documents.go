@@ -133,11 +133,11 @@ func refuse() expect.Matcher { return expect.NotRedirect() }
 
 // refuseOnceFetched is refuse for a document that the server has fetched: otherwise it has not judged the document.
 func refuseOnceFetched() expect.Matcher {
-	return expect.Unless(refuse(), unlessFetched)
+	return expect.Unless(refuse(), (*request).Unjudged)
 }
 
-// unlessFetched says why a refusal proves nothing: the server has not decided yet, or has not read the document.
-func unlessFetched(r *request) string {
+// Unjudged says why a refusal proves nothing: the server has not decided yet, or has not read the document.
+func (r *request) Unjudged() string {
 	if why, _ := r.Undecided(); why != "" {
 		return why
 	}

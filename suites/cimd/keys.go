@@ -47,7 +47,7 @@ var refuseTheSecret = expect.Unless(expect.Refusing("a refusal of the document, 
 		return "the document is accepted: " + r.Describe()
 	}
 	return ""
-}), unlessFetched)
+}), (*request).Unjudged)
 
 func inHeader(_ *T, c *oauth.Client, secret string) Edit {
 	return Edits(Unidentified(), Header(oauth.BasicAuth(c.ID, secret)))

@@ -43,7 +43,7 @@ var takeLittle = expect.Unless(expect.Refusing("a refusal of the 16 MiB document
 		return fmt.Sprintf("%d MiB were read, and %s", r.page.Sent()>>20, r.Describe())
 	}
 	return ""
-}), unlessFetched)
+}), (*request).Unjudged)
 
 // slowDocument is document for requests that may get no answer in time. It waits until the server has fetched the document, or given
 // up.

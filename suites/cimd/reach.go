@@ -38,7 +38,7 @@ func followsNoRedirect(t *T) {
 			return reports.Count(n, "request") + " at the address in Location: " + r.Describe()
 		}
 		return ""
-	}), unlessFetched))
+	}), (*request).Unjudged))
 }
 
 // redirected moves the document to another URL, at an origin, and makes its own URL redirect there.

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/mcpauth/conformance/fixtures/requirements"
@@ -51,25 +52,41 @@ func Refuses[E any](t *T, good Attempt[E], rows Cases[E], m expect.Matcher) {
 }
 
 // Offers reports whether the target serves a good request that it may always refuse, such as one by POST. A failure is not a refusal: the
-// request is sent again. A target that answers it with a server error each time does not offer it; where no answer comes, that is
-// undecided.
+// request is sent again. A target that refuses it, or answers it with a server error each time, does not offer it; this is noted. An answer
+// that decides nothing leaves undecided what the request is for.
 func Offers[E any](t *T, good Attempt[E], about string) bool {
 	failed := ""
 	for range 3 {
 		answer := good.Send()
-		ex := expect.ExchangeOf(answer)
-		switch failed = expect.NoAnswer(ex); {
-		case good.Good.Judge(answer).Met:
+		j, ex := good.Good.Judge(answer), expect.ExchangeOf(answer)
+		open, untried := undecidedAnswer(answer)
+		failed = expect.NoAnswer(ex)
+		switch {
+		case j.Met:
 			return true
-		case failed == "":
-			return false
-		case expect.Status(ex) < 500:
-			t.Leave(about, "the same request without the defect gets no answer that decides: "+failed)
+		case expect.Status(ex) >= 500:
+			continue
+		case failed != "" || open != "":
+			why := "the same request without the defect gets no answer that decides: " + cmp.Or(failed, open)
+			t.leaveExchange(ex, about, expect.Judgement{Undecided: why, Untried: untried})
 			return false
 		}
+		t.Note("%s: not tried, since the same request without the defect is refused: %s", about, j.Observed)
+		return false
 	}
 	t.Note("%s: not tried, since the same request without the defect is answered each time with %s", about, failed)
 	return false
+}
+
+// undecidedAnswer returns why an answer shows neither that a request is served nor that it is refused, and whether a login would help.
+func undecidedAnswer(answer any) (why string, untried bool) {
+	switch a := answer.(type) {
+	case interface{ Unjudged() string }:
+		return a.Unjudged(), false
+	case expect.Ending:
+		return a.Undecided()
+	}
+	return "", false
 }
 
 // failing sends the control, and says why it proves nothing; empty if it is good.
