@@ -139,6 +139,25 @@ func onItsOwnHost(b *idp.Behaviour) {
 	}
 }
 
+// A user can sign out where one method works, and what a page asks is no refusal.
+func TestFairnessOfSigningOut(t *testing.T) {
+	t.Parallel()
+	const id = "AS-LOGIN-LOGOUT"
+	const signInAgain = `<p>You have been logged out.</p><form method="post" action="/again"><button>Sign in again</button></form>`
+	const question = `<form action="/x"><input name="captcha">Are you a robot?<button>Go</button></form>`
+	const script = `<div id="app"></div><script src="/app.js"></script>`
+	expectFairness(t, map[string]fairness{
+		"by POST alone":                 {answersLogout(byGet, wrongMethod), nil, id, reports.Pass},
+		"by GET alone":                  {answersLogout(posted, wrongMethod), nil, id, reports.Pass},
+		"never":                         {answersLogout(anyRequest, wrongMethod), nil, id, reports.Inconclusive},
+		"after a page with a question":  {behaving(asksToSignOut), nil, id, reports.Pass},
+		"by a script":                   {answersLogout(anyRequest, page(script)), nil, id, reports.Inconclusive},
+		"after an unknown question":     {answersLogout(anyRequest, page(question)), nil, id, reports.Inconclusive},
+		"with a goodbye alone":          {answersLogout(anyRequest, page(signInAgain)), nil, id, reports.Warn},
+		"by POST, with a goodbye alone": {answersLogout(posted, page(signInAgain)), nil, id, reports.Warn},
+	})
+}
+
 // A server may refuse these requests always, and one failure does not show that it does.
 func TestFairnessOfWhatMayBeRefused(t *testing.T) {
 	t.Parallel()
@@ -180,7 +199,6 @@ func goesOnAtHome(o *reference.Options) { o.Behaviour.GoesOn, o.Behaviour.OwnPat
 func TestFairnessOfLogins(t *testing.T) {
 	t.Parallel()
 	expectFairness(t, map[string]fairness{
-		"a page that asks whether to sign out":               {behaving(asksToSignOut), nil, "AS-LOGIN-LOGOUT", reports.Pass},
 		"a refresh token for offline_access, used":           {offlineOnly, nil, "AS-REFRESH-WORKS", reports.Pass},
 		"a refresh token for offline_access, used again":     {offlineOnly, nil, "AS-REFRESH-OLD-DIES", reports.Pass},
 		"a refresh token for offline_access, revoked":        {offlineOnly, nil, "AS-REVOKE-REFRESH-TOKEN", reports.Pass},

@@ -1,6 +1,7 @@
 package flaws
 
 import (
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -48,6 +49,28 @@ var logins = []Flaw{
 		b.CrossSiteCookies = true
 	}))),
 	rowOf(one("logout-in-the-browser-only", idp.LogoutAtServer, "AS-LOGIN-LOGOUT"), "a copy of the cookies from before"),
+	{
+		Name: "logout-by-post-without-effect", Says: "A form that signs out gets a page that says so, and the session stays.", Row: "by POST",
+		Noticed: []string{"AS-LOGIN-LOGOUT"}, Bend: wrapping(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			if strings.HasSuffix(r.URL.Path, "/logout") && r.Method == http.MethodPost {
+				w.Header().Set("Content-Type", "text/html; charset=utf-8")
+				_, _ = io.WriteString(w, "<!doctype html><title>Bye</title><p>You have been signed out.</p>"+
+					`<form method="post" action="/feedback"><input name="text"><button>Send feedback</button></form>`)
+				return
+			}
+			next.ServeHTTP(w, r)
+		}),
+	},
+	{
+		Name: "logout-by-post-to-anywhere", Says: "A form that signs out sends the browser to any address.", Row: "by POST",
+		Noticed: []string{"AS-LOGIN-LOGOUT-REDIRECT"}, Bend: wrapping(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			if strings.HasSuffix(r.URL.Path, "/logout") && r.Method == http.MethodPost && r.FormValue("post_logout_redirect_uri") != "" {
+				http.Redirect(w, r, r.FormValue("post_logout_redirect_uri"), http.StatusSeeOther)
+				return
+			}
+			next.ServeHTTP(w, r)
+		}),
+	},
 	rowOf(one("login-session-adopted", idp.OwnSessionIDs, "AS-LOGIN-SESSION-FIXATION"), "a made-up"),
 	{
 		Name: "login-cookie-for-old-browsers", Says: "A second session cookie has no attributes.", Row: "as_session_old",

@@ -61,7 +61,7 @@ var machines = []Flaw{
 	rowOf(one("device-of-any-client-when-approved", idp.DeviceClientToTheEnd, "AS-DEVICE-GRANT"),
 		"the device code of another client, after the user has approved it"),
 	one("device-code-twice", idp.DeviceOnce, "AS-DEVICE-GRANT"),
-	one("logout-without-effect", idp.LogoutEnds, "AS-LOGIN-LOGOUT"),
+	inRows(one("logout-without-effect", idp.LogoutEnds, "AS-LOGIN-LOGOUT"), "by GET", "by POST"),
 	one("logout-to-anywhere", idp.LogoutStays, "AS-LOGIN-LOGOUT-REDIRECT"),
 	one("refresh-for-the-last-user", idp.SameUserOnRefresh, "AS-REFRESH-SAME-USER",
 		"AS-REFRESH-REUSE-KILLS-ACCESS", "AS-REFRESH-REUSE-REVOKES-FAMILY"),
