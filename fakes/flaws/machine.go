@@ -52,6 +52,8 @@ var machines = []Flaw{
 	lockingLong(one("guesses-by-header", idp.LimitByAccount, "AS-RATE-LOGIN-RECOVERY")),
 	one("secrets-guessed", idp.LimitSecrets, "AS-RATE-CLIENT-SECRET"),
 	one("token-errors-unlimited", idp.LimitErrors, "AS-RATE-TOKEN-429"),
+	rowOf(lockingLong(one("token-limit-ends-grants", idp.LimitErrorsApart, "AS-RATE-TOKEN-429")),
+		"a refresh of another client while the limit lasts"),
 	one("token-limit-is-invalid-client", idp.ErrorLimitStatus, "AS-RATE-TOKEN-429"),
 	one("registrations-unlimited", idp.LimitRegistrations, "AS-RATE-REGISTRATION"),
 	one("removed-client-lives", idp.GrantsEnd, "AS-CONSENT-REVOCABLE"),

@@ -102,6 +102,8 @@ type Behaviour struct {
 	FormAnswers bool
 	// IgnoresResource ignores resource indicators.
 	IgnoresResource bool
+	// LimitOfOthers is the status of all token requests while one client is over its limit of errors; if zero, they are served.
+	LimitOfOthers int
 	// LockTime is how long all logins are refused after too many failures; if zero, 60 ms.
 	LockTime time.Duration
 	// Resolver resolves the hosts of client ID metadata documents; nil: the system's resolver.

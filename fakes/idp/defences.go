@@ -349,6 +349,7 @@ const (
 // The defences of load and privilege.
 const (
 	LimitErrors         Defence = "errors at the token endpoint are limited, for a client"
+	LimitErrorsApart    Defence = "the limit for the errors of one client does not make the server forget the grants of others"
 	ErrorLimitStatus    Defence = "a limit at the token endpoint is answered 429"
 	LimitRegistrations  Defence = "registrations under one name are limited"
 	GrantsEnd           Defence = "the grant of an application ends when the user removes it"

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -99,6 +100,26 @@ func (s *Server) firstSeen(id string) bool {
 	_, seen := s.crowds["document "+id]
 	s.crowds["document "+id] = nil
 	return !seen
+}
+
+// limitOfOthers is the refusal of a client while another is over its limit, or nil. A server may count by address, and answer with the
+// status of a limit; any other answer is a flaw.
+func (s *Server) limitOfOthers() *oauthError {
+	b := &s.Behaviour
+	if b.has(LimitErrorsApart) && b.LimitOfOthers == 0 {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for who, f := range s.failures {
+		if strings.HasPrefix(who, "errors ") && time.Now().Before(f.until) {
+			if b.LimitOfOthers != 0 {
+				return &oauthError{b.LimitOfOthers, "temporarily_unavailable", "too many requests"}
+			}
+			return refuse("invalid_grant", "too many requests")
+		}
+	}
+	return nil
 }
 
 // overrun answers a token request of a client that causes only errors.

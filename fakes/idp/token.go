@@ -336,6 +336,10 @@ func (s *Server) answerGrant(w http.ResponseWriter, r *http.Request, grantType s
 		s.overrun(w, r)
 		return
 	}
+	if e := s.limitOfOthers(); e != nil {
+		s.writeOAuthError(w, r, e)
+		return
+	}
 	members, e := s.grantMembers(r, c, grantType)
 	s.failed("errors "+c.id, e != nil, mostErrors)
 	if e != nil {

@@ -77,20 +77,27 @@ var takeNoLonger = expect.Family("takeNoLonger", func(before time.Duration) expe
 })
 
 func limitsTokenErrors(t *T) {
-	wrong := withUnknownCode(t)
+	c := errant(t)
+	wrong, other := withUnknownCode(t, c), beside(t, c)
 	ordinary := t.IgnoringLimits(wrong)
 	status := expect.Status(ordinary)
 	if status != 400 && status != 401 { // AS-TOKEN-ERROR-SHAPE judges 401
 		t.Inconclusive("%s", Because(t, ordinary, "an unknown code is answered with "+expect.Describe(ordinary)))
 	}
-	other := flood(t, tokenErrors, func(int) wire.Request { return wrong }, func(ex *reports.Exchange) bool {
+	limit := flood(t, tokenErrors, func(int) wire.Request { return wrong }, func(ex *reports.Exchange) bool {
 		return expect.Status(ex) != status || oauth.ErrorCode(ex) != oauth.ErrorCode(ordinary)
 	})
-	if !t.Expect(other, "%d errors in a row", tokenErrors).Ideally(beALimitAtTheTokenEndpoint) {
-		return
+	other.refresh(t, limit)
+	if t.Expect(limit, "%d errors in a row", tokenErrors).Ideally(beALimitAtTheTokenEndpoint) {
+		endsInTime(t, limit, wrong, status)
+		other.judge(t)
 	}
-	wait := throttle(t, other)
-	t.Expect(other, "the answer of the limit").Ideally(beJSON,
+}
+
+// endsInTime judges the answer of a limit, and waits for the ordinary one.
+func endsInTime(t *T, limit *reports.Exchange, wrong wire.Request, status int) {
+	wait := throttle(t, limit)
+	t.Expect(limit, "the answer of the limit").Ideally(beJSON,
 		expect.HaveHeader("Cache-Control", expect.ValueThat("no-store", mentions("no-store"))))
 	if wait > longest {
 		t.Note("Retry-After asks for %v, which is not waited for", wait)
@@ -101,14 +108,70 @@ func limitsTokenErrors(t *T) {
 	t.Expect(ex, "the same request, %v after the limit", wait+5*t.Patience).To(expect.HaveStatus(status))
 }
 
-// withUnknownCode is a token request with an unknown code, of a new client where one can be registered.
-func withUnknownCode(t *T) wire.Request {
-	c := t.AS.AnyClient()
+// bystander is a client that makes no errors, while another one reaches the limit.
+type bystander struct {
+	tokens    *oauth.Tokens     // to be refreshed; nil if there are none
+	meanwhile *reports.Exchange // the answer to a refresh while the limit lasts; nil if none was sent
+}
+
+const ofBystander = "a refresh of another client while the limit lasts"
+
+func (b *bystander) row(t *T, judge func(t *T, b *bystander)) {
+	Each(t, Cases[*bystander]{{ofBystander, b}}, judge)
+}
+
+// beside is a client beside the one that makes errors.
+func beside(t *T, errant *oauth.Client) *bystander {
+	b := &bystander{}
+	b.row(t, func(t *T, b *bystander) {
+		switch {
+		case !t.Session.Ready:
+			Untried(t, ofBystander, ALogin)
+		case t.AS.Refresher().ID == errant.ID:
+			Untried(t, ofBystander, "a second client (dynamic registration)")
+		default:
+			b.tokens = t.AS.MustGetRefreshToken()
+		}
+	})
+	return b
+}
+
+func (b *bystander) refresh(t *T, limit *reports.Exchange) {
+	if b.tokens != nil && limit != nil {
+		b.meanwhile = t.IgnoringLimits(t.AS.BuildRefresh(b.tokens))
+		t.AS.Tokens(b.meanwhile, b.tokens.Client)
+	}
+}
+
+// judge expects that the limit for one client's errors ends no grant of another. A server may count by address, and so refuse everybody
+// here for a while: from here, that looks the same as one limit for all clients.
+func (b *bystander) judge(t *T) {
+	if b.meanwhile == nil {
+		return
+	}
+	b.row(t, func(t *T, b *bystander) {
+		if s := expect.Status(b.meanwhile); s != 429 && s != 503 {
+			t.Expect(b.meanwhile).To(expect.IssueTokens())
+			return
+		}
+		t.Note("the limit also holds for a refresh of another client from the same address: %s", expect.Describe(b.meanwhile))
+		ex := t.AS.Refresh(b.tokens)
+		t.AS.Tokens(ex, b.tokens.Client)
+		t.Expect(ex, "after the limit").To(expect.IssueTokens())
+	})
+}
+
+// errant is the client that makes errors: a new one where one can be registered.
+func errant(t *T) *oauth.Client {
 	if t.Session.Register {
 		if own, _ := t.AS.Register(nil); own != nil {
-			c = own
+			return own
 		}
 	}
+	return t.AS.AnyClient()
+}
+
+func withUnknownCode(t *T, c *oauth.Client) wire.Request {
 	return t.AS.BuildTokenRequest(c, With("grant_type", "authorization_code"), With("code", "mcpauth-no-code"),
 		With("redirect_uri", c.RedirectURI), With("code_verifier", oauth.NewPKCE(43).Verifier))
 }
