@@ -52,6 +52,8 @@ var proxies = []Flaw{
 	tellsUpstream("userinfo", "the userinfo response", "/userinfo"),
 	tellsUpstream("introspection", "the introspection response", "/introspect"),
 	inRows(proxied("proxy-takes-upstream-tokens", idp.OnlyOwnTokens, "AS-PROXY-UPSTREAM-TOKEN-NOT-GRANT"), issuedUpstream()...),
+	proxyWith("redeems-upstream-codes", "A code that is not its own is redeemed at the upstream.", "AS-PROXY-UPSTREAM-TOKEN-NOT-GRANT",
+		"an unused code of the upstream, as code", func(b *idp.Behaviour) { b.RedeemsUpstream = true }),
 	proxied("proxy-crashes-with-upstream", idp.UpstreamErrors, "AS-PROXY-UPSTREAM-ERROR"),
 	proxied("proxy-believes-id-token", idp.VerifyUpstreamIDToken, "AS-PROXY-UPSTREAM-ID-TOKEN", "AS-PROXY-BROWSER-ID-TOKEN"),
 	proxied("proxy-accounts-by-mail", idp.AccountsBySubject, "AS-PROXY-ACCOUNT-LINKING"),
@@ -99,10 +101,11 @@ func tellsUpstream(name, row, endpoint string) Flaw {
 	return f
 }
 
-// issuedUpstream are the rows for each value that an upstream issues in a flow, and each place of it.
+// issuedUpstream are the rows for each value that an upstream issues for a code, and each place of it.
 func issuedUpstream() (rows []string) {
-	for i := range 4 {
-		name := fmt.Sprintf("what the upstream issued, number %d of 4", i+1)
+	rows = append(rows, "an unused code of the upstream, as code")
+	for i := range 3 {
+		name := fmt.Sprintf("what the upstream issued, number %d of 3", i+1)
 		rows = append(rows, name+", as code", name+", as refresh_token", "at userinfo, "+name, "at introspection, "+name)
 	}
 	return rows

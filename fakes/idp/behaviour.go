@@ -49,6 +49,8 @@ type Behaviour struct {
 	RefreshFrom func(access string) string
 	// TellsUpstream is the endpoint of a proxy whose response has a token of the upstream, "refresh", or "ID token" for its claims: a flaw.
 	TellsUpstream string
+	// RedeemsUpstream makes a proxy redeem at its upstream a code that is not its own: a flaw.
+	RedeemsUpstream bool
 	// RefreshedSeconds is the expires_in of refreshed tokens; if zero, the usual one.
 	RefreshedSeconds int
 	// Wrap wraps the server's handler.

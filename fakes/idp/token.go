@@ -423,6 +423,9 @@ func (s *Server) redeem(r *http.Request, c *client) (map[string]any, *oauthError
 	if value == "" && b.has(KnowCodes) && b.TakesCode == nil {
 		return nil, refuse("invalid_request", "code is missing")
 	}
+	if members := s.redeemForeign(value, c); members != nil {
+		return members, nil
+	}
 	found := s.presentedCode(form, c)
 	if e := s.usable(found, c, form.Get("redirect_uri")); e != nil {
 		return nil, e

@@ -169,8 +169,8 @@ func acceptsOwnTokensOnly(t *T) {
 	t.AS.MustGetTokens()
 	issued := t.Upstream.Issued()
 	rows := func() (out Cases[string]) {
-		for i, v := range issued[max(0, len(issued)-4):] {
-			out = out.And(fmt.Sprintf("what the upstream issued, number %d of 4", i+1), v)
+		for i, v := range issued[max(0, len(issued)-3):] { // the tokens; before them is the code, which the proxy has redeemed
+			out = out.And(fmt.Sprintf("what the upstream issued, number %d of 3", i+1), v)
 		}
 		return out
 	}
@@ -185,9 +185,26 @@ func acceptsOwnTokensOnly(t *T) {
 		Refuses(t, t.AS.RefreshGrant(), edits("refresh_token"), expect.RefuseGrant("invalid_grant"))
 	}
 	Each(t, Cases[func(t *T)]{
+		{"an unused code of the upstream, as code", refusesUnusedCode},
 		{"at userinfo", func(t *T) { refusesThere(t, atUserinfo(t), rows(), expect.RefusePreferably(401, 400, 403, 404)) }},
 		{"at introspection", func(t *T) { refusesThere(t, atIntrospection(t), rows(), notBeActive) }},
 	}, func(t *T, refuses func(t *T)) { refuses(t) })
+}
+
+// refusesUnusedCode sends a code of the upstream that the proxy has not got yet: a proxy that redeems foreign codes upstream would be
+// refused there with a used one. That the proxy gets a client's code for it afterwards shows that it was good.
+func refusesUnusedCode(t *T) {
+	leg := t.Upstream.MustReach()
+	callback := t.Upstream.SignIn(leg, leg.Jar)
+	u, err := url.Parse(callback)
+	if err != nil {
+		t.Inconclusive("the upstream's answer is not a URL: %v", err)
+	}
+	ex := expect.ExchangeOf(t.AS.Redemption().Send(With("code", t.Hide(u.Query().Get("code")))))
+	if refused := expect.RefuseGrant("invalid_grant"); t.Expect(ex).To(refused) {
+		o := t.Upstream.Return(leg, callback, leg.Jar, login.Approve)
+		t.Expect(ended{o}, "the same code of the upstream at the proxy's callback:").AsControl(bringCode)
+	}
 }
 
 // refusesThere is Refuses at an endpoint that answers about a token of the proxy itself.
