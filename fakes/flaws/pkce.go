@@ -243,6 +243,9 @@ var verifierFlaws = []Flaw{
 	downgrade("method-alone", "public client, a method without a code_challenge", func(q url.Values) bool {
 		return !q.Has("code_challenge") && q.Has("code_challenge_method")
 	}),
+	downgrade("of-documents", "client of a metadata document, no code_challenge", func(q url.Values) bool {
+		return !q.Has("code_challenge") && strings.HasPrefix(q.Get("client_id"), "https://")
+	}),
 	downgrade("two", "public client, two code_challenges", func(q url.Values) bool { return len(q["code_challenge"]) > 1 }),
 
 	// Which challenge is the last depends on the other checks that run at the same time.

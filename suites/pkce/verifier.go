@@ -109,7 +109,8 @@ func refusesMalformedVerifiers(t *T) {
 func noticesDowngrade(t *T) {
 	two := Also("code_challenge", oauth.NewPKCE(43).Challenge)
 	rows := EachEdited(stripped().And("two code_challenges", two), AtToken(anotherVerifier()))
-	Each(t, t.AS.Clients(), func(t *T, c *oauth.Client) {
+	noteDocuments(t)
+	Each(t, t.AS.KindsOfClients(), func(t *T, c *oauth.Client) {
 		Refuses(t, t.AS.CodeFlow(As(c)), rows, expect.GiveNoTokens())
 	})
 }
