@@ -107,6 +107,10 @@ func tokenHas(name, value string) func(r *tokenRequest) bool {
 	return func(r *tokenRequest) bool { return r.form.Has(name) && r.form.Get(name) == value }
 }
 
+func refreshWith(name string) func(r *tokenRequest) bool {
+	return func(r *tokenRequest) bool { return r.form.Get("grant_type") == "refresh_token" && r.form.Has(name) }
+}
+
 func ofMediaType(end string) func(r *tokenRequest) bool {
 	return func(r *tokenRequest) bool { return strings.HasSuffix(r.Header.Get("Content-Type"), end) }
 }
@@ -131,19 +135,38 @@ func answersWith(id, name, says, row string, bend func(members map[string]any), 
 
 // repeatedAtToken returns a flaw for each parameter that may be repeated, and each place of the wrong value.
 func repeatedAtToken() (out []Flaw) {
-	for _, name := range []string{"client_id", "code", "code_verifier", "grant_type", "redirect_uri"} {
-		for place, row := range map[string]string{"first": "a wrong value last", "last": "the right value last"} {
-			out = append(out, tokenFlaw("AS-TOKEN-DUPLICATE-PARAMS", "takes-"+place+"-"+strings.ReplaceAll(name, "_", "-"),
-				"Of a repeated "+name+" the "+place+" value counts.", name+" twice, "+row, tokenRewriting(func(r *tokenRequest) {
-					if values := r.form[name]; len(values) == 2 {
-						r.form[name] = map[string][]string{"first": values[:1], "last": values[1:]}[place]
-						r.becomes(r.form)
-					}
-				})))
+	for _, grant := range []struct {
+		kind, name, row string
+		parameters      []string
+	}{
+		{"authorization_code", "", "", []string{"client_id", "code", "code_verifier", "grant_type", "redirect_uri"}},
+		{"refresh_token", "refreshing-", "a refresh, ", []string{"client_id", "grant_type", "refresh_token"}},
+		{"client_credentials", "credentials-", "client_credentials, ", []string{"grant_type", "scope"}},
+		{"urn:ietf:params:oauth:grant-type:token-exchange", "exchange-", "a token exchange, ",
+			[]string{"grant_type", "subject_token", "subject_token_type"}},
+		{"urn:ietf:params:oauth:grant-type:device_code", "device-", "a device, ", []string{"client_id", "device_code", "grant_type"}},
+	} {
+		for _, name := range grant.parameters {
+			for place, row := range map[string]string{"first": "a wrong value last", "last": "the right value last"} {
+				out = append(out, tokenFlaw("AS-TOKEN-DUPLICATE-PARAMS",
+					"takes-"+grant.name+place+"-"+strings.ReplaceAll(name, "_", "-"),
+					"Of a repeated "+name+" with the grant "+grant.kind+" the "+place+" value counts.", grant.row+name+" twice, "+row,
+					tokenRewriting(takesOne(grant.kind, name, place))))
+			}
 		}
 	}
 	slices.SortFunc(out, func(a, b Flaw) int { return strings.Compare(a.Name, b.Name) })
 	return out
+}
+
+// takesOne makes the token endpoint read one of two values of a parameter, in the requests of a grant.
+func takesOne(grant, name, place string) func(r *tokenRequest) {
+	return func(r *tokenRequest) {
+		if values := r.form[name]; len(values) == 2 && slices.Contains(r.form["grant_type"], grant) {
+			r.form[name] = map[string][]string{"first": values[:1], "last": values[1:]}[place]
+			r.becomes(r.form)
+		}
+	}
 }
 
 // readsJSON makes the token endpoint read JSON, and skip PKCE for some verifiers.
@@ -216,6 +239,18 @@ var tokenRows = slices.Concat(
 				r.becomes(r.URL.Query())
 			}
 		})),
+		tokenFlaw("AS-TOKEN-POST-ONLY", "refresh-by-get", "GET refreshes.", "a refresh, GET with everything in the query",
+			tokenRewriting(func(r *tokenRequest) {
+				if q := r.URL.Query(); r.Method == http.MethodGet && q.Get("grant_type") == "refresh_token" {
+					r.becomes(q)
+				}
+			})),
+		tokenFlaw("AS-TOKEN-POST-ONLY", "refresh-by-query", "The query of a refresh is read instead of an empty body.",
+			"a refresh, POST with everything in the query", tokenRewriting(func(r *tokenRequest) {
+				if q := r.URL.Query(); r.body == "" && q.Get("grant_type") == "refresh_token" {
+					r.becomes(q)
+				}
+			})),
 		tokenFlaw("AS-TOKEN-POST-ONLY", "by-query", "The query is read instead of an empty body.", "POST with everything in the query",
 			tokenRewriting(func(r *tokenRequest) {
 				if r.body == "" && r.URL.RawQuery != "" {
@@ -239,6 +274,14 @@ var tokenRows = slices.Concat(
 			tokenRefusing("invalid_request", func(r *tokenRequest) bool { return strings.HasSuffix(r.body, "&grant_type=authorization_code") })),
 		tokenFlaw("AS-TOKEN-CONTENT-TYPE", "undecoded", "Codes are not decoded.", "every character of the code percent-encoded",
 			tokenRefusing("invalid_grant", func(r *tokenRequest) bool { return strings.Contains(r.body, "&code=%") })),
+		tokenFlaw("AS-TOKEN-UNKNOWN-AND-EMPTY", "unknown-refused-at-refresh", "A refresh with an unknown parameter is refused.",
+			"a refresh, an unknown parameter", tokenRefusing("invalid_request", refreshWith("mcpauth_x"))),
+		tokenFlaw("AS-TOKEN-UNKNOWN-AND-EMPTY", "empty-audience-refused-at-refresh", "A refresh with an empty audience is refused.",
+			"a refresh, an empty parameter of another grant", tokenRefusing("invalid_request", refreshWith("audience"))),
+		tokenFlaw("AS-TOKEN-UNKNOWN-AND-EMPTY", "empty-scope-refused-at-refresh", "A refresh with an empty scope is refused.",
+			"a refresh, an empty scope", tokenRefusing("invalid_scope", func(r *tokenRequest) bool {
+				return refreshWith("scope")(r) && r.form.Get("scope") == ""
+			})),
 		tokenFlaw("AS-TOKEN-UNKNOWN-AND-EMPTY", "unknown-refused", "Unknown parameters are refused.", "an unknown parameter",
 			tokenRefusing("invalid_request", func(r *tokenRequest) bool { return r.form.Has("mcpauth_x") })),
 		tokenFlaw("AS-TOKEN-UNKNOWN-AND-EMPTY", "empty-audience-refused", "An empty audience is refused.", "an empty parameter of another grant",

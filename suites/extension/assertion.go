@@ -40,7 +40,7 @@ func acceptsAssertions(t *T) {
 
 // byAssertion is a token request of a client with a key, for itself.
 func byAssertion(t *T, c *oauth.Client) Attempt[Edit] {
-	return forItself(t, c, "a request with a valid assertion")
+	return ForItself(t, c, "a request with a valid assertion")
 }
 
 // usesAssertionOnce sends an accepted assertion again.

@@ -11,12 +11,9 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/login"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 	"github.com/mcpauth/conformance/suites/internal/session"
-	"github.com/mcpauth/conformance/suites/internal/wire"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
-
-const deviceGrant = "urn:ietf:params:oauth:grant-type:device_code"
 
 // shortest is the length of the shortest user code that nobody can guess as fast as a form can be sent (RFC 8628 section 5.1).
 const shortest = 6
@@ -24,18 +21,11 @@ const shortest = 6
 // RFC 8628.
 func devices() { Must("AS-DEVICE-GRANT", bindsDeviceCodes) }
 
-// device is a client that asks for device codes.
-type device struct {
-	*oauth.Client
-	endpoint string
-}
-
 func bindsDeviceCodes(t *T) {
-	d := device{t.AS.AnyClient(), t.AS.Endpoint("device_authorization_endpoint")}
-	if _, err := document.ParseURL(d.endpoint); err != nil {
+	if _, err := document.ParseURL(t.AS.Endpoint("device_authorization_endpoint")); err != nil {
 		t.NotApplicable("the metadata names no device_authorization_endpoint")
 	}
-	d, ex := d.permitted(t)
+	d, ex := t.AS.Device(t.AS.AnyClient())
 	if code, status := oauth.ErrorCode(ex), expect.Status(ex); code != "" && status >= 400 && status < 500 {
 		t.NotApplicable("the client may not use the device grant: error %s", code)
 	}
@@ -45,66 +35,35 @@ func bindsDeviceCodes(t *T) {
 	t.Expect(ex).To(sayWhenItExpires, nameSafePage)
 	t.Expect(ex).Ideally(haveLongUserCode)
 	code := oauth.Object(ex).String("device_code")
-	t.Expect(d.poll(t, code), "a device code that no user has approved").To(expect.RefuseGrant("authorization_pending", "slow_down"))
-	t.Expect(d.poll(t, "mcpauth-no-code"), "an unknown device code").To(expect.RefuseGrant("invalid_grant", "expired_token"))
+	t.Expect(t.AS.Poll(d, code), "a device code that no user has approved").To(expect.RefuseGrant("authorization_pending", "slow_down"))
+	t.Expect(t.AS.Poll(d, "mcpauth-no-code"), "an unknown device code").To(expect.RefuseGrant("invalid_grant", "expired_token"))
 	other := anotherClient(t, d)
 	if other != nil {
-		t.Expect(other.poll(t, code), "the device code of another client").To(refuseAnotherClient)
+		t.Expect(t.AS.Poll(*other, code), "the device code of another client").To(refuseAnotherClient)
 	}
-	t.Expect(d.codes(t, code)).Ideally(expect.BeUnguessable("device codes")) // RFC 8628 section 5.2: SHOULD
+	t.Expect(codes(t, d, code)).Ideally(expect.BeUnguessable("device codes")) // RFC 8628 section 5.2: SHOULD
 	approveDevice(t, d, other)
 }
 
-// permitted asks for a device code, as a client that is registered for the grant if the given one is not.
-func (d device) permitted(t *T) (device, *reports.Exchange) {
-	ex := d.ask(t)
-	if oauth.ErrorCode(ex) != "unauthorized_client" {
-		return d, ex
-	}
-	own, _ := t.AS.Register(map[string]any{"grant_types": []string{"authorization_code", "refresh_token", deviceGrant}})
-	if own == nil {
-		return d, ex
-	}
-	registered := device{own, d.endpoint}
-	return registered, registered.ask(t)
-}
-
-// ask sends a device authorization request (RFC 8628 section 3.1).
-func (d device) ask(t *T) *reports.Exchange {
-	var f oauth.Form
-	fields := d.Authenticate(&f)
-	f.Set("client_id", d.ID)
-	if scopes := t.Session.RequestedScopes(); len(scopes) > 0 {
-		f.Set("scope", strings.Join(scopes, " "))
-	}
-	ex := t.Do(oauth.Request(d.endpoint, f, fields...))
-	t.Secrets.Add("device_code", oauth.Object(ex).String("device_code"))
-	return ex
-}
-
 // codes returns a device code and three more, or as many as are issued.
-func (d device) codes(t *T, first string) []string {
+func codes(t *T, d Device, first string) []string {
 	out := []string{first}
 	for range 3 {
-		if code := oauth.Object(d.ask(t)).String("device_code"); code != "" {
+		if code := oauth.Object(t.AS.AskForDevice(d)).String("device_code"); code != "" {
 			out = append(out, code)
 		}
 	}
 	return out
 }
 
-func (d device) poll(t *T, code string) *reports.Exchange {
-	return t.AS.TokenRequest(d.Client, With("grant_type", deviceGrant), With("device_code", code))
-}
-
 // anotherClient returns a second client that may use the grant as well; nil if there is none.
-func anotherClient(t *T, d device) *device {
+func anotherClient(t *T, d Device) *Device {
 	other, _ := t.Session.Client(t.Context(), session.Second)
 	if other == nil || other.ID == d.ID {
 		t.Note("without a second client, whether a device code belongs to its client was not tried")
 		return nil
 	}
-	theirs, ex := device{other, d.endpoint}.permitted(t)
+	theirs, ex := t.AS.Device(other)
 	if oauth.Object(ex).String("device_code") == "" {
 		t.Note("the second client may not use the device grant, so whether a device code belongs to its client was not tried")
 		return nil
@@ -156,35 +115,35 @@ var haveLongUserCode = expect.That(longEnough, func(ex *reports.Exchange) string
 })
 
 // approveDevice makes the first user allow a device, if its page can be understood: then a token is issued, once, and to its client only.
-func approveDevice(t *T, d device, other *device) {
+func approveDevice(t *T, d Device, other *Device) {
 	refusesStrangers(t, d)
-	code := approved(t, d)
+	code := t.AS.ApprovedDevice(d)
 	if code == "" {
 		return
 	}
-	answer := d.poll(t, code)
+	answer := t.AS.Poll(d, code)
 	if t.AS.Tokens(answer, d.Client) == nil {
 		t.Note("the page at verification_uri_complete could not be gone through, so no token came: %s", expect.Describe(answer))
 		return
 	}
-	again := d.poll(t, code)
+	again := t.AS.Poll(d, code)
 	t.Expect(again, "a device code that was already exchanged for a token").Ideally(refuseAgain)
 	if other == nil {
 		return
 	}
-	if code = approved(t, d); code != "" {
+	if code = t.AS.ApprovedDevice(d); code != "" {
 		refusesAnotherClient(t, d, other, code)
 	}
 }
 
 // refusesAnotherClient polls with an approved code as another client. Where that has to wait, and the code's own client too, nothing shows
 // that the approval was seen.
-func refusesAnotherClient(t *T, d device, other *device, code string) {
+func refusesAnotherClient(t *T, d Device, other *Device, code string) {
 	const stolen = "the device code of another client, after the user has approved it"
-	theirs := other.poll(t, code)
+	theirs := t.AS.Poll(*other, code)
 	t.AS.Tokens(theirs, other.Client)
 	if pending(theirs) {
-		if own := d.poll(t, code); t.AS.Tokens(own, d.Client) == nil {
+		if own := t.AS.Poll(d, code); t.AS.Tokens(own, d.Client) == nil {
 			t.Leave(stolen, "its own client gets no token, either: "+expect.Describe(own))
 			return
 		}
@@ -197,34 +156,16 @@ func pending(ex *reports.Exchange) bool {
 	return slices.Contains([]string{"authorization_pending", "slow_down"}, oauth.ErrorCode(ex))
 }
 
-// offered returns a new device code, and the page where its user approves it; no page if there is none or nobody who can sign in.
-func (d device) offered(t *T) (code string, page wire.Request) {
-	o := oauth.Object(d.ask(t))
-	if t.Session == nil || !t.Session.Ready {
-		return "", page
-	}
-	return o.String("device_code"), wire.Request{Method: "GET", URL: o.String("verification_uri_complete")}
-}
-
 // refusesStrangers approves a device code in a browser without a login, which must have no effect. It has a code of its own, so that nobody
 // polls too soon with the others (RFC 8628 section 3.5).
-func refusesStrangers(t *T, d device) {
-	code, page := d.offered(t)
+func refusesStrangers(t *T, d Device) {
+	code, page := t.AS.OfferedDevice(d)
 	if page.URL == "" {
+		t.Note("what follows the approval of a device code: not tried, since it needs a user who signs in (--username), and a " +
+			"verification_uri_complete")
 		return
 	}
 	t.Pages.Confirm(page, login.NewJar())
-	t.Expect(d.poll(t, code), "a device code that no signed-in user has approved").To(expect.RefuseGrant("authorization_pending", "slow_down"))
-}
-
-// approved returns a device code that the first user has approved, or "" where there is no page for that.
-func approved(t *T, d device) (code string) {
-	code, page := d.offered(t)
-	if page.URL == "" {
-		return ""
-	}
-	jar := t.Session.Identity(0).Borrow(t.Context())
-	t.Pages.Confirm(page, jar)
-	t.Session.Identity(0).Return(jar)
-	return code
+	polled := t.AS.Poll(d, code)
+	t.Expect(polled, "a device code that no signed-in user has approved").To(expect.RefuseGrant("authorization_pending", "slow_down"))
 }

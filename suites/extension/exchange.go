@@ -12,20 +12,8 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-const accessType = "urn:ietf:params:oauth:token-type:access_token"
-
 // RFC 8693 section 2.
 func exchange() { Practice("AS-TX-VALIDATION", validatesSubjectTokens) }
-
-// exchanging is a token exchange of a client's own subject token (RFC 8693 section 2.1).
-func exchanging(t *T, c *oauth.Client, subject string) Attempt[Edit] {
-	return Attempt[Edit]{Name: "an ordinary exchange", Good: expect.IssueTokens(), Send: func(edits ...Edit) any {
-		good := []Edit{With("grant_type", TokenExchange), With("subject_token", subject), With("subject_token_type", accessType)}
-		ex := t.AS.TokenRequest(c, append(good, edits...)...)
-		t.AS.Tokens(ex, c)
-		return ex
-	}}
-}
 
 func validatesSubjectTokens(t *T) {
 	if !t.AS.Lists("grant_types_supported", TokenExchange) {
@@ -33,7 +21,7 @@ func validatesSubjectTokens(t *T) {
 	}
 	c := t.AS.ConfidentialClient()
 	subject := t.AS.MustGetTokens(As(c))
-	good := exchanging(t, c, subject.Access)
+	good := Exchanging(t, c, subject.Access)
 	if ex := expect.ExchangeOf(good.Send()); t.AS.Tokens(ex, c) == nil {
 		t.Inconclusive("an ordinary exchange is answered with %s, so that a refusal proves nothing", expect.Describe(ex))
 	}
@@ -43,7 +31,7 @@ func validatesSubjectTokens(t *T) {
 	narrows(t, c, good)
 	if public, _ := t.Session.Client(t.Context(), session.Public); public != nil {
 		own := t.AS.MustGetTokens(As(public))
-		t.Expect(exchanging(t, public, own.Access).Send(), "a public client's exchange (RFC 8693 section 2.1)").Ideally(expect.RefuseGrant())
+		t.Expect(Exchanging(t, public, own.Access).Send(), "a public client's exchange (RFC 8693 section 2.1)").Ideally(expect.RefuseGrant())
 	}
 	revokedSubject(t, c)
 }
@@ -70,7 +58,7 @@ func narrows(t *T, c *oauth.Client, good Attempt[Edit]) {
 	granting(t, elsewhere, c, "a foreign resource", "invalid_target", func(other *oauth.Tokens) { audienceOf(t, other, "a foreign resource") })
 	if pool := t.AS.ScopePool(); len(pool) > 1 {
 		less := t.AS.MustGetTokens(As(c), Scope(pool[0]))
-		ex := expect.ExchangeOf(exchanging(t, c, less.Access).Send(Scope(pool...)))
+		ex := expect.ExchangeOf(Exchanging(t, c, less.Access).Send(Scope(pool...)))
 		granting(t, ex, c, "a scope that the subject token has not", "invalid_scope", func(more *oauth.Tokens) {
 			if granted, seen := t.AS.RealScope(more); seen {
 				t.Expect(added(t, less, pool, granted), "a scope that the subject token has not").SeenIn(ex).To(addNoScope)
@@ -104,7 +92,9 @@ func revokedSubject(t *T, c *oauth.Client) {
 	}
 	subject := t.AS.MustGetTokens(As(c))
 	t.AS.Revoke(subject, subject.Access)
-	if _, dead := t.MCP.UntilRefused(subject.Access); dead {
-		t.Expect(exchanging(t, c, subject.Access).Send(), "a revoked token").To(expect.RefuseGrant("invalid_request", "invalid_grant"))
+	if _, dead := t.MCP.UntilRefused(subject.Access); !dead {
+		t.Note("a revoked token: not tried, since the revocation of an access token has no effect that can be seen (AS-REVOKE-ACCESS-TOKEN)")
+	} else {
+		t.Expect(Exchanging(t, c, subject.Access).Send(), "a revoked token").To(expect.RefuseGrant("invalid_request", "invalid_grant"))
 	}
 }

@@ -80,7 +80,7 @@ func servesClientsForThemselves(t *T) {
 	}
 	t.Expect(tokens).Ideally(haveNoRefreshToken)
 	if c.Secret != "" {
-		good := forItself(t, c, "a request with the right secret")
+		good := ForItself(t, c, "a request with the right secret")
 		Refuses(t, good, t.AS.WrongSecrets(c), expect.RefuseGrant("invalid_client", "invalid_request"))
 	}
 	ex = t.AS.RequestForItself(c, Scope(append(slices.Clone(c.Scopes), invented)...))
@@ -95,15 +95,6 @@ func servesClientsForThemselves(t *T) {
 		ex = t.AS.RequestForItself(c, With("resource", Attacker))
 		granting(t, ex, c, "a foreign resource", "invalid_target", func(other *oauth.Tokens) { audienceOf(t, other, "a foreign resource") })
 	}
-}
-
-// forItself is a token request of a client for itself.
-func forItself(t *T, c *oauth.Client, name string) Attempt[Edit] {
-	return Attempt[Edit]{Name: name, Good: expect.IssueTokens(), Send: func(edits ...Edit) any {
-		ex := t.AS.RequestForItself(c, edits...)
-		t.AS.Tokens(ex, c)
-		return ex
-	}}
 }
 
 // granting judges a request that should be refused with an error, or granted without its foreign part.

@@ -35,8 +35,22 @@ func redemption(t *T, base ...Edit) Attempt[requestEdit] {
 	}}
 }
 
+// refreshing is redemption with another grant: a good refresh.
+func refreshing(t *T) Attempt[requestEdit] {
+	return Attempt[requestEdit]{Name: "an ordinary refresh", Good: expect.IssueTokens(), Send: func(edits ...requestEdit) any {
+		tokens := t.AS.MustGetRefreshToken()
+		r := t.AS.BuildRefresh(tokens)
+		for _, e := range edits {
+			r = e(r)
+		}
+		ex := t.Do(r)
+		t.AS.Tokens(ex, tokens.Client)
+		return ex
+	}}
+}
+
 func refusesQueries(t *T) {
-	Refuses(t, redemption(t), Cases[requestEdit]{
+	rows := Cases[requestEdit]{
 		{"GET with everything in the query", func(r wire.Request) wire.Request {
 			return wire.Request{Method: "GET", URL: r.URL + "?" + r.Body, Header: r.Header}
 		}},
@@ -44,8 +58,18 @@ func refusesQueries(t *T) {
 			r.URL, r.Body = r.URL+"?"+r.Body, ""
 			return r
 		}},
-	}, expect.RefuseGrant())
+	}
+	Refuses(t, redemption(t), rows, expect.RefuseGrant())
+	atRefresh(t, func(t *T) { Refuses(t, refreshing(t), rows, expect.RefuseGrant()) })
 	refusesSecretInQuery(t)
+}
+
+// atRefresh judges the same with another grant, for which a server may have other code. It does not apply without refresh tokens.
+func atRefresh(t *T, judge func(t *T)) {
+	Each(t, Cases[func(t *T)]{{"a refresh", judge}}, func(t *T, judge func(t *T)) {
+		t.AS.RefreshMustWork(As(t.AS.Refresher()))
+		judge(t)
+	})
 }
 
 func refusesSecretInQuery(t *T) {
@@ -170,28 +194,16 @@ func inJSON(t *T, g *Grant, bend func(m map[string]any)) wire.Request {
 	return wire.Request{Method: "POST", URL: t.AS.Server().Token, Body: string(body), Header: header}
 }
 
-func refusesRepeatedParameters(t *T) {
-	wrong := oauth.Form{
-		{Name: "client_id", Value: "mcpauth-other"},
-		{Name: "code", Value: "mcpauth-other"},
-		{Name: "code_verifier", Value: oauth.NewPKCE(43).Verifier},
-		{Name: "grant_type", Value: "refresh_token"},
-		{Name: "redirect_uri", Value: "https://attacker.example/cb"},
-	}
-	var rows Cases[Edit]
-	for _, p := range wrong {
-		rows = rows.And(p.Name+" twice, a wrong value last", Also(p.Name, p.Value))
-		rows = rows.And(p.Name+" twice, the right value last", Before(p.Name, p.Value))
-	}
-	Refuses(t, t.AS.Redemption(), rows, expect.RefuseGrant("invalid_request"))
-}
-
 func ignoresUnknownParameters(t *T) {
-	Each(t, Cases[Edit]{
+	rows := Cases[Edit]{
 		{"an unknown parameter", With("mcpauth_x", "1")},
 		{"an empty parameter of another grant", With("audience", "")},
 		{"an empty scope", With("scope", "")},
-	}, func(t *T, odd Edit) { t.Expect(t.AS.Redemption().Send(odd)).To(expect.IssueTokens()) })
+	}
+	Each(t, rows, func(t *T, odd Edit) { t.Expect(t.AS.Redemption().Send(odd)).To(expect.IssueTokens()) })
+	atRefresh(t, func(t *T) {
+		Each(t, rows, func(t *T, odd Edit) { t.Expect(t.AS.RefreshGrant().Send(odd)).To(expect.IssueTokens()) })
+	})
 	if t.AS.AnyClient().Public() {
 		t.Expect(t.AS.Redemption().Send(With("client_secret", "")), "an empty client_secret of a public client").Ideally(expect.IssueTokens())
 	}

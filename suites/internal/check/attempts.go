@@ -13,6 +13,8 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 )
 
+const accessType = "urn:ietf:params:oauth:token-type:access_token"
+
 // Edits combines several edits.
 func Edits(all ...Edit) Edit {
 	return func(d *draft) {
@@ -190,6 +192,25 @@ func (t AuthorizationServer) RefreshGrant(base ...Edit) Attempt[Edit] {
 		tokens := t.MustGetRefreshToken(base...)
 		ex := t.Refresh(tokens, edits...)
 		t.Tokens(ex, tokens.Client)
+		return ex
+	}}
+}
+
+// ForItself returns a good token request of a client for itself.
+func ForItself(t *T, c *oauth.Client, name string) Attempt[Edit] {
+	return Attempt[Edit]{Name: name, Good: expect.IssueTokens(), Send: func(edits ...Edit) any {
+		ex := t.AS.RequestForItself(c, edits...)
+		t.AS.Tokens(ex, c)
+		return ex
+	}}
+}
+
+// Exchanging returns a good token exchange of a client's own subject token (RFC 8693 section 2.1).
+func Exchanging(t *T, c *oauth.Client, subject string) Attempt[Edit] {
+	return Attempt[Edit]{Name: "an ordinary exchange", Good: expect.IssueTokens(), Send: func(edits ...Edit) any {
+		good := []Edit{With("grant_type", TokenExchange), With("subject_token", subject), With("subject_token_type", accessType)}
+		ex := t.AS.TokenRequest(c, append(good, edits...)...)
+		t.AS.Tokens(ex, c)
 		return ex
 	}}
 }

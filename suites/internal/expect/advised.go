@@ -25,3 +25,14 @@ func AdvisedOf[V any](m Matcher, ideal string, observed func(v V) string) Matche
 		return j
 	}}
 }
+
+// AtMostAdvised returns a matcher that warns where another is not met: what that expects is not demanded everywhere.
+func AtMostAdvised(m Matcher) Matcher {
+	return named(&matcher{kind: m.Kind(), judge: func(actual any) Judgement {
+		j := m.Judge(actual)
+		if !j.Met && j.Undecided == "" {
+			j.Met, j.Advice = true, &Advice{j.Expected, j.Observed}
+		}
+		return j
+	}}, "AtMostAdvised", m)
+}

@@ -80,7 +80,8 @@ func init() { // Either refers to the table that contains it
 		"NameInChallenge": NameInChallenge, "HaveChallengeParam": HaveChallengeParam, "HaveChallengeParamOf": HaveChallengeParamOf,
 		"BeJWT":           BeJWT,
 		"IncludeAudience": IncludeAudience, "HaveAudience": HaveAudience, "HaveType": HaveType, "ExpireAfter": ExpireAfter, "Be": Be,
-		"BeUnguessable": BeUnguessable, "Either": Either, "AllowPreflight": AllowPreflight, "BeReadable": BeReadable,
+		"BeUnguessable": BeUnguessable, "Either": Either, "AtMostAdvised": AtMostAdvised, "AllowPreflight": AllowPreflight,
+		"BeReadable": BeReadable,
 	})
 	values = map[string]any{
 		"NotEmpty": func() Value { return NotEmpty }, "Anything": func() Value { return Anything }, "ANumber": func() Value { return ANumber },

@@ -1,0 +1,117 @@
+package token
+
+import (
+	"slices"
+
+	"github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
+
+	. "github.com/mcpauth/conformance/suites/internal/check"
+)
+
+// offer is the good request of a grant, with wrong values for its parameters.
+type offer struct {
+	good  Attempt[Edit]
+	wrong oauth.Form
+}
+
+func refusesRepeatedParameters(t *T) {
+	Refuses(t, t.AS.Redemption(), twice(oauth.Form{
+		{Name: "client_id", Value: "mcpauth-other"},
+		{Name: "code", Value: "mcpauth-other"},
+		{Name: "code_verifier", Value: oauth.NewPKCE(43).Verifier},
+		{Name: "grant_type", Value: "refresh_token"},
+		{Name: "redirect_uri", Value: "https://attacker.example/cb"},
+	}), expect.RefuseGrant("invalid_request"))
+	Each(t, Cases[func(t *T) *offer]{
+		{"a refresh", ofRefreshes},
+		{"client_credentials", ofMachines},
+		{"a token exchange", ofExchanges},
+		{"a device", ofDevices},
+	}, func(t *T, offered func(t *T) *offer) {
+		if o := offered(t); o != nil && Offers(t, o.good, "") {
+			refusesRepeated(t, o)
+		}
+	})
+}
+
+// ofExtensions are parameters that OAuth 2.1 does not define. It forbids to repeat those "defined by this specification" (section 3.2), and
+// RFC 6749 (section 3.2) to repeat any.
+var ofExtensions = []string{"device_code", "subject_token", "subject_token_type"}
+
+func refusesRepeated(t *T, o *offer) {
+	isExtension := func(p oauth.Parameter) bool { return slices.Contains(ofExtensions, p.Name) }
+	isOwn := func(p oauth.Parameter) bool { return !isExtension(p) }
+	refused := expect.RefuseGrant("invalid_request")
+	Refuses(t, o.good, twice(slices.DeleteFunc(slices.Clone(o.wrong), isExtension)), refused)
+	if extension := slices.DeleteFunc(slices.Clone(o.wrong), isOwn); len(extension) > 0 {
+		Refuses(t, o.good, twice(extension), expect.AtMostAdvised(refused))
+	}
+}
+
+// twice are rows with each parameter twice.
+func twice(wrong oauth.Form) (rows Cases[Edit]) {
+	for _, p := range wrong {
+		rows = rows.And(p.Name+" twice, a wrong value last", Also(p.Name, p.Value))
+		rows = rows.And(p.Name+" twice, the right value last", Before(p.Name, p.Value))
+	}
+	return rows
+}
+
+func ofRefreshes(t *T) *offer {
+	o := &offer{good: t.AS.RefreshGrant(), wrong: oauth.Form{
+		{Name: "grant_type", Value: "authorization_code"},
+		{Name: "refresh_token", Value: "mcpauth-other"},
+	}}
+	return o.named(t.AS.Refresher())
+}
+
+// named adds the client_id, where the client sends it in the body.
+func (o *offer) named(c *oauth.Client) *offer {
+	if c.Public() || c.Method == oauth.Post {
+		o.wrong = append(oauth.Form{{Name: "client_id", Value: "mcpauth-other"}}, o.wrong...)
+	}
+	return o
+}
+
+func ofMachines(t *T) *offer {
+	if len(t.Session.Machines()) == 0 {
+		Untried(t, "client_credentials", "a client that acts for itself (client.clients in the target file, machine: true)")
+		return nil
+	}
+	c := t.AS.Machine()
+	o := &offer{good: ForItself(t, c, "a request of a client for itself"), wrong: oauth.Form{{Name: "grant_type", Value: "authorization_code"}}}
+	if len(c.Scopes) > 0 {
+		o.wrong = append(o.wrong, oauth.Parameter{Name: "scope", Value: "mcpauth:other"})
+	}
+	return o.named(c)
+}
+
+func ofExchanges(t *T) *offer {
+	c := t.AS.Confidential()
+	if c == nil || !t.AS.Lists("grant_types_supported", TokenExchange) {
+		t.NotApplicable("grant_types_supported does not list token exchange, or no client with a secret may use it")
+	}
+	o := &offer{good: Exchanging(t, c, t.AS.MustGetTokens(As(c)).Access), wrong: oauth.Form{
+		{Name: "grant_type", Value: "authorization_code"},
+		{Name: "subject_token", Value: "mcpauth-other"},
+		{Name: "subject_token_type", Value: "urn:ietf:params:oauth:token-type:saml2"},
+	}}
+	return o.named(c)
+}
+
+func ofDevices(t *T) *offer {
+	if _, err := document.ParseURL(t.AS.Endpoint("device_authorization_endpoint")); err != nil {
+		t.NotApplicable("the metadata names no device_authorization_endpoint")
+	}
+	d, ex := t.AS.Device(t.AS.AnyClient())
+	if oauth.Object(ex).String("device_code") == "" {
+		t.NotApplicable("the client may not use the device grant: %s", expect.Describe(ex))
+	}
+	o := &offer{good: t.AS.DeviceRedemption(d), wrong: oauth.Form{
+		{Name: "device_code", Value: "mcpauth-other"},
+		{Name: "grant_type", Value: "authorization_code"},
+	}}
+	return o.named(d.Client)
+}
