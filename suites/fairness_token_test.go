@@ -55,6 +55,24 @@ func refreshesForOthers(b *idp.Behaviour) {
 	b.Lacks = []idp.Defence{idp.RefreshClient}
 }
 
+// refreshesForSecretsOnly does the same, and refuses every refresh without a secret.
+func refreshesForSecretsOnly(b *idp.Behaviour) {
+	refreshesForOthers(b)
+	b.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body := string(answer.Peek(r))
+			secret := strings.Contains(body, "client_secret=") || r.Header.Get("Authorization") != ""
+			if strings.Contains(body, "grant_type=refresh_token") && !secret {
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(http.StatusBadRequest)
+				_, _ = w.Write([]byte(`{"error":"invalid_grant"}`))
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
 // keepsOldTokens lets confidential clients, whose refresh tokens need not rotate, use the earlier ones.
 func keepsOldTokens(b *idp.Behaviour) {
 	confidentialRefresh(b)
@@ -84,6 +102,11 @@ func refreshesNever(b *idp.Behaviour) { b.NoRefreshTokens = true }
 // confidentialRevocation lets clients without a secret neither refresh nor revoke.
 func confidentialRevocation(b *idp.Behaviour) {
 	confidentialRefresh(b)
+	authenticatedRevocation(b)
+}
+
+// authenticatedRevocation lets only clients with a secret revoke.
+func authenticatedRevocation(b *idp.Behaviour) {
 	b.Wrap = func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			body := answer.Peek(r)
@@ -332,6 +355,8 @@ func TestFairnessOfTokens(t *testing.T) {
 		"confidential clients alone refresh, and invalid tokens": {behaving(confidentialRefresh), nil, "AS-REFRESH-INVALID", reports.Pass},
 		"confidential clients alone refresh, by other clients":   {behaving(confidentialRefresh), nil, "AS-REFRESH-BOUND-CLIENT", reports.Pass},
 		"confidential clients alone refresh, for each other":     {behaving(refreshesForOthers), nil, "AS-REFRESH-BOUND-CLIENT", reports.Fail},
+		"clients with a secret alone may refresh, for each other": {behaving(refreshesForSecretsOnly), nil,
+			"AS-REFRESH-BOUND-CLIENT", reports.Fail},
 		"confidential clients alone refresh, and revoke": {behaving(confidentialRefresh), nil,
 			"AS-REVOKE-REFRESH-TOKEN", reports.Pass},
 		"confidential clients alone refresh, for the same user": {behaving(confidentialRefresh), nil, "AS-REFRESH-SAME-USER", reports.Pass},
@@ -345,6 +370,7 @@ func TestFairnessOfTokens(t *testing.T) {
 		"nobody refreshes":        {behaving(refreshesNever), nil, "AS-REFRESH-INVALID", reports.NotApplicable},
 		"confidential clients alone revoke": {behaving(confidentialRevocation), nil,
 			"AS-REVOKE-WRONG-CLIENT", reports.Pass},
+		"confidential clients alone revoke, and all refresh": {behaving(authenticatedRevocation), nil, "AS-REFRESH-REVOKED", reports.Pass},
 		"a URL does not revoke for confidential clients": {behaving(confidentialRevocation), nil,
 			"AS-REVOKE-REQUEST-FORM", reports.Pass},
 		"a URL revokes for clients that send their secret in the body": {behaving(revokesByURL), nil,

@@ -12,7 +12,7 @@ import (
 
 func bindsTokenToClient(t *T) {
 	foreign := Cases[Edit]{{"used by another public client", As(t.AS.SecondClient())}}
-	if c := t.AS.Confidential(); c != nil && c != t.AS.Refresher() {
+	if c := confidentialBeside(t, t.AS.Refresher()); c != nil {
 		foreign = foreign.And("used by a confidential client", As(c))
 	}
 	Refuses(t, t.AS.RefreshGrant(), foreign, expect.RefuseGrant("invalid_grant"))
@@ -21,6 +21,20 @@ func bindsTokenToClient(t *T) {
 	tokens := t.AS.MustGetRefreshToken() // a server may have one refresh token for each user and client: the newest
 	t.AS.Refresh(tokens, As(t.AS.SecondClient()))
 	t.Expect(t.AS.Refresh(tokens), "used by its own client, after an attempt of another").Ideally(expect.IssueTokens())
+}
+
+// confidentialBeside is a confidential client beside another; nil if there is none. A server that refreshes for confidential clients alone
+// refuses every public one for what it is.
+func confidentialBeside(t *T, other *oauth.Client) *oauth.Client {
+	if c := t.AS.Confidential(); c == nil || c.ID != other.ID {
+		return c
+	}
+	c, _ := t.AS.Register(map[string]any{"token_endpoint_auth_method": t.AS.SecretMethod()})
+	if c == nil || c.Secret == "" {
+		Untried(t, "used by a confidential client", "another client with a secret than the one that refreshes")
+		return nil
+	}
+	return c
 }
 
 func authenticatesConfidentialClients(t *T) {

@@ -48,6 +48,23 @@ func findsTokenWhateverTheHint(t *T) {
 		{"a refresh token revoked with token_type_hint access_token", revoked(t, With("token_type_hint", "access_token"))},
 		{"a refresh token revoked with an unknown token_type_hint", revoked(t, With("token_type_hint", "mcpauth_bogus"))},
 	}, expect.RefuseGrant("invalid_grant"))
+	Each(t, Cases[string]{
+		{"an access token revoked with token_type_hint refresh_token", "refresh_token"},
+	}, findsAccessToken)
+}
+
+// findsAccessToken applies where the revocation of an access token has an effect that is seen.
+func findsAccessToken(t *T, hint string) {
+	c := revoker(t)
+	probe := t.AS.MustGetTokens(As(c))
+	if !t.MCP.Works(probe) {
+		t.NotApplicable("the MCP server does not serve a new access token, so its end cannot be seen")
+	}
+	mustEndAccess(t, probe)
+	tokens := mustWork(t, c)
+	mustConfirm(t, t.AS.Revoke(tokens, tokens.Access, With("token_type_hint", hint)))
+	last, _ := t.MCP.UntilRefused(tokens.Access)
+	t.Expect(last, "after %s", expect.Span(t.Patience)).To(expect.RefuseAnyway())
 }
 
 func servesPublicClients(t *T) {
@@ -151,17 +168,20 @@ func inactive(t *T, tokens *oauth.Tokens) bool {
 	return t.AS.Introspected(t.AS.MustGetTokens(As(tokens.Client))) != nil && t.AS.Introspected(tokens) == nil
 }
 
+// mustEndAccess revokes an access token, and ends the check or the row where that has no effect.
+func mustEndAccess(t *T, tokens *oauth.Tokens) {
+	if ex := t.AS.Revoke(tokens, tokens.Access); !expect.Confirmed(ex) {
+		t.NotApplicable("the server does not revoke access tokens: %s", expect.Describe(ex))
+	}
+	if _, dead := t.MCP.UntilRefused(tokens.Access); !dead {
+		t.NotApplicable("a revoked access token is still served, so nothing ends here (AS-REVOKE-ACCESS-TOKEN)")
+	}
+}
+
 // RFC 7009 section 2.1: "if the authorization server supports the revocation of access tokens".
 func endsAccessTokensOfGrant(t *T) {
 	c := revoker(t)
-	probe := mustWork(t, c)
-	ex := t.AS.Revoke(probe, probe.Access)
-	if !expect.Confirmed(ex) {
-		t.NotApplicable("the server does not revoke access tokens: %s", expect.Describe(ex))
-	}
-	if _, dead := t.MCP.UntilRefused(probe.Access); !dead {
-		t.NotApplicable("a revoked access token is still served, so nothing ends here (AS-REVOKE-ACCESS-TOKEN)")
-	}
+	mustEndAccess(t, mustWork(t, c))
 	first := t.AS.MustGetRefreshToken(As(c))
 	newest := t.AS.MustRefresh(first)
 	mustConfirm(t, t.AS.Revoke(newest, newest.Refresh))
