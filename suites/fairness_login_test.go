@@ -139,7 +139,7 @@ func onItsOwnHost(b *idp.Behaviour) {
 	}
 }
 
-// A user can sign out where one method works, and what a page asks is no refusal.
+// A user can sign out where one method works, and a page that asks is not a refusal.
 func TestFairnessOfSigningOut(t *testing.T) {
 	t.Parallel()
 	const id = "AS-LOGIN-LOGOUT"

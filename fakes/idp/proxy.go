@@ -184,7 +184,7 @@ func (s *Server) redeemUpstream(t *transaction, code string) bool {
 // oneVerifier is the verifier of every request of a proxy that does not remember for whom it asked: a flaw.
 const oneVerifier = "the-same-verifier-for-every-request-of-this-proxy"
 
-// redeemForeign is a flaw: it redeems at the upstream what is no code of its own, and issues tokens for the user there.
+// redeemForeign is a flaw: it redeems at the upstream what is not a code of its own, and issues tokens for the user there.
 func (s *Server) redeemForeign(value string, c *client) map[string]any {
 	s.mu.Lock()
 	own := s.codes[value] != nil

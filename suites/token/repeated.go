@@ -81,7 +81,8 @@ func ofMachines(t *T) *offer {
 		return nil
 	}
 	c := t.AS.Machine()
-	o := &offer{good: ForItself(t, c, "a request of a client for itself"), wrong: oauth.Form{{Name: "grant_type", Value: "authorization_code"}}}
+	o := &offer{good: ForItself(t, c, "a request of a client for itself")}
+	o.wrong = oauth.Form{{Name: "grant_type", Value: "authorization_code"}}
 	if len(c.Scopes) > 0 {
 		o.wrong = append(o.wrong, oauth.Parameter{Name: "scope", Value: "mcpauth:other"})
 	}
