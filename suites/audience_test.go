@@ -14,6 +14,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites"
 	"github.com/mcpauth/conformance/suites/tests/against"
 )
 
@@ -54,6 +55,42 @@ func TestForeignTokensArePresented(t *testing.T) {
 				if want, ok := c.want[r.ID]; ok {
 					assert.Equal(t, want, r.Verdict, "%s: %s", r.ID, r.Reason)
 				}
+			}
+		})
+	}
+}
+
+// If the audience of an opaque token cannot be seen, the reason says what the owner of this server can do about it.
+func TestAnUnseenAudienceNamesWhatHelps(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		bend    func(o *reference.Options)
+		declare func(c *suites.Config)
+		want    string
+	}{
+		"no introspection endpoint": {opaque, nil, "metadata with an introspection_endpoint"},
+		"nobody may introspect": {func(o *reference.Options) { o.Behaviour.Opaque, o.Behaviour.Introspector = "at_", "somebody" }, nil,
+			"; declare the client with which the resource server introspects tokens"},
+		"an answer without aud": {func(o *reference.Options) {
+			byResourceServer(o)
+			o.Behaviour.Opaque = "at_"
+			o.Behaviour.Response = func(_ string, d map[string]any) { delete(d, "aud") }
+		}, introspecting, "introspection by the declared client does not tell it"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := reference.Ideal()
+			anyAudience(&o)
+			c.bend(&o)
+			r := against.Start(t, o)
+			cfg := against.SigningIn(r)
+			cfg.OtherResource, cfg.Only = "", []string{"RS-AUD-CROSS-RESOURCE"}
+			if c.declare != nil {
+				c.declare(&cfg)
+			}
+			for _, r := range against.Run(t, cfg).Results {
+				assert.Equal(t, reports.Inconclusive, r.Verdict, r.Reason)
+				assert.Contains(t, r.Reason, c.want)
 			}
 		})
 	}

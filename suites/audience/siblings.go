@@ -117,7 +117,7 @@ func crossForeign(t *T) {
 		t.Expect(p.At, "a token that was issued for %s", strings.Join(p.Audience, " ")).To(expect.Refuse(401))
 	default:
 		t.Inconclusive("a token that was requested for %s is served, and whether it is meant for %s cannot be seen (AS-RES-UNKNOWN-TARGET); %s",
-			Attacker, own, ToSeeTokens)
+			Attacker, own, t.AS.ToSeeTokens())
 	}
 }
 

@@ -469,7 +469,7 @@ func keepsUsersApart(t *T) {
 	first, second := t.AS.Subject(t.AS.MustGetTokens()), t.AS.Subject(t.AS.MustGetTokens(By(1)))
 	switch {
 	case first == "" || second == "":
-		t.Inconclusive("the subject of a token cannot be seen: %q and %q; %s", first, second, ToSeeTokens)
+		t.Inconclusive("the subject of a token cannot be seen: %q and %q; %s", first, second, t.AS.ToSeeTokens())
 	case first == second:
 		t.Inconclusive("the tokens of both users have the subject %q: declare users with accounts of their own (login.users)", first)
 	}

@@ -339,7 +339,7 @@ func keepsAccountsApart(t *T) {
 	victim, mail := "mcpauth-v-"+Random(6), "mcpauth-victim-"+strings.ToLower(Random(6))+"@users.example"
 	owner := subjectOf(t, map[string]any{"sub": victim, "email": mail, "email_verified": true})
 	if owner == "" {
-		t.Inconclusive("a new upstream user is not signed in, or the subject of a token cannot be seen; %s", ToSeeTokens)
+		t.Inconclusive("a new upstream user is not signed in, or the subject of a token cannot be seen; %s", t.AS.ToSeeTokens())
 	}
 	Each(t, Cases[any]{
 		{"an e-mail that is not verified", false},
@@ -395,7 +395,7 @@ func byIDToken(t *T) {
 	switch {
 	case ordinary == "":
 		t.Inconclusive("the subject of a token cannot be seen, so neither can whether the upstream's ID token decides who signs in; %s",
-			ToSeeTokens)
+			t.AS.ToSeeTokens())
 	case subjectOf(t, map[string]any{"sub": "mcpauth-" + Random(6)}) == ordinary:
 		t.NotApplicable("who signs in is not known by the upstream's ID token")
 	}

@@ -79,7 +79,7 @@ func keepsAudience(t *T, s Sibling, resource Edit) {
 	if before, seen := t.AS.Audience(tokens); seen {
 		audience, again := t.AS.Audience(next)
 		if !again {
-			t.Inconclusive("the audience of the refreshed token cannot be seen; %s", ToSeeTokens)
+			t.Inconclusive("the audience of the refreshed token cannot be seen; %s", t.AS.ToSeeTokens())
 		}
 		t.Expect(audience).SeenIn(ex).To(keep(before))
 	} else {

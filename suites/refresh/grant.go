@@ -94,7 +94,7 @@ func keepsUserAndClient(t *T) {
 	next.ID = "" // the client may have kept the first ID token
 	after := bearer(t, next)
 	if after == "" {
-		t.Inconclusive("the user of the first token can be seen, and that of the refreshed one cannot; %s", ToSeeTokens)
+		t.Inconclusive("the user of the first token can be seen, and that of the refreshed one cannot; %s", t.AS.ToSeeTokens())
 	}
 	t.Expect(after, "the user of a refreshed token").SeenIn(next.Exchange).To(expect.Be(before))
 	if first, second := clientOf(t, tokens), clientOf(t, next); first != "" && second != "" { // neither is required to name it

@@ -62,7 +62,7 @@ func neverWidensScope(t *T) {
 		held, seen := t.AS.Holds(next, nil, w.added)
 		if !seen {
 			t.Inconclusive("a token is issued, and nothing says what it may do: neither the token, nor introspection, nor its response; %s",
-				ToSeeTokens)
+				t.AS.ToSeeTokens())
 		}
 		t.Expect(next).To(lackScope(w.added, held || slices.Contains(next.Scope, w.added)))
 	})

@@ -151,7 +151,7 @@ func issuesShortLivedTokens(t *T) {
 		seconds, ok = lifetime(t, tokens)
 	}
 	if !ok {
-		t.Inconclusive("nothing says how long the token is valid (AS-TOKEN-EXPIRES-IN); %s", ToSeeTokens)
+		t.Inconclusive("nothing says how long the token is valid (AS-TOKEN-EXPIRES-IN); %s", t.AS.ToSeeTokens())
 	}
 	if t.Expect(seconds).SeenIn(tokens.Exchange).To(liveAtMost(24 * time.Hour)) {
 		t.Expect(seconds).SeenIn(tokens.Exchange).Ideally(liveAtMost(time.Hour))

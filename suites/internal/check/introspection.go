@@ -5,9 +5,18 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 )
 
-// ToSeeTokens says what shows the content of a token that is not a JWT.
-const ToSeeTokens = "declare the client with which the resource server introspects tokens " +
-	"(client.clients in the target file, introspects: true)"
+// ToSeeTokens says what would show the content of a token that is not a JWT.
+func (t AuthorizationServer) ToSeeTokens() string {
+	const declare = "declare the client with which the resource server introspects tokens " +
+		"(client.clients in the target file, introspects: true)"
+	switch {
+	case t.Server().Introspection == "":
+		return "that needs metadata with an introspection_endpoint (RFC 7662); then " + declare
+	case t.Session.Introspector() != nil:
+		return "introspection by the declared client does not tell it (RFC 7662 section 2.2)"
+	}
+	return declare
+}
 
 // IntrospectionClient returns the client that introspects tokens: the declared one of the resource server, or else the confidential client,
 // which can introspect its own tokens.

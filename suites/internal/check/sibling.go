@@ -205,7 +205,7 @@ func (t Siblings) Within(s Sibling, ex *reports.Exchange, by *oauth.Client, abou
 	observed := ""
 	switch {
 	case !seen && asked != s.Resource:
-		t.Inconclusive("a token for %s is issued, and what it is meant for cannot be seen; %s", asked, ToSeeTokens)
+		t.Inconclusive("a token for %s is issued, and what it is meant for cannot be seen; %s", asked, t.AS.ToSeeTokens())
 	case Names(audience, asked):
 		observed = "the token's audience is " + strings.Join(audience, " ")
 	case asked == s.Resource && t.Served(s, t.Use(s, tokens.Access)):
