@@ -152,6 +152,56 @@ func openingPrompts(o *reference.Options) {
 	}
 }
 
+// strongLogins signs every user in with two factors, which each access token says.
+func strongLogins(b *idp.Behaviour) {
+	b.AccessToken = func(_, claims map[string]any) { claims["acr"] = mcpserver.StrongLogin }
+}
+
+// denied declares that a tool may not be called.
+func denied(c *suites.Config, tool string) {
+	c.Tools = slices.Clone(c.Tools)
+	i := slices.IndexFunc(c.Tools, func(t suites.Tool) bool { return t.Name == tool })
+	c.Tools[i].DeniedOnly = true
+}
+
+// api is the prefix with which the scopes of shortInTokens are requested.
+const api = "api://notes/"
+
+// shortInTokens writes scopes into tokens without the prefix with which they are requested and reported, as Entra ID does.
+func shortInTokens(o *reference.Options) {
+	b := &o.Behaviour
+	b.Response = func(endpoint string, members map[string]any) {
+		if granted, _ := members["scope"].(string); endpoint == "/token" && granted != "" {
+			members["scope"] = api + strings.ReplaceAll(granted, " ", " "+api)
+		}
+	}
+	b.AccessToken = func(_, claims map[string]any) {
+		claims["scp"] = claims["scope"]
+		delete(claims, "scope")
+	}
+	o.Policy.ScopesOf = func(claims map[string]any) []string {
+		granted, _ := claims["scp"].(string)
+		return strings.Fields(granted)
+	}
+	reading(b, func(q url.Values) { q.Set("scope", strings.ReplaceAll(q.Get("scope"), api, "")) })
+}
+
+// prefixed declares the scopes of tools with the prefix, for a login.
+func prefixed(c *suites.Config) {
+	byLogin(c)
+	c.Tools = slices.Clone(c.Tools)
+	for i := range c.Tools {
+		tool := &c.Tools[i]
+		if tool.Scope != "" {
+			tool.Scope = api + strings.ReplaceAll(tool.Scope, " ", " "+api)
+		}
+		tool.AnyOf = slices.Clone(tool.AnyOf)
+		for j := range tool.AnyOf {
+			tool.AnyOf[j] = api + tool.AnyOf[j]
+		}
+	}
+}
+
 // Declarations that do not fit, and scopes that are judged in other places than the tool.
 func TestFairnessOfScopes(t *testing.T) {
 	t.Parallel()
@@ -198,6 +248,16 @@ func TestFairnessOfScopes(t *testing.T) {
 		}, "RS-CHALLENGE-STEP-UP-AUTHN", reports.NotTested},
 		"a warning at one object, and another that a header field opens": {openingPrompts,
 			func(c *suites.Config) { c.Revisions = []string{"2026-07-28"} }, "RS-SCOPE-OTHER-PRIMITIVES", reports.Fail},
+		"short names of scopes in tokens":            {shortInTokens, prefixed, "AS-TOKEN-SCOPE-REPORTED", reports.Pass},
+		"short names of scopes in tokens, and tools": {shortInTokens, prefixed, "RS-SCOPE-EVERY-TOOL", reports.Pass},
+		"short names of scopes in tokens, and unguarded tools": {func(o *reference.Options) {
+			shortInTokens(o)
+			o.Policy.ForgetsScope = func(*http.Request, map[string]any) bool { return true }
+		}, prefixed, "RS-SCOPE-EVERY-TOOL", reports.Fail},
+		"short names of scopes in tokens, which have all": {func(o *reference.Options) {
+			shortInTokens(o)
+			everyTokenWrites(o)
+		}, prefixed, "RS-SCOPE-403-STATUS", reports.Inconclusive},
 		"a refusal inside the result, behind one at the door": {func(o *reference.Options) {
 			o.Policy.ScopeAtTheDoor = "notes:read"
 			o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.ScopeOverHTTP)

@@ -255,6 +255,16 @@ func silent(o *reference.Options) {
 	}
 }
 
+// namesNoScope leaves the scope out of access tokens and introspection, where it is optional.
+func namesNoScope(b *idp.Behaviour) {
+	b.AccessToken = func(_, claims map[string]any) { delete(claims, "scope") }
+	b.Response = func(endpoint string, members map[string]any) {
+		if endpoint == "/introspect" {
+			delete(members, "scope")
+		}
+	}
+}
+
 // shortUserCodes tells devices user codes of four characters.
 func shortUserCodes(b *idp.Behaviour) {
 	code := regexp.MustCompile(`"user_code": ?"[^"]*"`)
@@ -339,6 +349,7 @@ func TestFairnessOfTokens(t *testing.T) {
 		"opaque tokens, a wider refresh":                           {opaque, nil, "AS-REFRESH-SCOPE-WIDEN", reports.Pass},
 		"opaque tokens that a refresh widens":                      {widensOpaque, nil, "AS-REFRESH-SCOPE-WIDEN", reports.Fail},
 		"opaque tokens, a narrower refresh, no scope in responses": {silent, nil, "AS-REFRESH-SCOPE-NARROW", reports.Pass},
+		"tokens and introspection that name no scope":              {behaving(namesNoScope), nil, "AS-CC-SECRET-FLOW", reports.Inconclusive},
 		"opaque tokens, whom a refreshed one stands for":           {opaque, nil, "AS-REFRESH-SAME-USER", reports.Pass},
 		"refresh tokens that live longer than a year, as declared": {keepsTokens, idleFor(365 * 24 * time.Hour), "AS-REFRESH-EXPIRES",
 			reports.Warn},

@@ -936,27 +936,6 @@ func (t AuthorizationServer) Confidential() *oauth.Client {
 	return c
 }
 
-// RealScope returns the scope of a token by its own claims, or by the client's introspection of its own token.
-func (t AuthorizationServer) RealScope(tokens *oauth.Tokens) ([]string, bool) {
-	if tokens == nil {
-		return nil, false
-	}
-	if _, claims := oauth.Claims(tokens.Access); claims != nil {
-		for _, name := range []string{"scope", "scp"} {
-			if s := claims.String(name); s != "" {
-				return strings.Fields(s), true
-			}
-			if list, ok := claims.Strings(name); ok {
-				return list, true
-			}
-		}
-	}
-	if o := t.Introspected(tokens); o != nil {
-		return strings.Fields(o.String("scope")), true
-	}
-	return nil, false
-}
-
 // Last returns the last exchange.
 func (t *T) Last() *reports.Exchange { return t.transcript[len(t.transcript)-1] }
 

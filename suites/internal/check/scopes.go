@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 )
@@ -100,6 +101,53 @@ func (t MCPServer) TokenOf(scopes []string) (token string, held []string, why st
 		return "", nil, fmt.Sprintf("nothing says what a token for %s holds", words(scopes))
 	}
 	return tokens.Access, held, ""
+}
+
+// RealScope returns the scope of a token by its own claims, or by the client's introspection of its own token; seen is false where neither
+// names one, which is optional in both (RFC 9068 section 2.2.3, RFC 7662 section 2.2).
+func (t AuthorizationServer) RealScope(tokens *oauth.Tokens) (scopes []string, seen bool) {
+	if tokens == nil {
+		return nil, false
+	}
+	_, claims := oauth.Claims(tokens.Access)
+	if scopes, seen = scopeIn(claims); !seen {
+		scopes, seen = scopeIn(t.Introspected(tokens))
+	}
+	return inFull(inFull(scopes, tokens.Scope), t.namedScopes()), seen
+}
+
+func scopeIn(o *document.Object) (scopes []string, seen bool) {
+	for _, name := range []string{"scope", "scp"} {
+		if s := o.String(name); s != "" {
+			return strings.Fields(s), true
+		}
+		if list, ok := o.Strings(name); ok {
+			return list, true
+		}
+	}
+	return nil, false
+}
+
+// namedScopes are those that the target, its tools and ordinary requests name.
+func (t AuthorizationServer) namedScopes() []string {
+	scopes := Union(t.Session.RequestedScopes(), t.Session.Pool)
+	for _, tool := range t.Tools {
+		scopes = Union(Union(scopes, tool.Scopes()), tool.AnyOf)
+	}
+	return scopes
+}
+
+// inFull writes scopes as they are requested where a token has only the last part of their names. Entra ID does so: the scope
+// api://notes/read is read in its tokens.
+func inFull(scopes, named []string) []string {
+	out := slices.Clone(scopes)
+	for i, short := range out {
+		full := slices.IndexFunc(named, func(name string) bool { return strings.HasSuffix(name, "/"+short) })
+		if full >= 0 && !slices.Contains(named, short) {
+			out[i] = named[full]
+		}
+	}
+	return out
 }
 
 // Held returns the scopes of a token: by its own claims, by introspection, or by the token response, where a missing scope means the
