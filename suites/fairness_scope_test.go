@@ -246,6 +246,11 @@ func TestFairnessOfScopes(t *testing.T) {
 			byLogin(c)
 			c.Users = nil
 		}, "RS-CHALLENGE-STEP-UP-AUTHN", reports.NotTested},
+		"logins that are strong already": {behaving(strongLogins), byLogin, "RS-CHALLENGE-STEP-UP-AUTHN", reports.NotTested},
+		"opaque tokens, and a tool that needs a strong login": {func(o *reference.Options) { o.Behaviour.Opaque = "at_" }, byLogin,
+			"RS-CHALLENGE-STEP-UP-AUTHN", reports.Pass},
+		"opaque tokens, and a tool that may not be called": {func(o *reference.Options) { o.Behaviour.Opaque = "at_" },
+			func(c *suites.Config) { byLogin(c); denied(c, "wipe_notes") }, "RS-CHALLENGE-STEP-UP-AUTHN", reports.NotTested},
 		"a warning at one object, and another that a header field opens": {openingPrompts,
 			func(c *suites.Config) { c.Revisions = []string{"2026-07-28"} }, "RS-SCOPE-OTHER-PRIMITIVES", reports.Fail},
 		"short names of scopes in tokens":            {shortInTokens, prefixed, "AS-TOKEN-SCOPE-REPORTED", reports.Pass},

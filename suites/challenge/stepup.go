@@ -29,14 +29,18 @@ func signalsStepUp(t *T) {
 	}
 }
 
-// weakToken returns a token of an ordinary login. A token that the user supplies may be of any login: only its acr shows which.
+// weakToken returns a token of a login that is too weak for a tool. Its acr shows that. Where it is opaque, a new token of the first user
+// counts as weak, unless the tool must not run.
 func weakToken(t *T, tool Tool) string {
-	if t.Mint.Trusted() || t.Session != nil && t.Session.Ready {
-		return t.MCP.FirstToken()
-	}
-	token := t.MCP.Token()
-	if _, claims := oauth.Claims(token); claims == nil || claims.String("acr") == tool.ACR {
-		t.NotTested("the login of the token that was supplied is not known, or is strong enough; give a user with --username")
+	token := t.MCP.FirstToken()
+	switch _, claims := oauth.Claims(token); {
+	case claims.String("acr") == tool.ACR:
+		t.NotTested("the token has acr=%s, which is strong enough", tool.ACR)
+	case claims != nil || t.Mint.Trusted():
+	case t.Session == nil || !t.Session.Ready:
+		t.NotTested("the login of the token that was supplied is not known; give a user with --username")
+	case tool.DeniedOnly:
+		t.NotTested("the token does not show its login, and the tool may not be called")
 	}
 	return token
 }
