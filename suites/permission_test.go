@@ -137,6 +137,31 @@ var guessing = []string{"AS-CC-SECRET-FLOW", "AS-INTROSPECT-BAD-CREDENTIALS", "A
 // aboutSecrets must not pass where no wrong secret is tried.
 var aboutSecrets = []string{"AS-INTROSPECT-BAD-CREDENTIALS", "AS-REFRESH-CONFIDENTIAL-AUTH"}
 
+// A server may answer 400 to all that is tried without permission, which does not show its challenge.
+func TestFailedBasicAuthenticationPassesOnlyWhereItIsSeen(t *testing.T) {
+	t.Parallel()
+	no, tried := false, &secretsTried{found: map[string]bool{}}
+	o := reference.Ideal()
+	o.Behaviour.Wrap = func(next http.Handler) http.Handler {
+		return answer.Changed(next, "/token", func(_ *http.Request, a *answer.Answer) {
+			if a.Status == http.StatusUnauthorized {
+				a.Status = http.StatusBadRequest
+				a.Header().Del("WWW-Authenticate")
+			}
+		})
+	}
+	r := against.Start(t, o)
+	cfg := against.SigningIn(r)
+	asDeclared(r, &cfg, tried)
+	cfg.Skip, cfg.Only, cfg.AllowIntrusive = nil, []string{"AS-TOKEN-INVALID-CLIENT-BASIC"}, &no
+	run, err := against.Evaluate(t, cfg)
+	require.NoError(t, err)
+	for _, result := range run.Results {
+		assert.Equal(t, reports.NotTested, result.Verdict, result.Reason)
+		assert.Len(t, result.Notes, 1, result.Notes)
+	}
+}
+
 func TestSecretsAreTriedWithPermission(t *testing.T) {
 	t.Parallel()
 	yes, tried := true, &secretsTried{found: map[string]bool{}}

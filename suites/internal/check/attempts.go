@@ -33,20 +33,19 @@ func AsWithSecret(c *oauth.Client, secret string) Edit {
 
 // Guesses returns rows that try wrong secrets of a client, or none without permission.
 func (t AuthorizationServer) Guesses(c *oauth.Client, rows Cases[Edit]) Cases[Edit] {
-	if !t.mayGuess(c) {
-		return nil
+	if t.mayGuess(c) {
+		return rows
 	}
-	return rows
+	Untried(t.T, secretsOfTheClient, "permission ("+allowIntrusive+")")
+	return nil
 }
+
+const secretsOfTheClient = "wrong secrets of the client"
 
 // mayGuess reports whether wrong secrets of a client may be tried: a server may lock the client, which its owner uses for other things. A
 // client that the run registered may be locked.
 func (t AuthorizationServer) mayGuess(c *oauth.Client) bool {
-	may := c.Registered != nil || t.MayStrain(t.Server().Token)
-	if !may {
-		Untried(t.T, "wrong secrets of the client", "permission ("+allowIntrusive+")")
-	}
-	return may
+	return c.Registered != nil || t.MayStrain(t.Server().Token)
 }
 
 // SecretsMustBeTried leaves the check not tested, unless it finds something, where wrong secrets of a client may not be tried: refusals of
@@ -54,7 +53,7 @@ func (t AuthorizationServer) mayGuess(c *oauth.Client) bool {
 func (t AuthorizationServer) SecretsMustBeTried(c *oauth.Client) {
 	if !t.mayGuess(c) {
 		const why = "its owner may use it for other things, and a server may lock it"
-		LeaveWithout(t.T, "intrusive", "wrong secrets of the client", why)
+		LeaveWithout(t.T, "intrusive", secretsOfTheClient, why)
 	}
 }
 
@@ -62,8 +61,9 @@ func (t AuthorizationServer) SecretsMustBeTried(c *oauth.Client) {
 func (t AuthorizationServer) WrongSecrets(c *oauth.Client) Cases[Edit] {
 	rows := Cases[Edit]{{"client_id alone", Edits(Unidentified(), With("client_id", c.ID))}}
 	if t.mayGuess(c) {
-		rows = append(rows, t.guesses(c)...)
+		return append(rows, t.guesses(c)...)
 	}
+	Untried(t.T, secretsOfTheClient, "permission ("+allowIntrusive+")")
 	return rows
 }
 
