@@ -90,6 +90,23 @@ func TestLogin(t *testing.T) {
 	}
 }
 
+// Plain forms follow a posted request. Where the login page needs scripts, the browser has to sign in before.
+func TestPostedRequestsFollowALoginByScripts(t *testing.T) {
+	t.Parallel()
+	withBrowser(t)
+	o := reference.Ideal()
+	pages["scripts only"](&o)
+	o.Behaviour.Lacks = []idp.Defence{idp.PostedRedirect}
+	cfg := against.SigningIn(against.Start(t, o))
+	cfg.Driver, cfg.BrowserNoSandbox, cfg.Only = "auto", true, []string{"AS-AUTHZ-REDIRECT-UNREGISTERED"}
+	run, err := suites.Run(t.Context(), cfg)
+	require.NoError(t, err)
+	require.NotEmpty(t, run.Run().Results)
+	for _, r := range run.Run().Results {
+		assert.Equal(t, reports.Fail, r.Verdict, r.Reason)
+	}
+}
+
 func TestLoginThatFailsSaysWhy(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
