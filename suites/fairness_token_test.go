@@ -478,5 +478,25 @@ func TestFairnessOfExchanges(t *testing.T) {
 			b.Lacks = []idp.Defence{idp.ExchangeNarrows}
 			withScopeOfTheServer(b)
 		}), nil, "AS-TX-VALIDATION", reports.Warn},
+		"a scope that nothing shows": {func(o *reference.Options) {
+			silent(o)
+			o.Behaviour.Lacks = []idp.Defence{idp.ExchangeNarrows}
+		}, nil, "AS-TX-VALIDATION", reports.Inconclusive},
+		"a resource like the own one, whose audience nothing shows": {func(o *reference.Options) {
+			opaque(o)
+			o.Behaviour.Lacks = []idp.Defence{idp.WholeResource}
+		}, nil, "AS-RES-CANONICAL-VARIANTS", reports.Inconclusive},
+		"a foreign resource, whose audience nothing shows": {behaving(func(b *idp.Behaviour) {
+			b.Opaque, b.Lacks = "at_", []idp.Defence{idp.CodeResources, idp.KnownResources}
+			b.Response = func(endpoint string, members map[string]any) {
+				if endpoint == "/introspect" {
+					delete(members, "aud")
+				}
+			}
+		}), nil, "AS-CC-SECRET-FLOW", reports.Inconclusive},
+		"a scope that only the response shows": {func(o *reference.Options) {
+			opaque(o)
+			o.Behaviour.Lacks = []idp.Defence{idp.ExchangeNarrows}
+		}, nil, "AS-TX-VALIDATION", reports.Warn},
 	})
 }

@@ -224,7 +224,10 @@ func comparesResources(t *T) {
 	}
 	Each(t, resembling(own, u), func(t *T, resource string) {
 		if _, tokens := t.AS.TokensFor(resource); tokens != nil {
-			aud, _ := t.AS.Audience(tokens)
+			aud, seen := t.AS.Audience(tokens)
+			if !seen {
+				t.Inconclusive("the audience of a token that is requested for %s cannot be seen; %s", resource, t.AS.ToSeeTokens())
+			}
 			t.Expect(aud, "requested for %s", resource).SeenIn(tokens.Exchange).To(leaveOut(own))
 		}
 	})
