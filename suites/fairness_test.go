@@ -125,6 +125,8 @@ func TestFairness(t *testing.T) {
 		"a page about the product over plain HTTP": {func(o *reference.Options) {
 			o.Host, o.PlainToo, o.Behaviour.Wrap = flaws.Public, true, pageOverPlainHTTP
 		}, nil, "AS-TLS-ENFORCED", reports.Pass},
+		"a key set that fails, and signed metadata": {behaving(func(b *idp.Behaviour) { failsAt(b, "/jwks", each) }), nil,
+			"AS-META-SIGNED-METADATA", reports.Inconclusive},
 		"a refusal that pages may read, and a refused preflight": {missing(mcpserver.OpenPreflight),
 			func(c *suites.Config) { c.Origins = nil }, "RS-TRANSPORT-CORS-PREFLIGHT", reports.Warn},
 		"a preflight that fails": {withoutCORS("OPTIONS", 500), noOrigin,

@@ -37,8 +37,10 @@ func signsTruthfully(t *T) {
 		present = true
 		switch {
 		case !s.MeetsTheForm(t.Expect(s, "%s", m.URL).SeenIn(m.Exchange), t.MCP.Now()):
-		case s.Signer() != a.Issuer || a.JWKS.Object == nil:
+		case s.Signer() != a.Issuer || a.JWKS.URL == "":
 			s.NotVerified(t)
+		case a.JWKS.Object == nil:
+			t.Leave(m.URL, "the key set of jwks_uri cannot be read")
 		default:
 			s.VerifiesBy(t, a.JWKS.Object, m.Exchange)
 		}
