@@ -59,7 +59,7 @@ var tokenEndpoint = []Flaw{
 	one("token-media-type-exact", idp.MediaTypeParameters, "AS-TOKEN-CONTENT-TYPE"),
 	one("token-json-null", idp.FormOnly, "AS-TOKEN-JSON-BODY"),
 	one("token-last-wins", idp.RefuseRepeated, "AS-TOKEN-DUPLICATE-PARAMS"),
-	one("token-empty-scope-refused", idp.IgnoreUnknownAtToken, "AS-TOKEN-UNKNOWN-AND-EMPTY"),
+	one("token-empty-scope-refused", idp.IgnoreUnknownAtToken, "AS-TOKEN-UNKNOWN-AND-EMPTY", "AS-PKCE-REJECT-MISSING-VERIFIER"),
 	one("token-unknown-grant-crashes", idp.GrantErrors, "AS-TOKEN-GRANT-TYPE-ERRORS",
 		"AS-CC-ASSERTION-ACCEPTED", "AS-CC-SECRET-FLOW", "AS-DCR-NO-PRIVILEGED-GRANTS", "AS-DEVICE-GRANT",
 		"AS-META-GRANTS-MATCH-BEHAVIOUR", "AS-TOKEN-CLIENT-CREDENTIALS-PUBLIC", "AS-TOKEN-ERROR-SHAPE", "AS-TOKEN-PASSWORD-GRANT-OFF"),

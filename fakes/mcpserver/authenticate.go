@@ -84,13 +84,14 @@ func (s *Server) byBearer(r *http.Request, fields []string, key *caller, m *mess
 		if !ok {
 			continue
 		}
-		if who := s.verify(r, s.passesFor(token)); who != nil && s.holds(r, who) && (!who.expired || s.lacksScope(who, m)) {
+		verified := s.passesFor(token)
+		if who := s.verify(r, verified); who != nil && s.holds(r, who) && (!who.expired || s.lacksScope(who, m)) {
 			s.mu.Lock()
 			s.known[r.RemoteAddr] = true
 			s.last = who.user
 			s.mu.Unlock()
 			who.also = key
-			s.keep(token)
+			s.keep(verified)
 			return who, ""
 		}
 		cause = "invalid"
@@ -671,11 +672,11 @@ func (p *Policy) critical(crit any) bool {
 	return slices.ContainsFunc(names, func(n any) bool { return n != "alg" })
 }
 
-// keep stores a valid token, for flaws that accept another one instead.
+// keep stores a token that was verified itself, for flaws that accept another one instead.
 func (s *Server) keep(token string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.Policy.SameToken != nil {
+	if s.Policy.SameToken != nil && !slices.Contains(s.good, token) {
 		s.good = append(s.good, token)
 	}
 }

@@ -172,6 +172,11 @@ var beyond = map[string]string{
 	"old-stream-of-anybody-late":                                 "a second user",
 	"passes-compressed":                                          "a trusted issuer",
 	"token-weak-secret-of-credentials":                           "a client that acts for itself",
+	"pkce-downgrade-of-documents":                                "a client with a metadata document",
+	"token-takes-credentials-first-grant-type":                   "a client for client_credentials",
+	"token-takes-credentials-first-scope":                        "a client for client_credentials",
+	"token-takes-credentials-last-grant-type":                    "a client for client_credentials",
+	"token-takes-credentials-last-scope":                         "a client for client_credentials",
 	"pkce-not-of-documents":                                      "a client with a metadata document",
 	"pkce-not-required-of-documents":                             "a client with a metadata document",
 	"runs-before-refusal-expired":                                "a tool whose effect can be read",
@@ -203,5 +208,25 @@ func TestAnOpenServerIsNoticedWithLittleDeclared(t *testing.T) {
 				assert.NotEmpty(t, run.Results)
 			})
 		}
+	}
+}
+
+// A login alone shows that a server remembers a token by less than the whole token, in both looks.
+func TestARememberedTokenIsFoundWithALogin(t *testing.T) {
+	t.Parallel()
+	for _, r := range rows() {
+		if !strings.HasPrefix(r.Name, "kept-by-") {
+			continue
+		}
+		t.Run(r.Name, func(t *testing.T) {
+			t.Parallel()
+			cfg := scant[0].start(t, r.Bend)
+			cfg.Only = r.Noticed
+			run := against.Run(t, cfg)
+			for _, res := range run.Results {
+				assert.Equal(t, reports.Fail, res.Verdict, res.Reason)
+			}
+			assert.NotEmpty(t, run.Results)
+		})
 	}
 }
