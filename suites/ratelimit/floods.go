@@ -130,10 +130,20 @@ func beside(t *T, errant *oauth.Client) *bystander {
 		case t.AS.Refresher().ID == errant.ID:
 			Untried(t, ofBystander, "a second client (dynamic registration)")
 		default:
-			b.tokens = t.AS.MustGetRefreshToken()
+			b.authorize(t)
 		}
 	})
 	return b
+}
+
+func (b *bystander) authorize(t *T) {
+	tokens := t.AS.MustGetTokens(As(t.AS.Refresher()), t.AS.ForRefresh())
+	if tokens.Refresh == "" {
+		t.Note("%s: not tried, since no refresh token is issued", ofBystander)
+		return
+	}
+	t.AS.RefreshMustWork(As(tokens.Client))
+	b.tokens = tokens
 }
 
 func (b *bystander) refresh(t *T, limit *reports.Exchange) {
