@@ -29,6 +29,9 @@ var machines = []Flaw{
 		Noticed: []string{"AS-CC-METADATA"}, Also: []string{"AS-KEYS-ALG-LISTS", "AS-META-*"},
 	},
 	one("machine-without-secret", idp.CredentialsSecret, "AS-CC-SECRET-FLOW", "AS-DCR-*", "AS-TOKEN-UNAUTHORIZED-GRANT"),
+	inRows(one("device-without-secret", idp.DeviceSecret, "AS-DEVICE-GRANT"), "a client with a secret: client_id alone",
+		"a client with a secret: an empty secret by Basic", "a client with a secret: a wrong secret by Basic",
+		"a client with a secret: another client's secret"),
 	rowOf(one("exchange-without-secret", idp.ExchangeSecret, "AS-TX-VALIDATION"), "client_id alone"),
 	{
 		Name: "exchange-for-other-scopes", Says: "An exchange returns the requested scopes that the subject token has not, and no others.",

@@ -36,6 +36,7 @@ const (
 	DeviceClientToTheEnd   Defence = "a device code belongs to its client after its user has allowed it, too"
 	CredentialsSecret      Defence = "a client with a secret authenticates when it acts for itself"
 	ExchangeOwnScopes      Defence = "an exchange does not return the scopes that the subject token has not instead of those that it has"
+	DeviceSecret           Defence = "a client with a secret authenticates when its device polls"
 	ExchangeSecret         Defence = "a client with a secret authenticates when it exchanges a token"
 	DecodedBasic           Defence = "the user name and password of Basic are form-decoded"
 	AssertionNames         Defence = "client_id cannot name another client than the assertion"
@@ -160,7 +161,8 @@ func (s *Server) looseSecret(r *http.Request) bool {
 // grantNeedsNoSecret is a flaw: one grant does not authenticate clients that have a secret.
 func (s *Server) grantNeedsNoSecret(grant string) bool {
 	b := &s.Behaviour
-	return !b.has(CredentialsSecret) && grant == "client_credentials" || !b.has(ExchangeSecret) && grant == tokenExchange
+	return !b.has(CredentialsSecret) && grant == "client_credentials" || !b.has(ExchangeSecret) && grant == tokenExchange ||
+		!b.has(DeviceSecret) && grant == deviceGrant
 }
 
 // spareAllButNewest is a flaw: only the newest access token of a grant ends. The caller holds mu.

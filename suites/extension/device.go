@@ -43,6 +43,25 @@ func bindsDeviceCodes(t *T) {
 	}
 	t.Expect(codes(t, d, code)).Ideally(expect.BeUnguessable("device codes")) // RFC 8628 section 5.2: SHOULD
 	approveDevice(t, d, other)
+	authenticatesDevices(t)
+}
+
+// authenticatesDevices judges the poll of a client with a secret, for a code that its user has approved (RFC 8628 section 3.4).
+func authenticatesDevices(t *T) {
+	const about = "a client with a secret"
+	c := t.AS.Confidential()
+	if c == nil {
+		t.Note("%s: not tried, since there is none", about)
+		return
+	}
+	d, ex := t.AS.Device(c)
+	if oauth.Object(ex).String("device_code") == "" || d.Public() || t.AS.ApprovedDevice(d) == "" {
+		t.Note("%s: not tried, since none gets a device code that its user can approve: %s", about, expect.Describe(ex))
+		return
+	}
+	if good := t.AS.DeviceRedemption(d); Offers(t, good, about) {
+		Refuses(t, good, t.AS.WrongSecrets(d.Client).In(about), expect.RefuseGrant("invalid_client", "invalid_request"))
+	}
 }
 
 // codes returns a device code and three more, or as many as are issued.

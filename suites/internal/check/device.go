@@ -25,7 +25,11 @@ func (t AuthorizationServer) Device(c *oauth.Client) (Device, *reports.Exchange)
 	if oauth.ErrorCode(ex) != "unauthorized_client" {
 		return d, ex
 	}
-	own, _ := t.Register(map[string]any{"grant_types": []string{"authorization_code", "refresh_token", deviceGrant}})
+	changes := map[string]any{"grant_types": []string{"authorization_code", "refresh_token", deviceGrant}}
+	if !c.Public() {
+		changes["token_endpoint_auth_method"] = t.SecretMethod()
+	}
+	own, _ := t.Register(changes)
 	if own == nil {
 		return d, ex
 	}
