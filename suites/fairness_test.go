@@ -230,6 +230,11 @@ func TestFairness(t *testing.T) {
 			"AS-DPOP-BINDING", reports.NotApplicable},
 		"scopes for those who register them": {func(o *reference.Options) { o.Behaviour.DefaultScopes = []string{"notes:read"} }, nil,
 			"AS-TOKEN-SUCCESS-SHAPE", reports.Pass},
+		"no scopes for those who register none": {func(o *reference.Options) {
+			o.Behaviour.DefaultScopes, o.Behaviour.DropsScopes, o.Policy.ScopeAtTheDoor = []string{}, true, "notes:read"
+		}, nil, "RS-TOKEN-VALID-ACCEPTED", reports.Pass},
+		"a token without the scope that everything needs": {func(o *reference.Options) { o.Policy.ScopeAtTheDoor = "notes:read" },
+			func(c *suites.Config) { c.Base, c.Scopes = nil, []string{"notes:write"} }, "RS-AUD-MATCHES-PRM", reports.Inconclusive},
 		"all scopes that a client registers, by default": {func(o *reference.Options) {
 			all := []string{"notes:read", "notes:write", "openid"}
 			o.Behaviour.DefaultScopes, o.Behaviour.RequestDefault = all[:1], all

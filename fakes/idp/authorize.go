@@ -391,6 +391,9 @@ func (s *Server) scope(requested string, sent bool, t *transaction) *problem {
 		case !slices.Contains(s.Scopes, v) && b.has(KnownScopes):
 			return &problem{"invalid_scope", s.describe("the scope is not known", v)}
 		case t.client.scopes != nil && !slices.Contains(t.client.scopes, v) && b.has(RegisteredScope):
+			if b.DropsScopes {
+				continue
+			}
 			return &problem{"invalid_scope", "the scope is not registered for the client"}
 		}
 		t.scopes = append(t.scopes, v)

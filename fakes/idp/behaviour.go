@@ -88,6 +88,9 @@ type Behaviour struct {
 	DocumentRoots *x509.CertPool
 	// DefaultScopes are the scopes of clients that register none; nil: any scope.
 	DefaultScopes []string
+	// DropsScopes grants a request without the scopes that its client did not register, where others refuse it. No answer to a
+	// registration without scopes says so.
+	DropsScopes bool
 	// Patience is the time limit for the body of a client ID metadata document; if zero, half a second.
 	Patience time.Duration
 	// AccessToken changes the header and claims of every access token, which is then signed with RS256.

@@ -299,7 +299,7 @@ func (s *Server) echo(c *client, meta map[string]any) map[string]any {
 			out["application_type"] = "native"
 		}
 	}
-	if c.scopes != nil {
+	if c.scopes != nil && (len(c.scopes) > 0 || !b.DropsScopes) {
 		out["scope"] = strings.Join(c.scopes, " ")
 	}
 	if c.secret != "" {

@@ -194,6 +194,14 @@ var All = []Quirk{
 		},
 	},
 	{
+		Name: "no-scope-unless-registered", Says: "A client that registers no scope gets tokens without any, and nothing works without one.",
+		Allows: "RFC 7591 section 2, and RFC 6749 section 3.3: the server may ignore the requested scopes, and says which it grants.",
+		Bend: func(o *reference.Options) {
+			o.Behaviour.DefaultScopes, o.Behaviour.DropsScopes = []string{}, true
+			o.Policy.ScopeAtTheDoor = "notes:read"
+		},
+	},
+	{
 		Name: "root-document", Says: "The metadata is at the root of the origin only, which the challenge names.",
 		Allows: "MCP 2025-11-25, Protected Resource Metadata Discovery Requirements: at the path of the endpoint, or at the root.",
 		Bend: func(o *reference.Options) {

@@ -261,7 +261,12 @@ func servesPublishedResource(t *T) {
 	if !t.Session.SendResource {
 		about = "a token that was requested without resource, which the authorization server does not accept"
 	}
-	t.Expect(t.MCP.Use(t.Session.Tokens.Access), "%s", about).To(expect.BeServed())
+	used := t.MCP.Use(t.Session.Tokens.Access)
+	if code, _ := expect.Param(used, "error"); code == "insufficient_scope" {
+		t.Inconclusive("the token of an ordinary login lacks a scope, so that its refusal shows nothing of the audience: %s",
+			expect.Describe(used))
+	}
+	t.Expect(used, "%s", about).To(expect.BeServed())
 	if _, claims := oauth.Claims(t.Session.Tokens.Access); claims != nil {
 		aud, _ := claims.Get("aud")
 		t.Note("the token is meant for %s", mint.JSON(aud))

@@ -362,6 +362,7 @@ func (s *Session) Begin(ctx context.Context) {
 			s.Why = why
 		}
 	}
+	s.learnGrant(ctx)
 	s.seekRefresh(ctx)
 }
 
@@ -400,6 +401,48 @@ func (s *Session) learnScope(ctx context.Context, first *oauth.Client) *oauth.Cl
 	}
 	s.ordinary.scopes, s.clients = nil, kept
 	return first
+}
+
+// learnGrant signs in again with a client that registers the scopes of its requests, if the token lacks one of them: some servers leave out
+// what a client did not register. If that gives no more, the first client stays.
+func (s *Session) learnGrant(ctx context.Context) {
+	before := s.ungranted()
+	if before == 0 || s.Tokens.Client.Registered == nil || len(s.ordinary.scopes) > 0 {
+		return
+	}
+	kind, kept, restore := Public, s.clients, s.firstGrant()
+	if s.Tokens.Client.Method != oauth.None {
+		kind = Confidential
+	}
+	s.registerScopes(s.namedScopes())
+	if c, _ := s.Client(ctx, kind); c != nil {
+		if s.begin(ctx, c); s.Ready && s.ungranted() < before {
+			return
+		}
+	}
+	restore()
+	s.ordinary.scopes, s.clients = nil, kept
+}
+
+// ungranted returns how many of the requested scopes the first grant lacks, as the token response tells (RFC 6749 section 5.1).
+func (s *Session) ungranted() (n int) {
+	if !s.Ready || !s.Tokens.HasScope {
+		return 0
+	}
+	for _, v := range s.RequestedScopes() {
+		if !slices.Contains(s.Tokens.Scope, v) {
+			n++
+		}
+	}
+	return n
+}
+
+// firstGrant returns a function that restores what is known of the first flow.
+func (s *Session) firstGrant() func() {
+	tokens, outcome, asked, consented := s.Tokens, s.First, s.Asked, s.Consented
+	return func() {
+		s.Tokens, s.First, s.Asked, s.Consented, s.stuck, s.Ready, s.Why = tokens, outcome, asked, consented, nil, true, ""
+	}
 }
 
 // identityScopes returns the scopes of OpenID Connect (Core sections 5.4 and 11) that the server lists and the target does not name.
@@ -467,11 +510,11 @@ func (s *Session) seekRefresh(ctx context.Context) {
 	if !s.Ready || s.Tokens.Refresh != "" || !slices.Contains(listed, OfflineAccess) {
 		return
 	}
-	first, outcome, asked, consented := s.Tokens, s.First, s.Asked, s.Consented
+	restore := s.firstGrant()
 	s.Offline = true
-	s.begin(ctx, first.Client)
+	s.begin(ctx, s.Tokens.Client)
 	s.Offline = s.Ready && s.Tokens.Refresh != ""
-	s.Tokens, s.First, s.Asked, s.Consented, s.stuck, s.Ready, s.Why = first, outcome, asked, consented, nil, true, ""
+	restore()
 }
 
 // OfflineAccess is the scope for refresh tokens (OpenID Connect Core section 11).
