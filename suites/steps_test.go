@@ -44,7 +44,6 @@ var (
 	reads = regexp.MustCompile(`(?i)\b(read|look|compare|search|collect|count|verify|unquote|take|find|declared|where|whose|lists?|names?|` +
 		`has|have|issues|accepts|uses|advertised|answered)\b`)
 	sentence = regexp.MustCompile(`[.:;]\s+`)
-	jwt      = regexp.MustCompile(`[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){2,4}`)
 )
 
 // operations are the words in steps for requests, with what those requests contain.
@@ -173,6 +172,11 @@ func (b *bounded) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// notOfTokens reports whether a character cannot be in a JWT.
+func notOfTokens(r rune) bool {
+	return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '-' || r == '.')
+}
+
 // spelled returns a request as sent, and with its forms and tokens decoded.
 func spelled(parts ...string) string {
 	text := strings.NewReplacer(`\u0026`, "&", `\u003c`, "<", `\u003e`, ">").Replace(strings.Join(parts, "\n"))
@@ -182,8 +186,12 @@ func spelled(parts ...string) string {
 			out = append(out, decoded)
 		}
 	}
-	for _, token := range jwt.FindAllString(strings.Join(out, "\n"), -1) {
-		for _, part := range strings.Split(token, ".")[:2] {
+	for token := range strings.FieldsFuncSeq(strings.Join(out, "\n"), notOfTokens) {
+		parts := strings.Split(token, ".")
+		if len(parts) < 3 || len(parts[0]) < 8 {
+			continue
+		}
+		for _, part := range parts[:2] {
 			if decoded, err := base64.RawURLEncoding.DecodeString(part); err == nil {
 				out = append(out, string(decoded))
 			}
