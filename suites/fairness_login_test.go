@@ -151,6 +151,7 @@ func TestFairnessOfSigningOut(t *testing.T) {
 		"by GET alone":                  {answersLogout(posted, wrongMethod), nil, id, reports.Pass},
 		"never":                         {answersLogout(anyRequest, wrongMethod), nil, id, reports.Inconclusive},
 		"after a page with a question":  {behaving(asksToSignOut), nil, id, reports.Pass},
+		"with the login page after it":  {behaving(loginAnywhere), nil, id, reports.Pass},
 		"by a script":                   {answersLogout(anyRequest, page(script)), nil, id, reports.Inconclusive},
 		"after an unknown question":     {answersLogout(anyRequest, page(question)), nil, id, reports.Inconclusive},
 		"with a goodbye alone":          {answersLogout(anyRequest, page(signInAgain)), nil, id, reports.Warn},

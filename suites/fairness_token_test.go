@@ -334,6 +334,9 @@ func unmarked(n int32) func(b *idp.Behaviour) {
 	}
 }
 
+// loginAnywhere shows the login page where a device's user is not signed in, and after signing out.
+func loginAnywhere(b *idp.Behaviour) { b.LoginAnywhere = true }
+
 // registeredDevices offers the device grant to clients that have registered it only.
 func registeredDevices(b *idp.Behaviour) {
 	b.DevicesRegister = true
@@ -399,7 +402,8 @@ func TestFairnessOfTokens(t *testing.T) {
 			o.Behaviour.Lacks = []idp.Defence{idp.DeviceNeedsUser}
 			registeredDevices(&o.Behaviour)
 		}, nil, "AS-DEVICE-GRANT", reports.Fail},
-		"devices that poll too soon": {behaving(impatientDevices), nil, "AS-DEVICE-GRANT", reports.Pass},
+		"devices whose page signs users in": {behaving(loginAnywhere), nil, "AS-DEVICE-GRANT", reports.Pass},
+		"devices that poll too soon":        {behaving(impatientDevices), nil, "AS-DEVICE-GRANT", reports.Pass},
 		"devices that poll too soon, with the codes of others": {func(o *reference.Options) {
 			o.Behaviour.Lacks = []idp.Defence{idp.DeviceClientToTheEnd}
 			impatientDevices(&o.Behaviour)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mcpauth/conformance/fakes/login"
 	"github.com/mcpauth/conformance/fixtures/seeded"
 )
 
@@ -75,12 +76,20 @@ func userCode() string {
 // deviceDecision is the page where a signed-in user decides about a device.
 func (s *Server) deviceDecision(w http.ResponseWriter, r *http.Request) {
 	user := s.user(r)
+	if user == "" && s.Behaviour.LoginAnywhere {
+		s.loginHere(w, r, r.URL.RequestURI())
+		return
+	}
 	if user == "" && s.Behaviour.has(DeviceNeedsUser) {
 		s.errorPage(w, http.StatusUnauthorized, "Sign in first.")
 		return
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 	code := r.FormValue("user_code")
+	if code == "" && s.Behaviour.LoginAnywhere {
+		s.page(w, http.StatusOK, "message", login.Page{Title: "Enter the code of your device"})
+		return
+	}
 	s.mu.Lock()
 	var found *device
 	for _, d := range s.devices {

@@ -3,6 +3,8 @@ package idp
 import (
 	"fmt"
 	"net/http"
+
+	"github.com/mcpauth/conformance/fakes/login"
 )
 
 // logoutEndpoint ends the session of a browser (OpenID Connect RP-Initiated Logout).
@@ -21,7 +23,26 @@ func (s *Server) logout(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, to, http.StatusFound) // the flaw: no client registered it
 		return
 	}
+	if s.Behaviour.LoginAnywhere {
+		s.loginHere(w, r, s.path()+devicePage)
+		return
+	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	fmt.Fprint(w, "<!doctype html><title>Signed out</title><p>You are signed out.</p>")
+}
+
+// loginHere signs a user in without an authorization request: its form goes to an address that calls it too.
+func (s *Server) loginHere(w http.ResponseWriter, r *http.Request, action string) {
+	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
+	csrf := s.seal("login " + action)
+	if r.Method == http.MethodPost && r.PostFormValue("csrf") == csrf {
+		if u, known := s.account(r.PostFormValue("username")); known && s.Behaviour.samePassword(r.PostFormValue("password"), u.Password) {
+			s.begin(w, r, u.Name)
+			http.Redirect(w, r, action, http.StatusSeeOther)
+			return
+		}
+	}
+	s.page(w, http.StatusOK, "login", login.Page{Title: "Sign in", Action: action, Hidden: map[string]string{"csrf": csrf},
+		AskUser: true, AskPassword: true})
 }

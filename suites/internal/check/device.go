@@ -71,7 +71,7 @@ func (t AuthorizationServer) ApprovedDevice(d Device) (code string) {
 		return ""
 	}
 	jar := t.Session.Identity(0).Borrow(t.ctx)
-	t.Pages.Confirm(page, jar)
+	t.Pages.Approve(page, jar)
 	t.Session.Identity(0).Return(jar)
 	return code
 }

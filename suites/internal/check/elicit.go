@@ -124,8 +124,18 @@ func (t Pages) Click(req wire.Request, jar *login.Jar) *login.Outcome {
 	return t.Continue(t.agent(jar), req, login.Route{RedirectURI: "mcpauth:none", Decision: login.Leave})
 }
 
-// Confirm is Click, and approves if a page asks. It stops before the browser leaves the origin of the request.
+// Confirm is Click, and approves if a page asks. It stops before the browser leaves the origin of the request, and at a login page: it
+// shows what the browser can do as it is.
 func (t Pages) Confirm(req wire.Request, jar *login.Jar) *login.Outcome {
+	return t.confirm(req, jar, login.Route{StopAtLogin: true})
+}
+
+// Approve is Confirm, and signs the first user in if a page asks for that.
+func (t Pages) Approve(req wire.Request, jar *login.Jar) *login.Outcome {
+	return t.confirm(req, jar, login.Route{})
+}
+
+func (t Pages) confirm(req wire.Request, jar *login.Jar, route login.Route) *login.Outcome {
 	from, err := document.ParseURL(req.URL)
 	if err != nil {
 		t.Inconclusive("%s is not a URL: %v", req.URL, err)
@@ -134,5 +144,6 @@ func (t Pages) Confirm(req wire.Request, jar *login.Jar) *login.Outcome {
 		to, err := document.ParseURL(address)
 		return err != nil || document.Origin(to) != document.Origin(from)
 	}
-	return t.Continue(t.agent(jar), req, login.Route{RedirectURI: "mcpauth:none", Decision: login.Approve, Until: away})
+	route.RedirectURI, route.Decision, route.Until = "mcpauth:none", login.Approve, away
+	return t.Continue(t.agent(jar), req, route)
 }
