@@ -138,3 +138,39 @@ func audienceOf(authorization string) string {
 	_ = json.Unmarshal(b, &claims)
 	return string(claims.Aud)
 }
+
+// forAnother is an issuer whose ordinary tokens are for another audience than the published one.
+type forAnother struct{ suites.Issuer }
+
+const configured = "https://configured.example/mcp"
+
+func (i forAnother) Claims(subject string, scopes []string) map[string]any {
+	claims := i.Issuer.Claims(subject, scopes)
+	claims["aud"] = configured
+	return claims
+}
+
+// A server is accused of wanting another audience only where the audience is why it refuses a token.
+func TestRefusedTokensAreNotPutDownToTheirAudience(t *testing.T) {
+	t.Parallel()
+	wanting := func(o *reference.Options) { o.Policy.Audience = configured }
+	unsigned, slash := flawed("token-unpublished-key"), flawed("prm-names-another-resource")
+	expectFairness(t, map[string]fairness{
+		"no token of the login is served":                 {unsigned, byLogin, "RS-AUD-MATCHES-PRM", reports.Inconclusive},
+		"no token of the login is served, a minted is":    {unsigned, nil, "RS-AUD-MATCHES-PRM", reports.Inconclusive},
+		"no token for any resource is served":             {wanting, byLogin, "RS-AUD-MATCHES-PRM", reports.Inconclusive},
+		"the login's tokens are for something else":       {flawed("audience-fixed"), nil, "RS-AUD-MATCHES-PRM", reports.Inconclusive},
+		"every refusal speaks of audiences":               {speakingOfAudiences, byLogin, "RS-AUD-MATCHES-PRM", reports.Inconclusive},
+		"a token with a slash at the end of it is served": {slash, byLogin, "RS-AUD-MATCHES-PRM", reports.Fail},
+		"a minted token for another audience is served": {wanting, func(c *suites.Config) { c.Issuer = forAnother{c.Issuer} },
+			"RS-AUD-MATCHES-PRM", reports.Fail},
+	})
+}
+
+// speakingOfAudiences refuses every token in the same words.
+func speakingOfAudiences(o *reference.Options) {
+	flawed("token-unpublished-key")(o)
+	o.Policy.Challenge = func(cause, url string) []string {
+		return []string{`Bearer resource_metadata="` + url + `", error="invalid_token", error_description="Bad token or audience"`}
+	}
+}

@@ -108,7 +108,7 @@ var grants = []Flaw{
 	one("scope-no-step-up", idp.StepUp, "AS-SCOPE-STEP-UP"),
 	one("resource-parameter-refused", idp.KnowResource, "AS-RES-ACCEPTED", "AS-AUTHZ-EMPTY-PARAMS", "AS-RES-CANONICAL-VARIANTS",
 		"AS-TX-VALIDATION"),
-	one("audience-fixed", idp.BindAudience, "AS-RES-AUDIENCE-BOUND", "AS-RES-UNKNOWN-TARGET", "RS-AUD-MATCHES-PRM", "AS-EMA-VALID-ACCEPTED"),
+	one("audience-fixed", idp.BindAudience, "AS-RES-AUDIENCE-BOUND", "AS-RES-UNKNOWN-TARGET", "AS-EMA-VALID-ACCEPTED"),
 	one("audience-copied", idp.KnownResources, "AS-RES-UNKNOWN-TARGET", "AS-RES-MULTIPLE"),
 	one("resource-with-fragment", idp.ResourceForm, "AS-RES-MALFORMED"),
 	one("resource-switched", idp.CodeResources, "AS-RES-SWITCH-AT-TOKEN"),
@@ -129,8 +129,8 @@ var grants = []Flaw{
 		Bend: func(o *reference.Options) { o.OneDocument = true }, Noticed: []string{"RS-DISC-MULTI-RESOURCE"},
 	},
 	one("resource-prefix", idp.WholeResource, "AS-RES-CANONICAL-VARIANTS", "AS-RES-MALFORMED"),
-	one("token-unpublished-key", idp.SignedTokens, "AS-KEYS-JWT-SIGNATURE", "RS-AUD-MATCHES-PRM"),
-	one("token-weak-secret", idp.StrongKeys, "AS-KEYS-NO-WEAK-HMAC", "AS-KEYS-JWT-SIGNATURE", "RS-AUD-MATCHES-PRM", "RS-TOKEN-WEAK-SECRET"),
+	one("token-unpublished-key", idp.SignedTokens, "AS-KEYS-JWT-SIGNATURE"),
+	one("token-weak-secret", idp.StrongKeys, "AS-KEYS-NO-WEAK-HMAC", "AS-KEYS-JWT-SIGNATURE", "RS-TOKEN-WEAK-SECRET"),
 	{
 		Name: "id-token-for-the-server", Says: "The ID token names the MCP server as audience, and is accepted as access token.",
 		Bend: lacks(idp.RightIDToken), Noticed: []string{"AS-KEYS-ID-TOKEN", "RS-TOKEN-ID-TOKEN"},
@@ -156,12 +156,37 @@ var grants = []Flaw{
 		Also: []string{"AS-TOKEN-SECRET-POST", "AS-REVOKE-CLIENT-AUTH"},
 	},
 	{
-		Name: "prm-names-another-resource", Says: "The verifier refuses the audience that the metadata tells clients to request.",
-		Bend: func(o *reference.Options) {
-			o.Policy.Audience = "https://configured.example/mcp"
-		},
-		Noticed: []string{"RS-AUD-MATCHES-PRM"}, Also: []string{"RS-SCOPE-DOWNSCOPED-OK", "RS-SCOPE-EVERY-TOOL"},
+		Name: "prm-names-another-resource", Says: "The verifier wants a slash at the end of the audience, and the metadata has none.",
+		Bend: wantingSlash, Noticed: []string{"RS-AUD-MATCHES-PRM"}, Also: []string{"RS-SCOPE-DOWNSCOPED-OK", "RS-SCOPE-EVERY-TOOL"},
 	},
+	{
+		Name: "audience-refused-in-words", Says: "A token for the published resource is refused, and the challenge says why.",
+		Bend: func(o *reference.Options) { o.Wrap = before(refusesAudience) }, Noticed: []string{"RS-AUD-MATCHES-PRM"},
+		Also: []string{"RS-SCOPE-DOWNSCOPED-OK", "RS-SCOPE-EVERY-TOOL"},
+	},
+}
+
+// wantingSlash has an authorization server that knows the resource with a slash at its end as well, and an MCP server that knows no other.
+func wantingSlash(o *reference.Options) {
+	o.Behaviour.TakesResource = func(own, sent string) (string, bool) { return sent, sent == own+"/" }
+	slashed := func(c map[string]any) bool {
+		aud, _ := c["aud"].(string)
+		return strings.HasSuffix(aud, "/")
+	}
+	o.Policy.Accepts = slashed
+	o.Policy.Overlooks = func(_ *http.Request, part string, c map[string]any) bool {
+		return part == mcpserver.Audience && slashed(c)
+	}
+}
+
+func refusesAudience(w http.ResponseWriter, r *http.Request) bool {
+	if !strings.HasSuffix(claimOf(r.Header.Get("Authorization"), "aud"), "/mcp") {
+		return false
+	}
+	w.Header().Set("WWW-Authenticate", `Bearer resource_metadata="http://`+r.Host+`/.well-known/oauth-protected-resource/mcp", `+
+		`error="invalid_token", error_description="Audience mismatch"`)
+	w.WriteHeader(http.StatusUnauthorized)
+	return true
 }
 
 var clientDocuments = []Flaw{

@@ -426,7 +426,7 @@ func asCode(b *idp.Behaviour, same func(issued, sent string) bool)    { b.TakesC
 func asRefresh(b *idp.Behaviour, same func(issued, sent string) bool) { b.TakesRefresh = same }
 
 // acceptedTokens are the checks of the MCP server that fail if it refuses the tokens of a login.
-var acceptedTokens = []string{"RS-AUD-MATCHES-PRM", "RS-SCOPE-DOWNSCOPED-OK"}
+var acceptedTokens = []string{"RS-SCOPE-DOWNSCOPED-OK"}
 
 // withoutClaim makes access tokens without a claim that others require.
 func withoutClaim(name string, also ...string) Flaw {

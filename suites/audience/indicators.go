@@ -9,7 +9,6 @@ import (
 
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
-	"github.com/mcpauth/conformance/suites/internal/mint"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
@@ -252,23 +251,5 @@ func resembling(own string, u *url.URL) Cases[string] {
 		{"a way up", bare + "/../other"},
 		{"a host that ends in the same letters", u.Scheme + "://evil" + u.Host + u.Path},
 		{"another path", u.Scheme + "://" + u.Host + "/mcpauth-other"},
-	}
-}
-
-func servesPublishedResource(t *T) {
-	resource := t.MCP.Resource().Object.String("resource")
-	about := "a token that was requested for the published resource " + resource
-	if !t.Session.SendResource {
-		about = "a token that was requested without resource, which the authorization server does not accept"
-	}
-	used := t.MCP.Use(t.Session.Tokens.Access)
-	if code, _ := expect.Param(used, "error"); code == "insufficient_scope" {
-		t.Inconclusive("the token of an ordinary login lacks a scope, so that its refusal shows nothing of the audience: %s",
-			expect.Describe(used))
-	}
-	t.Expect(used, "%s", about).To(expect.BeServed())
-	if _, claims := oauth.Claims(t.Session.Tokens.Access); claims != nil {
-		aud, _ := claims.Get("aud")
-		t.Note("the token is meant for %s", mint.JSON(aud))
 	}
 }
