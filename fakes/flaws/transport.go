@@ -88,6 +88,8 @@ var otherTransport = []Flaw{
 		},
 		Noticed: []string{"RS-TRANSPORT-HOST-REBINDING"}, Row: "localhost.evil.example",
 	},
+	hostUnread("GET"),
+	hostUnread("DELETE"),
 	{
 		Name: "token-known-by-turns", Says: "Every second request with a token reaches an instance that does not know it.",
 		Bend:    func(o *reference.Options) { o.Wrap = byTurns() },
@@ -98,6 +100,22 @@ var otherTransport = []Flaw{
 		Bend:    func(o *reference.Options) { o.Wrap = everySecond() },
 		Noticed: []string{"RS-TRANSPORT-CONNECTION-IDENTITY"}, Row: "of 6 tries",
 	},
+}
+
+// hostUnread returns the flaw of a server that does not look at the Host of requests with one method.
+func hostUnread(verb string) Flaw {
+	return Flaw{
+		Name: "host-unread-" + strings.ToLower(verb), Says: "Host is not checked on " + verb + ".",
+		Bend: func(o *reference.Options) {
+			o.Wrap = before(func(_ http.ResponseWriter, r *http.Request) bool {
+				if r.Method == verb {
+					r.Host = "localhost"
+				}
+				return false
+			})
+		},
+		Noticed: []string{"RS-TRANSPORT-HOST-REBINDING"}, Row: verb + ", Host: evil.example",
+	}
 }
 
 // byTurns makes every second token unknown.

@@ -13,12 +13,12 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// browserOrigin is an origin that the user declared, or that of the MCP Inspector.
-func browserOrigin(t *T) string {
+// browserOrigins are the origins that the user declared, or that of the MCP Inspector.
+func browserOrigins(t *T) []string {
 	if len(t.Origins) > 0 {
-		return t.Origins[0]
+		return t.Origins
 	}
-	return "http://localhost:6274"
+	return []string{"http://localhost:6274"}
 }
 
 // mirrored are the header fields that a browser client of the protocol sends.
@@ -38,16 +38,33 @@ func preflight(t *T, origin string) *reports.Exchange {
 }
 
 func answersPreflights(t *T) {
-	origin := browserOrigin(t)
+	eachOrigin(t, answersPreflightFrom)
+}
+
+// eachOrigin judges each browser origin, as a row if there are several.
+func eachOrigin(t *T, judge func(t *T, origin string)) {
+	all := browserOrigins(t)
+	if len(all) == 1 {
+		judge(t, all[0])
+		return
+	}
+	var rows Cases[string]
+	for _, origin := range all {
+		rows = rows.And(origin, origin)
+	}
+	Each(t, rows, judge)
+}
+
+func answersPreflightFrom(t *T, origin string) {
 	ex := preflight(t, origin)
 	if expect.Header(ex, "Access-Control-Allow-Origin") == "" && len(t.Origins) == 0 && !readableBy(t, origin) {
 		t.NotApplicable("the target offers no CORS to %s, and no browser origin was declared with --origin", origin)
 	}
 	if t.Expect(ex, "a preflight from %s", origin).To(allowOrigin(origin)) {
-		t.Expect(ex).To(allowFields("Authorization by its name; * does not cover it", func(allowed []string) bool {
+		t.Expect(ex, "a preflight from %s", origin).To(allowFields("Authorization by its name; * does not cover it", func(allowed []string) bool {
 			return slices.Contains(allowed, "authorization")
 		}))
-		t.Expect(ex).Ideally(allowFields(strings.Join(mirrored(t), ", "), func(allowed []string) bool {
+		t.Expect(ex, "a preflight from %s", origin).Ideally(allowFields(strings.Join(mirrored(t), ", "), func(allowed []string) bool {
 			return slices.Contains(allowed, "*") || !slices.ContainsFunc(mirrored(t), func(f string) bool { return !slices.Contains(allowed, f) })
 		}))
 	}
@@ -92,7 +109,10 @@ func listed(ex *reports.Exchange, field string) []string {
 
 // "Access-Control-Expose-Headers: Indicates which headers can be exposed as part of the response" (Fetch, HTTP CORS protocol)
 func exposesChallenge(t *T) {
-	origin := browserOrigin(t)
+	eachOrigin(t, exposesChallengeTo)
+}
+
+func exposesChallengeTo(t *T, origin string) {
 	ex := t.Send(t.MCP.Call().With(mcp.Field("Origin", origin)))
 	if expect.NoAnswer(ex) == "" && expect.Status(ex) != 401 {
 		t.NotApplicable("the request from %s is answered with %s, not 401", origin, expect.Describe(ex))

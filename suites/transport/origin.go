@@ -118,16 +118,23 @@ func refusesForeignHosts(t *T) {
 		t.NotTestedWithout("token-given",
 			"without a token, a refusal does not say whether the Host or the missing token is refused: give one (--token-env)")
 	}
+	rows := foreignHosts(t)
+	Refuses(t, addressed(t, func(t *T) mcp.Call { return t.MCP.Call() }), rows, expect.RefuseAnyway())
+	Each(t, Cases[string]{{"GET", "GET"}, {"DELETE", "DELETE"}}, func(t *T, verb string) {
+		good := addressed(t, func(t *T) mcp.Call { return inOwnSession(t).Using(verb) })
+		if ex, _ := good.Send().(*reports.Exchange); expect.NoAnswer(ex) == "" && expect.Status(ex) >= 400 {
+			t.NotApplicable("it is not offered: with its own Host it is answered with %s", expect.Describe(ex))
+		}
+		Refuses(t, good, rows[:1], expect.RefuseAnyway())
+	})
+}
+
+// foreignHosts are names of others, at the port of the server.
+func foreignHosts(t *T) (rows Cases[string]) {
 	port := ""
 	if p := t.Survey.URL.Port(); p != "" {
 		port = ":" + p
 	}
-	good := Attempt[string]{Name: "the same request with its own Host", Good: t.MCP.Serve(), Send: func(hosts ...string) any {
-		req := t.MCP.Authorized(t.MCP.Call()).Request()
-		req.Host = strings.Join(hosts, "")
-		return t.Do(req)
-	}}
-	var rows Cases[string]
 	hosts := []string{"evil.example" + port, "localhost.evil.example" + port, "127.0.0.1.nip.io" + port}
 	if port != "" {
 		hosts = append(hosts, "evil.example")
@@ -135,7 +142,16 @@ func refusesForeignHosts(t *T) {
 	for _, host := range hosts {
 		rows = rows.And("Host: "+host, host)
 	}
-	Refuses(t, good, rows, expect.RefuseAnyway())
+	return rows
+}
+
+// addressed is a request with the valid token and another Host; without one, it has its own.
+func addressed(t *T, build func(t *T) mcp.Call) Attempt[string] {
+	return Attempt[string]{Name: "the same request with its own Host", Good: serveOrOpen(t), Send: func(hosts ...string) any {
+		req := t.MCP.Authorized(build(t)).Request()
+		req.Host = strings.Join(hosts, "")
+		return t.Do(req)
+	}}
 }
 
 // A client that is not a browser sends no Origin: the clause is about an Origin that is present and invalid.
