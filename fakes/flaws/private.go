@@ -45,6 +45,14 @@ var private = []Flaw{
 		Bend: lacks(mcpserver.TaskOwner), Noticed: []string{"RS-SESSION-TASK-OWNERSHIP"},
 	},
 	{
+		Name: "tasks-listed-later", Says: "Every user sees all tasks, one on a page.",
+		Bend: policy(func(p *mcpserver.Policy) {
+			p.Lacks = append(p.Lacks, mcpserver.ListOwnTasks)
+			p.Pages = func(method string) int { return map[string]int{"tasks/list": 1}[method] }
+		}),
+		Noticed: []string{"RS-SESSION-TASK-OWNERSHIP"},
+	},
+	{
 		Name: "tasks-listed", Says: "Every user sees all tasks.",
 		Bend: lacks(mcpserver.ListOwnTasks), Noticed: []string{"RS-SESSION-TASK-OWNERSHIP"},
 	},

@@ -103,6 +103,9 @@ type Defects struct {
 	CacheControl     string                                   // of answers to authorized requests
 	Crash            func(token string) bool                  // tokens that crash the server
 	Opens            func(r *http.Request, body []byte) bool  // requests that need no token
+	// Pages is how many entries a page of a list has, by its method; 0, or nil: all of them. A negative number makes the first page empty,
+	// and the second the rest.
+	Pages func(method string) int
 	// Called is told of each call of a tool that no check of its token or its scope refuses.
 	Called func(r *http.Request, tool string)
 	// Overlooks reports whether a part of a token is not checked: see the part constants.

@@ -8,6 +8,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/mcpauth/conformance/fixtures/seeded"
@@ -332,7 +333,7 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, m *message, wh
 		}
 		s.writeList(w, m, "resources", resources)
 	case "resources/templates/list":
-		rpcResult(w, m.ID, map[string]any{"resourceTemplates": []any{map[string]any{"uriTemplate": "note://notes/{id}", "name": "A note"}}})
+		s.writeList(w, m, "resourceTemplates", []any{map[string]any{"uriTemplate": "note://notes/{id}", "name": "A note"}})
 	case "resources/read":
 		s.readResource(w, m, who)
 	case "tools/call":
@@ -342,13 +343,49 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, m *message, wh
 	}
 }
 
-// writeList answers with a list.
-func (s *Server) writeList(w http.ResponseWriter, m *message, member string, entries any) {
-	result := map[string]any{member: entries}
+// writeList answers with a list, or with a page of it.
+func (s *Server) writeList(w http.ResponseWriter, m *message, member string, entries []any) {
+	page, next, ok := s.page(m, entries)
+	if !ok {
+		rpcError(w, http.StatusOK, m.ID, -32602, "Invalid cursor")
+		return
+	}
+	result := map[string]any{member: page}
+	if next != "" {
+		result["nextCursor"] = next
+	}
 	if stateless(m.meta("protocolVersion")) {
 		result["cacheScope"], result["ttlMs"] = s.Policy.CacheScope, 60_000
 	}
 	rpcResult(w, m.ID, result)
+}
+
+// page returns the entries from the cursor of a request, and the next cursor; false if the cursor is not one of the server.
+func (s *Server) page(m *message, entries []any) (page []any, next string, ok bool) {
+	from, size := 0, len(entries)
+	if s.Policy.Pages != nil {
+		size = cmp.Or(s.Policy.Pages(m.Method), size)
+	}
+	cursor, has := m.Params["cursor"]
+	if size < 0 && !has {
+		return []any{}, "from-0", true
+	}
+	if has {
+		text, _ := cursor.(string)
+		n, found := strings.CutPrefix(text, "from-")
+		var err error
+		if from, err = strconv.Atoi(n); !found || err != nil || from < 0 || from > len(entries) {
+			return nil, "", false
+		}
+	}
+	end := len(entries)
+	if size >= 0 {
+		end = min(from+size, end)
+	}
+	if end < len(entries) {
+		next = "from-" + strconv.Itoa(end)
+	}
+	return entries[from:end], next, true
 }
 
 func (s *Server) call(w http.ResponseWriter, r *http.Request, m *message, who *caller, body []byte) {

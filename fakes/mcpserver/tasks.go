@@ -3,6 +3,7 @@ package mcpserver
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -70,7 +71,8 @@ func (s *Server) taskMethod(w http.ResponseWriter, m *message, who *caller) {
 	}
 	s.mu.Unlock()
 	if m.Method == "tasks/list" {
-		rpcResult(w, m.ID, map[string]any{"tasks": list})
+		slices.Reverse(list) // the newest first
+		s.writeList(w, m, "tasks", list)
 		return
 	}
 	if t == nil || t.user != who.user && p.has(TaskOwner) {

@@ -36,6 +36,16 @@ type Quirk struct {
 // All are the quirks.
 var All = []Quirk{
 	{
+		Name: "lists-in-pages", Says: "A page of a list has three entries.",
+		Allows: "MCP Pagination: the server determines the page size, and clients must not assume a fixed one.",
+		Bend:   func(o *reference.Options) { o.Policy.Pages = func(string) int { return 3 } },
+	},
+	{
+		Name: "first-page-empty", Says: "The first page of each list is empty, and names the second.",
+		Allows: "MCP Pagination: the server determines the page size, and the end of a list is a missing nextCursor.",
+		Bend:   func(o *reference.Options) { o.Policy.Pages = func(string) int { return -1 } },
+	},
+	{
 		Name: "earlier-grants-end", Says: "A new authorization ends what the same user granted the same client before.",
 		Allows: "RFC 6749 section 5.2 has revoked grants (invalid_grant); no clause asks for two grants of a user and a client at a time.",
 		Bend:   func(o *reference.Options) { o.Behaviour.EndsEarlierGrants = true },

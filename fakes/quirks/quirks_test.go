@@ -594,6 +594,8 @@ var shows = map[string]func(t *testing.T, r *reference.Reference, quirk bool){
 		}
 		assert.Equal(t, quirk, errors.Is(err, context.DeadlineExceeded), err)
 	},
+	"lists-in-pages":   listedFirst(3),
+	"first-page-empty": listedFirst(0),
 	"one-stream": func(t *testing.T, r *reference.Reference, quirk bool) {
 		token := r.IDP.Mint("alice", r.URL, nil, nil)
 		session := stateful(t, r, token, "", "initialize").Header.Get("Mcp-Session-Id")
@@ -627,6 +629,16 @@ var shows = map[string]func(t *testing.T, r *reference.Reference, quirk bool){
 		}
 		assert.Equal(t, quirk, streams)
 	},
+}
+
+// listedFirst shows how many tools the first page of the list has, and whether it names another page.
+func listedFirst(entries int) func(t *testing.T, r *reference.Reference, quirk bool) {
+	return func(t *testing.T, r *reference.Reference, quirk bool) {
+		result, _ := decoded(t, answered(t, r, minted(t, r, nil)))["result"].(map[string]any)
+		tools, _ := result["tools"].([]any)
+		assert.Equal(t, quirk, len(tools) == entries, "%d tools", len(tools))
+		assert.Equal(t, quirk, result["nextCursor"] != nil)
+	}
 }
 
 // minted returns an ordinary token of the issuer, with some claims changed.

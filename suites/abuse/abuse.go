@@ -49,10 +49,19 @@ func keepsSecretsOut(t *T) {
 		Untried(t, "the results of tools", "tools that may be called (tools in the target file)")
 	}
 	Each(t, everything(t), func(t *T, c mcp.Call) {
-		ex := t.Send(c)
-		t.Expect(ex).To(expect.Show("no credential in an answer", func(ex *reports.Exchange) string { return secretIn(ex, secrets) }))
-		t.Expect(ex).Ideally(expect.Show("no credential in an answer", func(ex *reports.Exchange) string { return lookAlikeIn(t, ex, secrets) }))
+		for _, ex := range pagesOf(t, c) {
+			t.Expect(ex).To(expect.Show("no credential in an answer", func(ex *reports.Exchange) string { return secretIn(ex, secrets) }))
+			t.Expect(ex).Ideally(expect.Show("no credential in an answer", func(ex *reports.Exchange) string { return lookAlikeIn(t, ex, secrets) }))
+		}
 	})
+}
+
+// pagesOf are the answers to a request: those with each page, if it is for a list.
+func pagesOf(t *T, c mcp.Call) []*reports.Exchange {
+	if strings.HasSuffix(c.RPC, "/list") {
+		return mcp.ReadList(c, t.Send).Pages
+	}
+	return []*reports.Exchange{t.Send(c)}
 }
 
 // ownSecrets are the credentials that the user gave. A value of fewer than 8 characters may be in an answer by chance.

@@ -115,16 +115,16 @@ func readsNoFiles(t *T) {
 	read := func(uri string) *reports.Exchange {
 		return t.Send(call.Method("resources/read", map[string]any{"uri": uri}))
 	}
-	uris := texts(mcp.Read(t.Send(call.Method("resources/list", nil))), "resources", "uri")
-	listed := t.Send(call.Method("resources/templates/list", nil))
-	templates := texts(mcp.Read(listed), "resourceTemplates", "uriTemplate")
+	uris := texts(mcp.ReadList(call.Method("resources/list", nil), t.Send).Entries("resources"), "uri")
+	listed := mcp.ReadList(call.Method("resources/templates/list", nil), t.Send)
+	templates := texts(listed.Entries("resourceTemplates"), "uriTemplate")
 	if len(uris)+len(templates) == 0 {
 		t.NotApplicable("no resources are listed, and no templates")
 	}
 	if uri, ex := readable(uris, read); ex != nil {
 		t.Expect(ex, "the listed resource %s", uri).AsControl(expect.Accept())
 	} else { // a server need not serve a template: the check looks for a file of the system
-		t.Expect(listed, "the list of templates").AsControl(expect.Accept())
+		t.Expect(listed.First(), "the list of templates").AsControl(expect.Accept())
 	}
 	Each(t, escapes(onePerRoot(uris), onePerRoot(templates)), func(t *T, uri string) {
 		t.Expect(read(uri)).To(expect.Refusing("an error", func(ex *reports.Exchange) string {
@@ -174,9 +174,9 @@ func onePerRoot(uris []string) (out []string) {
 }
 
 // texts are the string values that one member has in each object of a list.
-func texts(a mcp.Answer, list, member string) []string {
+func texts(list []*document.Object, member string) []string {
 	var out []string
-	for _, o := range a.Objects(list) {
+	for _, o := range list {
 		if v := o.String(member); v != "" {
 			out = append(out, v)
 		}

@@ -1,12 +1,12 @@
 package challenge
 
 import (
+	"fmt"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
 
-	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
@@ -21,10 +21,10 @@ func guardsOtherVersions(t *T) {
 		return
 	}
 	var open []string
-	answers := map[string]*reports.Exchange{}
+	lists := map[string]mcp.List{}
 	for _, path := range otherVersions(t.Survey.URL) {
-		if ex := t.MCP.ListedAt(document.Origin(t.Survey.URL) + path); expect.Accepted(ex) {
-			open, answers[path] = append(open, path), ex
+		if l := t.MCP.ListAt(document.Origin(t.Survey.URL)+path, "tools/list"); expect.Accepted(l.First()) {
+			open, lists[path] = append(open, path), l
 		}
 	}
 	if len(open) == 0 {
@@ -34,7 +34,7 @@ func guardsOtherVersions(t *T) {
 	for _, path := range open {
 		switch {
 		case len(guarded) > 0:
-			t.Expect(answers[path], "%s", path).To(listOther(guarded))
+			t.Expect(lists[path], "%s", path).SeenIn(lists[path].First()).To(listOther(guarded))
 		case !t.MCP.HasToken():
 			LeaveWithout(t, "token-given", path, "anybody may list tools there: a token shows whether they are those of the endpoint")
 		}
@@ -46,12 +46,17 @@ func guardedList(t *T) []string {
 	if !t.MCP.HasToken() {
 		return nil
 	}
-	return definitions(t.MCP.CallMethod(t.MCP.Token(), "tools/list"))
+	l := t.MCP.List("tools/list", t.MCP.BearerField())
+	if !l.Whole && expect.Accepted(l.First()) {
+		t.Leave("the tools of the endpoint", fmt.Sprintf("their list has more than %d pages, or its next page fails: %s", mcp.MostPages, expect.Describe(l.Last())))
+		return nil
+	}
+	return definitions(l)
 }
 
 // definitions are listed tools, by their names, parameters and descriptions: servers write the rest in any order.
-func definitions(ex *reports.Exchange) (out []string) {
-	for _, tool := range mcp.Read(ex).Objects("tools") {
+func definitions(l mcp.List) (out []string) {
+	for _, tool := range l.Entries("tools") {
 		parameters := slices.Sorted(slices.Values(tool.Object("inputSchema").Object("properties").Names()))
 		out = append(out, tool.String("name")+" "+strings.Join(parameters, " ")+" "+tool.String("description"))
 	}
@@ -59,12 +64,12 @@ func definitions(ex *reports.Exchange) (out []string) {
 }
 
 var listOther = expect.Family("listOther", func(guarded []string) expect.Matcher {
-	return expect.Refusing("no list that has every tool of the guarded endpoint", func(ex *reports.Exchange) string {
-		listed := definitions(ex)
+	return expect.Refusing("no list that has every tool of the guarded endpoint", func(l mcp.List) string {
+		listed := definitions(l)
 		if slices.ContainsFunc(guarded, func(tool string) bool { return !slices.Contains(listed, tool) }) {
 			return ""
 		}
-		return "anybody is shown all tools of the guarded endpoint: " + expect.Describe(ex)
+		return "anybody is shown all tools of the guarded endpoint: " + expect.Describe(l.First())
 	})
 })
 

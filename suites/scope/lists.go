@@ -19,13 +19,15 @@ func lists() {
 
 func guardsHiddenTools(t *T) {
 	_, used := runnable(t)
-	all := names(t.MCP.CallMethod(t.MCP.TokenWithScopes(Union(used, t.MCP.OrdinaryScopes())...), "tools/list"))
+	tools := listed{"tools/list", "tools", "name"}
+	all := tools.namesIn(tools.readBy(t, t.MCP.TokenWithScopes(Union(used, t.MCP.OrdinaryScopes())...)))
 	eachDenial(t, func(t *T, d *denial) {
-		less := t.MCP.CallMethod(d.token, "tools/list")
-		if !expect.Accepted(less) || !slices.Contains(all, d.tool.Name) || slices.Contains(names(less), d.tool.Name) {
+		less := tools.readBy(t, d.token)
+		if !expect.Accepted(less.First()) || !slices.Contains(all, d.tool.Name) || slices.Contains(tools.namesIn(less), d.tool.Name) {
 			t.NotApplicable("no tool that may be called is hidden from a token with less scope")
 		}
-		t.Expect(less, "tools/list with less scope").AsControl(expect.Accept())
+		tools.mustBeWhole(t, less)
+		t.Expect(less.First(), "tools/list with less scope").AsControl(expect.Accept())
 		t.Expect(d, "not listed for this token").To(expect.NotRun())
 	})
 }
@@ -136,9 +138,10 @@ func lessScope(t *T) string {
 func looks(t *T, callers Cases[string], l listed) (seen []look) {
 	for _, i := range []int{0, 1, 0, 2, 1, 1, 2, 2, 0, 0} {
 		who := callers[i%len(callers)]
-		ex := t.MCP.CallMethod(who.Value, l.method)
-		t.Expect(ex, "%s with %s", l.method, who.Name).AsControl(expect.Accept())
-		seen = append(seen, look{who.Name, l.namesIn(ex), ex})
+		list := l.readBy(t, who.Value)
+		t.Expect(list.First(), "%s with %s", l.method, who.Name).AsControl(expect.Accept())
+		l.mustBeWhole(t, list)
+		seen = append(seen, look{who.Name, l.namesIn(list), list.First()})
 	}
 	return seen
 }
@@ -163,12 +166,15 @@ func marksListsPrivate(t *T) {
 
 // differing are the lists of the callers; none if all are equal.
 func differing(t *T, callers Cases[string], l listed) (seen []*reports.Exchange) {
-	differ := false
-	for _, who := range callers {
-		ex := t.MCP.CallMethod(who.Value, l.method)
-		t.Expect(ex, "%s with %s", l.method, who.Name).AsControl(expect.Accept())
-		seen = append(seen, ex)
-		differ = differ || !slices.Equal(l.namesIn(ex), l.namesIn(seen[0]))
+	differ, first := false, mcp.List{}
+	for i, who := range callers {
+		list := l.readBy(t, who.Value)
+		t.Expect(list.First(), "%s with %s", l.method, who.Name).AsControl(expect.Accept())
+		if i == 0 {
+			first = list
+		}
+		seen = append(seen, list.First())
+		differ = differ || !slices.Equal(l.namesIn(list), l.namesIn(first))
 	}
 	if !differ {
 		return nil
@@ -183,12 +189,20 @@ var bePrivate = expect.That(`cacheScope "private" on a list that depends on the 
 	return fmt.Sprintf("%q", scope)
 })
 
-// names are the names of the tools in a list, sorted.
-func names(ex *reports.Exchange) []string { return listed{entries: "tools", name: "name"}.namesIn(ex) }
+// readBy requests all pages of the list with a token.
+func (l listed) readBy(t *T, token string) mcp.List { return t.MCP.List(l.method, mcp.Bearer(token)) }
 
-func (l listed) namesIn(ex *reports.Exchange) []string {
+// mustBeWhole ends the check if what a list lacks may be on a page that was not read.
+func (l listed) mustBeWhole(t *T, list mcp.List) {
+	if !list.Whole {
+		t.Inconclusive("%s has more than %d pages, or its next page fails: %s", l.method, mcp.MostPages, expect.Describe(list.Last()))
+	}
+}
+
+// namesIn are the names of the entries of a list, sorted.
+func (l listed) namesIn(list mcp.List) []string {
 	out := []string{}
-	for _, entry := range mcp.Read(ex).Objects(l.entries) {
+	for _, entry := range list.Entries(l.entries) {
 		out = append(out, entry.String(l.name))
 	}
 	slices.Sort(out)

@@ -34,7 +34,9 @@ func bindsTasksToTheirMaker(t *T) {
 	}
 	Refuses(t, get, rows, expect.NotBypass())
 	t.Expect(t.Send(about(own, "tasks/get", cancelled)), "the task that another user tried to cancel").To(goOn)
-	t.Expect(t.Send(stranger.Method("tasks/list", nil)), "tasks/list by another user").To(lackTask(id))
+	for _, page := range mcp.ReadList(stranger.Method("tasks/list", nil), t.Send).Pages {
+		t.Expect(page, "tasks/list by another user").To(lackTask(id))
+	}
 	unknown := t.Send(about(stranger, "tasks/get", "mcpauth-"+Random(12)))
 	t.Expect(answers{t.Send(about(stranger, "tasks/get", id)), unknown}).Ideally(beAlike())
 	renewed := taskSession(t, t.MCP.FirstToken())
@@ -115,7 +117,7 @@ func asTask(c mcp.Call, tool Tool) mcp.Call {
 func aTask(t *T, c mcp.Call) (tool Tool, id string) {
 	able := map[string]bool{}
 	if mcp.WireOf(c.Revision) == mcp.Stateful {
-		for _, listed := range mcp.Read(t.Send(c.Method("tools/list", nil))).Objects("tools") {
+		for _, listed := range mcp.ReadList(c.Method("tools/list", nil), t.Send).Entries("tools") {
 			support := listed.Object("execution").String("taskSupport")
 			able[listed.String("name")] = support == "optional" || support == "required"
 		}

@@ -53,11 +53,11 @@ func refusesOtherNames(t *T, list mcp.Call) {
 		{"resources/list", "resources", "resources/read", "uri", "mcpauth://no/such", "another resource", "mcpauth://an/other"},
 		{"prompts/list", "prompts", "prompts/get", "name", "mcpauth-no-such", "another prompt", "mcpauth-other"},
 	} {
-		entries := t.Send(t.MCP.Authorized(list.Method(kind.list, nil)))
-		if why := expect.NoAnswer(entries); why != "" {
+		entries := mcp.ReadList(t.MCP.Authorized(list.Method(kind.list, nil)), t.Send)
+		if why := expect.NoAnswer(entries.Last()); why != "" {
 			t.Leave(kind.method, why)
 		}
-		if len(mcp.Read(entries).Objects(kind.entries)) == 0 {
+		if len(entries.Entries(kind.entries)) == 0 {
 			continue
 		}
 		call := list.Method(kind.method, map[string]any{kind.member: kind.none})

@@ -79,14 +79,15 @@ func (t MCPServer) readOnlyTools() (out []Tool, unread *reports.Exchange) {
 	if !t.Loopback() && !t.MayAttack {
 		return nil, nil
 	}
-	ex := t.CallMethodAs("tools/list", t.ownCredentials()...)
+	list := t.List("tools/list", t.ownCredentials()...)
+	ex := list.First()
 	if failure(ex) != "" {
 		return nil, ex
 	}
 	if !expect.Accepted(ex) {
 		return nil, nil
 	}
-	for _, listed := range mcp.Read(ex).Objects("tools") {
+	for _, listed := range list.Entries("tools") {
 		if readOnly, _ := listed.Object("annotations").Bool("readOnlyHint"); readOnly && listed.String("name") != "" {
 			arguments, _ := sample(listed.Object("inputSchema"), 0).(map[string]any)
 			out = append(out, Tool{Name: listed.String("name"), Arguments: arguments})

@@ -266,25 +266,30 @@ func (t MCPServer) MustOpenSession(token string) mcp.Call {
 
 // ListedTools returns the tools in the target's list; the check ends if it refuses the list.
 func (t MCPServer) ListedTools(credentials ...reports.Field) []*document.Object {
-	ex := t.CallMethodAs("tools/list", credentials...)
-	if !expect.Accepted(ex) {
-		t.Inconclusive("tools/list is answered with %s", expect.Describe(ex))
+	list := t.List("tools/list", credentials...)
+	if !expect.Accepted(list.First()) {
+		t.Inconclusive("tools/list is answered with %s", expect.Describe(list.First()))
 	}
-	return mcp.Read(ex).Objects("tools")
+	return list.Entries("tools")
+}
+
+// List requests a list page by page, in a session if the wire has them. If the session does not open, that answer is the only page.
+func (t MCPServer) List(method string, credentials ...reports.Field) mcp.List {
+	return t.ListAt(t.Survey.Endpoint, method, credentials...)
+}
+
+// ListAt is List at another endpoint, in a separate session.
+func (t MCPServer) ListAt(endpoint, method string, credentials ...reports.Field) mcp.List {
+	call, refused := t.sessionAt(endpoint, nil, credentials)
+	if refused != nil {
+		return mcp.List{Pages: []*reports.Exchange{refused}}
+	}
+	return mcp.ReadList(call.Method(method, nil).With(credentials...), t.Send)
 }
 
 // SessionAs is SessionOf with any credentials.
 func (t MCPServer) SessionAs(credentials ...reports.Field) (call mcp.Call, refused *reports.Exchange) {
 	return t.session(nil, credentials)
-}
-
-// ListedAt returns the list of another endpoint for these credentials, in a separate session.
-func (t MCPServer) ListedAt(endpoint string, credentials ...reports.Field) *reports.Exchange {
-	call, refused := t.sessionAt(endpoint, nil, credentials)
-	if refused != nil {
-		return refused
-	}
-	return t.Send(call.Method("tools/list", nil).With(credentials...))
 }
 
 func (t MCPServer) session(capabilities map[string]any, credentials []reports.Field) (call mcp.Call, refused *reports.Exchange) {

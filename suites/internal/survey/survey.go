@@ -435,7 +435,7 @@ func (t *taker) behind(w mcp.Wire, probe mcp.Call, mu *sync.Mutex) {
 		if expect.Accepted(ex) {
 			public = append(public, c.RPC)
 			if c.RPC == "tools/list" {
-				t.tools(ex)
+				t.tools(mcp.Continue(c, ex, t.call))
 			}
 		}
 	}
@@ -529,13 +529,10 @@ func (s *Survey) Serves(ctx context.Context, client *wire.Client, token string) 
 	return false
 }
 
-func (t *taker) tools(ex *reports.Exchange) {
-	v, _ := mcp.Read(ex).Result.Get("tools")
-	list, _ := v.([]any)
+func (t *taker) tools(list mcp.List) {
 	t.s.mu.Lock()
 	defer t.s.mu.Unlock()
-	for _, e := range list {
-		o, _ := e.(*document.Object)
+	for _, o := range list.Entries("tools") {
 		name := o.String("name")
 		if name != "" && !slices.Contains(t.s.Listed, name) {
 			t.s.Listed = append(t.s.Listed, name)
@@ -772,7 +769,7 @@ func (t *taker) statelessRevisions(found map[string]reports.RevisionStatus) {
 	case expect.Accepted(ex):
 		found[rev] = reports.RevisionStatus{Status: "spoken", Why: "server/discover is served"}
 		if token != nil {
-			t.tools(t.call(mcp.Probe(t.s.Endpoint, rev).Method("tools/list", nil).With(token...)))
+			t.tools(mcp.ReadList(mcp.Probe(t.s.Endpoint, rev).Method("tools/list", nil).With(token...), t.call))
 		}
 	case a.Error && a.Code == "-32022":
 		found[rev] = reports.RevisionStatus{Status: "not-spoken", Why: "UnsupportedProtocolVersion"}
