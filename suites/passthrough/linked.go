@@ -1,6 +1,7 @@
 package passthrough
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -22,7 +23,10 @@ func linked() {
 // "MCP servers MUST NOT use one user's third-party authorization for another."
 func usesOwnAccounts(t *T) {
 	first, second := t.AS.MustGetTokens().Access, t.AS.MustGetTokens(By(1)).Access
-	tool := linkingTool(t, first)
+	Each(t, linkingTools(t, first), func(t *T, tool Tool) { usesOwnAccountsIn(t, tool, first, second) })
+}
+
+func usesOwnAccountsIn(t *T, tool Tool, first, second string) {
 	mine, theirs := link(t, tool, first, 0), link(t, tool, second, 1)
 	if mine == "" || theirs == "" {
 		t.Inconclusive("the users could not both link an account by the URL that %s sends them to", tool.Name)
@@ -83,21 +87,19 @@ func endsWithUpstreamGrant(t *T) {
 	t.Expect(ex, "%s after the third-party grant is gone", expect.Span(t.Patience)).Ideally(expect.RefuseAnyway())
 }
 
-// linkingTool is a declared tool that sends its user to a URL to link an account, or did so before.
-func linkingTool(t *T, token string) Tool {
+// linkingTools are the declared tools that send their user to a URL to link an account, or did so before.
+func linkingTools(t *T, token string) (out Cases[Tool]) {
 	for _, tool := range t.MCP.Eliciting() {
 		ex := ask(t, tool, token)
-		for _, e := range Elicitations(tool, ex) {
-			if e.URL != "" {
-				return tool
-			}
-		}
-		if expect.Ran(ex) && len(Elicitations(tool, ex)) == 0 {
-			return tool
+		asked := Elicitations(tool, ex)
+		if slices.ContainsFunc(asked, func(e Elicitation) bool { return e.URL != "" }) || expect.Ran(ex) && len(asked) == 0 {
+			out = out.And(tool.Name, tool)
 		}
 	}
-	t.NotApplicable("no declared tool sends its user to a URL to link an account")
-	return Tool{}
+	if len(out) == 0 {
+		t.NotApplicable("no declared tool sends its user to a URL to link an account")
+	}
+	return out
 }
 
 func ask(t *T, tool Tool, token string) *reports.Exchange {

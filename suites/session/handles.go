@@ -19,9 +19,16 @@ type attempt struct {
 
 // MCP Security Best Practices: a handle is a name, not a credential.
 func checksOwnersOfHandles(t *T) {
-	makes, takes, _ := t.MCP.HandleTools()
 	owner, stranger := t.MCP.FirstToken(), t.MCP.SecondToken()
 	t.MCP.MustOpenSession(stranger) // only the handle is wrong in the other user's call
+	rows := Cases[HandleTools]{}
+	for _, pair := range t.MCP.HandleTools() {
+		rows = rows.And(pair.Takes.Name, pair)
+	}
+	Each(t, rows, func(t *T, pair HandleTools) { checksOwnersIn(t, pair.Makes, pair.Takes, owner, stranger) })
+}
+
+func checksOwnersIn(t *T, makes, takes Tool, owner, stranger string) {
 	var made []string
 	for range 5 {
 		made = append(made, handle(t, makes, owner, made))

@@ -29,14 +29,17 @@ func (t MCPServer) callable(name string) (tool Tool, ok bool) {
 	return t.Tools[i], true
 }
 
-// HandleTools returns a declared tool that returns a handle, and one that accepts it.
-func (t MCPServer) HandleTools() (makes, takes Tool, ok bool) {
+// HandleTools are a declared tool that returns a handle, and one that accepts it.
+type HandleTools struct{ Makes, Takes Tool }
+
+// HandleTools returns the declared tools that accept a handle, each with the one that returns it.
+func (t MCPServer) HandleTools() (out []HandleTools) {
 	for _, takes := range t.Special {
 		if makes, ok := t.callable(takes.HandleFrom); ok && !takes.DeniedOnly {
-			return makes, takes, true
+			out = append(out, HandleTools{makes, takes})
 		}
 	}
-	return Tool{}, Tool{}, false
+	return out
 }
 
 // EffectiveTool returns a declared tool with a scope, and the tool that shows its effect.

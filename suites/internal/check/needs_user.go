@@ -76,8 +76,7 @@ var needsOfTheUser = map[string]need{
 		return ok
 	}),
 	"tool-handle": tool("a tool that returns a handle, and one that accepts it (tools in the target file, handle_from)", func(t *T) bool {
-		_, _, ok := t.MCP.HandleTools()
-		return ok
+		return len(t.MCP.HandleTools()) > 0
 	}),
 	"tool-url": tool("a tool that fetches a URL of its arguments (tools in the target file, with {url} in its arguments)", func(t *T) bool {
 		return len(t.MCP.FetchingTools()) > 0
