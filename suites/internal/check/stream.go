@@ -48,6 +48,9 @@ func (t MCPServer) OpenStream(req wire.Request) *Stream {
 // Conflicts reports whether the target refused the stream because the session has another one.
 func (s *Stream) Conflicts() bool { return expect.Status(s.ended) == http.StatusConflict }
 
+// Over reports whether the stream ended before any event, or was closed.
+func (s *Stream) Over() bool { return s.ended != nil }
+
 // MayKeepSilent says that a right server may send no header before the first event, so that silence shows nothing.
 func (s *Stream) MayKeepSilent() *Stream {
 	s.t.calmStreams = append(s.t.calmStreams, s)
