@@ -31,7 +31,7 @@ var sessionIDs = []Flaw{
 	{
 		Name: "session-of-other-wire-alone", Says: "In the protocol without sessions, the id of a session is accepted instead of a token.",
 		Bend:    policy(func(p *mcpserver.Policy) { p.SessionServes = holds("2026-07-28") }),
-		Noticed: []string{"RS-SESSION-HEADER-IGNORED"}, Row: "a live session",
+		Noticed: []string{"RS-SESSION-HEADER-IGNORED", "RS-CHALLENGE-EVERY-RPC-METHOD"}, Row: "a live session",
 	},
 	{
 		Name: "session-upgraded", Says: "A session that was opened without a token gets the rights of the first token that is sent in it.",

@@ -94,12 +94,26 @@ func looksUpSessionsFirst(t *T, calls []mcp.Call, answers []*reports.Exchange) b
 // outsideSessions are requests for a list without a session, and in a session that was never opened. The specification wants 400 and
 // 404 for these (MCP Transports: Session Management).
 func outsideSessions(t *T) []Variant {
-	if t.Wire != mcp.Stateful || t.MCP.Public("tools/list") || t.DeclaredPublic("tools/list") {
+	if t.Wire == mcp.Stateless {
+		return namingSessions(t)
+	}
+	if t.MCP.Public("tools/list") || t.DeclaredPublic("tools/list") {
 		return nil
 	}
 	list := mcp.Call{Endpoint: t.Survey.Endpoint, Revision: t.Revision, RPC: "tools/list"}
 	return []Variant{Call(list, "tools/list without a token and without a session"),
 		Call(list.InSession(Random(18)), "tools/list without a token, in a session that was never opened")}
+}
+
+// namingSessions are requests of the protocol without sessions that name one. A server of both protocols may look for the session first,
+// and take it for the token of its user.
+func namingSessions(t *T) (variants []Variant) {
+	for _, id := range SessionIDs(t) {
+		call := t.MCP.Call().InSession(id.Value)
+		variants = append(variants, Call(call, "without a token, with %s", id.Name),
+			Call(call.With(mcp.Bearer(survey.BogusToken)), "with a garbage token and %s", id.Name))
+	}
+	return variants
 }
 
 // unspoken is a revision of the protocol that the target does not announce; empty if it announces both. The old one is that of messages
@@ -171,7 +185,7 @@ func existing(t *T) (out []mcp.Call) {
 	}
 	probe := t.MCP.CallOfAnybody()
 	first := func(method, member string) *document.Object {
-		if all := mcp.Read(t.MCP.CallMethod(t.MCP.Token(), method)).Objects(member); len(all) > 0 {
+		if all := t.MCP.List(method, t.MCP.BearerField()).Entries(member); len(all) > 0 {
 			return all[0]
 		}
 		return nil

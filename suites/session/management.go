@@ -71,13 +71,7 @@ func (r *room) nearlyNamed(t *T) Cases[CallEdit] {
 
 // 2026-07-28 has no sessions: the field is ignored. If the target also has sessions, a live id is tried too.
 func ignoresSessionIDs(t *T) {
-	ids := Cases[string]{{"an id that names no session", Random(18)}}
-	if _, spoken := t.Survey.Newest(mcp.Stateful); spoken && t.MCP.HasToken() {
-		if live := OpenSession(t).SessionID; live != "" {
-			ids = ids.And("the id of a live session of a revision with sessions", live)
-		}
-	}
-	Each(t, ids, func(t *T, id string) {
+	Each(t, SessionIDs(t), func(t *T, id string) {
 		probe := t.MCP.Call().InSession(id)
 		served := t.Send(t.MCP.Authorized(probe))
 		t.Expect(served, "with the valid token").To(t.MCP.Serve())
