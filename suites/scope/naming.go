@@ -25,6 +25,7 @@ func matchesToolNamesExactly(t *T) {
 	_, used := allowed(t, b)
 	door := t.MCP.Without(used, []string{b.Scope}) // the scopes that every request needs
 	both := scoped(t, b, Union(door, []string{a.Scope, b.Scope}))
+	t.Expect(both.Send(), "%s with %s and %s", b.Name, a.Scope, b.Scope).AsControl(expect.Run())
 	if slices.Contains(t.Implies[anyTool], b.Scope) {
 		t.Expect(both.Send(scopeClaim(t, list(Union(door, []string{anyTool})))), anyTool+", which is declared to imply %s",
 			b.Scope).To(expect.Run())

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"strings"
 	"time"
 
 	"github.com/mcpauth/conformance/reports"
@@ -61,11 +62,32 @@ var continueSession = expect.Family("continueSession", func() expect.Matcher {
 	return expect.Advised(goesOn, "the same session, without a new one", expect.Accepted)
 })
 
-// A request has the permissions of the token that it contains.
+// A request has the permissions of the token that it contains. A tool that runs without its scope in a session of its own shows nothing.
 func judgesScopesByRequest(t *T) {
-	tool, used := runnable(t)
-	broad := t.MCP.TokenWithScopes(used...)
-	narrow, _ := t.MCP.TokenWithout(tool.Scopes()[0])
+	var last *reports.Exchange
+	for _, tool := range t.MCP.ScopedTools() {
+		var used []string
+		if last, used = t.MCP.Allowed(tool); !expect.Ran(last) {
+			continue
+		}
+		lacking := tool.Scopes()[:1]
+		if len(strings.Fields(tool.Scope)) == 0 {
+			lacking = tool.AnyOf
+		}
+		narrow, _ := t.MCP.TokenWithout(lacking...)
+		if expect.Ran(t.MCP.CallTool(narrow, tool)) {
+			t.Note("%s runs without its scope, which RS-SCOPE-EVERY-TOOL judges", tool.Name)
+			continue
+		}
+		judgesSessions(t, tool, t.MCP.TokenWithScopes(used...), narrow, strings.Join(lacking, " or "))
+		return
+	}
+	t.Inconclusive("this proves nothing: no declared tool runs with its scope, and not without it; the last is answered with %s",
+		expect.Describe(last))
+}
+
+// judgesSessions sends the broad and the narrow token in sessions of each other.
+func judgesSessions(t *T, tool Tool, broad, narrow, lacking string) {
 	session := func(token string) mcp.Call {
 		call, refused := t.MCP.SessionOf(token)
 		if refused != nil || call.SessionID == "" {
@@ -78,23 +100,11 @@ func judgesScopesByRequest(t *T) {
 		return t.Send(edited(wide.With(mcp.Bearer(broad)), edits))
 	}}
 	Refuses(t, good, Cases[CallEdit]{
-		{"a token without " + tool.Scope + " in a session that was opened with it", Presenting(narrow)},
+		{"a token without " + lacking + " in a session that was opened with it", Presenting(narrow)},
 	}, expect.NotRun())
-	Each(t, Cases[string]{{"a session that was opened without " + tool.Scope, narrow}}, func(t *T, narrow string) {
+	Each(t, Cases[string]{{"a session that was opened without " + lacking, narrow}}, func(t *T, narrow string) {
 		small := session(narrow)
 		t.Expect(t.Send(small.With(mcp.Bearer(narrow))), "a token without it").To(expect.NotRun())
 		t.Expect(t.Send(small.With(mcp.Bearer(broad))), "a token with it").Ideally(expect.Run())
 	})
-}
-
-// runnable is a tool that runs with its scope, and the scopes that are enough.
-func runnable(t *T) (tool Tool, used []string) {
-	var last *reports.Exchange
-	for _, tool := range t.MCP.ScopedTools() {
-		if last, used = t.MCP.Allowed(tool); expect.Ran(last) {
-			return tool, used
-		}
-	}
-	t.Inconclusive("this proves nothing: no declared tool runs with its scope; the last is answered with %s", expect.Describe(last))
-	return Tool{}, nil
 }
