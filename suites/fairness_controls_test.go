@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -135,6 +136,24 @@ func cached(o *reference.Options) {
 	}
 }
 
+// onlyAlternatives declares one tool that needs a scope: either of two is enough.
+func onlyAlternatives(c *suites.Config) {
+	c.Tools = slices.DeleteFunc(slices.Clone(c.Tools), func(t suites.Tool) bool { return t.Scope != "" })
+}
+
+// firstNeverRuns has a first tool with a scope that fails for every caller.
+func firstNeverRuns(o *reference.Options) {
+	o.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if bytes.Contains(answer.Peek(r), []byte(`"read_note"`)) {
+				w.WriteHeader(http.StatusForbidden)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
 // A control that fails leaves a check undecided, and what a server does not say is not held against it.
 func TestFairnessOfControls(t *testing.T) {
 	t.Parallel()
@@ -148,6 +167,12 @@ func TestFairnessOfControls(t *testing.T) {
 			livesFor(10 * time.Minute)(o)
 			expiresUnsaid(&o.Behaviour)
 		}, nil, "RS-TOKEN-REVOKED", reports.Warn},
+		"an introspected scope, and the first tool never runs": {firstNeverRuns, nil, "RS-TOKEN-INTROSPECTION-CLAIMS", reports.Pass},
+		"a tool with alternative scopes, in sessions":          {nil, onlyAlternatives, "RS-SESSION-SCOPE-PER-REQUEST", reports.Pass},
+		"a tool that runs with any token, in sessions":         {nil, declaring("whoami", "notes:write"), "RS-SESSION-SCOPE-PER-REQUEST", reports.Pass},
+		"no tool runs with its scopes, nor with all":           {noTools, nil, "RS-SCOPE-DOWNSCOPED-OK", reports.Inconclusive},
+		"a place for a stream that is free again late": {func(o *reference.Options) { o.Policy.OneStream = 2500 * time.Millisecond }, nil,
+			"RS-SESSION-EVENT-ISOLATION", reports.Pass},
 		"an introspected scope for a tool that never runs": {noTools, nil, "RS-TOKEN-INTROSPECTION-CLAIMS", reports.Inconclusive},
 		"tokens for any resource, none of which is served": {func(o *reference.Options) {
 			opaque(o)
