@@ -48,7 +48,8 @@ func guardedList(t *T) []string {
 	}
 	l := t.MCP.List("tools/list", t.MCP.BearerField())
 	if !l.Whole && expect.Accepted(l.First()) {
-		t.Leave("the tools of the endpoint", fmt.Sprintf("their list has more than %d pages, or its next page fails: %s", mcp.MostPages, expect.Describe(l.Last())))
+		why := fmt.Sprintf("their list has more than %d pages, or its next page fails: %s", mcp.MostPages, expect.Describe(l.Last()))
+		t.Leave("the tools of the endpoint", why)
 		return nil
 	}
 	return definitions(l)

@@ -14,8 +14,8 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// due is how long an expected notification may take, and undue the minimum wait for one that must not arrive. Within due, the target is asked
-// others times for something else.
+// due is how long an expected notification may take, and undue the minimum wait for one that must not arrive. Within due, the target is
+// asked others times for something else.
 const (
 	others = 10
 	due    = 2 * time.Second

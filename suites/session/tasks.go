@@ -34,15 +34,19 @@ func bindsTasksToTheirMaker(t *T) {
 	}
 	Refuses(t, get, rows, expect.NotBypass())
 	t.Expect(t.Send(about(own, "tasks/get", cancelled)), "the task that another user tried to cancel").To(goOn)
-	for _, page := range mcp.ReadList(stranger.Method("tasks/list", nil), t.Send).Pages {
-		t.Expect(page, "tasks/list by another user").To(lackTask(id))
-	}
+	showsNoTask(t, stranger, id)
 	unknown := t.Send(about(stranger, "tasks/get", "mcpauth-"+Random(12)))
 	t.Expect(answers{t.Send(about(stranger, "tasks/get", id)), unknown}).Ideally(beAlike())
 	renewed := taskSession(t, t.MCP.FirstToken())
 	t.Expect(t.Send(about(renewed, "tasks/get", id)), "tasks/get with another token of its maker").Ideally(expect.Accept())
 	t.Expect(t.Send(withoutToken(about(renewed, "tasks/get", id))), "tasks/get without a token").To(refuseCaller(t, "401", 401))
 	t.Expect(append([]string{id}, moreTasks(t, own, tool)...), "the ids of tasks").Ideally(expect.BeUnguessable("ids of tasks"))
+}
+
+func showsNoTask(t *T, stranger mcp.Call, id string) {
+	for _, page := range mcp.ReadList(stranger.Method("tasks/list", nil), t.Send).Pages {
+		t.Expect(page, "tasks/list by another user").To(lackTask(id))
+	}
 }
 
 // goOn expects a task that a refused request has not ended.
