@@ -53,3 +53,15 @@ func deadTokens(t *T, c *oauth.Client) Cases[string] {
 	}
 	return out
 }
+
+// revokedRefreshToken is a refresh token that was revoked, and is refused since; no row without one.
+func revokedRefreshToken(t *T, c *oauth.Client) (out Cases[string]) {
+	if t.AS.Server().Revocation == "" {
+		return nil
+	}
+	gone := t.AS.MustGetTokens(As(c), t.AS.ForRefresh())
+	if gone.Refresh == "" || !expect.Confirmed(t.AS.Revoke(gone, gone.Refresh)) || t.AS.Tokens(t.AS.Refresh(gone), c) != nil {
+		return nil
+	}
+	return out.And("a revoked refresh token", gone.Refresh)
+}

@@ -76,7 +76,8 @@ func clock(ex *reports.Exchange, here time.Time) float64 {
 func reportsDeadTokensInactive(t *T) {
 	c, tokens := t.AS.IntrospectableTokens()
 	var rows Cases[Edit]
-	for _, dead := range slices.Concat(unknownTokens(), changedTokens(t, tokens), deadTokens(t, tokens.Client)) {
+	of := tokens.Client
+	for _, dead := range slices.Concat(unknownTokens(), changedTokens(t, tokens), deadTokens(t, of), revokedRefreshToken(t, of)) {
 		rows = rows.And(dead.Name, With("token", dead.Value))
 	}
 	newToken := Attempt[Edit]{Name: "the introspection of a new access token", Good: expect.BeActive(), Send: func(edits ...Edit) any {
