@@ -121,6 +121,7 @@ const (
 	CodeClient           Defence = "a code belongs to its client"
 	CodePublic           Defence = "a code does not work for another public client"
 	CodeConfidential     Defence = "a code does not work for a confidential client that did not get it"
+	CodeOfDocuments      Defence = "a code of the client of a metadata document belongs to that client"
 	CodeNamed            Defence = "a token request without client_id is refused"
 	ReplayNeedsClient    Defence = "a used code of another client revokes nothing"
 	ReplayKillsAccess    Defence = "the access tokens of a replayed code end"

@@ -534,7 +534,7 @@ func (s *Server) codeOf(form url.Values, c *client) *code {
 func (s *Server) foreignCode(found *code, c *client) bool {
 	b := &s.Behaviour
 	switch {
-	case found.grant.client == c.id, !b.has(CodeClient):
+	case found.grant.client == c.id, !b.has(CodeClient), !b.has(CodeOfDocuments) && strings.HasPrefix(found.grant.client, "https://"):
 		return false
 	case c.public():
 		return b.has(CodePublic)

@@ -85,7 +85,7 @@ func requiresChallenge(t *T) {
 	public := As(t.AS.PublicClient())
 	Refuses(t, t.AS.CodeFlow(public), EachEdited(stripped(), AtToken(Without("code_verifier"))), expect.IssueNothing("invalid_request"))
 	requiresPostedChallenge(t, public)
-	noteDocuments(t)
+	t.AS.NoteDocuments()
 	if c := t.AS.DocumentClient(); c != nil && c.ID != t.AS.PublicClient().ID { // a server may have separate code for such clients
 		rows := Cases[Edit]{{"no code_challenge, of the client of a metadata document", Without("code_challenge", "code_challenge_method")}}
 		Refuses(t, t.AS.CodeFlow(As(c)), EachEdited(rows, AtToken(Without("code_verifier"))), expect.IssueNothing("invalid_request"))

@@ -28,15 +28,8 @@ func atOtherClients(t *T, rows Cases[Edit]) {
 			others = others.And(c.Name, c.Value)
 		}
 	}
-	noteDocuments(t)
+	t.AS.NoteDocuments()
 	Each(t, others, func(t *T, c *oauth.Client) { Refuses(t, t.AS.Redemption(As(c)), rows, refused) })
-}
-
-// noteDocuments notes that no client of a metadata document was tried, if the server accepts such clients and no document can be served.
-func noteDocuments(t *T) {
-	if documents, _ := t.AS.Server().Metadata.Bool("client_id_metadata_document_supported"); documents && t.Documents == nil {
-		Untried(t, "the client of a metadata document", "an address of mcpauth that the authorization server can reach and trust (--cimd-listen)")
-	}
 }
 
 func refusesWrongVerifiers(t *T) {
@@ -109,7 +102,7 @@ func refusesMalformedVerifiers(t *T) {
 func noticesDowngrade(t *T) {
 	two := Also("code_challenge", oauth.NewPKCE(43).Challenge)
 	rows := EachEdited(stripped().And("two code_challenges", two), AtToken(anotherVerifier()))
-	noteDocuments(t)
+	t.AS.NoteDocuments()
 	Each(t, t.AS.KindsOfClients(), func(t *T, c *oauth.Client) {
 		Refuses(t, t.AS.CodeFlow(As(c)), rows, expect.GiveNoTokens())
 	})

@@ -145,7 +145,14 @@ func bindsCodeToClient(t *T) {
 	if c := t.AS.Confidential(); c != nil && c != t.AS.AnyClient() {
 		rows = rows.And("redeemed by a confidential client", As(c))
 	}
-	Refuses(t, t.AS.Redemption(As(t.AS.AnyClient())), rows, expect.RefuseGrant("invalid_grant", "invalid_client", "invalid_request"))
+	refused := expect.RefuseGrant("invalid_grant", "invalid_client", "invalid_request")
+	Refuses(t, t.AS.Redemption(As(t.AS.AnyClient())), rows, refused)
+	if c := t.AS.DocumentClient(); c != nil && c.ID != t.AS.AnyClient().ID { // a server may have separate code for such clients
+		Refuses(t, t.AS.Redemption(As(c)), Cases[Edit]{
+			{"the code of the client of a metadata document, redeemed by another client", As(t.AS.AnyClient())},
+		}, refused)
+	}
+	t.AS.NoteDocuments()
 }
 
 // An OAuth 2.1 server may ignore the parameter; one that follows RFC 6749 must compare it (OAuth 2.1 section 10.2).

@@ -927,6 +927,14 @@ func (t AuthorizationServer) DocumentClient() *oauth.Client {
 	return c
 }
 
+// NoteDocuments notes that no client of a metadata document was tried, if the server accepts such clients and no document can be served.
+func (t AuthorizationServer) NoteDocuments() {
+	if supported, _ := t.Server().Metadata.Bool("client_id_metadata_document_supported"); supported && t.Documents == nil {
+		const address = "an address of mcpauth that the authorization server can reach and trust (--cimd-listen)"
+		Untried(t.T, "the client of a metadata document", address)
+	}
+}
+
 // PushedOnly reports whether the server announces that it accepts only pushed authorization requests (RFC 9126 section 5).
 func (t AuthorizationServer) PushedOnly() bool { return t.Session != nil && t.Session.PushesAll() }
 

@@ -173,6 +173,7 @@ var beyond = map[string]string{
 	"passes-compressed":                                          "a trusted issuer",
 	"token-weak-secret-of-credentials":                           "a client that acts for itself",
 	"pkce-downgrade-of-documents":                                "a client with a metadata document",
+	"token-code-of-any-document":                                 "a client with a metadata document",
 	"token-takes-credentials-first-grant-type":                   "a client for client_credentials",
 	"token-takes-credentials-first-scope":                        "a client for client_credentials",
 	"token-takes-credentials-last-grant-type":                    "a client for client_credentials",
