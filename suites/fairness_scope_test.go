@@ -167,23 +167,55 @@ func denied(c *suites.Config, tool string) {
 // api is the prefix with which the scopes of shortInTokens are requested.
 const api = "api://notes/"
 
-// shortInTokens writes scopes into tokens without the prefix with which they are requested and reported, as Entra ID does.
+var scopeOfNotes = regexp.MustCompile(`(?:api://notes/)?(notes:(?:read|write|admin))`)
+
+func inFull(text string) string { return scopeOfNotes.ReplaceAllString(text, api+"$1") }
+
+// shortInTokens writes scopes into tokens without the prefix with which they are published, requested and reported, as Entra ID does.
 func shortInTokens(o *reference.Options) {
 	b := &o.Behaviour
 	b.Response = func(endpoint string, members map[string]any) {
-		if granted, _ := members["scope"].(string); endpoint == "/token" && granted != "" {
-			members["scope"] = api + strings.ReplaceAll(granted, " ", " "+api)
+		if granted, _ := members["scope"].(string); endpoint == "/token" {
+			members["scope"] = inFull(granted)
 		}
 	}
 	b.AccessToken = func(_, claims map[string]any) {
 		claims["scp"] = claims["scope"]
 		delete(claims, "scope")
 	}
+	b.Wrap, o.Wrap = readingShort, publishingFull
 	o.Policy.ScopesOf = func(claims map[string]any) []string {
 		granted, _ := claims["scp"].(string)
 		return strings.Fields(granted)
 	}
-	reading(b, func(q url.Values) { q.Set("scope", strings.ReplaceAll(q.Get("scope"), api, "")) })
+}
+
+// readingShort reads the scopes of requests without the prefix, and publishes them with it.
+func readingShort(next http.Handler) http.Handler {
+	short := strings.NewReplacer(api, "", url.QueryEscape(api), "").Replace
+	return publishingFull(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body := short(string(answer.Peek(r)))
+		r.URL.RawQuery, r.Body, r.ContentLength = short(r.URL.RawQuery), io.NopCloser(strings.NewReader(body)), int64(len(body))
+		next.ServeHTTP(w, r)
+	}))
+}
+
+// publishingFull writes scopes with the prefix into metadata and challenges.
+func publishingFull(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet && r.URL.Path == "/mcp" { // a stream
+			next.ServeHTTP(w, r)
+			return
+		}
+		a := answer.Of(next, r)
+		for i, challenge := range a.Header()["Www-Authenticate"] {
+			a.Header()["Www-Authenticate"][i] = inFull(challenge)
+		}
+		if strings.Contains(r.URL.Path, "/.well-known/") {
+			a.Say(inFull(a.Body.String()))
+		}
+		a.Send(w)
+	})
 }
 
 // prefixed declares the scopes of tools with the prefix, for a login.
@@ -192,12 +224,9 @@ func prefixed(c *suites.Config) {
 	c.Tools = slices.Clone(c.Tools)
 	for i := range c.Tools {
 		tool := &c.Tools[i]
-		if tool.Scope != "" {
-			tool.Scope = api + strings.ReplaceAll(tool.Scope, " ", " "+api)
-		}
-		tool.AnyOf = slices.Clone(tool.AnyOf)
+		tool.Scope, tool.AnyOf = inFull(tool.Scope), slices.Clone(tool.AnyOf)
 		for j := range tool.AnyOf {
-			tool.AnyOf[j] = api + tool.AnyOf[j]
+			tool.AnyOf[j] = inFull(tool.AnyOf[j])
 		}
 	}
 }

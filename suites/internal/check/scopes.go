@@ -113,7 +113,7 @@ func (t AuthorizationServer) RealScope(tokens *oauth.Tokens) (scopes []string, s
 	if scopes, seen = scopeIn(claims); !seen {
 		scopes, seen = scopeIn(t.Introspected(tokens))
 	}
-	return inFull(inFull(scopes, tokens.Scope), t.namedScopes()), seen
+	return inFull(inFull(scopes, t.namedScopes()), tokens.Scope), seen
 }
 
 func scopeIn(o *document.Object) (scopes []string, seen bool) {
