@@ -52,7 +52,10 @@ type writer struct {
 
 func writing(t *T) writer {
 	tool, shows, _ := t.MCP.EffectiveTool()
-	return writer{t, t.MCP.FirstToken(), tool, shows}
+	if !t.Mint.Trusted() && (t.Session == nil || !t.Session.Ready) {
+		return writer{t, t.MCP.Token(), tool, shows}
+	}
+	return writer{t, t.MCP.TokenWithScopes(Union(tool.Scopes(), shows.Scopes())...), tool, shows}
 }
 
 // written is the answer to a call, and whether it had its effect.
