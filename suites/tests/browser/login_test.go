@@ -90,13 +90,26 @@ func TestLogin(t *testing.T) {
 	}
 }
 
-// Plain forms follow a posted request. Where the login page needs scripts, the browser has to sign in before.
+// signedOutOnce forgets the session of the first posted authorization request.
+func signedOutOnce() func(next http.Handler) http.Handler {
+	var posted atomic.Bool
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/authorize") && !posted.Swap(true) {
+				r.Header.Del("Cookie")
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// Plain forms follow a posted request. Where the login page needs scripts, a browser has to sign in before.
 func TestPostedRequestsFollowALoginByScripts(t *testing.T) {
 	t.Parallel()
 	withBrowser(t)
 	o := reference.Ideal()
 	pages["scripts only"](&o)
-	o.Behaviour.Lacks = []idp.Defence{idp.PostedRedirect}
+	o.Behaviour.Lacks, o.Behaviour.Wrap = []idp.Defence{idp.PostedRedirect}, signedOutOnce()
 	cfg := against.SigningIn(against.Start(t, o))
 	cfg.Driver, cfg.BrowserNoSandbox, cfg.Only = "auto", true, []string{"AS-AUTHZ-REDIRECT-UNREGISTERED"}
 	run, err := suites.Run(t.Context(), cfg)
