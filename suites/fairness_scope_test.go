@@ -275,8 +275,9 @@ func TestFairnessOfScopes(t *testing.T) {
 			byLogin(c)
 			c.Users = nil
 		}, "RS-CHALLENGE-STEP-UP-AUTHN", reports.NotTested},
-		"a tool that needs a scope, and texts that it may not write": {nil, byLogin, "RS-ABUSE-INPUT-SCREENING", reports.Pass},
-		"logins that are strong already":                             {behaving(strongLogins), byLogin, "RS-CHALLENGE-STEP-UP-AUTHN", reports.NotTested},
+		"a tool that needs a scope, and texts that it may not write": {nil, byLogin, "RS-ABUSE-INPUT-SCREENING",
+			reports.Pass},
+		"logins that are strong already": {behaving(strongLogins), byLogin, "RS-CHALLENGE-STEP-UP-AUTHN", reports.NotTested},
 		"opaque tokens, and a tool that needs a strong login": {func(o *reference.Options) { o.Behaviour.Opaque = "at_" }, byLogin,
 			"RS-CHALLENGE-STEP-UP-AUTHN", reports.Pass},
 		"opaque tokens, and a tool that may not be called": {func(o *reference.Options) { o.Behaviour.Opaque = "at_" },
