@@ -20,7 +20,7 @@ from markupsafe import Markup
 
 issuer = "http://127.0.0.1:9431"
 scopes = ["notes:read", "notes:write"]
-users = {name: os.environ[name.upper() + "_PASSWORD"] for name in ("alice", "bob")}
+users = {name: os.environ[name.upper() + "_PASSWORD"] for name in ("alice", "bob", "carol")}
 clients, codes, tokens = {}, {}, []
 lock = threading.Lock()
 

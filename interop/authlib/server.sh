@@ -6,5 +6,5 @@ serve() {
 	until curl -s -o /dev/null http://127.0.0.1:9431/.well-known/oauth-authorization-server; do sleep 0.2; done
 	"$venv/bin/python" interop/authlib/server.py
 }
-export ALICE_PASSWORD=alice-password-1 BOB_PASSWORD=bob-password-1 AUTHLIB_INSECURE_TRANSPORT=1 RESOURCE_SECRET=a-secret-of-the-resource-server
+export ALICE_PASSWORD=alice-password-1 BOB_PASSWORD=bob-password-1 CAROL_PASSWORD=carol-password-1 AUTHLIB_INSECURE_TRANSPORT=1 RESOURCE_SECRET=a-secret-of-the-resource-server
 patience=60

@@ -31,7 +31,7 @@ const auth = betterAuth({
     }),
   ],
 });
-for (const name of ['alice', 'bob']) {
+for (const name of ['alice', 'bob', 'carol']) {
   await auth.api.signUpEmail({ body: { name, email: `${name}@example.test`, password: process.env[name.toUpperCase() + '_PASSWORD'] } });
 }
 

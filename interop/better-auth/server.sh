@@ -9,4 +9,4 @@ serve() {
 	cp interop/better-auth/server.mjs "$work/npm/server.mjs" # which finds its packages beside itself
 	NODE_ENV=production node "$work/npm/server.mjs"
 }
-export ALICE_PASSWORD=alice-password-1 BOB_PASSWORD=bob-password-1
+export ALICE_PASSWORD=alice-password-1 BOB_PASSWORD=bob-password-1 CAROL_PASSWORD=carol-password-1

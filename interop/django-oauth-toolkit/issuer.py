@@ -51,7 +51,7 @@ def prepare():
     from oauth2_provider.models import Application
 
     call_command("migrate", verbosity=0)
-    for name in ("alice", "bob"):
+    for name in ("alice", "bob", "carol"):
         User.objects.create_user(name, password=os.environ[name.upper() + "_PASSWORD"])
     Application.objects.create(name="resource server", client_id="notes", client_secret="a-secret-of-the-resource-server",
                                client_type="confidential", authorization_grant_type="client-credentials")

@@ -7,5 +7,5 @@ serve() {
 	until curl -s -o /dev/null http://127.0.0.1:9391/.well-known/oauth-authorization-server; do sleep 0.2; done
 	"$venv/bin/python" interop/django-oauth-toolkit/server.py
 }
-export ALICE_PASSWORD=alice-password-1 BOB_PASSWORD=bob-password-1
+export ALICE_PASSWORD=alice-password-1 BOB_PASSWORD=bob-password-1 CAROL_PASSWORD=carol-password-1
 patience=60

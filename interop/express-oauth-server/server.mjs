@@ -17,7 +17,7 @@ const clients = new Map([
   { id: 'other-app', name: 'Other notes', redirectUris, grants },
   { id: 'web-app', name: 'Notes on the web', secret: process.env.CLIENT_SECRET, redirectUris, grants },
 ].map((c) => [c.id, c]));
-const passwords = new Map([['alice', process.env.ALICE_PASSWORD], ['bob', process.env.BOB_PASSWORD]]);
+const passwords = new Map(['alice', 'bob', 'carol'].map((name) => [name, process.env[name.toUpperCase() + '_PASSWORD']]));
 const codes = new Map(), tokens = new Map(), refreshTokens = new Map(), sessions = new Map(), approvals = new Set();
 
 const model = {

@@ -19,5 +19,5 @@ serve() {
 	until curl -sf -o /dev/null http://127.0.0.1:9340/realms/mcp/.well-known/openid-configuration; do sleep 0.5; done
 	python3 interop/keycloak/configure.py http://127.0.0.1:9340 && "$venv/bin/python" interop/keycloak/server.py
 }
-export PASSWORD=alice-password-1 OTHER_PASSWORD=bob-password-1 RESOURCE_SECRET=the-secret-of-the-mcp-server
+export PASSWORD=alice-password-1 OTHER_PASSWORD=bob-password-1 THIRD_PASSWORD=carol-password-1 RESOURCE_SECRET=the-secret-of-the-mcp-server
 patience=240

@@ -11,5 +11,5 @@ serve() {
 	until curl -s -o /dev/null http://127.0.0.1:9360/.well-known/oauth-authorization-server; do sleep 0.5; done
 	java -Xmx300m -jar "$work/server/target/server.jar"
 }
-export ALICE_PASSWORD=alice-password-1 BOB_PASSWORD=bob-password-1
+export ALICE_PASSWORD=alice-password-1 BOB_PASSWORD=bob-password-1 CAROL_PASSWORD=carol-password-1
 patience=120

@@ -31,6 +31,7 @@ public class Issuer {
     UserDetailsService users() {
         return new InMemoryUserDetailsManager(
                 User.withUsername("alice").password("{noop}alice-password-1").roles("USER").build(),
-                User.withUsername("bob").password("{noop}bob-password-1").roles("USER").build());
+                User.withUsername("bob").password("{noop}bob-password-1").roles("USER").build(),
+                User.withUsername("carol").password("{noop}carol-password-1").roles("USER").build());
     }
 }
