@@ -24,7 +24,7 @@ var unturnable = map[string]string{
 	"AS-AUTHZ-STATE-EXACT\tstate: 43 characters":                              everyLogin,
 	"AS-PKCE-VERIFIER-BOUNDS\ta verifier with 43 characters":                  everyLogin,
 	"AS-SCOPE-ADVERTISED-OBTAINABLE\tthe challenge's scope":                   everyLogin,
-	"RS-ELICIT-URL-USER-BOUND\tno user who signs in opens the URL":            "where it links an account, so does the row before",
+	"RS-ELICIT-URL-USER-BOUND\tno user who signs in opens the URL of TOOL":    "where it links an account, so does the row before",
 	"AS-INTROSPECT-REQUEST-FORM\tno hint":                                     "it is the control",
 	"AS-META-OIDC-REQUIRED-FIELDS\t" + metadataOfOAuth:                        "it does not apply to this document",
 	"AS-LOGIN-COOKIE-ATTRIBUTES\tas_browser":                                  "it is not a cookie of a session, and needs no attributes",
