@@ -20,9 +20,9 @@ import (
 // pulse detects that the target no longer answers. The run then ends, because later failures would not be the target's fault.
 type pulse struct {
 	mu sync.Mutex
-	// row counts consecutive requests without a proper answer, by origin, and first is the check that sent the first of them.
+	// row counts consecutive requests without a proper answer, by origin, and first is the one of them that was sent first.
 	row   map[string]int
-	first map[string]string
+	first map[string]*reports.Exchange
 	// asked is set while the probe is in progress.
 	asked   map[string]bool
 	stopped string
@@ -31,7 +31,7 @@ type pulse struct {
 }
 
 func newPulse() *pulse {
-	return &pulse{row: map[string]int{}, first: map[string]string{}, asked: map[string]bool{}, gone: make(chan struct{})}
+	return &pulse{row: map[string]int{}, first: map[string]*reports.Exchange{}, asked: map[string]bool{}, gone: make(chan struct{})}
 }
 
 // inARow is the number of consecutive failures after which the target is probed.
@@ -55,11 +55,11 @@ func (w *World) sent(ctx context.Context, exchanges ...*reports.Exchange) {
 		w.pulse.mu.Lock()
 		switch failure(ex) {
 		case requirements.NoAnswer, requirements.ServerError:
-			if w.pulse.row[origin]++; w.pulse.row[origin] == 1 {
-				w.pulse.first[origin] = ex.Check
-			}
+			w.pulse.row[origin]++
+			w.pulse.blame(origin, ex)
 		default:
 			w.pulse.row[origin] = 0
+			delete(w.pulse.first, origin)
 		}
 		due := w.pulse.row[origin] >= inARow && !w.pulse.asked[origin] && w.pulse.stopped == ""
 		if due {
@@ -69,6 +69,14 @@ func (w *World) sent(ctx context.Context, exchanges ...*reports.Exchange) {
 		if due {
 			w.ask(ctx, origin)
 		}
+	}
+}
+
+// blame notes a request without a proper answer. The first of them may be what stopped the target, though the wait for another one that was
+// sent later may end before.
+func (p *pulse) blame(origin string, ex *reports.Exchange) {
+	if first := p.first[origin]; first == nil || ex.Started.Before(first.Started) {
+		p.first[origin] = ex
 	}
 }
 
@@ -94,9 +102,18 @@ func (w *World) ask(ctx context.Context, origin string) (answers bool) {
 	w.pulse.asked[origin], w.pulse.row[origin] = false, 0
 	w.pulse.mu.Unlock()
 	if !answers {
-		w.stop(fmt.Sprintf("the target stopped answering after %s requests, during %s", thousands(w.Client.Sent()), first))
+		w.stop(fmt.Sprintf("the target stopped answering after %s requests%s", thousands(w.Client.Sent()), blamed(first)))
 	}
 	return answers
+}
+
+// blamed names the first request without a proper answer, and the check that sent it. There is none if another one was answered meanwhile.
+func blamed(ex *reports.Exchange) string {
+	if ex == nil {
+		return ""
+	}
+	address, _, _ := strings.Cut(ex.Request.URL, "?")
+	return fmt.Sprintf("; the first without a proper answer is %s %s (%s)", ex.Request.Method, address, ex.Check)
 }
 
 // stop ends the run. The first reason counts.
@@ -180,7 +197,7 @@ func (w *World) lookAtSurvey(ctx context.Context) {
 		}
 		done[document.Origin(u)] = true
 		w.pulse.mu.Lock()
-		w.pulse.first[document.Origin(u)] = ex.Check
+		w.pulse.blame(document.Origin(u), ex)
 		w.pulse.mu.Unlock()
 		w.ask(ctx, document.Origin(u))
 	}
@@ -195,6 +212,9 @@ func (t *T) ofATargetThatIsThere(ended *stop) *stop {
 				continue
 			}
 			if u, err := document.ParseURL(ex.Request.URL); err == nil {
+				t.pulse.mu.Lock()
+				t.pulse.blame(document.Origin(u), ex)
+				t.pulse.mu.Unlock()
 				t.ask(t.ctx, document.Origin(u))
 			}
 		}

@@ -1,0 +1,41 @@
+package check
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/survey"
+	"github.com/mcpauth/conformance/suites/internal/wire"
+)
+
+// The reason names the request that was sent first of those without an answer: it may be what stopped the target, though the wait for
+// another one ended before.
+func TestTheReasonNamesTheFirstRequestWithoutAnAnswer(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	server.Close() // nothing answers there any more
+	probe := &reports.Exchange{Request: reports.Request{Method: "GET", URL: server.URL + "/mcp"}, Response: &reports.Response{Status: 401}}
+	w := &World{Survey: &survey.Survey{URL: &url.URL{Scheme: "http", Host: "127.0.0.1:1"}, Anonymous: map[mcp.Wire]*reports.Exchange{
+		mcp.Stateful: probe}}, Client: wire.New(wire.Options{Guard: wire.NewGuard("127.0.0.1", nil)})}
+	t.Cleanup(w.Client.Close)
+	w.Begin()
+	began := time.Now()
+	failed := func(check, path string, after time.Duration) {
+		w.sent(t.Context(), &reports.Exchange{Check: check, Started: began.Add(after), Error: "no whole answer within the time limit",
+			Request: reports.Request{Method: "POST", URL: server.URL + path}})
+	}
+	failed("AS-AUTHZ-CODE-RANDOM", "/authorize?x=1", time.Second)
+	failed("AS-REFRESH-WORKS", "/token", 0)
+	for i := range inARow - 2 {
+		failed(fmt.Sprint("AS-", i), "/later", 2*time.Second)
+	}
+	assert.Equal(t, "the target stopped answering after 3 requests; the first without a proper answer is POST "+server.URL+
+		"/token (AS-REFRESH-WORKS)", w.Stopped())
+}
