@@ -53,7 +53,12 @@ func TestFairnessAtTheAuthorizationEndpoint(t *testing.T) {
 		"an approval counts from then on, and form tokens are bound to it": {behaving(askingOnce), nil, "AS-CONSENT-CSRF", reports.Pass},
 		"an approval counts from then on, in one browser": {behaving(askingOnce), nil,
 			"AS-AUTHZ-TRANSACTION-BINDING", reports.Pass},
-		"an approval counts from then on, of each user":                {behaving(askingOnce), nil, "AS-AUTHZ-SUBJECT-CORRECT", reports.Pass},
+		"an approval counts from then on, of each user": {behaving(askingOnce), nil, "AS-AUTHZ-SUBJECT-CORRECT", reports.Pass},
+		"opaque tokens, whose users only a tool tells":  {unseen, nil, "AS-AUTHZ-SUBJECT-CORRECT", reports.Pass},
+		"opaque tokens, whose users only a tool tells, of the last user": {func(o *reference.Options) {
+			unseen(o)
+			o.Behaviour.Lacks = []idp.Defence{idp.UserPerSession}
+		}, nil, "AS-AUTHZ-SUBJECT-CORRECT", reports.Fail},
 		"an approval counts from then on, and a denial until the next": {behaving(askingOnce), nil, "AS-AUTHZ-DENY", reports.Pass},
 		"an approval counts until it is withdrawn":                     {behaving(askingOnce), nil, "AS-CONSENT-REVOCABLE", reports.Pass},
 		"answers come by form": {behaving(func(b *idp.Behaviour) { b.ResponseMode = "form_post" }), nil, "AS-AUTHZ-RESPONSE-MODE",

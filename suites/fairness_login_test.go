@@ -35,6 +35,32 @@ func asksToSignOut(b *idp.Behaviour) {
 	}
 }
 
+// byEmail has users sign in with their e-mail address, and says so to whoever types something else.
+func byEmail(b *idp.Behaviour) {
+	b.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/login") {
+				name, _, address := strings.Cut(r.PostFormValue("username"), "@")
+				if !address {
+					page(`<p>Type an e-mail address.</p><form method="post"><input name="username">
+<input name="password" type="password"><button>Sign in</button></form>`)(w)
+					return
+				}
+				r.PostForm.Set("username", name)
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// emailed are the users with their e-mail addresses.
+func emailed(c *suites.Config) {
+	c.Users = slices.Clone(c.Users)
+	for i := range c.Users {
+		c.Users[i].Name += "@users.example"
+	}
+}
+
 // answersLogout answers some requests to sign out in another way.
 func answersLogout(which func(r *http.Request) bool, with func(w http.ResponseWriter)) func(o *reference.Options) {
 	return behaving(func(b *idp.Behaviour) {
@@ -205,6 +231,7 @@ func TestFairnessOfLogins(t *testing.T) {
 		"a refresh token for offline_access, revoked":        {offlineOnly, nil, "AS-REVOKE-REFRESH-TOKEN", reports.Pass},
 		"the name on a page of its own, wrong passwords":     {pagesOf("two-pages"), nil, "AS-LOGIN-REJECT-WRONG-PASSWORD", reports.Pass},
 		"the name on a page of its own, other sites":         {pagesOf("two-pages"), nil, "AS-LOGIN-CSRF", reports.Pass},
+		"users who sign in with their e-mail address":        {behaving(byEmail), emailed, "AS-LOGIN-REJECT-WRONG-PASSWORD", reports.Pass},
 		"no account that may be locked":                      {nil, noSacrificial, "AS-LOGIN-REJECT-WRONG-PASSWORD", reports.NotTested},
 		"a cookie for scripts":                               {scriptCookie, nil, "AS-LOGIN-COOKIE-ATTRIBUTES", reports.Pass},
 		"a token instead of SameSite":                        {crossSite, nil, "AS-LOGIN-CSRF", reports.Pass},

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -25,6 +26,23 @@ func opaque(o *reference.Options) {
 	o.Behaviour.Opaque = "at_"
 	o.Behaviour.Metadata = func(_ string, d map[string]any) { delete(d, "introspection_endpoint") }
 }
+
+// unseen issues opaque access tokens whose user the authorization server tells nobody.
+func unseen(o *reference.Options) {
+	opaque(o)
+	o.Behaviour.Metadata = func(_ string, d map[string]any) {
+		delete(d, "introspection_endpoint")
+		delete(d, "userinfo_endpoint")
+	}
+}
+
+// pairwise are ID tokens that name the user in another way than the MCP server.
+func pairwise(o *reference.Options) {
+	unseen(o)
+	o.Behaviour.IDToken = func(_, claims map[string]any) { claims["sub"] = "p8Kq2" }
+}
+
+func requestingOpenID(c *suites.Config) { c.Scopes = append(slices.Clone(c.Scopes), "openid") }
 
 func sideDoor(o *reference.Options)     { o.Behaviour.Lacks = []idp.Defence{idp.NoSideDoor} }
 func keepsTokens(o *reference.Options)  { o.Behaviour.Lacks = []idp.Defence{idp.RefreshExpires} }
@@ -353,6 +371,7 @@ func TestFairnessOfTokens(t *testing.T) {
 		"opaque tokens that a refresh widens":                      {widensOpaque, nil, "AS-REFRESH-SCOPE-WIDEN", reports.Fail},
 		"opaque tokens, a narrower refresh, no scope in responses": {silent, nil, "AS-REFRESH-SCOPE-NARROW", reports.Pass},
 		"tokens and introspection that name no scope":              {behaving(namesNoScope), nil, "AS-CC-SECRET-FLOW", reports.Inconclusive},
+		"opaque tokens, and ID tokens with other names":            {pairwise, requestingOpenID, "AS-REFRESH-SAME-USER", reports.Pass},
 		"opaque tokens, whom a refreshed one stands for":           {opaque, nil, "AS-REFRESH-SAME-USER", reports.Pass},
 		"refresh tokens that live longer than a year, as declared": {keepsTokens, idleFor(365 * 24 * time.Hour), "AS-REFRESH-EXPIRES",
 			reports.Warn},

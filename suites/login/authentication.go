@@ -48,7 +48,7 @@ func enter(t *T, u login.User) *entry {
 // name that does not exist cannot be locked.
 func refusesWrongPasswords(t *T) {
 	u := user(t)
-	Refuses(t, asUser(t, u), Cases[someone]{{"a name that does not exist", named("mcpauth-nobody-" + Random(6))}}, keepOut)
+	Refuses(t, asUser(t, u), Cases[someone]{{"a name that does not exist", named(strangerLike(u.Name))}}, keepOut)
 	rows := Cases[someone]{
 		{"a wrong password", password(func(string) string { return "mcpauth-wrong-" + Random(9) })},
 		{"an empty password", password(func(string) string { return "" })},
@@ -69,6 +69,15 @@ func refusesWrongPasswords(t *T) {
 	answersAlike(t, who.Name)
 }
 
+// strangerLike is a name that does not exist, of the form of one that does: an e-mail address, if that is one.
+func strangerLike(known string) string {
+	_, domain, address := strings.Cut(known, "@")
+	if address {
+		return "mcpauth-nobody-" + strings.ToLower(Random(6)) + "@" + domain
+	}
+	return "mcpauth-nobody-" + Random(6)
+}
+
 func otherCase(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsUpper(r) {
@@ -84,8 +93,8 @@ func answersAlike(t *T, known string) {
 		e := enter(t, login.User{Name: name, Password: "mcpauth-wrong-" + Random(9)})
 		return said(e, name), e
 	}
-	first, _ := answer("mcpauth-nobody-" + Random(6))
-	second, e := answer("mcpauth-nobody-" + Random(6))
+	first, _ := answer(strangerLike(known))
+	second, e := answer(strangerLike(known))
 	if first != second {
 		t.Note("two unknown names are answered differently, so the answer to a known one shows nothing")
 		return

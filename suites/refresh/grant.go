@@ -82,7 +82,7 @@ var liveAsLongAs = expect.Family("liveAsLongAs", func(tokens *oauth.Tokens) expe
 // The refreshed token belongs to the grant of the refresh token, even if another user has signed in meanwhile.
 func keepsUserAndClient(t *T) {
 	tokens := t.AS.MustGetRefreshToken()
-	before := bearer(t, tokens)
+	before := t.AS.Subject(withoutID(tokens))
 	if before == "" {
 		t.Inconclusive("the user of a token cannot be seen: it is not a JWT, and neither userinfo nor introspection " +
 			"(client.clients, introspects: true) nor a tool (tools, tells: caller) tells")
@@ -91,8 +91,7 @@ func keepsUserAndClient(t *T) {
 		t.AS.MustGetTokens(By(1), SignedOut()) // another user is the last to sign in
 	}
 	next := t.AS.MustRefresh(tokens)
-	next.ID = "" // the client may have kept the first ID token
-	after := bearer(t, next)
+	after := t.AS.Subject(withoutID(next))
 	if after == "" {
 		t.Inconclusive("the user of the first token can be seen, and that of the refreshed one cannot; %s", t.AS.ToSeeTokens())
 	}
@@ -102,17 +101,11 @@ func keepsUserAndClient(t *T) {
 	}
 }
 
-// bearer is the user of a token: its subject, or what the declared tool says about its caller.
-func bearer(t *T, tokens *oauth.Tokens) string {
-	if subject := t.AS.Subject(tokens); subject != "" {
-		return subject
-	}
-	if tool, declared := t.MCP.WhoAmI(); declared {
-		if ex := t.MCP.CallTool(tokens.Access, tool); expect.Ran(ex) {
-			return strings.TrimSpace(Text(ex))
-		}
-	}
-	return ""
+// withoutID are tokens without their ID token: a refresh need not bring one, and what another source says may have another form.
+func withoutID(tokens *oauth.Tokens) *oauth.Tokens {
+	access := *tokens
+	access.ID = ""
+	return &access
 }
 
 // clientOf is the client that a token names, in its claims or at introspection; empty where that cannot be read.

@@ -852,7 +852,8 @@ func Sorted[V any](table map[string]V) iter.Seq2[string, V] {
 	}
 }
 
-// Subject returns the user of a token: by its claims, the ID token, introspection, or userinfo; empty if none of these names one.
+// Subject returns the user of a token: by its claims, the ID token, userinfo, introspection, or what the declared tool says about its
+// caller; empty if none of these names one.
 func (t AuthorizationServer) Subject(tokens *oauth.Tokens) string {
 	if tokens == nil {
 		return ""
@@ -867,7 +868,15 @@ func (t AuthorizationServer) Subject(tokens *oauth.Tokens) string {
 			return sub
 		}
 	}
-	return t.Introspected(tokens).String("sub")
+	if sub := t.Introspected(tokens).String("sub"); sub != "" {
+		return sub
+	}
+	if tool, declared := t.MCP.WhoAmI(); declared {
+		if ex := t.MCP.CallTool(tokens.Access, tool); expect.Ran(ex) {
+			return strings.TrimSpace(Text(ex))
+		}
+	}
+	return ""
 }
 
 // Listen opens a listener that counts requests of the target until the check ends.

@@ -32,7 +32,8 @@ var needsOfTheUser = map[string]need{
 	"scopes-2": {signsIn: true, give: "scopes.request in the target file", after: codeFlow, met: (*T).hasTwoScopes},
 	"userinfo-or-introspection": {signsIn: true, give: "--username", after: codeFlow,
 		unless: func(t *T) bool { return t.Session != nil && t.Session.Server.Userinfo != "" },
-		met:    has((*T).seesTokens, "the content of a token cannot be seen: it is not a JWT, and there are no credentials for introspection")},
+		met: has((*T).seesTokens, "the user of a token cannot be seen: it is not a JWT, there are no credentials for introspection, "+
+			"and no declared tool names its caller (tools in the target file, tells: caller)")},
 	"sacrificial-user": {give: "login.users in the target file",
 		met: has(func(t *T) bool { return t.Session != nil && t.Session.Sacrificial() != nil },
 			"it needs an account that may be locked (login.users in the target file, sacrificial: true)")},
@@ -207,9 +208,12 @@ func (t *T) mayRefresh() (gets bool) {
 	return gets || ended != nil
 }
 
-// seesTokens reports whether the content of a token is visible.
+// seesTokens reports whether something tells the user of a token.
 func (t *T) seesTokens() bool {
 	s := t.Session
+	if _, declared := t.MCP.WhoAmI(); declared {
+		return true
+	}
 	if s.Ready {
 		if h, _ := oauth.Claims(s.Tokens.Access); h != nil {
 			return true
