@@ -59,6 +59,7 @@ func TestFairnessAtTheAuthorizationEndpoint(t *testing.T) {
 			unseen(o)
 			o.Behaviour.Lacks = []idp.Defence{idp.UserPerSession}
 		}, nil, "AS-AUTHZ-SUBJECT-CORRECT", reports.Fail},
+		"an empty scope is refused after the approval":                 {behaving(emptyScopeLater), nil, "AS-AUTHZ-EMPTY-PARAMS", reports.Fail},
 		"an approval counts from then on, and a denial until the next": {behaving(askingOnce), nil, "AS-AUTHZ-DENY", reports.Pass},
 		"an approval counts until it is withdrawn":                     {behaving(askingOnce), nil, "AS-CONSENT-REVOCABLE", reports.Pass},
 		"answers come by form": {behaving(func(b *idp.Behaviour) { b.ResponseMode = "form_post" }), nil, "AS-AUTHZ-RESPONSE-MODE",
@@ -154,6 +155,28 @@ func troubled(b *idp.Behaviour) {
 			if strings.HasPrefix(r.URL.Query().Get("resource"), "https://attacker.example") && requests.Add(1) == 1 {
 				http.Error(w, "Unexpected error when handling the request.", http.StatusBadRequest)
 				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// emptyScopeLater refuses an empty scope when the user has approved.
+func emptyScopeLater(b *idp.Behaviour) {
+	b.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			q := r.URL.Query()
+			if kept, err := r.Cookie("later"); err == nil && kept.Value != "" && strings.HasSuffix(r.URL.Path, "/consent") && r.Method == "POST" {
+				to, _ := url.QueryUnescape(kept.Value)
+				http.Redirect(w, r, to, http.StatusSeeOther)
+				return
+			}
+			if strings.HasSuffix(r.URL.Path, "/authorize") {
+				later := ""
+				if q.Has("scope") && q.Get("scope") == "" {
+					later = url.QueryEscape(q.Get("redirect_uri") + "?error=invalid_scope&state=" + url.QueryEscape(q.Get("state")))
+				}
+				http.SetCookie(w, &http.Cookie{Name: "later", Value: later, Path: "/"})
 			}
 			next.ServeHTTP(w, r)
 		})
