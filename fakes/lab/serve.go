@@ -112,6 +112,9 @@ func upstream(d *target.UpstreamIDP, users []target.User) (*idp.Server, error) {
 	b.Consent = "once"       // remembered consent is the danger of a proxy
 	b.IgnoresResource = true // like most: a proxy may forward the resource that its own client requested
 	s, err := idp.New(d.Issuer, b)
+	if err == nil && onLoopback(d.Issuer) {
+		err = s.UsePublishedKeys()
+	}
 	if err != nil {
 		return nil, err
 	}
