@@ -109,6 +109,26 @@ func withoutCORS(method string, status int) func(o *reference.Options) {
 	}
 }
 
+// faultyErrorPages redirects to an error page of the authorization server, which names the error in its address and has status 500.
+func faultyErrorPages(o *reference.Options) {
+	o.Behaviour.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, "/fallback") {
+				w.Header().Set("Content-Type", "text/html")
+				w.WriteHeader(http.StatusInternalServerError)
+				_, _ = io.WriteString(w, "<!doctype html><title>An error occurred</title><p>Configure a page of your own.")
+				return
+			}
+			a := answer.Of(next, r)
+			if strings.HasSuffix(r.URL.Path, "/authorize") && a.Status >= 400 {
+				http.Redirect(w, r, r.URL.Path+"/fallback?error=invalid_client", http.StatusFound)
+				return
+			}
+			a.Send(w)
+		})
+	}
+}
+
 // One check judges each right server that differs from the reference, and each declaration that does not fit.
 func TestFairness(t *testing.T) {
 	t.Parallel()
@@ -233,6 +253,9 @@ func TestFairness(t *testing.T) {
 		"no scopes for those who register none": {func(o *reference.Options) {
 			o.Behaviour.DefaultScopes, o.Behaviour.DropsScopes, o.Policy.ScopeAtTheDoor = []string{}, true, "notes:read"
 		}, nil, "RS-TOKEN-VALID-ACCEPTED", reports.Pass},
+		"a redirect to an error page with status 500, client_id missing": {faultyErrorPages, nil, "AS-AUTHZ-MISSING-CLIENT", reports.Pass},
+		"a redirect to an error page with status 500, another redirect URI": {faultyErrorPages, nil, "AS-AUTHZ-REDIRECT-UNREGISTERED",
+			reports.Pass},
 		"a token without the scope that everything needs": {func(o *reference.Options) { o.Policy.ScopeAtTheDoor = "notes:read" },
 			func(c *suites.Config) { c.Base, c.Scopes = nil, []string{"notes:write"} }, "RS-AUD-MATCHES-PRM", reports.Inconclusive},
 		"all scopes that a client registers, by default": {func(o *reference.Options) {

@@ -16,6 +16,7 @@ import (
 	"github.com/mcpauth/conformance/fixtures/requirements"
 	"github.com/mcpauth/conformance/fixtures/seeded"
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/documents"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/listener"
@@ -225,10 +226,25 @@ func (g *Grant) Undecided() (why string, untried bool) {
 	case login.NeedsScript, login.Refused, login.Lost, login.Failed:
 		return g.Describe(), false
 	}
-	if g.Stage != login.Answered {
-		return expect.NoAnswer(g.Exchange), false
+	if g.Stage == login.Answered || g.namesErrorInAddress() {
+		return "", false
 	}
-	return "", false
+	return expect.NoAnswer(g.Exchange), false
+}
+
+// namesErrorInAddress reports whether the server redirected the browser to an error page whose address names what is wrong with the
+// request. No clause says which status this page has.
+func (g *Grant) namesErrorInAddress() bool {
+	if g.Stage != login.ErrorPage || len(g.Hops) == 0 || expect.Status(g.Exchange) < 500 {
+		return false
+	}
+	u, err := document.ParseURL(g.Hops[len(g.Hops)-1].To)
+	return err == nil && slices.Contains(refusals, u.Query().Get("error"))
+}
+
+// refusals are the errors that refuse a request, and do not say that the server failed (RFC 6749 sections 4.1.2.1 and 5.2).
+var refusals = []string{
+	"invalid_request", "invalid_client", "unauthorized_client", "unsupported_response_type", "invalid_scope", "invalid_target",
 }
 
 // Server returns the authorization server that the checks use.
