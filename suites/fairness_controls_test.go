@@ -167,6 +167,7 @@ func TestFairnessOfControls(t *testing.T) {
 			livesFor(10 * time.Minute)(o)
 			expiresUnsaid(&o.Behaviour)
 		}, nil, "RS-TOKEN-REVOKED", reports.Warn},
+		"an expired token, and the first tool never runs":      {firstNeverRuns, nil, "RS-TOKEN-EXPIRED", reports.Pass},
 		"an introspected scope, and the first tool never runs": {firstNeverRuns, nil, "RS-TOKEN-INTROSPECTION-CLAIMS", reports.Pass},
 		"a tool with alternative scopes, in sessions":          {nil, onlyAlternatives, "RS-SESSION-SCOPE-PER-REQUEST", reports.Pass},
 		"a tool that runs with any token, in sessions": {nil, declaring("whoami", "notes:write"),
