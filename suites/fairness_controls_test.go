@@ -141,16 +141,21 @@ func onlyAlternatives(c *suites.Config) {
 	c.Tools = slices.DeleteFunc(slices.Clone(c.Tools), func(t suites.Tool) bool { return t.Scope != "" })
 }
 
-// firstNeverRuns has a first tool with a scope that fails for every caller.
-func firstNeverRuns(o *reference.Options) {
-	o.Wrap = func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if bytes.Contains(answer.Peek(r), []byte(`"read_note"`)) {
-				w.WriteHeader(http.StatusForbidden)
-				return
-			}
-			next.ServeHTTP(w, r)
-		})
+// firstNeverRuns has a first tool with a scope that is forbidden to every caller.
+var firstNeverRuns = neverRuns("read_note")
+
+// neverRuns forbids messages with a name to every caller.
+func neverRuns(name string) func(o *reference.Options) {
+	return func(o *reference.Options) {
+		o.Wrap = func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if bytes.Contains(answer.Peek(r), []byte(`"`+name+`"`)) {
+					w.WriteHeader(http.StatusForbidden)
+					return
+				}
+				next.ServeHTTP(w, r)
+			})
+		}
 	}
 }
 
@@ -167,6 +172,7 @@ func TestFairnessOfControls(t *testing.T) {
 			livesFor(10 * time.Minute)(o)
 			expiresUnsaid(&o.Behaviour)
 		}, nil, "RS-TOKEN-REVOKED", reports.Warn},
+		"an expired token, and no tool may be called":          {neverRuns("tools/call"), nil, "RS-TOKEN-EXPIRED", reports.Inconclusive},
 		"an expired token, and the first tool never runs":      {firstNeverRuns, nil, "RS-TOKEN-EXPIRED", reports.Pass},
 		"an introspected scope, and the first tool never runs": {firstNeverRuns, nil, "RS-TOKEN-INTROSPECTION-CLAIMS", reports.Pass},
 		"a tool with alternative scopes, in sessions":          {nil, onlyAlternatives, "RS-SESSION-SCOPE-PER-REQUEST", reports.Pass},

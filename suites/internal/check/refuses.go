@@ -22,20 +22,21 @@ type Attempt[E any] struct {
 
 // Refuses expects the target to refuse a good request for each of the edits. The control is the same request, with the same client, user,
 // token, endpoint and form, without the edit. It follows all rows, so that it also shows that they have not made the target refuse
-// everything. One control serves all rows, because only the edit distinguishes them. If it fails, no refusal counts; an accepted row is a
-// finding anyway.
+// everything. One control serves all rows, because only the edit distinguishes them. If it fails, no refusal counts, neither as a right
+// one nor as a wrong one; an accepted row is a finding anyway.
 func Refuses[E any](t *T, good Attempt[E], rows Cases[E], m expect.Matcher) {
 	m, good.Good = t.asked(m), t.asked(good.Good)
 	answers := make([]any, len(rows))
-	refused := false
+	refused := func(answer any) bool { return m.Judge(answer).Met || !good.Good.Judge(answer).Met }
+	some := false
 	for i, r := range rows {
 		t.row(r.Name, func() {
 			answers[i] = good.Send(r.Value)
-			refused = refused || m.Judge(answers[i]).Met
+			some = some || refused(answers[i])
 		})
 	}
 	broken := ""
-	if refused {
+	if some {
 		broken = failing(t, good)
 	}
 	for i, r := range rows {
@@ -43,7 +44,7 @@ func Refuses[E any](t *T, good Attempt[E], rows Cases[E], m expect.Matcher) {
 			continue // it ended while it was sent
 		}
 		t.row(r.Name, func() {
-			if broken != "" && m.Judge(answers[i]).Met {
+			if broken != "" && refused(answers[i]) {
 				t.Inconclusive("%s", broken)
 			}
 			t.Expect(answers[i]).To(m)
