@@ -434,6 +434,8 @@ var stateRows = []Flaw{
 	refusing("AS-AUTHZ-STATE-ABSENT", "no-state", "no state", func(q url.Values) bool { return !q.Has("state") }),
 	errorState("ascii", "all printable ASCII", func(v string) bool { return len(v) == 97 }),
 	errorState("reserved", "reserved characters", func(v string) bool { return strings.HasPrefix(v, "a+b") }),
+	stateless("pkce", "no code_challenge", "invalid_request"), stateless("scope", "a scope that does not exist", "invalid_scope"),
+	stateless("resource", "a resource that does not exist", "invalid_target"), stateless("silent", "prompt=none", "consent_required"),
 	at("AS-AUTHZ-STATE-ON-ERROR", "denial-without-state", "A denial has no state.", "a denial", toClient(func(_, params url.Values) {
 		if params.Get("error") == "access_denied" {
 			params.Del("state")
@@ -467,6 +469,16 @@ func errorState(name, row string, lost func(v string) bool) Flaw {
 			params.Del("state")
 		}
 	}))
+}
+
+// stateless sends one error without a state.
+func stateless(name, row, code string) Flaw {
+	lost := toClient(func(_, params url.Values) {
+		if params.Get("error") == code {
+			params.Del("state")
+		}
+	})
+	return at("AS-AUTHZ-STATE-ON-ERROR", "error-without-state-"+name, "An error has no state: "+code+".", row, lost)
 }
 
 // unencoded writes one state into the redirect without encoding.
@@ -510,6 +522,12 @@ var answerRows = []Flaw{
 	withoutIssuer("denial", "a denial", "AS-AUTHZ-ISS-PROMISED", func(p url.Values) bool { return p.Get("error") == "access_denied" }),
 	withoutIssuer("pkce", "no code_challenge", "AS-AUTHZ-ISS-PROMISED", func(p url.Values) bool {
 		return p.Get("error") == "invalid_request"
+	}),
+	withoutIssuer("scope", "a scope that does not exist", "AS-AUTHZ-ISS-PROMISED", func(p url.Values) bool {
+		return p.Get("error") == "invalid_scope"
+	}),
+	withoutIssuer("resource", "a resource that does not exist", "AS-AUTHZ-ISS-PROMISED", func(p url.Values) bool {
+		return p.Get("error") == "invalid_target"
 	}),
 	withoutIssuer("silent", "prompt=none", "AS-AUTHZ-ISS-PROMISED", func(p url.Values) bool {
 		return strings.HasSuffix(p.Get("error"), "_required")

@@ -84,6 +84,14 @@ var returnState = expect.Family("returnState", func(state string, variants ...st
 	})
 })
 
+// earlyErrors are requests that many servers answer with an error of their own. A server need not: the row is then not decided.
+var earlyErrors = Cases[Edit]{
+	{"no code_challenge", Without("code_challenge")},
+	{"a scope that does not exist", Scope("mcpauth_bogus")},
+	{"a resource that does not exist", With("resource", Attacker)},
+	{"prompt=none", With("prompt", "none")},
+}
+
 // erring is a request that ends with an error.
 type erring struct {
 	state string
@@ -94,6 +102,9 @@ func returnsStateWithErrors(t *T) {
 	var rows Cases[erring]
 	for _, state := range append(ordinary()[:1], odd()[:2]...) {
 		rows = rows.And(state.Name, erring{state.Value, With("response_type", "mcpauth_bogus")})
+	}
+	for _, early := range earlyErrors {
+		rows = rows.And(early.Name, erring{rows[2].Value.state, early.Value})
 	}
 	rows = rows.And("a denial", erring{rows[2].Value.state, Denying()})
 	Each(t, rows, func(t *T, e erring) {
@@ -503,12 +514,8 @@ func keepsThePromiseOfIss(t *T) {
 	if v, _ := t.AS.Server().Metadata.Bool("authorization_response_iss_parameter_supported"); !v {
 		t.NotApplicable("the metadata does not promise iss")
 	}
-	Each(t, Cases[[]Edit]{
-		{"a code", nil},
-		{"an unknown response_type", []Edit{With("response_type", "mcpauth_bogus")}},
-		{"no code_challenge", []Edit{Without("code_challenge")}},
-		{"prompt=none", []Edit{With("prompt", "none")}},
-	}, func(t *T, edits []Edit) { t.Expect(answered(t, t.AS.Authorize(edits...))).To(carryIss) })
+	rows := append(Cases[Edit]{{"a code", Unchanged}, {"an unknown response_type", With("response_type", "mcpauth_bogus")}}, earlyErrors...)
+	Each(t, rows, func(t *T, edit Edit) { t.Expect(answered(t, t.AS.Authorize(edit))).To(carryIss) })
 	Each(t, Cases[Edit]{{"a denial", Denying()}}, func(t *T, denial Edit) {
 		t.Expect(answered(t, t.Pages.Asked(denial))).To(carryIss)
 	})
