@@ -44,6 +44,8 @@ var pathsOfCodes = []Flaw{
 	},
 	one("reuse-of-old-only-refused", idp.OldReuseRevokes, "AS-REFRESH-REUSE-REVOKES-FAMILY", "AS-REFRESH-*"),
 	one("reuse-kills-newest-access", idp.ReuseKillsEveryAccess, "AS-REFRESH-REUSE-KILLS-ACCESS", "AS-REFRESH-*"),
+	rowOf(one("revoke-spares-refreshed-access", idp.RevokeRefreshed, "AS-REVOKE-ACCESS-TOKEN", "AS-REVOKE-*", "AS-INTROSPECT-*",
+		"AS-USERINFO-*"), "that a refresh issued"),
 	one("revoke-kills-newest-access", idp.RevokeEveryAccess, "AS-REVOKE-REFRESH-KILLS-ACCESS", "AS-REVOKE-*"),
 }
 
@@ -282,6 +284,9 @@ var pathsOfTokens = []Flaw{
 		Noticed: []string{"AS-INTROSPECT-REFRESH-TOKEN"}, Also: []string{"AS-INTROSPECT-INACTIVE"},
 		Bend: all(lacks(idp.IntrospectTypes), responses("/introspect", func(m map[string]any) { delete(m, "token_type") })),
 	},
+	rowOf(one("introspect-ended-grant", idp.IntrospectGrant, "AS-INTROSPECT-INACTIVE", "AS-INTROSPECT-*"),
+		"since its refresh token was revoked"),
+	rowOf(one("userinfo-ended-grant", idp.UserinfoGrant, "AS-USERINFO-TOKEN-STATE", "AS-USERINFO-*"), "since its refresh token was revoked"),
 	one("introspect-unsigned-active", idp.IntrospectSignature, "AS-INTROSPECT-INACTIVE", "AS-INTROSPECT-*"),
 	one("userinfo-unsigned-token", idp.UserinfoSignature, "AS-USERINFO-TOKEN-STATE", "AS-USERINFO-*"),
 	one("userinfo-id-token", idp.UserinfoAccessOnly, "AS-TOKEN-TYPE-CONFUSION", "AS-USERINFO-*"),

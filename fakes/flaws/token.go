@@ -384,6 +384,10 @@ var tokenRows = slices.Concat(
 				m["scope"] = strings.ReplaceAll(scope, " ", ",") + ",x"
 			}, "AS-INTROSPECT-ACTIVE-SHAPE", "AS-SCOPE-SYNTAX"),
 		tokenFlaw("AS-TOKEN-NO-STORE", "refresh-stored", "Answers to a refresh may be stored.", "refresh", tokenStored("refresh_token")),
+		tokenFlaw("AS-TOKEN-NO-STORE", "exchange-stored", "Answers to a token exchange may be stored.", "token exchange",
+			tokenStored("urn:ietf:params:oauth:grant-type:token-exchange")),
+		tokenFlaw("AS-TOKEN-EXPIRES-IN", "refreshed-expiry-wrong", "expires_in of a refreshed token says less than it lives.",
+			"a refreshed token", behaviour(func(b *idp.Behaviour) { b.RefreshedSeconds = 600 })),
 		tokenFlaw("AS-TOKEN-NO-STORE", "credentials-stored", "Answers to client_credentials may be stored.", "client_credentials",
 			tokenStored("client_credentials")),
 		tokenFlaw("AS-TOKEN-CORS", "cors-foreign-credentials", "Any origin is allowed with credentials.", "a foreign origin",

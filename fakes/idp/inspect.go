@@ -77,7 +77,7 @@ func (s *Server) revokeToken(value, hint string, owner func(*grant) bool) bool {
 			refresh = nil
 		}
 	}
-	if access != nil && owner(access.grant) && b.has(RevokeAccess) {
+	if access != nil && owner(access.grant) && b.has(RevokeAccess) && (b.has(RevokeRefreshed) || !access.rotated) {
 		access.revoked = true
 	}
 	if refresh != nil && owner(refresh.grant) && b.has(RevokeRefresh) {
@@ -136,15 +136,15 @@ func (s *Server) describeToken(value string, c *client, trusted bool) map[string
 	b := &s.Behaviour
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := s.access[value]
-	t = s.orUnsigned(t, value, IntrospectSignature)
+	t := s.orUnsigned(s.access[value], value, IntrospectSignature)
 	if r := s.refresh[value]; r != nil && !b.has(IntrospectTypes) {
 		t = &accessToken{grant: r.grant, scopes: r.scopes, aud: r.grant.resources, issued: s.now(), expires: s.now().Add(lifetime)}
 	}
 	if t == nil || !trusted && !s.mayIntrospect(c, t) {
 		return s.inactive(nil)
 	}
-	if !t.alive(s.now()) && b.has(IntrospectState) && (b.has(AccessExpires) || t.revoked || t.grant.revoked) {
+	expired := b.has(AccessExpires) && !s.now().Before(t.expires)
+	if b.has(IntrospectState) && (expired || t.revoked || t.grant.revoked && b.has(IntrospectGrant)) {
 		return s.inactive(t)
 	}
 	out := map[string]any{
@@ -193,7 +193,9 @@ func (s *Server) userinfo(w http.ResponseWriter, r *http.Request) {
 	if old := s.refresh[value]; old != nil && !b.has(UserinfoState) {
 		t = &accessToken{grant: old.grant, scopes: old.scopes, expires: s.now().Add(lifetime)}
 	}
-	alive := t.alive(s.now()) || t != nil && !b.has(AccessExpires) && !t.revoked && !t.grant.revoked || t != nil && !b.has(UserinfoState)
+	spared := t != nil && !b.has(UserinfoGrant) && !t.revoked && s.now().Before(t.expires) // the flaw
+	spared = spared || t != nil && (!b.has(AccessExpires) && !t.revoked && !t.grant.revoked || !b.has(UserinfoState))
+	alive := t.alive(s.now()) || spared
 	s.mu.Unlock()
 	switch {
 	case !alive && s.Upstream != nil && !b.has(OnlyOwnTokens) && (s.knownUpstream(value) || s.issuedUpstream(value)):

@@ -90,6 +90,17 @@ func reportsDeadTokensInactive(t *T) {
 	code := t.AS.MustAuthorize(As(tokens.Client)).Code()
 	t.Expect(t.AS.Introspect(c, tokens.Access, With("token", code)), "an authorization code").Ideally(beInactive)
 	idTokenLooksOtherwise(t, c, tokens)
+	endedGrantIsInactive(t, c, tokens.Client)
+}
+
+// endedGrantIsInactive introspects an access token that has ended with its refresh token. The authorization server may leave such tokens
+// active (RFC 7009 section 2.1), but then the MCP server does not refuse them.
+func endedGrantIsInactive(t *T, c, owner *oauth.Client) {
+	tokens := t.AS.MustGetTokens(As(owner), t.AS.ForRefresh())
+	if t.AS.EndsWithRefresh(tokens) {
+		ex := t.AS.Introspect(c, tokens.Access)
+		t.Expect(ex, "an access token that the MCP server refuses since its refresh token was revoked").Ideally(beInactive)
+	}
 }
 
 // idTokenLooksOtherwise introspects an ID token, as a resource server does to which a client sends one.

@@ -144,14 +144,25 @@ func mustWork(t *T, c *oauth.Client) *oauth.Tokens {
 }
 
 func endsAccessTokens(t *T) {
-	tokens := mustWork(t, revoker(t))
+	c := revoker(t)
+	endsAccessToken(t, mustWork(t, c), "a revoked access token")
+	first := t.AS.MustGetTokens(As(c), t.AS.ForRefresh())
+	if first.Refresh == "" {
+		return
+	}
+	if refreshed := t.AS.Tokens(t.AS.Refresh(first), c); refreshed != nil && t.MCP.Works(refreshed) {
+		endsAccessToken(t, refreshed, "a revoked access token that a refresh issued")
+	}
+}
+
+func endsAccessToken(t *T, tokens *oauth.Tokens, name string) {
 	ex := t.AS.Revoke(tokens, tokens.Access, With("token_type_hint", "access_token"))
 	if oauth.ErrorCode(ex) == "unsupported_token_type" {
 		t.NotApplicable("the server does not revoke access tokens, and says so")
 	}
 	mustConfirm(t, ex)
 	last, dead := t.MCP.UntilRefused(tokens.Access)
-	about := "a revoked access token after " + expect.Span(t.Patience)
+	about := name + " after " + expect.Span(t.Patience)
 	if !dead && inactive(t, tokens) {
 		t.Note("introspection says that the token is inactive; the MCP server looks at its signature only")
 		t.Expect(last, about).Ideally(expect.RefuseAnyway())

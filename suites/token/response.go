@@ -94,11 +94,23 @@ func forbidsCaching(t *T) {
 	} else {
 		Untried(t, "client_credentials", "a client that acts for itself (client.clients in the target file, machine: true)")
 	}
-	Each(t, answers, func(t *T, ex *reports.Exchange) {
+	Each(t, append(answers, exchanged(t)...), func(t *T, ex *reports.Exchange) {
 		if expect.Status(ex) == 200 {
 			t.Expect(ex).To(expect.HaveHeader("Cache-Control", expect.Holding("no-store")))
 		}
 	})
+}
+
+// exchanged are answers of the grants that extensions add, where the metadata lists them.
+func exchanged(t *T) (answers Cases[*reports.Exchange]) {
+	if c := t.AS.Confidential(); c != nil && t.AS.Lists("grant_types_supported", TokenExchange) {
+		subject := t.AS.MustGetTokens(As(c))
+		ex := t.AS.TokenRequest(c, With("grant_type", TokenExchange), With("subject_token", subject.Access),
+			With("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"))
+		t.AS.Tokens(ex, c)
+		answers = answers.And("token exchange", ex)
+	}
+	return answers
 }
 
 func statesLifetime(t *T) {
@@ -108,6 +120,15 @@ func statesLifetime(t *T) {
 	}
 	if t.Expect(tokens).To(expect.HaveMember("expires_in", positiveSeconds)) {
 		t.Expect(tokens).To(agreeWithToken(t))
+	}
+	own := t.AS.MustGetTokens(As(t.AS.AnyClient()), t.AS.ForRefresh())
+	if own.Refresh == "" {
+		return
+	}
+	if refreshed := t.AS.Tokens(t.AS.Refresh(own), own.Client); refreshed != nil {
+		if _, says := oauth.Seconds(refreshed.Body); says {
+			t.Expect(refreshed, "a refreshed token").To(agreeWithToken(t))
+		}
 	}
 }
 

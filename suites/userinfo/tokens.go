@@ -109,6 +109,16 @@ func refusesDeadTokens(t *T) {
 		}
 	}
 	Refuses(t, presented(t), rows, expect.RefusePreferably(401, 400, 403)) // 401 is a SHOULD (RFC 6750 section 3.1)
+	refusesTokenOfEndedGrant(t, refreshable)
+}
+
+// refusesTokenOfEndedGrant revokes the refresh token of a grant. Its access token may stay valid (RFC 7009 section 2.1), but then the MCP
+// server does not refuse it.
+func refusesTokenOfEndedGrant(t *T, tokens *oauth.Tokens) {
+	if expect.Status(ask(t, tokens.Access)) == 200 && t.AS.EndsWithRefresh(tokens) {
+		t.Expect(ask(t, tokens.Access), "an access token that the MCP server refuses since its refresh token was revoked").
+			Ideally(expect.RefuseAnyway())
+	}
 }
 
 // forge changes the signature of a JWT, or an opaque token as a whole. Its last character may be padding: the one before is changed.

@@ -760,6 +760,15 @@ func (t AuthorizationServer) Revoke(tokens *oauth.Tokens, token string, edits ..
 	return t.tokenQuestion(t.Server().Revocation, tokens.Client, token, edits)
 }
 
+// EndsWithRefresh revokes the refresh token of a grant, and reports whether the MCP server, which has served its access token, refuses that
+// at once.
+func (t AuthorizationServer) EndsWithRefresh(tokens *oauth.Tokens) bool {
+	if t.Server().Revocation == "" || tokens.Refresh == "" || !t.MCP.Works(tokens) {
+		return false
+	}
+	return expect.Confirmed(t.Revoke(tokens, tokens.Refresh)) && t.MCP.Refuses(tokens.Access)
+}
+
 // Introspect introspects a token as the given client.
 func (t AuthorizationServer) Introspect(c *oauth.Client, token string, edits ...Edit) *reports.Exchange {
 	return t.tokenQuestion(t.Server().Introspection, c, token, edits)
@@ -822,6 +831,12 @@ func (t MCPServer) MustWork(tokens *oauth.Tokens, why string) {
 	if !t.Works(tokens) {
 		t.Inconclusive("%s", why)
 	}
+}
+
+// Refuses reports whether the MCP endpoint refuses a token.
+func (t MCPServer) Refuses(token string) bool {
+	ex := t.Use(token)
+	return expect.Status(ex) >= 400 && expect.Status(ex) < 500 || t.RefusedInside(ex)
 }
 
 // UntilRefused waits for the refusal of a token, for the user's patience (Config.Patience).
