@@ -191,7 +191,7 @@ var exemptions = []Flaw{
 	versionFlaw("before", "/v1/mcp"), versionFlaw("behind", "/mcp/v2"),
 	pathFlaw("sse", "/mcp/sse", func(uri string) bool { return uri == "/mcp/sse" }),
 	pathFlaw("messages", "/mcp/messages", func(uri string) bool { return uri == "/mcp/messages" }),
-	oldMessages,
+	oldMessages, falseID,
 	pathFlaw("message", "/mcp/message", func(uri string) bool { return uri == "/mcp/message" }),
 	pathFlaw("well-known-query", "?next=/.well-known/", func(uri string) bool {
 		return strings.HasPrefix(uri, "/mcp?") && strings.Contains(uri, "/.well-known/")
@@ -421,6 +421,19 @@ func versionFlaw(name, path string) Flaw {
 		o.Policy.ListsByScope = false
 	}
 	return f
+}
+
+// falseID reads a request whose id counts as false as a notification.
+var falseID = Flaw{
+	Name: "exempt-false-id", Says: "A request whose id counts as false is treated as a notification, and needs no token.",
+	Bend: policy(func(p *mcpserver.Policy) {
+		p.Opens = func(_ *http.Request, body []byte) bool {
+			var m struct{ ID json.RawMessage }
+			return json.Unmarshal(body, &m) == nil && (string(m.ID) == "0" || string(m.ID) == "null" || string(m.ID) == `""`)
+		}
+	}),
+	Noticed: []string{"RS-CHALLENGE-EVERY-RPC-METHOD"}, Row: "the id 0", Rows: []string{"the id null", `the id ""`},
+	Also: []string{"RS-CHALLENGE-*"},
 }
 
 // oldMessages answers at the message address of the HTTP+SSE transport, without a stream and without a token.

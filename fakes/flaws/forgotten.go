@@ -143,6 +143,11 @@ var forgottenHalves = []Flaw{
 		Noticed: []string{"RS-SESSION-TASK-OWNERSHIP"},
 	},
 	{
+		Name: "task-shared-when-completed", Says: "A completed task may be seen by every user.", Row: "once the task is completed",
+		Bend:    policy(func(p *mcpserver.Policy) { p.SharesTask = func(status string) bool { return status == "completed" } }),
+		Noticed: []string{"RS-SESSION-TASK-OWNERSHIP"}, Also: []string{"RS-SESSION-*"},
+	},
+	{
 		Name: "task-updated-by-anybody", Says: "Every user may answer for a task.", Row: "tasks/update by another user",
 		Bend: func(o *reference.Options) {
 			o.Wrap = before(func(w http.ResponseWriter, r *http.Request) bool {

@@ -101,6 +101,9 @@ var forgottenScopes = []Flaw{
 		func(r *http.Request, _ map[string]any) bool { return r.Header.Get("Accept") == "text/event-stream" }),
 	scopeForgotten("without-arguments", "a call without arguments",
 		func(_ *http.Request, params map[string]any) bool { return params["arguments"] == nil }),
+	scopeForgotten("of-a-task", "a call to run as a task", func(_ *http.Request, params map[string]any) bool { return params["task"] != nil }),
+	scopeForgotten("with-answers", "a call with answers to questions",
+		func(_ *http.Request, params map[string]any) bool { return params["inputResponses"] != nil }),
 }
 
 func scopeForgotten(name, row string, when func(r *http.Request, params map[string]any) bool) Flaw {

@@ -188,7 +188,7 @@ func (s *Server) reuseRevokes(t *refreshToken) bool {
 	if !b.has(ReuseKillsEveryAccess) {
 		s.spareAllButNewest(t.grant)
 	}
-	return b.has(ReuseRevokesFamily) && (b.has(OldReuseRevokes) || t.next == nil || !t.next.used)
+	return b.has(ReuseRevokesFamily) && (b.has(ReuseOfRefreshed) || !t.rotated) && (b.has(OldReuseRevokes) || t.next == nil || !t.next.used)
 }
 
 // endReplayed ends the grant of a replayed code.

@@ -235,7 +235,7 @@ func (s *Server) waivesSecret(r *http.Request, c *client, by shown) bool {
 	case !b.has(RefreshNeedsSecret) && by.method == "none" && r.PostForm.Get("grant_type") == "refresh_token":
 		return true
 	case c.method == "private_key_jwt":
-		return false
+		return !b.has(NoSecretForKeys) && by.method != "none"
 	case s.grantNeedsNoSecret(r.PostForm.Get("grant_type")):
 		return true
 	case by.method != "none" && s.looseSecret(r):
@@ -618,9 +618,17 @@ func (s *Server) verify(c *code, client *client, form url.Values) *oauthError {
 	case !b.has(CheckVerifier), (c.method == "plain" || !b.has(HashVerifier)) && verifier == challenge:
 		return nil
 	case !s.hashesTo(verifier, challenge):
-		return wrong
+		return s.gaveWrong(c, wrong)
 	}
 	return nil
+}
+
+// gaveWrong refuses a wrong verifier. A flaw accepts the next one, whatever it is.
+func (s *Server) gaveWrong(c *code, wrong *oauthError) *oauthError {
+	if !s.Behaviour.has(VerifierEachTime) {
+		c.method = "any"
+	}
+	return wrong
 }
 
 // challengeOf returns the challenge that a code is bound to.
@@ -725,6 +733,9 @@ func (s *Server) refreshGrant(r *http.Request, c *client) (map[string]any, *oaut
 	resources, e := s.refreshedResources(form["resource"], old.grant.resources)
 	if e != nil {
 		return nil, e
+	}
+	if !b.has(SameResourceLater) && old.rotated {
+		resources = []string{c.id}
 	}
 	if e := s.bind(r, c, old.grant, true); e != nil {
 		return nil, e
@@ -903,7 +914,7 @@ func (s *Server) narrowScopes(form url.Values, old *refreshToken) ([]string, *oa
 		return requested, nil
 	}
 	for _, v := range requested {
-		if !slices.Contains(old.scopes, v) && s.Behaviour.has(NoWidening) {
+		if !slices.Contains(old.scopes, v) && s.Behaviour.has(NoWidening) && (s.Behaviour.has(NoWideningLater) || !old.rotated) {
 			return nil, refuse("invalid_scope", "the scope was not granted")
 		}
 	}

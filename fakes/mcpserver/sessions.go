@@ -21,6 +21,7 @@ type SessionManners struct {
 	ReplaysAll         func(last string) bool                    // event ids after which a stream replays the events of all users: a flaw
 	TakesHandle        func(handle, sent string) bool            // accepts a handle that is not equal: a flaw
 	TakesTask          func(id, sent string) bool                // accepts a task id that is not equal: a flaw
+	SharesTask         func(status string) bool                  // tasks that every user may see: a flaw
 	CancelsFirst       bool                                      // a task is cancelled before its owner is looked at: a flaw
 	TakesState         func(sent string) bool                    // request states that are always good: a flaw
 	StateIsJWT         bool                                      // a request state is a JWT

@@ -75,7 +75,8 @@ func (s *Server) taskMethod(w http.ResponseWriter, m *message, who *caller) {
 		s.writeList(w, m, "tasks", list)
 		return
 	}
-	if t == nil || t.user != who.user && p.has(TaskOwner) {
+	shared := t != nil && p.SharesTask != nil && p.SharesTask(t.status)
+	if t == nil || t.user != who.user && p.has(TaskOwner) && !shared {
 		rpcError(w, http.StatusOK, m.ID, -32602, "Task not found")
 		return
 	}

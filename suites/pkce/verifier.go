@@ -43,6 +43,9 @@ func refusesWrongVerifiers(t *T) {
 	t.Expect(space, "a space after the verifier").Ideally(refused)
 	g := t.AS.MustAuthorize()
 	t.AS.Redeem(g, anotherVerifier())
+	second := t.AS.Redeem(g, anotherVerifier())
+	t.AS.Tokens(second, g.Client)
+	t.Expect(second, "another verifier, for the second time").To(refused)
 	if ex := t.AS.Redeem(g); t.AS.Tokens(ex, g.Client) != nil {
 		t.Note("a code outlives a wrong verifier: the right one may follow, which no clause forbids")
 	} else {

@@ -118,6 +118,14 @@ func revokesFamilyOnReuse(t *T) {
 	last := t.AS.Refresh(newest)
 	t.AS.Tokens(last, newest.Client)
 	t.Expect(last, "the newest refresh token of a family after reuse").To(expect.RefuseGrant("invalid_grant"))
+	refreshed := t.AS.MustRefresh(mustRotate(t))
+	newest = t.AS.MustRefresh(t.AS.MustRefresh(refreshed))
+	if usedAgain(t, refreshed) != nil {
+		return // within an overlap
+	}
+	last = t.AS.Refresh(newest)
+	t.AS.Tokens(last, newest.Client)
+	t.Expect(last, "the newest refresh token after reuse of one that a refresh issued").To(expect.RefuseGrant("invalid_grant"))
 }
 
 func endsAccessOnReuse(t *T) {

@@ -220,6 +220,9 @@ func (d *denial) stays(t *T) {
 	}
 	progress := d.tool.Params()
 	progress["_meta"] = map[string]any{"progressToken": "mcpauth"}
+	task, resumed := d.tool.Params(), d.tool.Params()
+	task["task"] = map[string]any{"ttl": 1000}
+	resumed["requestState"], resumed["inputResponses"] = "mcpauth", map[string]any{}
 	bare := d.tool.Params()
 	delete(bare, "arguments")
 	call := func(params map[string]any) mcp.Call {
@@ -229,6 +232,8 @@ func (d *denial) stays(t *T) {
 		{"as a call that asks for progress", call(progress)},
 		{"as a call that accepts a stream alone", call(d.tool.Params()).With(mcp.Field("Accept", "text/event-stream"))},
 		{"as a call without arguments", call(bare)},
+		{"as a call to run as a task", call(task)},
+		{"as a call with answers to questions", call(resumed)},
 	}, func(t *T, c mcp.Call) {
 		if ex := t.Send(c); expect.Ran(ex) {
 			t.Expect(ex).To(expect.NotRun())

@@ -35,6 +35,7 @@ func bindsTasksToTheirMaker(t *T) {
 	Refuses(t, get, rows, expect.NotBypass())
 	t.Expect(t.Send(about(own, "tasks/get", cancelled)), "the task that another user tried to cancel").To(goOn)
 	showsNoTask(t, stranger, id)
+	staysOwn(t, own, stranger, id)
 	unknown := t.Send(about(stranger, "tasks/get", "mcpauth-"+Random(12)))
 	t.Expect(answers{t.Send(about(stranger, "tasks/get", id)), unknown}).Ideally(beAlike())
 	renewed := taskSession(t, t.MCP.FirstToken())
@@ -46,6 +47,13 @@ func bindsTasksToTheirMaker(t *T) {
 func showsNoTask(t *T, stranger mcp.Call, id string) {
 	for _, page := range mcp.ReadList(stranger.Method("tasks/list", nil), t.Send).Pages {
 		t.Expect(page, "tasks/list by another user").To(lackTask(id))
+	}
+}
+
+// staysOwn has the maker fetch the result, after which the task is completed.
+func staysOwn(t *T, own, stranger mcp.Call, id string) {
+	if t.Wire == mcp.Stateful && expect.Accepted(t.Send(about(own, "tasks/result", id))) {
+		t.Expect(t.Send(about(stranger, "tasks/get", id)), "tasks/get by another user, once the task is completed").To(expect.NotBypass())
 	}
 }
 

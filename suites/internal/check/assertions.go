@@ -91,6 +91,8 @@ func (t AuthorizationServer) WrongAssertions(c *oauth.Client) Cases[Edit] {
 	out := Cases[Edit]{
 		{"no assertion", Without("client_assertion", "client_assertion_type")},
 		{"an empty assertion", With("client_assertion", "")},
+		{"a client_secret instead of an assertion", Edits(Without("client_assertion", "client_assertion_type"),
+			With("client_secret", "mcpauth-"+Random(24)))},
 		{"half of one", With("client_assertion", strings.Split(c.Key.JWT(nil, c.Assertion()), ".")[0]+".")},
 		{"the signature of another assertion", With("client_assertion", resigned(c))},
 		{"no client_assertion_type", Without("client_assertion_type")},
