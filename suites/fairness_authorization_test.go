@@ -19,7 +19,7 @@ func TestFairnessAtTheAuthorizationEndpoint(t *testing.T) {
 	t.Parallel()
 	expectFairness(t, map[string]fairness{
 		"a user and a client have one code at a time": {behaving(func(b *idp.Behaviour) { b.OneCode = true }), nil, "AS-PKCE-PER-CODE",
-			reports.Warn},
+			reports.Pass},
 		"the last of two methods counts": {lacking(idp.RefuseDuplicates), nil,
 			"AS-PKCE-UNKNOWN-METHOD", reports.Pass},
 		"any challenge is kept, and compared as a whole": {lacking(idp.CheckChallengeFormat), nil,

@@ -268,11 +268,6 @@ var verifierFlaws = []Flaw{
 		}),
 		Noticed: []string{"AS-PKCE-PER-CODE"}, Also: []string{"AS-*"}, // every check that has a code at the same time
 	},
-	{
-		Name: "pkce-one-code", Says: "A new code invalidates the previous one.", Row: "the first of two codes with its own verifier",
-		Bend:    behaviour(func(b *idp.Behaviour) { b.OneCode = true }),
-		Noticed: []string{"AS-PKCE-PER-CODE"}, Also: []string{"AS-*"}, // every check that has a code at the same time
-	},
 	rowOf(one("pkce-odd-errors", idp.PKCEErrors, "AS-PKCE-ERROR-CODES", "AS-PKCE-*", "AS-AUTHZ-*", "AS-TOKEN-*"), "a wrong verifier"),
 }
 

@@ -111,8 +111,8 @@ func noticesDowngrade(t *T) {
 	})
 }
 
-// A server that keeps one challenge for a client or a session accepts the verifier of another code. A server that allows a user and a
-// client one code at a time refuses the earlier one, which is a warning: no clause asks for two.
+// A server that keeps one challenge for a client or a session accepts the verifier of another code. No clause asks for two codes of a user
+// and a client at a time, so the earlier one may be dead.
 func bindsChallengeToCode(t *T) {
 	a, b := t.AS.MustAuthorize(), t.AS.MustAuthorize()
 	t.Expect(t.AS.Redeem(a, With("code_verifier", b.Pair.Verifier)), "the first of two codes with the verifier of the second").To(refused)
@@ -120,7 +120,9 @@ func bindsChallengeToCode(t *T) {
 	t.Expect(t.AS.Redeem(b, With("code_verifier", a.Pair.Verifier)), "the second of two codes with the verifier of the first").To(refused)
 	a, b = t.AS.MustAuthorize(), t.AS.MustAuthorize()
 	t.Expect(t.AS.Redeem(b), "the second of two codes with its own verifier").To(expect.IssueTokens())
-	t.Expect(t.AS.Redeem(a), "the first of two codes with its own verifier").Ideally(expect.IssueTokens())
+	if first := t.AS.Redeem(a); oauth.ReadTokens(first) == nil {
+		t.Note("the first of two codes is refused with its own verifier too, as where a new code ends the one before: %s", expect.Describe(first))
+	}
 }
 
 var refused = expect.RefuseGrant("invalid_grant", "invalid_request")
