@@ -387,7 +387,7 @@ var tokenRows = slices.Concat(
 		tokenFlaw("AS-TOKEN-NO-STORE", "exchange-stored", "Answers to a token exchange may be stored.", "token exchange",
 			tokenStored("urn:ietf:params:oauth:grant-type:token-exchange")),
 		tokenFlaw("AS-TOKEN-EXPIRES-IN", "refreshed-expiry-wrong", "expires_in of a refreshed token says less than it lives.",
-			"a refreshed token", behaviour(func(b *idp.Behaviour) { b.RefreshedSeconds = 600 })),
+			"a refreshed token", behaviour(func(b *idp.Behaviour) { b.RefreshedSeconds = 600 }), "AS-REFRESH-NEW-ACCESS-TOKEN"),
 		tokenFlaw("AS-TOKEN-NO-STORE", "credentials-stored", "Answers to client_credentials may be stored.", "client_credentials",
 			tokenStored("client_credentials")),
 		tokenFlaw("AS-TOKEN-CORS", "cors-foreign-credentials", "Any origin is allowed with credentials.", "a foreign origin",
