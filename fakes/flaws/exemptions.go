@@ -429,10 +429,10 @@ var falseID = Flaw{
 	Bend: policy(func(p *mcpserver.Policy) {
 		p.Opens = func(_ *http.Request, body []byte) bool {
 			var m struct{ ID json.RawMessage }
-			return json.Unmarshal(body, &m) == nil && (string(m.ID) == "0" || string(m.ID) == "null" || string(m.ID) == `""`)
+			return json.Unmarshal(body, &m) == nil && (string(m.ID) == "0" || string(m.ID) == `""`)
 		}
 	}),
-	Noticed: []string{"RS-CHALLENGE-EVERY-RPC-METHOD"}, Row: "the id 0", Rows: []string{"the id null", `the id ""`},
+	Noticed: []string{"RS-CHALLENGE-EVERY-RPC-METHOD"}, Row: "the id 0", Rows: []string{`the id ""`},
 	Also: []string{"RS-CHALLENGE-*"},
 }
 

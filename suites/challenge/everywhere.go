@@ -284,7 +284,7 @@ func otherMessages(t *T) []Variant {
 		Call(call.WithBody(`{"jsonrpc":"2.0","id":"mcpauth","result":{}}`), "a JSON-RPC response without a token"),
 		Call(tool, "tools/call without an id and without a token"),
 	}
-	for _, id := range []string{"0", "null", `""`} { // a guard may read these as a notification
+	for _, id := range []string{"0", `""`} { // a guard may read these as a notification; MCP forbids null
 		body := strings.Replace(call.Message(), fmt.Sprintf(`"id":%d`, mcp.ID), `"id":`+id, 1)
 		out = append(out, Call(call.WithBody(body), "tools/list with the id %s and without a token", id))
 	}
