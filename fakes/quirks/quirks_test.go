@@ -324,6 +324,15 @@ var shows = map[string]func(t *testing.T, r *reference.Reference, quirk bool){
 		c, _ := register(t, r, nil)
 		assert.Equal(t, either(quirk, "notes:read notes:write", "notes:read"), c.tokens(url.Values{"scope": nil})["scope"])
 	},
+	"no-scope-unless-registered": func(t *testing.T, r *reference.Reference, quirk bool) {
+		c, _ := register(t, r, nil)
+		tokens := c.tokens(nil)
+		const both = "notes:read notes:write"
+		assert.Equal(t, either[any](quirk, "", both), tokens["scope"])
+		assert.Equal(t, either(quirk, 403, 200), answered(t, r, fmt.Sprint(tokens["access_token"])).StatusCode)
+		registered, _ := register(t, r, map[string]any{"scope": both})
+		assert.Equal(t, both, registered.tokens(nil)["scope"])
+	},
 	"offline-access": func(t *testing.T, r *reference.Reference, quirk bool) {
 		c, _ := register(t, r, nil)
 		assert.Equal(t, quirk, c.tokens(nil)["refresh_token"] == nil)

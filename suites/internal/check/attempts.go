@@ -345,8 +345,13 @@ func (t MCPServer) TokenCall() Attempt[CallEdit] {
 		return t.CallWithToken(t.Mint.Token(nil))
 	}
 	call := t.CallWithToken("")
-	alive := expect.ServedBy(func(*reports.Exchange) bool { _, ok := t.Survey.Alive(t.wire()); return ok }) // metadata, or an open server
-	return Attempt[CallEdit]{Name: "what the server serves without a token", Good: alive, Send: func(edits ...CallEdit) any {
+	_, served := t.Survey.Alive(t.wire()) // metadata, or an open server
+	name := "what the server serves without a token"
+	if !served {
+		name = "nothing is served without a token (supply one with --token-env), and the request"
+	}
+	alive := expect.ServedBy(func(*reports.Exchange) bool { return served })
+	return Attempt[CallEdit]{Name: name, Good: alive, Send: func(edits ...CallEdit) any {
 		if len(edits) > 0 {
 			return call.Send(edits...)
 		}
