@@ -151,7 +151,7 @@ func TestFairness(t *testing.T) {
 			func(c *suites.Config) { c.Origins = nil }, "RS-TRANSPORT-CORS-PREFLIGHT", reports.Warn},
 		"a preflight that fails": {withoutCORS("OPTIONS", 500), noOrigin,
 			"RS-TRANSPORT-CORS-PREFLIGHT", reports.Inconclusive},
-		"a preflight that is not implemented": {withoutCORS("OPTIONS", 501), noOrigin,
+		"a preflight that is answered with 501": {withoutCORS("OPTIONS", 501), noOrigin,
 			"RS-TRANSPORT-CORS-PREFLIGHT", reports.NotApplicable},
 		"a request from a page that fails": {withoutCORS("POST", 500), noOrigin,
 			"RS-TRANSPORT-CORS-PREFLIGHT", reports.Inconclusive},
