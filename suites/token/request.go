@@ -23,28 +23,29 @@ type requestEdit func(r wire.Request) wire.Request
 
 // redemption is a good token request, for tests of something other than its parameters.
 func redemption(t *T, base ...Edit) Attempt[requestEdit] {
-	return Attempt[requestEdit]{Name: "an ordinary token request", Good: expect.IssueTokens(), Send: func(edits ...requestEdit) any {
+	return editing(t, "an ordinary token request", func() (wire.Request, *oauth.Client) {
 		g := t.AS.MustAuthorize(base...)
-		r := t.AS.BuildRedeem(g)
-		for _, e := range edits {
-			r = e(r)
-		}
-		ex := t.Do(r)
-		t.AS.Tokens(ex, g.Client)
-		return ex
-	}}
+		return t.AS.BuildRedeem(g), g.Client
+	})
 }
 
 // refreshing is redemption with another grant: a good refresh.
 func refreshing(t *T) Attempt[requestEdit] {
-	return Attempt[requestEdit]{Name: "an ordinary refresh", Good: expect.IssueTokens(), Send: func(edits ...requestEdit) any {
+	return editing(t, "an ordinary refresh", func() (wire.Request, *oauth.Client) {
 		tokens := t.AS.MustGetRefreshToken()
-		r := t.AS.BuildRefresh(tokens)
+		return t.AS.BuildRefresh(tokens), tokens.Client
+	})
+}
+
+// editing is an attempt that edits a good token request of a client.
+func editing(t *T, name string, build func() (wire.Request, *oauth.Client)) Attempt[requestEdit] {
+	return Attempt[requestEdit]{Name: name, Good: expect.IssueTokens(), Send: func(edits ...requestEdit) any {
+		r, c := build()
 		for _, e := range edits {
 			r = e(r)
 		}
 		ex := t.Do(r)
-		t.AS.Tokens(ex, tokens.Client)
+		t.AS.Tokens(ex, c)
 		return ex
 	}}
 }
