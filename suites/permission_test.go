@@ -101,15 +101,23 @@ func asDeclared(r *reference.Reference, cfg *suites.Config, tried *secretsTried)
 	}
 }
 
+// signingInAsDeclared starts a reference behind a wrapper, with clients that the user declares.
+func signingInAsDeclared(t *testing.T, tried *secretsTried, wrap func(http.Handler) http.Handler) (*reference.Reference, suites.Config) {
+	t.Helper()
+	o := reference.Ideal()
+	o.Behaviour.Wrap = wrap
+	r := against.Start(t, o)
+	cfg := against.SigningIn(r)
+	asDeclared(r, &cfg, tried)
+	return r, cfg
+}
+
 // Wrong secrets may lock a client that its owner uses for other things: no check tries one without permission.
 func TestNobodyTriesSecretsOfDeclaredClientsWithoutPermission(t *testing.T) {
 	t.Parallel()
 	no, tried := false, &secretsTried{found: map[string]bool{}}
-	o := reference.Ideal()
-	o.Behaviour.Wrap = tried.watch
-	r := against.Start(t, o)
-	cfg := against.WithoutCost(against.SigningIn(r))
-	asDeclared(r, &cfg, tried)
+	_, cfg := signingInAsDeclared(t, tried, tried.watch)
+	cfg = against.WithoutCost(cfg)
 	cfg.AllowIntrusive = &no
 	run, err := against.Evaluate(t, cfg)
 	require.NoError(t, err)
@@ -141,18 +149,14 @@ var aboutSecrets = []string{"AS-INTROSPECT-BAD-CREDENTIALS", "AS-REFRESH-CONFIDE
 func TestFailedBasicAuthenticationPassesOnlyWhereItIsSeen(t *testing.T) {
 	t.Parallel()
 	no, tried := false, &secretsTried{found: map[string]bool{}}
-	o := reference.Ideal()
-	o.Behaviour.Wrap = func(next http.Handler) http.Handler {
+	_, cfg := signingInAsDeclared(t, tried, func(next http.Handler) http.Handler {
 		return answer.Changed(next, "/token", func(_ *http.Request, a *answer.Answer) {
 			if a.Status == http.StatusUnauthorized {
 				a.Status = http.StatusBadRequest
 				a.Header().Del("WWW-Authenticate")
 			}
 		})
-	}
-	r := against.Start(t, o)
-	cfg := against.SigningIn(r)
-	asDeclared(r, &cfg, tried)
+	})
 	cfg.Skip, cfg.Only, cfg.AllowIntrusive = nil, []string{"AS-TOKEN-INVALID-CLIENT-BASIC"}, &no
 	run, err := against.Evaluate(t, cfg)
 	require.NoError(t, err)
@@ -165,11 +169,7 @@ func TestFailedBasicAuthenticationPassesOnlyWhereItIsSeen(t *testing.T) {
 func TestSecretsAreTriedWithPermission(t *testing.T) {
 	t.Parallel()
 	yes, tried := true, &secretsTried{found: map[string]bool{}}
-	o := reference.Ideal()
-	o.Behaviour.Wrap = tried.watch
-	r := against.Start(t, o)
-	cfg := against.SigningIn(r)
-	asDeclared(r, &cfg, tried)
+	r, cfg := signingInAsDeclared(t, tried, tried.watch)
 	cfg.Skip, cfg.Only, cfg.AllowIntrusive = nil, guessing, &yes
 	_, err := against.Evaluate(t, cfg)
 	require.NoError(t, err)
