@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,7 +23,7 @@ import (
 )
 
 // withKeysOnly starts a right server that knows API keys only, has no metadata, and says so in its challenge.
-func withKeysOnly(t *testing.T, bend func(p *mcpserver.Policy)) suites.Config {
+func withKeysOnly(t *testing.T, bend func(p *mcpserver.Policy), wraps ...func(http.Handler) http.Handler) suites.Config {
 	t.Helper()
 	p := mcpserver.Strict()
 	p.Lacks = append(p.Lacks, mcpserver.MetadataAtPath)
@@ -42,6 +43,9 @@ func withKeysOnly(t *testing.T, bend func(p *mcpserver.Policy)) suites.Config {
 	s, err := mcpserver.New(mcpserver.Config{Resource: resource, Policy: p, Static: keys})
 	require.NoError(t, err)
 	server.Config.Handler = s
+	for _, wrap := range wraps {
+		server.Config.Handler = wrap(server.Config.Handler)
+	}
 	server.Start()
 	t.Cleanup(func() { s.Close(); server.Close() })
 	cfg := suites.Config{Target: target.At(resource), Patience: 50 * time.Millisecond}
@@ -60,6 +64,79 @@ func TestAServerOfAPIKeysIsNotAccused(t *testing.T) {
 		if r.Level == "MUST" || r.Level == "SHOULD" {
 			assert.NotContains(t, []reports.Verdict{reports.Fail, reports.Warn, reports.Errored}, r.Verdict, "%s %s: %s", r.ID, r.Wire, r.Reason)
 		}
+	}
+}
+
+// forged are the checks whose tokens anybody can make.
+var forged = []string{
+	"RS-TOKEN-GARBAGE", "RS-TOKEN-SYNTAX-BYTES", "RS-TOKEN-ALG-NONE", "RS-TOKEN-FOREIGN-KEY", "RS-TOKEN-KID-INJECTION",
+	"RS-TOKEN-EMBEDDED-JWK", "RS-TOKEN-JKU-X5U", "RS-TOKEN-FORMAT-CONFUSION", "RS-TOKEN-WEAK-SECRET",
+}
+
+// refusingTokens refuses each request with an Authorization field with a status.
+func refusingTokens(status int) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Authorization") != "" {
+				http.Error(w, "this server knows API keys", status)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// unsignedPass accepts JWTs with alg none.
+func unsignedPass(p *mcpserver.Policy) {
+	p.Overlooks = func(_ *http.Request, part string, token map[string]any) bool {
+		header, _ := token["header"].(map[string]any)
+		return part != mcpserver.Signature || header["alg"] == "none"
+	}
+}
+
+// anyBearerPasses accepts every token.
+func anyBearerPasses(p *mcpserver.Policy) { p.Lacks = append(p.Lacks, mcpserver.VerifyTokens) }
+
+// At a server of API keys, the key is the control of forged tokens.
+func TestForgedTokensAtAServerOfAPIKeys(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		bend   func(p *mcpserver.Policy)
+		wraps  []func(http.Handler) http.Handler
+		edit   func(c *target.Credential)
+		failed []string // checks that notice
+		others reports.Verdict
+	}{
+		"a right one": {others: reports.Pass},
+		"one that refuses the scheme Bearer with 400": {wraps: []func(http.Handler) http.Handler{refusingTokens(400)}, others: reports.Pass},
+		"one that refuses the scheme Bearer with 403": {wraps: []func(http.Handler) http.Handler{refusingTokens(403)}, others: reports.Pass},
+		"one that accepts unsigned JWTs": {bend: unsignedPass, failed: []string{"RS-TOKEN-ALG-NONE", "RS-TOKEN-FORMAT-CONFUSION"},
+			others: reports.Pass},
+		"one that accepts every token": {bend: anyBearerPasses, failed: forged, others: reports.Fail},
+		"the key of another server":    {edit: func(c *target.Credential) { c.Value = "not-a-key-here" }, others: reports.Inconclusive},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := withKeysOnly(t, c.bend, c.wraps...)
+			cfg.Only = forged
+			if c.edit != nil {
+				for i := range cfg.Credentials {
+					c.edit(&cfg.Credentials[i])
+				}
+			}
+			results := against.Run(t, cfg).Results
+			require.Len(t, results, len(forged))
+			for _, r := range results {
+				want := c.others
+				if slices.Contains(c.failed, r.ID) {
+					want = reports.Fail
+				}
+				if want == reports.Fail && r.Level == "BCP" {
+					want = reports.Warn
+				}
+				assert.Equal(t, want, r.Verdict, "%s %s: %s", r.ID, r.Wire, r.Reason)
+			}
+		})
 	}
 }
 

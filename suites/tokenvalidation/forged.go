@@ -36,7 +36,7 @@ func refuse(t *T, tokens Cases[string], statuses ...int) {
 	for _, r := range tokens {
 		rows = rows.And(r.Name, Presenting(r.Value))
 	}
-	Refuses(t, t.MCP.TokenCall(), rows, expect.Refuse(statuses...))
+	Refuses(t, t.MCP.TokenCall(), rows, t.MCP.RefuseToken(statuses...))
 }
 
 // genuine begins a check with forged tokens.

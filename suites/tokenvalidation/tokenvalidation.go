@@ -270,7 +270,7 @@ func garbage() {
 }
 
 func refusesGarbage(t *T) {
-	t.Expect(t.MCP.Bogus(), "a random value of the usual shape").To(expect.Refuse(401))
+	t.Expect(t.MCP.Bogus(), "a random value of the usual shape").To(t.MCP.RefuseToken(401))
 	rows := madeUpTokens()
 	if t.MCP.HasToken() {
 		for _, miss := range nearMisses(t.MCP.Token()) {
@@ -284,7 +284,7 @@ func refusesGarbage(t *T) {
 	Refuses(t, t.MCP.TokenCall(), Cases[CallEdit]{ // a guard may verify one spelling of the scheme, and let another pass
 		{"a random value after bearer", inField("Authorization", "bearer "+survey.BogusToken)},
 		{"a random value after BEARER", inField("Authorization", "BEARER "+survey.BogusToken)},
-	}, expect.Refuse(401, 400))
+	}, t.MCP.RefuseToken(401, 400))
 	if t.MCP.HasToken() {
 		token := t.MCP.Token()
 		t.MCP.RefusedInEveryWay("the valid token, one character changed", t.Hide(nearmiss.ChangedAt(token, max(len(token)-8, len(token)/2))))

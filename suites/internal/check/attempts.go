@@ -335,14 +335,16 @@ func (t Minter) OpaquePresented() Attempt[map[string]any] {
 	}}
 }
 
-// TokenCall returns the protected request with a token: the user's, or a minted one. Without either, its control is a request that the
-// survey saw served without a token.
+// TokenCall returns the protected request with a token: the user's, or a minted one. Without either, its control is the request with an API
+// key, which an edit replaces by a token, or else a request that the survey saw served without a token.
 func (t MCPServer) TokenCall() Attempt[CallEdit] {
 	switch {
 	case t.HasToken():
 		return t.ProtectedCall()
 	case t.Mint.Trusted():
 		return t.CallWithToken(t.Mint.Token(nil))
+	case len(t.APIKeys()) > 0:
+		return t.callWithKey()
 	}
 	call := t.CallWithToken("")
 	_, served := t.Survey.Alive(t.wire()) // metadata, or an open server
@@ -359,4 +361,24 @@ func (t MCPServer) TokenCall() Attempt[CallEdit] {
 		ex, _ := t.Survey.Alive(t.wire())
 		return ex
 	}}
+}
+
+// callWithKey returns the protected request with an API key. An edit replaces the key by what it sends.
+func (t MCPServer) callWithKey() Attempt[CallEdit] {
+	key := t.APIKeys()[0]
+	return Attempt[CallEdit]{Name: "the protected request with " + key.Name, Good: expect.BeServed(), Send: func(edits ...CallEdit) any {
+		if len(edits) > 0 {
+			return t.CallWithToken("").Send(edits...)
+		}
+		return t.Send(t.CallFor(key).With(key.Field()))
+	}}
+}
+
+// RefuseToken expects the refusal of a token with a status. RFC 6750 demands the status of servers that know tokens: where nothing shows
+// that the target does, any 4xx is right.
+func (t MCPServer) RefuseToken(statuses ...int) expect.Matcher {
+	if !t.signsOfOAuth() {
+		return expect.RefuseAnyway()
+	}
+	return expect.Refuse(statuses...)
 }

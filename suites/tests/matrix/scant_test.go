@@ -34,6 +34,13 @@ var scant = []setup{
 		out.Token, out.Users, out.Register = cfg.Token, nil, &no
 		return out
 	}},
+	{"API keys", nil, func(cfg suites.Config) suites.Config {
+		no := false
+		out := onlyLogin(cfg)
+		out.Users, out.Register = nil, &no
+		out.Credentials = slices.DeleteFunc(slices.Clone(cfg.Credentials), func(c suites.Credential) bool { return c.Header == "" })
+		return out
+	}},
 	{"all but tools, a clock and a second resource", nil, func(cfg suites.Config) suites.Config {
 		cfg.Tools, cfg.Objects, cfg.OtherResource, cfg.Clock = nil, nil, "", nil
 		return cfg
