@@ -115,7 +115,11 @@ func challengesTheSameWay(t *T) {
 	eachChallenge(t, func(t *T, d *denial) {
 		want, _ := expect.Param(d.answer, "scope")
 		for range 3 {
-			if !t.Expect(t.MCP.CallTool(d.token, d.tool)).To(challengeFor(want)) {
+			ex := t.MCP.CallTool(d.token, d.tool)
+			if s := t.Session; expect.Status(ex) == 401 && s != nil && s.EndsGrants {
+				t.Inconclusive("the token without the scope has ended meanwhile: a login ends the grants before it")
+			}
+			if !t.Expect(ex).To(challengeFor(want)) {
 				return
 			}
 		}

@@ -42,7 +42,7 @@ func verifiesTokensEachTime(t *T) {
 
 func keepsCallersApart(t *T) {
 	first, second := pair(t)
-	other := observe(t, t.MCP.FirstToken()) // a refusal may end its session
+	other := observe(t, t.MCP.TokenBeside()) // a refusal may end its session
 	for range rounds {
 		got := t.Race([]Variant{
 			first.ask("the first user"), second.ask("the second user"), other.without("nobody"), other.as(survey.BogusToken, "a bad token"),

@@ -102,7 +102,7 @@ func endsStreamsWithTheirToken(t *T) {
 	o, change, _ := t.MCP.Changing()
 	token, kill := mortal(t)
 	stream := mustWatch(t, t.MCP.MustOpenSession(token), o)
-	changed := func() { changes(t, t.MCP.FirstToken(), change) }
+	changed := func() { changes(t, t.MCP.TokenBeside(), change) }
 	silence := mustBeTold(t, stream, o, changed)
 	kill()
 	for end := time.Now().Add(t.Patience); time.Now().Before(end); {

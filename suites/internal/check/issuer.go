@@ -356,6 +356,17 @@ func (t MCPServer) FirstToken() string {
 	return t.Token()
 }
 
+// TokenBeside returns a token of the first user that ends none of the check's other tokens, if the server lets two be valid at a time.
+func (t MCPServer) TokenBeside() string {
+	if t.Mint.Trusted() || t.Session == nil || !t.Session.Ready {
+		return t.FirstToken()
+	}
+	return t.AS.MustGetTokens(t.AS.apart()).Access
+}
+
+// apart sends the request as a client of its own if a login ends the earlier grants of a client.
+func (t AuthorizationServer) apart() Edit { return As(t.Session.Apart(t.ctx)) }
+
 // SecondToken returns a token of the second user.
 func (t MCPServer) SecondToken() string {
 	if t.Mint.Trusted() {

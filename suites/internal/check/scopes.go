@@ -91,7 +91,7 @@ func (t MCPServer) TokenOf(scopes []string) (token string, held []string, why st
 	if len(scopes) == 0 {
 		edit = Without("scope")
 	}
-	g := t.AS.MustReachDecision(t.AS.Authorize(edit))
+	g := t.AS.MustReachDecision(t.AS.Authorize(t.AS.apart(), edit)) // checks compare tokens with different scopes
 	if g.Code() == "" {
 		return "", nil, fmt.Sprintf("a request for %s ends with %s", words(scopes), g.Describe())
 	}

@@ -27,6 +27,15 @@ func (s *Session) InTurns() bool {
 // registers reports whether every check can register its own clients.
 func (s *Session) registers() bool { return s.Register && s.Server.Registration != "" }
 
+// Apart registers a client for one grant, which no other login ends; nil if grants do not end each other, or if that does not help.
+func (s *Session) Apart(ctx context.Context) *oauth.Client {
+	if s == nil || !s.EndsGrants || s.EndsOthers || !s.registers() || s.mayNotRegister() != "" {
+		return nil
+	}
+	c, _ := s.register(ctx, Public, oauth.None)
+	return c
+}
+
 type owner struct{}
 
 // OwnedBy marks a context with the check that needs clients: it gets its own if grants end each other.
