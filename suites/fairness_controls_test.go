@@ -172,7 +172,10 @@ func TestFairnessOfControls(t *testing.T) {
 			livesFor(10 * time.Minute)(o)
 			expiresUnsaid(&o.Behaviour)
 		}, nil, "RS-TOKEN-REVOKED", reports.Warn},
-		"an expired token, and no tool may be called":          {neverRuns("tools/call"), nil, "RS-TOKEN-EXPIRED", reports.Inconclusive},
+		"an expired token, and no tool may be called": {neverRuns("tools/call"), nil, "RS-TOKEN-EXPIRED", reports.Inconclusive},
+		"an expired token of a second issuer that is not trusted": {nil, func(c *suites.Config) {
+			c.SecondIssuer = idp.NewSecond("https://third.example", c.URL)
+		}, "RS-TOKEN-EXPIRED", reports.Inconclusive},
 		"an expired token, and the first tool never runs":      {firstNeverRuns, nil, "RS-TOKEN-EXPIRED", reports.Pass},
 		"an introspected scope, and the first tool never runs": {firstNeverRuns, nil, "RS-TOKEN-INTROSPECTION-CLAIMS", reports.Pass},
 		"a tool with alternative scopes, in sessions":          {nil, onlyAlternatives, "RS-SESSION-SCOPE-PER-REQUEST", reports.Pass},

@@ -291,6 +291,7 @@ const (
 	Expiry    = "exp"
 	Issuer    = "iss"
 	Audience  = "aud"
+	NotBefore = "nbf"
 )
 
 // overlooksSignature is a flaw: some tokens are accepted by their claims, to which it adds the members of the header as "header".
@@ -363,6 +364,9 @@ func (s *Server) judgeClaims(r *http.Request, c map[string]any) *caller {
 	}
 	overlooks := func(part string) bool { return p.Overlooks != nil && p.Overlooks(r, part, c) }
 	revoked := p.has(CheckRevocation) && s.Revoked != nil && s.Revoked(id)
+	if overlooks(NotBefore) {
+		delete(c, "nbf")
+	}
 	late, inTime := s.inTime(c)
 	if overlooks(Expiry) {
 		late, inTime = false, true
@@ -412,7 +416,7 @@ func (s *Server) inTime(c map[string]any) (late, good bool) {
 // knows reports whether tokens of an issuer are accepted, as the server compares issuers.
 func (s *Server) knows(issuer string) bool {
 	p := &s.Policy
-	return issuer == s.tokenIssuer() || s.Second != nil && issuer == s.Second.Issuer ||
+	return issuer == s.tokenIssuer() || s.isSecond(issuer) ||
 		!p.has(WholeIssuer) && strings.HasPrefix(issuer, s.Issuer) || !p.has(IssuerCase) && strings.EqualFold(issuer, s.Issuer) ||
 		!p.has(IssuerSlash) && strings.TrimSuffix(issuer, "/") == strings.TrimSuffix(s.Issuer, "/")
 }

@@ -21,7 +21,7 @@ const VerifyAccepts = `{"valid":true,"user":"alice","scope":"notes:read notes:wr
 // bySecond verifies a token of the second issuer with that issuer's key; is says whether the token names that issuer.
 func (s *Server) bySecond(r *http.Request, parts []string, alg string) (who *caller, is bool) {
 	var c struct{ Iss string }
-	if s.Second == nil || !decodeSegment(parts[1], &c) || c.Iss != s.Second.Issuer &&
+	if s.Second == nil || !decodeSegment(parts[1], &c) || !s.isSecond(c.Iss) &&
 		!(!s.Policy.has(KeysPerIssuer) && c.Iss == s.Issuer && alg == "ES256") {
 		return nil, false
 	}
@@ -39,6 +39,11 @@ func (s *Server) bySecond(r *http.Request, parts []string, alg string) (who *cal
 		return nil, true
 	}
 	return s.claims(r, parts[1]), true
+}
+
+// isSecond reports whether a token names the second issuer.
+func (s *Server) isSecond(issuer string) bool {
+	return s.Second != nil && (issuer == s.Second.Issuer || s.Policy.TakesSecond != nil && s.Policy.TakesSecond(issuer, s.Second.Issuer))
 }
 
 // whereNobodyKnows returns the caller of a token for which the verification endpoint gives no answer.

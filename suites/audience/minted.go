@@ -66,6 +66,7 @@ func own(t *T) string {
 func refusesOtherAudiences(t *T) {
 	origin := document.Origin(t.Survey.URL)
 	refuse(t, wrong(own(t), t.Issuer.Identifier(), origin, t.Mint.Claims(nil)["client_id"]).In("aud"))
+	t.Mint.RefusedOfSecond(Cases[TokenEdit]{{"another server, of the second issuer", Claim("aud", otherServer)}})
 	t.MCP.RefusedInEveryWay("another server", t.Mint.Token(map[string]any{"aud": otherServer}))
 }
 

@@ -40,6 +40,7 @@ func refusesExpired(t *T) {
 		{"expired, and for another audience", TokenEdits(hourAgo, Claim("aud", otherServer))},
 		{"expired, and without a scope", TokenEdits(hourAgo, t.Mint.Scoped(nil))},
 	}, expect.Refuse(401))
+	t.Mint.RefusedOfSecond(Cases[TokenEdit]{{"expired an hour ago, of the second issuer", hourAgo}})
 	if tools := t.MCP.ScopedTools(); len(tools) > 0 {
 		changes := mint.Claims{"exp": in(t, -time.Hour)}
 		t.Mint.Scoped("")(nil, changes)
@@ -104,10 +105,12 @@ func readsNumericDates(t *T) {
 }
 
 func refusesNotYetValid(t *T) {
+	inAnHour := TokenEdits(Claim("nbf", in(t, time.Hour)), Claim("exp", in(t, 2*time.Hour)))
 	Refuses(t, t.Mint.Presented(), Cases[TokenEdit]{
-		{"valid from in an hour", TokenEdits(Claim("nbf", in(t, time.Hour)), Claim("exp", in(t, 2*time.Hour)))},
+		{"valid from in an hour", inAnHour},
 		{"valid from in ten minutes", Claim("nbf", in(t, 10*time.Minute))},
 	}, expect.Refuse(401))
+	t.Mint.RefusedOfSecond(Cases[TokenEdit]{{"valid from in an hour, of the second issuer", inAnHour}})
 	t.Expect(t.Mint.Presented().Send(Claim("nbf", in(t, -10*time.Second))), "valid for ten seconds").To(expect.BeServed())
 }
 
@@ -218,7 +221,21 @@ func refusesOtherIssuers(t *T) {
 		rows = rows.And("the issuer, but "+miss.Name, Claim("iss", miss.Value))
 	}
 	Refuses(t, t.Mint.Presented(), rows, expect.Refuse(401))
+	t.Mint.RefusedOfSecond(namesLikeSecond(t))
 	t.MCP.RefusedInEveryWay("a foreign issuer", t.Mint.Token(map[string]any{"iss": "https://evil.example"}))
+}
+
+// namesLikeSecond are names like that of the second issuer, which signs the tokens.
+func namesLikeSecond(t *T) Cases[TokenEdit] {
+	if t.SecondIssuer == nil {
+		return nil
+	}
+	second := t.SecondIssuer.Identifier()
+	return Cases[TokenEdit]{
+		{"the second issuer with a suffix", Claim("iss", second+".evil.example")},
+		{"the second issuer with a path", Claim("iss", second+"/other")},
+		{"the second issuer in upper case", Claim("iss", strings.ToUpper(second))},
+	}
 }
 
 func refusesOtherTypes(t *T) {

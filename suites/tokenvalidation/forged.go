@@ -59,6 +59,7 @@ func refusesUnsigned(t *T) {
 		And("unsigned, alg none, no kid", mint.Unsigned(g.Header.With("alg", "none").With("kid", nil), g.Claims)).
 		And("unsigned, no alg", mint.Unsigned(g.Header.With("alg", nil), g.Claims)).
 		And("unsigned, the genuine alg", mint.Unsigned(g.Header, g.Claims)), 401)
+	t.Mint.RefusedUnsignedOfSecond("unsigned, alg none, of the second issuer")
 }
 
 // RFC 8725 section 2.1.
