@@ -5,7 +5,7 @@
 # with INTEROP_WRITE=1 each expected.yaml and unjudged.txt is written again (write.py), for its author to read, and INTEROP_REPORTS names a
 # folder for the reports of which table.py makes the tables of docs/interop.md. INTEROP_RUNS=10 runs each
 # server ten times in a row without a pause, and ten times while every core is kept busy, and compares the verdicts of these runs with one
-# another instead.
+# another instead; INTEROP_LOAD=idle leaves the second ten out.
 set -u
 cd "$(dirname "$0")/.."
 cache=${INTEROP_CACHE:-$(mktemp -d)}
@@ -55,7 +55,7 @@ steady() {
 	busy=
 	trap 'kill $busy 2>/dev/null; end "$server"' EXIT
 	differ=0
-	for load in idle busy; do
+	for load in ${INTEROP_LOAD:-idle busy}; do
 		[ "$load" = idle ] || for _ in $(seq "$(nproc)"); do
 			(while :; do :; done) &
 			busy="$busy $!"
@@ -63,13 +63,14 @@ steady() {
 		began=$SECONDS
 		for run in $(seq "$INTEROP_RUNS"); do
 			"$cache/mcpauth" run -q -c "$folder/target.yaml" --fail-on none --patience 1s --report ndjson="$logs/verdicts" ${arguments:-} ${INTEROP_ARGS:-} || [ $? -eq 3 ] || return 1
+			[ -z "${INTEROP_REPORTS:-}" ] || cp "$logs/verdicts" "$INTEROP_REPORTS/$name-$load-$run.ndjson"
 			verdicts "$logs/verdicts" >"$logs/now"
 			[ -f "$logs/first-$name" ] || cp "$logs/now" "$logs/first-$name"
 			diff "$logs/first-$name" "$logs/now" >"$logs/differs" || { differ=$((differ + $(grep -c '^>' "$logs/differs"))); sed "s/^/$name, $load, run $run: /" "$logs/differs" >&2; reasons; }
 		done
 		echo "$name, $load: $INTEROP_RUNS runs of $(wc -l <"$logs/first-$name") verdicts in $((SECONDS - began)) s" >&2
 	done
-	kill $busy
+	[ -z "$busy" ] || kill $busy
 	[ "$differ" -eq 0 ]
 }
 
