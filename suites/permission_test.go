@@ -178,3 +178,22 @@ func TestSecretsAreTriedWithPermission(t *testing.T) {
 		assert.True(t, tried.found[at], at)
 	}
 }
+
+// A user who approved a declared client in an earlier run may not be asked again, which says nothing about consent pages.
+func TestConsentOfAnEarlierRunIsNoAbsence(t *testing.T) {
+	t.Parallel()
+	no, o := false, reference.Ideal()
+	withoutPrompt(&o.Behaviour)
+	askingOnce(&o.Behaviour)
+	r := against.Start(t, o)
+	cfg := against.SigningIn(r)
+	asDeclared(r, &cfg, &secretsTried{})
+	cfg.Register, cfg.Skip = &no, nil
+	cfg.Only = []string{"AS-AUTHZ-DENY", "AS-AUTHZ-SUBJECT-CORRECT", "AS-AUTHZ-TRANSACTION-BINDING", "AS-CONSENT-CSRF",
+		"AS-SCOPE-CONSENT-HONOURED"}
+	against.Run(t, cfg)
+	for _, r := range against.Run(t, cfg).Results {
+		assert.Equal(t, reports.NotTested, r.Verdict, "%s: %s", r.ID, r.Reason)
+		assert.Contains(t, r.Reason, "approved the client before", r.ID)
+	}
+}

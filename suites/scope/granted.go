@@ -211,6 +211,11 @@ func honoursConsent(t *T) {
 	if choice {
 		t.Expect(reduced, "%s deselected", pool[1]).To(lackScope(t, pool[1]))
 	}
+	addsNothing(t, pool)
+}
+
+// addsNothing adds a scope to the form of a request for another one.
+func addsNothing(t *T, pool []string) {
 	offered := false
 	added := grantAsked(t, Scope(pool[0]), Submitting(func(p *login.Page, f *login.Form, values *oauth.Form) {
 		if offered = offered || offers(f, pool[1]); p.Login() == nil && !offered {
@@ -219,6 +224,9 @@ func honoursConsent(t *T) {
 			}
 		}
 	}))
+	if added.Code() != "" && !added.Consented {
+		t.Pages.NoConsent(added.Grant, "a request for one scope is not asked about, so there is no form to which another could be added")
+	}
 	if offered {
 		t.Note("the form itself offers %s, which was not requested: the user who approves it may add it", pool[1])
 		return

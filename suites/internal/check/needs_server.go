@@ -37,7 +37,7 @@ var needsOfTheServer = map[string]need{
 	"proxy": {give: "--username", after: []string{"client-public", "sign-in-seen"},
 		met: has(func(t *T) bool { return t.Pages.signIn().elsewhere },
 			"the authorization server signs users in itself: it is not a proxy")},
-	"consent-page": {signsIn: true, after: codeFlow, met: has(func(t *T) bool { return !t.Session.Ready || t.Session.Consented },
+	"consent-page": {signsIn: true, after: codeFlow, met: has((*T).mayBeAsked,
 		"the authorization server shows no consent page (AS-CONSENT-REQUIRED)")},
 	"login-by-script": {signsIn: true, unless: func(t *T) bool { return t.IDTokenCallback != "" },
 		met: has(func(t *T) bool { return !t.seenLoginForm() },
@@ -220,4 +220,10 @@ func (t Pages) signIn() signInPlace {
 		elsewhere := t.Upstream.RequestOf(g) != nil
 		return signInPlace{elsewhere, elsewhere || g.Stage == login.AtLogin || g.Stage == login.Answered || g.Stage == login.Elsewhere}
 	})
+}
+
+// mayBeAsked reports whether users may be asked for consent. A login without the page shows that they are not, unless the user may have
+// approved the client before this run.
+func (t *T) mayBeAsked() bool {
+	return !t.Session.Ready || t.Session.Consented || t.Session.Tokens.Client.Registered == nil
 }

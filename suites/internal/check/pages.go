@@ -195,9 +195,13 @@ func (t Pages) Asked(edits ...Edit) *Grant {
 	return t.AS.Authorize(append(slices.Clone(edits), With("prompt", "consent"))...)
 }
 
-// askedBefore reports whether a request of the shared client got a code without the consent page, although that exists.
-func (t Pages) askedBefore(g *Grant) bool {
-	return g.Code() != "" && !g.Consented && t.Session.Consented && g.Client.ID == t.AS.AnyClient().ID
+// askedBefore reports whether a request of the shared client got a code without the consent page, although that exists, or may exist.
+func (t Pages) askedBefore(g *Grant) bool { return t.approved(g) && g.Client.ID == t.AS.AnyClient().ID }
+
+// approved reports whether the user may have approved the client of a grant before: in this run, or in an earlier one if the client is
+// not registered by this run.
+func (t Pages) approved(g *Grant) bool {
+	return g.Code() != "" && !g.Consented && (t.Session.Consented || g.Client.Registered == nil)
 }
 
 func (t Pages) anotherClient() (*oauth.Client, *reports.Exchange) {
@@ -209,8 +213,12 @@ func (t Pages) anotherClient() (*oauth.Client, *reports.Exchange) {
 
 // NoConsent ends the check if a request did not reach a consent page, with the given reason if there is none.
 func (t Pages) NoConsent(g *Grant, absent string) {
-	if g.Code() != "" && !g.Consented && t.Session.Consented {
-		t.NotTested("the user has approved the client before, and is not asked again: another client is needed (--register)")
+	if t.approved(g) {
+		has := "has"
+		if !t.Session.Consented {
+			has = "may have"
+		}
+		t.NotTested("the user %s approved the client before, and is not asked again: another client is needed (--register)", has)
 	}
 	t.NotApplicable("%s", absent)
 }
