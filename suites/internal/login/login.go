@@ -253,7 +253,7 @@ func (w *walk) redirect(from *url.URL, status int, location string) bool {
 	location = readByBrowsers(from.Scheme, location)
 	to, err := from.Parse(location)
 	target := location
-	if err == nil && !strings.Contains(location, "://") && to.Scheme == from.Scheme {
+	if relative, _ := url.Parse(location); err == nil && relative.Scheme == "" {
 		target = to.String()
 	}
 	if to != nil {

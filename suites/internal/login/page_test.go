@@ -178,6 +178,23 @@ func TestAgentIsCareful(t *testing.T) {
 	}
 }
 
+// An address in the query or the path of a relative redirect does not make it absolute.
+func TestAgentFollowsRelativeRedirects(t *testing.T) {
+	for location, want := range map[string]string{
+		"/consent?redirect_uri=http://127.0.0.1:1/cb": "https://as.example.org/consent?redirect_uri=http://127.0.0.1:1/cb",
+		"consent?next=https://as.example.org/":        "https://as.example.org/as/consent?next=https://as.example.org/",
+		"?next=https://as.example.org/":               "https://as.example.org/as/authorize?next=https://as.example.org/",
+		"/authorizehttps://attacker.example/":         "https://as.example.org/authorizehttps://attacker.example/",
+		"//login.example.org/?to=https://as.example":  "https://login.example.org/?to=https://as.example",
+		"https://as.example.org/x?next=http://a/b":    "https://as.example.org/x?next=http://a/b",
+	} {
+		w := &walk{Agent: &Agent{Jar: NewJar(), Secrets: &reports.Secrets{}}, route: Route{RedirectURI: "http://127.0.0.1:1/cb"}, out: &Outcome{}}
+		from, _ := url.Parse("https://as.example.org/as/authorize")
+		w.redirect(from, 302, location)
+		assert.Equal(t, want, w.out.Hops[0].To, location)
+	}
+}
+
 func TestJarsAreApart(t *testing.T) {
 	at, _ := url.Parse("https://as.example.org/")
 	jar := NewJar()
