@@ -69,6 +69,7 @@ func (o *options) demo(c *cobra.Command, ideal reference.Options) error {
 	}
 	o.chooseDriver(c, &cfg)
 	notice(c, "testing the embedded reference server at %s", r.URL)
+	o.memory = 110 << 20 // both sides of the test are in this process
 	return o.execute(c, cfg)
 }
 
