@@ -55,11 +55,13 @@ func TestWhatOneCrashHidesHasOneReason(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]hiding{
 		"bad tokens": {crashesAtBadTokens, "RS-CHALLENGE-NO-5XX",
-			"every bad token is answered with HTTP 500 (RS-CHALLENGE-NO-5XX): fix that first",
+			"every bad token is answered with HTTP 500, which shows no refusal (RS-CHALLENGE-NO-5XX): " +
+				`answer it with HTTP 401 and error="invalid_token", and test again`,
 			[]string{"RS-TOKEN-GARBAGE", "RS-TOKEN-FOREIGN-KEY", "RS-CHALLENGE-401-WWW-AUTHENTICATE", "RS-CHALLENGE-INVALID-TOKEN-ERROR",
 				"RS-CHALLENGE-BODY-HYGIENE"}},
 		"unknown codes": {crashesAtUnknownCodes, "AS-TOKEN-INVALID-CODE",
-			"every unknown code is answered with HTTP 500 (AS-TOKEN-INVALID-CODE): fix that first",
+			"every unknown code is answered with HTTP 500, which shows no refusal (AS-TOKEN-INVALID-CODE): " +
+				`answer it with HTTP 400 and error "invalid_grant", and test again`,
 			[]string{"AS-TOKEN-CODE-SINGLE-USE", "AS-TOKEN-CODE-BOUND-CLIENT", "AS-TOKEN-CODE-REPLAY-REVOKES",
 				"AS-TOKEN-ERROR-SHAPE", "AS-RATE-TOKEN-429", "AS-TOKEN-ERROR-NO-LEAK"}},
 	} {

@@ -126,10 +126,10 @@ func Because(t *T, ex *reports.Exchange, why string) string {
 	}
 	garbage := t.Survey.Bogus[t.wire()]
 	if failure(garbage) == requirements.ServerError && ex.Request.URL == garbage.Request.URL {
-		return fixFirst("bad token", garbage, "RS-CHALLENGE-NO-5XX")
+		return fixFirst("bad token", garbage, "RS-CHALLENGE-NO-5XX", `HTTP 401 and error="invalid_token"`)
 	}
 	if unknown := t.AS.unknownCode(ex.Request.URL); failure(unknown) == requirements.ServerError {
-		return fixFirst("unknown code", unknown, "AS-TOKEN-INVALID-CODE")
+		return fixFirst("unknown code", unknown, "AS-TOKEN-INVALID-CODE", `HTTP 400 and error "invalid_grant"`)
 	}
 	return why
 }
@@ -151,11 +151,12 @@ func LeaveIfFailed(t *T, ex *reports.Exchange) {
 }
 
 // first ends a reason that many requirements may share.
-const first = "): fix that first"
+const first = ", and test again"
 
-// fixFirst says that one defect hides what is to be seen, and which requirement reports it.
-func fixFirst(what string, ex *reports.Exchange, id string) string {
-	return fmt.Sprintf("every %s is answered with HTTP %d (%s%s", what, expect.Status(ex), id, first)
+// fixFirst says that one defect hides what is to be seen, which requirement reports it, and the answer that would show it.
+func fixFirst(what string, ex *reports.Exchange, id, due string) string {
+	const reason = "every %s is answered with HTTP %d, which shows no refusal (%s): answer it with %s"
+	return fmt.Sprintf(reason, what, expect.Status(ex), id, due) + first
 }
 
 // unknownCode returns the answer of the token endpoint to an unknown code; nil if the address is another one, or there is no client. It is
