@@ -39,6 +39,10 @@ func TestFairnessOfPages(t *testing.T) {
 			b.ScriptCookie = true
 			b.Lacks = []idp.Defence{idp.CompareLoginCSRF}
 		}), nil, "AS-LOGIN-CSRF", reports.Pass},
+		"a failed login ends at a page without a form, which may be framed": {behaving(failsWithoutForm), nil,
+			"AS-AUTHZ-CLICKJACKING", reports.Pass},
+		"error pages are plain text, without a policy": {behaving(plainErrors), nil, "AS-AUTHZ-CSP", reports.Pass},
+		"nonce in a field, with < as it is":            {behaving(noncesInFields), nil, "AS-AUTHZ-REFLECTED-XSS", reports.Pass},
 		"forms of other sites are recognized by Sec-Fetch-Site": {behaving(knowsOtherSites), nil, "AS-CONSENT-CSRF", reports.Pass},
 		"redirect URIs on the host of the document only, and near misses": {func(o *reference.Options) {
 			o.Behaviour.RedirectsToDocumentHost = true
@@ -58,6 +62,37 @@ func knowsOtherSites(b *idp.Behaviour) {
 			next.ServeHTTP(w, r)
 		})
 	}
+}
+
+// failsWithoutForm answers a failed login with an error page that has nothing to click.
+func failsWithoutForm(b *idp.Behaviour) {
+	changing(b, func(_ *http.Request, a *answer.Answer) {
+		if strings.Contains(a.Body.String(), `<p role="alert">`) && strings.Contains(a.Body.String(), "<title>Sign in") {
+			a.Status = http.StatusUnauthorized
+			a.Fields.Set("Content-Security-Policy", "default-src 'none'")
+			a.Fields.Del("X-Frame-Options")
+			a.Say("<!doctype html><title>Sign in</title><main><p>That did not work. Begin again in the application.</p></main>")
+		}
+	})
+}
+
+// plainErrors answers errors with plain text.
+func plainErrors(b *idp.Behaviour) {
+	changing(b, func(_ *http.Request, a *answer.Answer) {
+		if a.Status >= http.StatusBadRequest && strings.Contains(a.Body.String(), "<title>That did not work") {
+			a.Fields.Del("Content-Security-Policy")
+			a.Fields.Set("Content-Type", "text/plain; charset=utf-8")
+			a.Say("That did not work.")
+		}
+	})
+}
+
+// noncesInFields has the nonce in a hidden field of each page, with its quotation marks escaped only.
+func noncesInFields(b *idp.Behaviour) {
+	changing(b, func(r *http.Request, a *answer.Answer) {
+		value := strings.ReplaceAll(r.URL.Query().Get("nonce"), `"`, "&#34;")
+		a.Say(strings.Replace(a.Body.String(), "<form ", `<input type="hidden" form="none" value="`+value+`"><form `, 1))
+	})
 }
 
 var clientName = regexp.MustCompile(`<strong>(.*?)</strong> asks`)
@@ -96,7 +131,10 @@ func hostsInFields(b *idp.Behaviour) {
 // changing changes the answers of the authorization endpoint and of the consent page.
 func changing(b *idp.Behaviour, change func(r *http.Request, a *answer.Answer)) {
 	b.Wrap = func(next http.Handler) http.Handler {
-		return answer.Changed(answer.Changed(next, "/consent", change), "/authorize", change)
+		for _, path := range []string{"/consent", "/authorize", "/login"} {
+			next = answer.Changed(next, path, change)
+		}
+		return next
 	}
 }
 

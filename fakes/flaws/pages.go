@@ -56,6 +56,10 @@ var pageRows = []Flaw{
 	quotes("error", ""), quotes("error_description", ""), quotes("login_hint", ""), quotes("ui_locales", ""), quotes("resource", ""),
 	quotes("state", signedIn), quotes("error", signedIn), quotes("error_description", signedIn), quotes("login_hint", signedIn),
 	quotes("ui_locales", signedIn),
+	quotes("nonce", ""), quotes("acr_values", ""), quotes("prompt", ""), quotes("response_mode", ""), quotes("code_challenge", ""),
+	quotes("code_challenge_method", ""), quotes("nonce", signedIn), quotes("acr_values", signedIn), quotes("prompt", signedIn),
+	quotesRefused("response_mode"), quotesRefused("code_challenge"), quotesRefused("code_challenge_method"),
+	quotesAfterFailure("state"), quotesAfterFailure("nonce"), quotesAfterFailure("login_hint"),
 	at("AS-AUTHZ-REFLECTED-XSS", "quotes-attribute", "The value of a field ends at a quotation mark of the request.", "login_hint",
 		pageAnswers(func(_ *http.Request, sent url.Values, a authAnswer) {
 			v := strings.NewReplacer("<", "&lt;", ">", "&gt;").Replace(sent.Get("login_hint"))
@@ -82,6 +86,7 @@ var pageRows = []Flaw{
 	cors("consent", `the page "Allow access?"`, func(_ *http.Request, a authAnswer) bool { return a.shows("Allow access?") }),
 	without("AS-AUTHZ-NO-STORE", "stores-login", "Cache-Control", `the page "Sign in"`, "Sign in"),
 	without("AS-AUTHZ-NO-STORE", "stores-consent", "Cache-Control", `the page "Allow access?"`, "Allow access?"),
+	failedLogin("AS-AUTHZ-NO-STORE", "stores", "Cache-Control"),
 	without("AS-AUTHZ-NO-STORE", "referrer-of-login", "Referrer-Policy", `the page "Sign in"`, "Sign in"),
 	at("AS-AUTHZ-NO-STORE", "stores-code", "The redirect with the code may be stored.", "the redirect with the code",
 		pageAnswers(func(_ *http.Request, _ url.Values, a authAnswer) {
@@ -91,6 +96,14 @@ var pageRows = []Flaw{
 		})),
 	without("AS-AUTHZ-CLICKJACKING", "frames-login", "Content-Security-Policy", `the page "Sign in"`, "Sign in"),
 	without("AS-AUTHZ-CLICKJACKING", "frames-consent", "Content-Security-Policy", `the page "Allow access?"`, "Allow access?"),
+	failedLogin("AS-AUTHZ-CLICKJACKING", "frames", "Content-Security-Policy"),
+	failedLogin("AS-AUTHZ-CSP", "no-csp-for", "Content-Security-Policy"),
+	at("AS-AUTHZ-CSP", "no-csp-for-error", "Error pages lack Content-Security-Policy.", "an error page",
+		pageAnswers(func(_ *http.Request, _ url.Values, a authAnswer) {
+			if a.Status >= http.StatusBadRequest && !failed(a) {
+				a.Fields.Del("Content-Security-Policy")
+			}
+		})),
 	without("AS-AUTHZ-CSP", "no-csp-for-login", "Content-Security-Policy", `the page "Sign in"`, "Sign in"),
 	without("AS-AUTHZ-CSP", "no-csp-for-consent", "Content-Security-Policy", `the page "Allow access?"`, "Allow access?"),
 	at("AS-AUTHZ-CLICKJACKING", "frames-redirect", "A client that was approved before gets a code in a frame.", "the authorization endpoint",
@@ -196,6 +209,31 @@ func quotes(parameter, who string) Flaw {
 				a.insert(v)
 			}
 		}), "AS-CONSENT-*", "AS-CIMD-*")
+}
+
+// quotesAfterFailure shows a parameter of the request without escaping, on the page of a login that fails only.
+func quotesAfterFailure(parameter string) Flaw {
+	return at("AS-AUTHZ-REFLECTED-XSS", "quotes-"+parameter+"-after-failure", "The page of a failed login shows "+parameter+" as markup.",
+		"the request, on the page of a login that fails", pageAnswers(func(_ *http.Request, sent url.Values, a authAnswer) {
+			if v := sent.Get(parameter); failed(a) && strings.Contains(v, "<svg") {
+				a.insert(v)
+			}
+		}))
+}
+
+// failed reports whether an answer is the page of a failed login.
+func failed(a authAnswer) bool {
+	return a.shows("Sign in") && bytes.Contains(a.Body.Bytes(), []byte(`role="alert"`))
+}
+
+// failedLogin leaves a header field out of the page of a failed login.
+func failedLogin(check, name, field string) Flaw {
+	return at(check, name+"-failed-login", "The page of a failed login lacks "+field+".", "the page of a login that fails",
+		pageAnswers(func(_ *http.Request, _ url.Values, a authAnswer) {
+			if failed(a) {
+				a.Fields.Del(field)
+			}
+		}))
 }
 
 func cors(name, row string, when func(r *http.Request, a authAnswer) bool) Flaw {

@@ -165,6 +165,7 @@ const (
 // quoted are the parameters that a page may quote.
 var quoted = []string{
 	"client_id", "redirect_uri", "scope", "state", "response_type", "error", "error_description", "login_hint", "ui_locales", "resource",
+	"nonce", "acr_values", "prompt", "response_mode", "code_challenge", "code_challenge_method",
 }
 
 func escapesRequestValues(t *T) {
@@ -205,7 +206,7 @@ var escapePayloadIn = expect.That("the state as text, escaped", func(ex *reports
 	return injected(expect.Body(ex))
 })
 
-// escapesNames enters markup as the user name: the page that refuses the login may repeat it.
+// escapesNames enters markup as the user name: the page that refuses the login may repeat it, and the request.
 func escapesNames(t *T) {
 	if !t.Session.Ready || t.Session.NoLogin(0) != "" {
 		return
@@ -213,6 +214,12 @@ func escapesNames(t *T) {
 	g := t.AS.AuthorizeAs(&login.User{Name: payload, Password: Random(12)}, Leaving())
 	for i, p := range g.Pages {
 		t.Expect(p, "the name of a user who could not sign in").SeenIn(g.PageExchanges[i]).To(escapePayload)
+	}
+	if g = failsToSignIn(t, With("state", payload), With("nonce", payload), With("login_hint", payload)); g == nil {
+		return
+	}
+	for i, p := range g.Pages {
+		t.Expect(p, "the request, on the page of a login that fails").SeenIn(g.PageExchanges[i]).To(escapePayload)
 	}
 }
 
@@ -267,11 +274,10 @@ var allowNoOrigin = expect.That("no Access-Control-Allow-Origin", func(ex *repor
 })
 
 // eachOwnPage judges the pages that an authorization request led to, if they are the authorization server's own.
-func eachOwnPage(t *T, g *Grant, judge func(t *T, p *login.Page, ex *reports.Exchange)) {
-	own, _ := document.ParseURL(t.AS.Server().Authorization)
+func eachOwnPage(t *T, g *Grant, judge judgePage) {
 	var rows Cases[int]
 	for i, p := range g.Pages {
-		if own != nil && p.URL.Host == own.Host {
+		if isOwn(t, p) {
 			rows = rows.And(fmt.Sprintf("a request for the page %q", p.Title), i)
 		}
 	}
@@ -294,10 +300,12 @@ var repostNothing = expect.That("302 or 303 after a form", func(h login.Hop) str
 func keepsPagesOutOfCaches(t *T) {
 	g := t.Pages.Approved(SignedOut())
 	t.Expect(g.Exchange, "the redirect with the code").To(notBeStored)
-	eachOwnPage(t, g, func(t *T, p *login.Page, ex *reports.Exchange) {
+	keep := func(t *T, p *login.Page, ex *reports.Exchange) {
 		t.Expect(ex).Ideally(expect.HaveHeader("Cache-Control", expect.Holding("no-store")))
 		t.Expect(ex).Ideally(limitReferrer(p))
-	})
+	}
+	eachOwnPage(t, g, keep)
+	failedLogin(t, keep)
 }
 
 var notBeStored = expect.That("a redirect with the code that no cache stores", func(ex *reports.Exchange) string {
@@ -328,14 +336,25 @@ func forbidsFraming(t *T) {
 		t.Expect(firstAnswer(g), "the authorization endpoint").Ideally(expect.ForbidFraming())
 		return
 	}
-	eachForm(t, func(t *T, p *login.Page, ex *reports.Exchange) { t.Expect(ex).To(expect.ForbidFraming()) })
+	forbid := func(t *T, _ *login.Page, ex *reports.Exchange) { t.Expect(ex).To(expect.ForbidFraming()) }
+	eachForm(t, forbid)
+	failedLogin(t, func(t *T, p *login.Page, ex *reports.Exchange) {
+		if !isForm(p) {
+			t.NotApplicable("the page has no form")
+		}
+		forbid(t, p, ex)
+	})
 }
 
+// RFC 9700 section 4.16 names login pages and error pages, too.
 func restrictsScripts(t *T) {
-	eachForm(t, func(t *T, p *login.Page, ex *reports.Exchange) {
+	allow := func(t *T, p *login.Page, ex *reports.Exchange) {
 		policies := append(expect.HeaderValues(ex, "Content-Security-Policy"), policiesIn(p)...)
 		t.Expect(policies).SeenIn(ex).To(restrict)
-	})
+	}
+	eachForm(t, allow)
+	failedLogin(t, allow)
+	failedRequest(t, allow)
 }
 
 // inPage is a policy in a meta element, where everything but framing can be restricted too.
@@ -376,11 +395,11 @@ func ofEverySite(source string) bool {
 }
 
 // eachForm judges the login page and the consent page, as far as they can be seen.
-func eachForm(t *T, judge func(t *T, p *login.Page, ex *reports.Exchange)) {
+func eachForm(t *T, judge judgePage) {
 	g := t.Pages.Asked(SignedOut(), Leaving())
 	n := 0
 	eachOwnPage(t, g, func(t *T, p *login.Page, ex *reports.Exchange) {
-		if len(p.Forms) > 0 || p.Scripts > 0 {
+		if isForm(p) {
 			n++
 			judge(t, p, ex)
 		}
@@ -389,6 +408,9 @@ func eachForm(t *T, judge func(t *T, p *login.Page, ex *reports.Exchange)) {
 		t.NotApplicable("the authorization server shows no page of its own with a form")
 	}
 }
+
+// isForm reports whether a page has a form, or a script that may make one.
+func isForm(p *login.Page) bool { return len(p.Forms) > 0 || p.Scripts > 0 }
 
 // asksBeforeErrors registers as an attacker does, for an address on the web, or for loopback if only that can be registered.
 func asksBeforeErrors(t *T) {
