@@ -41,8 +41,8 @@ func TestFairnessOfPages(t *testing.T) {
 		}), nil, "AS-LOGIN-CSRF", reports.Pass},
 		"a failed login ends at a page without a form, which may be framed": {behaving(failsWithoutForm), nil,
 			"AS-AUTHZ-CLICKJACKING", reports.Pass},
-		"error pages are plain text, without a policy": {behaving(plainErrors), nil, "AS-AUTHZ-CSP", reports.Pass},
-		"nonce in a field, with < as it is":            {behaving(noncesInFields), nil, "AS-AUTHZ-REFLECTED-XSS", reports.Pass},
+		"error pages are plain text, without a policy":          {behaving(plainErrors), nil, "AS-AUTHZ-CSP", reports.Pass},
+		"nonce in a field, with < as it is":                     {behaving(noncesInFields), nil, "AS-AUTHZ-REFLECTED-XSS", reports.Pass},
 		"forms of other sites are recognized by Sec-Fetch-Site": {behaving(knowsOtherSites), nil, "AS-CONSENT-CSRF", reports.Pass},
 		"redirect URIs on the host of the document only, and near misses": {func(o *reference.Options) {
 			o.Behaviour.RedirectsToDocumentHost = true

@@ -2,7 +2,9 @@ package check
 
 import (
 	"cmp"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/mcpauth/conformance/fixtures/requirements"
 	"github.com/mcpauth/conformance/reports"
@@ -31,7 +33,7 @@ func Refuses[E any](t *T, good Attempt[E], rows Cases[E], m expect.Matcher) {
 	some := false
 	for i, r := range rows {
 		t.row(r.Name, func() {
-			answers[i] = good.Send(r.Value)
+			answers[i] = t.sendRow(func() any { return good.Send(r.Value) })
 			some = some || refused(answers[i])
 		})
 	}
@@ -50,6 +52,49 @@ func Refuses[E any](t *T, good Attempt[E], rows Cases[E], m expect.Matcher) {
 			t.Expect(answers[i]).To(m)
 		})
 	}
+}
+
+// sendRow sends a row, and once more after a server error. A target that fails at both gets no second request for later rows.
+func (t *T) sendRow(send func() any) any {
+	if t.failedTwice >= mostTwice {
+		return send()
+	}
+	t.failedTwice++
+	answer, again := t.orAgain(send)
+	if !again || !t.fails(expect.ExchangeOf(answer)) {
+		t.failedTwice--
+	}
+	return answer
+}
+
+// orAgain sends a request, and once more after a server error: a target may fail now and then. The second request is as new as the first.
+// If it fails too, nothing is decided.
+func (t *T) orAgain(send func() any) (answer any, again bool) {
+	began := len(t.transcript)
+	ended := t.guarded(func() *stop { answer = send(); return nil })
+	switch {
+	case ended == nil && t.fails(expect.ExchangeOf(answer)), ended != nil && t.endedByError(ended, began):
+		t.idle(beforeAgain)
+		return send(), true
+	case ended != nil:
+		panic(*ended)
+	}
+	return answer, false
+}
+
+const (
+	mostTwice   = 3 // rows of a check
+	beforeAgain = 100 * time.Millisecond
+)
+
+// fails reports whether an answer is a server error that the requirement is not about.
+func (t *T) fails(ex *reports.Exchange) bool {
+	return failure(ex) == requirements.ServerError && !t.isAbout(requirements.ServerError) && !notImplemented(ex)
+}
+
+// endedByError reports whether an ordinary step of a row got a server error, which left the row undecided.
+func (t *T) endedByError(ended *stop, began int) bool {
+	return ended.verdict == reports.Inconclusive && slices.ContainsFunc(t.sentSince(began), t.fails)
 }
 
 // Offers reports whether the target serves a good request that it may always refuse, such as one by POST. A failure is not a refusal: the
@@ -93,10 +138,7 @@ func undecidedAnswer(answer any) (why string, untried bool) {
 // failing sends the control, and says why it proves nothing; empty if it is good.
 func failing[E any](t *T, good Attempt[E]) (why string) {
 	ended := t.guarded(func() *stop {
-		control := good.Send()
-		if failure(expect.ExchangeOf(control)) == requirements.ServerError { // a server may fail now and then
-			control = good.Send()
-		}
+		control, _ := t.orAgain(func() any { return good.Send() })
 		if ex := expect.ExchangeOf(control); ex != nil {
 			t.control(t.Cite(ex))
 		}

@@ -147,6 +147,7 @@ type T struct {
 	rowBegan    int      // length of the transcript at the start of the innermost row
 	tried       []string // the rows so far, in order
 	undecided   []undecided
+	failedTwice int    // rows that got a server error twice
 	headline    string // the beginning of every report if the check fails
 	folded      bool   // another check judges the cause: the user can supply nothing that would help
 	unmet       string // the unmet need for which the check did not run

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mcpauth/conformance/fakes/answer"
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/fixtures/requirements"
 	"github.com/mcpauth/conformance/fixtures/whole"
@@ -176,6 +177,41 @@ func TestSecondLook(t *testing.T) {
 				assert.Contains(t, result.Reason, "seen once in two tries")
 				assert.Empty(t, result.Findings)
 			}
+		})
+	}
+}
+
+// A row that gets one server error is sent again, with a new request; two errors leave it undecided. So it is with the control.
+func TestARowIsSentAgain(t *testing.T) {
+	t.Parallel()
+	row := func(r *http.Request) bool { return r.Header.Get("Authorization") == "Bearer admin" }
+	everything := func(*http.Request) bool { return true }
+	codes := func(r *http.Request) bool {
+		return strings.Contains(string(answer.Peek(r)), "grant_type=authorization_code")
+	}
+	for name, c := range map[string]struct {
+		check string
+		fails func(r *http.Request) bool
+		when  func(n int64) bool
+		want  reports.Verdict
+	}{
+		"a token, once":              {"RS-TOKEN-GARBAGE", row, func(n int64) bool { return n == 1 }, reports.Pass},
+		"a token, twice":             {"RS-TOKEN-GARBAGE", row, func(n int64) bool { return n <= 2 }, reports.Inconclusive},
+		"a token, always":            {"RS-TOKEN-GARBAGE", row, func(int64) bool { return true }, reports.Inconclusive},
+		"a code, one request of two": {"AS-PKCE-REJECT-MISSING-VERIFIER", codes, func(n int64) bool { return n%2 == 0 }, reports.Pass},
+		"a code, always":             {"AS-PKCE-REJECT-MISSING-VERIFIER", codes, func(n int64) bool { return n > 1 }, reports.Inconclusive},
+		"one request of seven":       {"RS-TOKEN-ALG-NONE", everything, func(n int64) bool { return n > 40 && n%7 == 0 }, reports.Pass},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var n atomic.Int64
+			r, _ := failing(t, ways["500"], func(_ int64, r *http.Request) bool { return c.fails(r) && c.when(n.Add(1)) })
+			cfg := against.SigningIn(r)
+			cfg.Only, cfg.Revisions = []string{c.check}, []string{"2025-11-25"}
+			run := against.Run(t, cfg)
+			require.Len(t, run.Results, 1)
+			assert.Equal(t, c.want, run.Results[0].Verdict, run.Results[0].Reason)
+			assert.Empty(t, suites.JudgeAgain(run).Contradictions)
 		})
 	}
 }
