@@ -22,6 +22,8 @@ var onePath = slices.Concat(pathsOfCodes, pathsOfClients, pathsOfRedirects, path
 var pathsOfCodes = []Flaw{
 	one("pkce-not-of-confidential-clients", idp.VerifierOfConfidential, "AS-PKCE-REJECT-WRONG-VERIFIER", "AS-PKCE-*"),
 	one("pkce-not-of-documents", idp.VerifierOfDocuments, "AS-PKCE-REJECT-WRONG-VERIFIER", "AS-PKCE-*", "AS-CIMD-*"),
+	pkceExempts("post", "client with client_secret_post", idp.VerifierOfPost, idp.ChallengeOfPost),
+	pkceExempts("keys", "client with a key", idp.VerifierOfKeys, idp.ChallengeOfKeys, "AS-CIMD-*"),
 	rowOf(one("pkce-not-required-of-documents", idp.ChallengeOfDocuments, "AS-PKCE-REQUIRE-CHALLENGE", "AS-PKCE-*", "AS-CIMD-*"),
 		"of the client of a metadata document"),
 	rowOf(one("authorize-posted-without-login", idp.AuthenticatePosted, "AS-AUTHZ-USER-AUTHENTICATED", "AS-AUTHZ-*"), "the request by POST"),
@@ -489,4 +491,29 @@ func asksUpstream(name, row string, bend func(q url.Values)) Flaw {
 func replaceBody(r *http.Request, form string) {
 	r.Body, r.ContentLength = io.NopCloser(strings.NewReader(form)), int64(len(form))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+}
+
+// pkceExempts returns the flaw of a server that has PKCE for all clients but one kind.
+func pkceExempts(name, kind string, verifier, challenge idp.Defence, also ...string) Flaw {
+	return Flaw{
+		Name: "pkce-exempts-" + name, Says: "PKCE is for all clients but one kind: " + kind + ".", Bend: lacks(verifier, challenge), Row: kind,
+		Noticed: []string{"AS-PKCE-REQUIRE-CHALLENGE-CONFIDENTIAL", "AS-PKCE-REJECT-MISSING-VERIFIER", "AS-PKCE-REJECT-WRONG-VERIFIER",
+			"AS-PKCE-DOWNGRADE"}, Also: also,
+	}
+}
+
+// storedTokens returns the flaw of a server whose answers to one grant may be stored.
+func storedTokens(name, row, grant string) Flaw {
+	return Flaw{
+		Name: "token-stored-" + name, Says: "The answers to one grant may be stored: " + row + ".", Row: row,
+		Noticed: []string{"AS-TOKEN-NO-STORE"},
+		Bend: aroundToken(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			form, _ := url.ParseQuery(string(answer.Peek(r)))
+			a := answer.Of(next, r)
+			if strings.HasSuffix(form.Get("grant_type"), ":"+grant) {
+				a.Fields.Del("Cache-Control")
+			}
+			a.Send(w)
+		}),
+	}
 }

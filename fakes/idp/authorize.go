@@ -333,7 +333,7 @@ func (s *Server) pkce(q url.Values, get func(string) string, t *transaction) *pr
 	}
 	required := b.has(RequireChallenge) && (b.has(PushedChallenge) || !q.Has("pushed")) &&
 		(t.client.public() || b.has(RequireChallengeConfidential))
-	if t.challenge == "" && t.client.fromDocument && !b.has(ChallengeOfDocuments) {
+	if t.challenge == "" && (t.client.fromDocument && !b.has(ChallengeOfDocuments) || b.exempt(t.client, ChallengeOfPost, ChallengeOfKeys)) {
 		return nil
 	}
 	if t.challenge == "" {

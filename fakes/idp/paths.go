@@ -12,6 +12,10 @@ import (
 const (
 	VerifierOfConfidential Defence = "the code_verifier of a confidential client is compared"
 	VerifierOfDocuments    Defence = "the code_verifier of a client with a metadata document is compared"
+	VerifierOfPost         Defence = "the code_verifier of a client that sends its secret in the body is compared"
+	VerifierOfKeys         Defence = "the code_verifier of a client with a key is compared"
+	ChallengeOfPost        Defence = "a request without code_challenge of a client that sends its secret in the body is refused"
+	ChallengeOfKeys        Defence = "a request of a client with a key without code_challenge is refused"
 	PushedChallenge        Defence = "a pushed request without code_challenge is refused"
 	AuthenticatePosted     Defence = "a user signs in before a code is issued for a request by POST"
 	ChallengeOfDocuments   Defence = "a request of a client with a metadata document without code_challenge is refused"
@@ -48,6 +52,10 @@ const (
 	RedirectBeforeErrors   Defence = "no error is sent to a redirect URI that is not registered"
 	RedirectBeforePrompt   Defence = "prompt=none sends nothing to a redirect URI that is not registered"
 	ApprovalOfUser         Defence = "an approval counts for the user who gave it"
+	AssertionElsewhere     Defence = "a client assertion is verified at every endpoint"
+	AudienceElsewhere      Defence = "the audience of a client assertion is compared at every endpoint"
+	OnceForAllGrants       Defence = "a client assertion counts once, at whatever endpoint and with whatever grant"
+	KeyElsewhere           Defence = "a client with a key authenticates at every endpoint"
 	ApprovalOfClient       Defence = "an approval counts for the client, not for its name"
 	DenialIsNoApproval     Defence = "a denial is not remembered as an approval"
 	CompareCSRF            Defence = "the token of the consent form is compared"
@@ -292,4 +300,15 @@ func (s *Server) sameApproval(approval string, t *transaction, scope string) boo
 	}
 	sameClient := parts[0] == t.client.id || !b.has(ApprovalNotByName) && parts[3] == url.QueryEscape(t.client.name)
 	return sameClient && (parts[1] == t.redirectURI || !b.has(ApprovalPerAddress) || !b.has(ApprovalNotByName))
+}
+
+// needsNoVerifier is a flaw: the code_verifier of one kind of client is not compared.
+func (b *Behaviour) needsNoVerifier(c *client) bool {
+	return !b.has(VerifierOfConfidential) && !c.public() || !b.has(VerifierOfDocuments) && c.fromDocument ||
+		b.exempt(c, VerifierOfPost, VerifierOfKeys)
+}
+
+// exempt is a flaw: PKCE does not apply to clients that authenticate in one way.
+func (b *Behaviour) exempt(c *client, ofPost, ofKeys Defence) bool {
+	return c.method == "client_secret_post" && !b.has(ofPost) || c.method == "private_key_jwt" && !b.has(ofKeys)
 }

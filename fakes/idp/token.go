@@ -607,7 +607,7 @@ func (s *Server) verify(c *code, client *client, form url.Values) *oauthError {
 		return nil
 	case b.RefusesVerifier != nil && b.RefusesVerifier(verifier):
 		return wrong
-	case !b.has(VerifierOfConfidential) && !client.public(), !b.has(VerifierOfDocuments) && client.fromDocument:
+	case b.needsNoVerifier(client):
 		return nil
 	case challenge == "" && verifier != "" && b.has(NoDowngrade) && b.has(PushedChallenge):
 		return refuse("invalid_grant", "the request had no code challenge")

@@ -88,7 +88,7 @@ var notAuthenticateBySecret = expect.That("no authentication with a public secre
 // "any communication with the authorization server MUST include client authentication of the registered type" (section 6.2)
 func demandsTheKeyOfTheDocument(t *T) {
 	usable(t)
-	key := documentKey(t)
+	key := t.AS.KeyForAssertions()
 	r, _ := document(t, member("token_endpoint_auth_method", oauth.PrivateKey), member("token_endpoint_auth_signing_alg", key.Algorithm()),
 		member("jwks", map[string]any{"keys": []any{key.JWK()}})).Send().(*request)
 	if t.AS.MustReachDecision(r.Grant); !accepted(r.Grant) {

@@ -107,8 +107,11 @@ func requiresPostedChallenge(t *T, public Edit) {
 }
 
 func requiresChallengeOfConfidentialClients(t *T) {
-	flow := t.AS.CodeFlow(As(t.AS.ConfidentialClient()))
-	Refuses(t, flow, EachEdited(stripped(), AtToken(Without("code_verifier"))), expect.IssueNothing("invalid_request"))
+	rows := EachEdited(stripped(), AtToken(Without("code_verifier")))
+	Refuses(t, t.AS.CodeFlow(As(t.AS.ConfidentialClient())), rows, expect.IssueNothing("invalid_request"))
+	Each(t, t.AS.FurtherKinds(), func(t *T, c *oauth.Client) {
+		Refuses(t, t.AS.CodeFlow(As(c)), rows[:1], expect.IssueNothing("invalid_request"))
+	})
 }
 
 func refusesPlain(t *T) {

@@ -28,6 +28,7 @@ func atOtherClients(t *T, rows Cases[Edit]) {
 			others = others.And(c.Name, c.Value)
 		}
 	}
+	others = append(others, t.AS.FurtherKinds()...)
 	t.AS.NoteDocuments()
 	Each(t, others, func(t *T, c *oauth.Client) { Refuses(t, t.AS.Redemption(As(c)), rows, refused) })
 }
@@ -108,6 +109,9 @@ func noticesDowngrade(t *T) {
 	t.AS.NoteDocuments()
 	Each(t, t.AS.KindsOfClients(), func(t *T, c *oauth.Client) {
 		Refuses(t, t.AS.CodeFlow(As(c)), rows, expect.GiveNoTokens())
+	})
+	Each(t, t.AS.FurtherKinds(), func(t *T, c *oauth.Client) {
+		Refuses(t, t.AS.CodeFlow(As(c)), rows[:1], expect.GiveNoTokens())
 	})
 }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/listener"
 	"github.com/mcpauth/conformance/suites/internal/login"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/mint"
 	"github.com/mcpauth/conformance/suites/internal/nearmiss"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 	"github.com/mcpauth/conformance/suites/internal/session"
@@ -949,21 +950,84 @@ func (t AuthorizationServer) KindsOfClients() Cases[*oauth.Client] {
 	return out
 }
 
-// DocumentClient returns a client with a metadata document; nil if the server does not accept any.
-func (t AuthorizationServer) DocumentClient() *oauth.Client {
-	supported, _ := t.Server().Metadata.Bool("client_id_metadata_document_supported")
-	if !supported || t.Documents == nil {
+// FurtherKinds returns clients of the kinds that a server may handle apart, and that get tokens: one that sends its secret in the body
+// beside one with Basic, and one that authenticates with a key.
+func (t AuthorizationServer) FurtherKinds() Cases[*oauth.Client] {
+	var out Cases[*oauth.Client]
+	post, _ := t.Session.Client(t.ctx, session.ConfidentialPost)
+	listed := t.Lists("token_endpoint_auth_methods_supported", oauth.Post)
+	if listed && post != nil && post.Method == oauth.Post && post != t.Confidential() {
+		out = out.And("client with client_secret_post", post)
+	}
+	if keyed := t.clientWithKey(); keyed != nil {
+		out = out.And("client with a key", keyed)
+	}
+	return out.Where(func(c *oauth.Client) bool { return expect.IssueTokens().Judge(t.Redemption(As(c)).Send()).Met })
+}
+
+// clientWithKey returns a declared client with a key with which users sign in, or one whose metadata document has a key; nil if there is
+// none.
+func (t AuthorizationServer) clientWithKey() *oauth.Client {
+	for i := range t.Session.Input.Clients {
+		if c := &t.Session.Input.Clients[i]; c.Key != nil && c.SignsIn() {
+			return c
+		}
+	}
+	if !t.takesDocuments() {
 		return nil
 	}
-	page, uri := t.Documents.Put(documents.NotFound), t.AnyClient().RedirectURI
-	body, _ := json.Marshal(map[string]any{"client_id": page.URL, "client_name": t.ClientName(" of a document"),
-		"redirect_uris": []string{uri},
-		"grant_types":   []string{"authorization_code"}, "response_types": []string{"code"}, "token_endpoint_auth_method": oauth.None})
-	page.Serve(documents.Answer{Type: "application/json", Body: string(body)})
-	c := &oauth.Client{ID: page.URL, Method: oauth.None, RedirectURI: uri, RedirectURIs: []string{uri}}
+	c := t.documentClient(t.KeyForAssertions())
 	if g := t.Authorize(As(c), EvenUnanswered()); g.Code() == "" {
 		return nil
 	}
+	for _, c.Audience = range []string{t.Server().Issuer, t.Server().Token} {
+		if expect.IssueTokens().Judge(t.Redemption(As(c)).Send()).Met {
+			return c
+		}
+	}
+	return nil
+}
+
+// KeyForAssertions is a key of an algorithm that the server lists.
+func (t AuthorizationServer) KeyForAssertions() *mint.Key {
+	listed, ok := t.Server().Metadata.Strings("token_endpoint_auth_signing_alg_values_supported")
+	if ok && !slices.Contains(listed, "ES256") && slices.Contains(listed, "RS256") {
+		return &mint.Key{ID: "mcpauth-1", Signer: mint.RSA()}
+	}
+	return mint.NewKey("mcpauth-1")
+}
+
+// DocumentClient returns a client with a metadata document; nil if the server does not accept any.
+func (t AuthorizationServer) DocumentClient() *oauth.Client {
+	if !t.takesDocuments() {
+		return nil
+	}
+	c := t.documentClient(nil)
+	if g := t.Authorize(As(c), EvenUnanswered()); g.Code() == "" {
+		return nil
+	}
+	return c
+}
+
+// takesDocuments reports whether the server claims to accept metadata documents, and one can be served.
+func (t AuthorizationServer) takesDocuments() bool {
+	supported, _ := t.Server().Metadata.Bool("client_id_metadata_document_supported")
+	return supported && t.Documents != nil
+}
+
+// documentClient publishes the metadata document of a client, with a key if that is not nil.
+func (t AuthorizationServer) documentClient(key *mint.Key) *oauth.Client {
+	page, uri := t.Documents.Put(documents.NotFound), t.AnyClient().RedirectURI
+	metadata := map[string]any{"client_id": page.URL, "client_name": t.ClientName(" of a document"), "redirect_uris": []string{uri},
+		"grant_types": []string{"authorization_code"}, "response_types": []string{"code"}, "token_endpoint_auth_method": oauth.None}
+	c := &oauth.Client{ID: page.URL, Method: oauth.None, RedirectURI: uri, RedirectURIs: []string{uri}}
+	if key != nil {
+		c.Method, c.Key, c.Audience = oauth.PrivateKey, key, t.Server().Issuer
+		metadata["token_endpoint_auth_method"], metadata["token_endpoint_auth_signing_alg"] = c.Method, key.Algorithm()
+		metadata["jwks"] = map[string]any{"keys": []any{key.JWK()}}
+	}
+	body, _ := json.Marshal(metadata)
+	page.Serve(documents.Answer{Type: "application/json", Body: string(body)})
 	return c
 }
 
