@@ -50,6 +50,9 @@ var rowsOfAssertions = slices.Concat(
 		believed("for-ever", "no exp", byClient, noClaim("exp")),
 		believed("not-yet", "not valid yet", byClient, ahead("nbf")),
 		believed("for-a-look-alike", "aud is the issuer, ", byClient, lookAlike("aud")),
+		believed("for-another-in-a-list", "aud is a list with another", byDocument, inList("aud")),
+		believed("for-more-after-a-semicolon", ";x after it", byDocument, ends("aud", ";x")),
+		believed("for-more-after-a-fragment", "#x after it", byDocument, ends("aud", "#x")),
 	},
 	[]Flaw{
 		believed("identity-typ", "typ JWT", byIdentity, header("typ", "JWT")),
@@ -68,6 +71,9 @@ var rowsOfAssertions = slices.Concat(
 		believed("identity-of-tomorrow", "of tomorrow", byIdentity, ahead("nbf")),
 		forAnyResource(believed("identity-without-resource", "without a resource", byIdentity, noClaim("resource"))),
 		believed("identity-without-id", "without jti", byIdentity, noClaim("jti")),
+		believed("identity-for-another-in-a-list", "aud is a list with another", byIdentity, inList("aud")),
+		believed("identity-for-more-after-a-semicolon", ";x after it", byIdentity, ends("aud", ";x")),
+		believed("identity-for-more-after-a-fragment", "#x after it", byIdentity, ends("aud", "#x")),
 		believed("identity-for-a-look-alike", "aud is the issuer, ", byIdentity, lookAlike("aud")),
 		believed("identity-of-a-look-alike", "a look-alike of the issuer", []string{"AS-EMA-SIGNATURE-REJECTED"}, func(_, c map[string]any) bool {
 			iss, _ := c["iss"].(string)
@@ -118,6 +124,15 @@ func claim(name, value string) func(h, c map[string]any) bool {
 
 func noClaim(name string) func(h, c map[string]any) bool {
 	return func(_, c map[string]any) bool { return c[name] == nil }
+}
+
+// inList matches assertions with a list as a claim, and ends those with a claim that ends so.
+func inList(name string) func(h, c map[string]any) bool {
+	return func(_, c map[string]any) bool { _, is := c[name].([]any); return is }
+}
+
+func ends(name, end string) func(h, c map[string]any) bool {
+	return func(_, c map[string]any) bool { v, _ := c[name].(string); return strings.HasSuffix(v, end) }
 }
 
 func past(name string) func(h, c map[string]any) bool {

@@ -24,8 +24,8 @@ var issuedRows = []Flaw{
 			return strings.Count(form.Get("client_assertion"), ".") != 2 || len(form.Get("client_assertion_type")) != assertionTypeLength
 		}
 	}), "AS-CC-ASSERTION-REJECTED", "AS-CIMD-KEY-AUTH-ENFORCED"),
-		"AS-DCR-SECRET-WORKS", "AS-INTROSPECT-AUTH-REQUIRED", "AS-PAR-BASIC", "AS-REFRESH-CONFIDENTIAL-AUTH", "AS-REVOKE-CLIENT-AUTH",
-		"AS-TOKEN-*"),
+		"AS-CC-SECRET-FLOW", "AS-DCR-SECRET-WORKS", "AS-DEVICE-GRANT", "AS-INTROSPECT-*", "AS-PAR-BASIC", "AS-REFRESH-CONFIDENTIAL-AUTH",
+		"AS-REVOKE-CLIENT-AUTH", "AS-TOKEN-*", "AS-TX-VALIDATION"),
 	follows(anyOf("exchange-of-anything", "A subject token is not looked at.", behaviour(func(b *idp.Behaviour) {
 		b.TakesSubject = func(string) bool { return true }
 	}), "AS-TX-VALIDATION")),

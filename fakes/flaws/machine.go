@@ -47,7 +47,7 @@ var machines = []Flaw{
 		"the signature of another assertion"),
 	rowOf(one("cimd-refresh-without-key", idp.RefreshNeedsSecret, "AS-CIMD-KEY-AUTH-ENFORCED", "AS-REFRESH-*", "AS-TOKEN-*"),
 		"a refresh, no assertion"),
-	one("assertion-claims-ignored", idp.AssertionClaims, "AS-CC-ASSERTION-REJECTED"),
+	one("assertion-claims-ignored", idp.AssertionClaims, "AS-CC-ASSERTION-REJECTED", "AS-CIMD-KEY-AUTH-ENFORCED"),
 	one("expiry-for-verifiers-only", idp.AccessExpires, "AS-TOKEN-EXPIRY-ENFORCED"),
 	one("codes-for-ever", idp.CodesExpire, "AS-TOKEN-CODE-EXPIRES"),
 	one("refresh-for-ever", idp.RefreshExpires, "AS-REFRESH-EXPIRES"),

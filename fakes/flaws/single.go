@@ -75,6 +75,9 @@ var singleRowsOfIssuers = []Flaw{
 	resourceTaken("shorter", "the last character left out", "AS-RES-CANONICAL-VARIANTS", func(own, sent string) (string, bool) {
 		return own, own[:len(own)-1] == sent
 	}),
+	resourceTaken("parameter", "a parameter at the end of its path", "AS-RES-CANONICAL-VARIANTS", func(own, sent string) (string, bool) {
+		return own, own+";x" == sent
+	}),
 	resourceTaken("by-ending", "a host that ends in the same letters", "AS-RES-CANONICAL-VARIANTS", func(own, sent string) (string, bool) {
 		_, end, _ := strings.Cut(own, "://")
 		return own, strings.HasSuffix(sent, end)

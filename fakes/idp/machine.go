@@ -8,7 +8,7 @@ import (
 	"encoding/base64"
 	"math/big"
 	"net/http"
-	"net/url"
+	"path"
 	"slices"
 	"strings"
 )
@@ -28,8 +28,8 @@ func (s *Server) AddMachine(id, secret string, key *ecdsa.PublicKey, scopes ...s
 const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 // byAssertion authenticates a client by a JWT that it has signed (RFC 7523 section 3).
-func (s *Server) byAssertion(form url.Values) *client {
-	b := &s.Behaviour
+func (s *Server) byAssertion(r *http.Request) *client {
+	b, form := &s.Behaviour, r.PostForm
 	var header struct{ Alg string }
 	var claims struct {
 		Iss, Sub, Jti string
@@ -60,21 +60,46 @@ func (s *Server) byAssertion(form url.Values) *client {
 		grant == "authorization_code" && !b.has(AssertionForCode) {
 		return c
 	}
+	if form.Get("grant_type") == "" && !b.has(AssertionElsewhere) {
+		return c
+	}
 	now := float64(s.now().Unix())
-	audience := claims.Aud == s.Issuer || claims.Aud == strings.TrimSuffix(s.Issuer, "/")+"/token"
+	audience := s.asserts(r, claims.Aud)
 	if b.has(AssertionClaims) && (claims.Iss != id || !audience || claims.Exp <= now || claims.Exp > now+3600 || claims.Nbf > now+30) {
 		return nil
 	}
 	if b.has(VerifyAssertions) && (header.Alg != "ES256" || !verifiesES256(c.key, parts)) {
 		return nil
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if claims.Jti == "" || s.assertions[id+" "+claims.Jti] && b.has(AssertionOnce) {
+	if claims.Jti == "" || s.assertedBefore(r, id+" "+claims.Jti) && b.has(AssertionOnce) {
 		return nil
 	}
-	s.assertions[id+" "+claims.Jti] = true
 	return c
+}
+
+// asserts reports whether the audience of a client assertion is right for an endpoint.
+func (s *Server) asserts(r *http.Request, audience any) bool {
+	b, base := &s.Behaviour, strings.TrimSuffix(s.Issuer, "/")
+	elsewhere := r.PostForm.Get("grant_type") == ""
+	switch {
+	case elsewhere && b.OwnAudiences:
+		return audience == base+"/"+path.Base(r.URL.Path)
+	case elsewhere && !b.has(AudienceElsewhere):
+		return true
+	}
+	return audience == s.Issuer || audience == base+"/token"
+}
+
+// assertedBefore records an assertion, and reports whether it has been used before.
+func (s *Server) assertedBefore(r *http.Request, assertion string) bool {
+	if !s.Behaviour.has(OnceForAllGrants) {
+		assertion += " " + r.URL.Path + r.PostForm.Get("grant_type")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := s.assertions[assertion]
+	s.assertions[assertion] = true
+	return before
 }
 
 // believes is a flaw: an assertion is accepted without verification.

@@ -118,6 +118,8 @@ type Manners struct {
 	RotatesPublicOnly bool
 	// OldBrowsers sets a second session cookie, without attributes, that counts where the first is missing: a flaw.
 	OldBrowsers bool
+	// OwnAudiences accepts a client assertion at another endpoint than the token endpoint only if that endpoint is its audience.
+	OwnAudiences bool
 	// ScriptCookie sets a cookie for scripts that is not the session cookie.
 	ScriptCookie bool
 }

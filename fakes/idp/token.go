@@ -180,7 +180,7 @@ func (s *Server) unauthenticated() *oauthError {
 }
 
 func (s *Server) authenticateByAssertion(r *http.Request) (*client, *oauthError) {
-	c := s.byAssertion(r.PostForm)
+	c := s.byAssertion(r)
 	if named := s.find(r.PostForm.Get("client_id")); c != nil && named != nil && !s.Behaviour.has(AssertionNames) {
 		return named, nil
 	}
@@ -235,7 +235,8 @@ func (s *Server) waivesSecret(r *http.Request, c *client, by shown) bool {
 	case !b.has(RefreshNeedsSecret) && by.method == "none" && r.PostForm.Get("grant_type") == "refresh_token":
 		return true
 	case c.method == "private_key_jwt":
-		return !b.has(NoSecretForKeys) && by.method != "none"
+		elsewhere := r.PostForm.Get("grant_type") == "" && !b.has(KeyElsewhere)
+		return elsewhere || !b.has(NoSecretForKeys) && by.method != "none"
 	case s.grantNeedsNoSecret(r.PostForm.Get("grant_type")):
 		return true
 	case by.method != "none" && s.looseSecret(r):

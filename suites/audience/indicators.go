@@ -248,6 +248,7 @@ func resembling(own string, u *url.URL) Cases[string] {
 	return Cases[string]{
 		{"the last character left out", bare[:len(bare)-1]},
 		{"one character more", bare + "x"},
+		{"a parameter at the end of its path", bare + ";x"},
 		{"a way up", bare + "/../other"},
 		{"a host that ends in the same letters", u.Scheme + "://evil" + u.Host + u.Path},
 		{"another path", u.Scheme + "://" + u.Host + "/mcpauth-other"},

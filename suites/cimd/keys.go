@@ -113,10 +113,32 @@ func refusesAssertions(t *T, c *oauth.Client) {
 		}
 		Refuses(t, t.AS.RefreshGrant(As(c)), rows, refused)
 	}
+	used := usedOnce(t, c)
+	tokens := t.AS.MustGetTokens(As(c))
+	t.AS.AuthenticatesElsewhere(c, used, slices.Concat(t.AS.EndpointsOfTokens(tokens.Access), t.AS.EndpointsOfFlows()))
 	if other := t.AS.Confidential(); other != nil {
 		rows := Cases[Edit]{{"another client's assertion", AssertedBy(other, c)}}
 		Refuses(t, t.AS.Redemption(As(other)), rows, expect.RefuseGrant("invalid_client", "invalid_request", "invalid_grant"))
 	}
+}
+
+// usedOnce sends an accepted assertion again with another code, and returns it if it is refused then. A server that remembers assertions
+// for each grant apart accepts it at a refresh.
+func usedOnce(t *T, c *oauth.Client) string {
+	assertion := c.Key.JWT(nil, c.Assertion())
+	once := With("client_assertion", assertion)
+	if first := t.AS.Redemption(As(c)).Send(once); !expect.IssueTokens().Judge(first).Met {
+		t.Inconclusive("a code with a valid assertion gets no token: %s", expect.Describe(expect.ExchangeOf(first)))
+	}
+	again := t.AS.Redemption(As(c)).Send(once)
+	if !t.Expect(again, "an assertion for the second time (RFC 7523 section 3, jti)").Ideally(expect.RefuseGrant()) {
+		return ""
+	}
+	if t.Session.Tokens != nil && t.Session.Tokens.Refresh != "" {
+		rows := Cases[Edit]{{"a refresh, an assertion that came with a code (RFC 7523 section 3, jti)", once}}
+		Refuses(t, t.AS.RefreshGrant(As(c)), rows, expect.AtMostAdvised(expect.RefuseGrant()))
+	}
+	return assertion
 }
 
 // acceptedAudience is that of assertions: the issuer, or the token endpoint, where that alone is accepted (RFC 7523 section 3, item 3).
@@ -128,13 +150,4 @@ func acceptedAudience(t *T, c oauth.Client) string {
 	}
 	t.Inconclusive("a client that authenticates with the key of its document gets no token")
 	return ""
-}
-
-// documentKey is a key of an algorithm that the server lists.
-func documentKey(t *T) *mint.Key {
-	listed, ok := t.AS.Server().Metadata.Strings("token_endpoint_auth_signing_alg_values_supported")
-	if ok && !slices.Contains(listed, "ES256") && slices.Contains(listed, "RS256") {
-		return &mint.Key{ID: "mcpauth-1", Signer: mint.RSA()}
-	}
-	return mint.NewKey("mcpauth-1")
 }

@@ -43,15 +43,19 @@ func byAssertion(t *T, c *oauth.Client) Attempt[Edit] {
 	return ForItself(t, c, "a request with a valid assertion")
 }
 
-// usesAssertionOnce sends an accepted assertion again.
-func usesAssertionOnce(t *T, c *oauth.Client) {
+// usesAssertionOnce sends an accepted assertion again, and returns it if it is refused then.
+func usesAssertionOnce(t *T, c *oauth.Client) (used string) {
 	const again = "an assertion for the second time (RFC 7523 section 3, jti)"
-	once := With("client_assertion", c.Key.JWT(nil, c.Assertion()))
-	if first := t.AS.RequestForItself(c, once); t.AS.Tokens(first, c) == nil {
+	once := c.Key.JWT(nil, c.Assertion())
+	if first := t.AS.RequestForItself(c, With("client_assertion", once)); t.AS.Tokens(first, c) == nil {
 		t.Leave(again, "the first time is answered with "+expect.Describe(first))
-		return
+		return ""
 	}
-	t.Expect(byAssertion(t, c).Send(once), again).Ideally(expect.RefuseGrant())
+	second := byAssertion(t, c).Send(With("client_assertion", once))
+	if t.Expect(second, again).Ideally(expect.RefuseGrant()) {
+		return once
+	}
+	return ""
 }
 
 func refusesBadAssertions(t *T) {
@@ -63,7 +67,10 @@ func refusesBadAssertions(t *T) {
 	if other := t.AS.Machine(); other != c {
 		Refuses(t, byAssertion(t, other), Cases[Edit]{{"another client's assertion", AssertedBy(other, c)}}, refused)
 	}
-	usesAssertionOnce(t, c)
+	used := usesAssertionOnce(t, c)
+	if own := t.AS.Tokens(t.AS.RequestForItself(c), c); own != nil {
+		t.AS.AuthenticatesElsewhere(c, used, t.AS.EndpointsOfTokens(own.Access))
+	}
 	tenYears := ChangedClaims(c.Assertion(), map[string]any{"exp": time.Now().Add(10 * 365 * 24 * time.Hour).Unix()})
 	lasting := good.Send(With("client_assertion", c.Key.JWT(nil, tenYears)))
 	t.Expect(lasting, "an assertion that is valid for ten years").Ideally(expect.RefuseGrant())

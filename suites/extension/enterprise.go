@@ -207,8 +207,8 @@ func wrongIdentityClaims(t *T, c *oauth.Client) Cases[string] {
 		{"no sub", claims(map[string]any{"sub": nil})},
 		{"of tomorrow", claims(map[string]any{"iat": now + 86400, "exp": now + 86700, "nbf": now + 86400})},
 	}
-	for _, m := range nearmiss.OfURL(t.AS.Server().Issuer, nearmiss.Host) {
-		out = out.And("aud is the issuer, "+m.Name, claims(map[string]any{"aud": m.Value}))
+	for _, m := range WrongAudiences(t.AS.Server().Issuer) {
+		out = out.And(m.Name, claims(map[string]any{"aud": m.Value}))
 	}
 	return out
 }

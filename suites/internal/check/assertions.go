@@ -105,8 +105,21 @@ func (t AuthorizationServer) WrongAssertions(c *oauth.Client) Cases[Edit] {
 		{"no exp", signed(map[string]any{"exp": nil})},
 		{"not valid yet", signed(map[string]any{"nbf": now + 3600})},
 	}
-	for _, m := range nearmiss.OfURL(t.Server().Issuer, nearmiss.Host) {
-		out = out.And("aud is the issuer, "+m.Name, signed(map[string]any{"aud": m.Value}))
+	for _, m := range WrongAudiences(t.Server().Issuer) {
+		out = out.And(m.Name, signed(map[string]any{"aud": m.Value}))
+	}
+	return out
+}
+
+// WrongAudiences are near misses of an issuer as aud, which is compared character by character (RFC 7523 section 3), also in a list.
+func WrongAudiences(issuer string) Cases[any] {
+	out := Cases[any]{
+		{"aud is a list with another", []string{"https://other.example"}},
+		{"aud is the issuer, ;x after it", issuer + ";x"},
+		{"aud is the issuer, #x after it", issuer + "#x"},
+	}
+	for _, m := range nearmiss.OfURL(issuer, nearmiss.Host) {
+		out = out.And("aud is the issuer, "+m.Name, m.Value)
 	}
 	return out
 }
