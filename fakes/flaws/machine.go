@@ -65,6 +65,8 @@ var machines = []Flaw{
 	one("device-of-any-client", idp.DeviceClient, "AS-DEVICE-GRANT"),
 	rowOf(one("device-of-any-client-when-approved", idp.DeviceClientToTheEnd, "AS-DEVICE-GRANT"),
 		"the device code of another client, after the user has approved it"),
+	rowOf(one("device-denied", idp.DeviceDenial, "AS-DEVICE-GRANT"), "a device code that its user has denied"),
+	rowOf(one("exchange-of-ended-grants", idp.ExchangeGrant, "AS-TX-VALIDATION"), "since its refresh token was revoked"),
 	one("device-code-twice", idp.DeviceOnce, "AS-DEVICE-GRANT"),
 	inRows(one("logout-without-effect", idp.LogoutEnds, "AS-LOGIN-LOGOUT"), "by GET", "by POST"),
 	one("logout-to-anywhere", idp.LogoutStays, "AS-LOGIN-LOGOUT-REDIRECT"),

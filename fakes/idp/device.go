@@ -136,7 +136,9 @@ func (s *Server) deviceToken(r *http.Request, c *client) (map[string]any, *oauth
 		return nil, refuse("invalid_grant", "the device code is not known")
 	case s.now().After(d.expires):
 		return nil, refuse("expired_token", "the device code has expired")
-	case d.denied:
+	case d.denied && b.DeniedUnknown:
+		return nil, refuse("invalid_grant", "the device code is not known")
+	case d.denied && b.has(DeviceDenial):
 		return nil, refuse("access_denied", "the user denied")
 	case d.user == "" && b.has(DeviceNeedsUser):
 		return nil, refuse("authorization_pending", "the user has not decided yet")

@@ -154,7 +154,10 @@ func (s *Server) exchangeGrant(r *http.Request, c *client) (map[string]any, *oau
 	if subject == nil && !b.has(ExchangeVerifies) {
 		subject = s.unverified(form.Get("subject_token"))
 	}
-	if subject == nil || b.has(ExchangeVerifies) && (subject.grant.revoked || subject.revoked || s.now().After(subject.expires)) {
+	ended := func() bool {
+		return subject.grant.revoked && b.has(ExchangeGrant) || subject.revoked || s.now().After(subject.expires)
+	}
+	if subject == nil || b.has(ExchangeVerifies) && ended() {
 		return nil, refuse("invalid_request", "the subject token is not valid")
 	}
 	scopes := subject.scopes

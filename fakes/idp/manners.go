@@ -38,6 +38,8 @@ type Manners struct {
 	ProofNonce bool
 	// DevicesRegister offers the device grant to clients that have registered it only.
 	DevicesRegister bool
+	// DeniedUnknown forgets a device code that its user has denied.
+	DeniedUnknown bool
 	// LoginAnywhere shows the login page where a device's user is not signed in, and after signing out.
 	LoginAnywhere bool
 	// ClockAhead is how far the clock, and the Date field, are ahead.

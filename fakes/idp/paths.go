@@ -40,6 +40,8 @@ const (
 	DeviceClientToTheEnd   Defence = "a device code belongs to its client after its user has allowed it, too"
 	CredentialsSecret      Defence = "a client with a secret authenticates when it acts for itself"
 	ExchangeOwnScopes      Defence = "an exchange does not return the scopes that the subject token has not instead of those that it has"
+	DeviceDenial           Defence = "a device whose user has denied gets no token"
+	ExchangeGrant          Defence = "a token whose grant has ended is not exchanged"
 	DeviceSecret           Defence = "a client with a secret authenticates when its device polls"
 	ExchangeSecret         Defence = "a client with a secret authenticates when it exchanges a token"
 	DecodedBasic           Defence = "the user name and password of Basic are form-decoded"

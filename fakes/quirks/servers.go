@@ -229,6 +229,16 @@ var Servers = []Quirk{
 		}),
 	},
 	{
+		Name: "denied-device-unknown", Says: "A device code is forgotten when its user denies.",
+		Allows: "RFC 8628 section 3.5: access_denied, or an error of RFC 6749 section 5.2, such as invalid_grant.",
+		Bend:   func(o *reference.Options) { o.Behaviour.DeniedUnknown = true },
+	},
+	{
+		Name: "audience-of-the-endpoint", Says: "Beside the token endpoint, the audience of a client assertion is the endpoint itself.",
+		Allows: "RFC 7523 section 3: aud identifies the authorization server; RFC 9126 section 2 names the endpoint as one of its values.",
+		Bend:   func(o *reference.Options) { o.Behaviour.OwnAudiences = true },
+	},
+	{
 		Name: "secrets-expire", Says: "Client secrets expire after 90 days.", Allows: "RFC 7591 section 3.2.1.",
 		Bend: members("/register", func(m map[string]any) {
 			if m["client_secret"] != nil {

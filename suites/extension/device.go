@@ -147,12 +147,29 @@ func approveDevice(t *T, d Device, other *Device) {
 	}
 	again := t.AS.Poll(d, code)
 	t.Expect(again, "a device code that was already exchanged for a token").Ideally(refuseAgain)
+	refusesDenied(t, d)
 	if other == nil {
 		return
 	}
 	if code = t.AS.ApprovedDevice(d); code != "" {
 		refusesAnotherClient(t, d, other, code)
 	}
+}
+
+// refusesDenied polls after the user has denied (RFC 8628 section 3.5). A page may ask again before a denial counts: then the device waits.
+func refusesDenied(t *T, d Device) {
+	const about = "a device code that its user has denied"
+	code := t.AS.DeniedDevice(d)
+	if code == "" {
+		t.Note("%s: not tried, since its page offers no way to deny", about)
+		return
+	}
+	answer := t.AS.Poll(d, code)
+	if t.AS.Tokens(answer, d.Client); pending(answer) {
+		t.Note("%s: the device is told to wait, as if nobody had decided", about)
+		return
+	}
+	t.Expect(answer, about).To(expect.RefuseGrant("access_denied", "invalid_grant", "expired_token"))
 }
 
 // refusesAnotherClient polls with an approved code as another client. Where that has to wait, and the code's own client too, nothing shows

@@ -97,11 +97,17 @@ func revokedSubject(t *T, c *oauth.Client) {
 	if t.AS.Server().Revocation == "" {
 		return
 	}
+	refused := expect.RefuseGrant("invalid_request", "invalid_grant")
+	ended := t.AS.MustGetTokens(As(c), t.AS.ForRefresh())
+	if t.AS.EndsWithRefresh(ended) {
+		answer := Exchanging(t, c, ended.Access).Send()
+		t.Expect(answer, "a token that the MCP server refuses since its refresh token was revoked").To(refused)
+	}
 	subject := t.AS.MustGetTokens(As(c))
 	t.AS.Revoke(subject, subject.Access)
 	if _, dead := t.MCP.UntilRefused(subject.Access); !dead {
 		t.Note("a revoked token: not tried, since the revocation of an access token has no effect that can be seen (AS-REVOKE-ACCESS-TOKEN)")
 	} else {
-		t.Expect(Exchanging(t, c, subject.Access).Send(), "a revoked token").To(expect.RefuseGrant("invalid_request", "invalid_grant"))
+		t.Expect(Exchanging(t, c, subject.Access).Send(), "a revoked token").To(refused)
 	}
 }

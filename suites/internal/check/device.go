@@ -76,6 +76,20 @@ func (t AuthorizationServer) ApprovedDevice(d Device) (code string) {
 	return code
 }
 
+// DeniedDevice returns a device code that the first user has denied, or "" where there is no page for that.
+func (t AuthorizationServer) DeniedDevice(d Device) string {
+	code, page := t.OfferedDevice(d)
+	if page.URL == "" {
+		return ""
+	}
+	jar := t.Session.Identity(0).Borrow(t.ctx)
+	defer t.Session.Identity(0).Return(jar)
+	if !t.Pages.Deny(page, jar) {
+		return ""
+	}
+	return code
+}
+
 // DeviceRedemption returns a good poll of a device, with a new code that the user has approved.
 func (t AuthorizationServer) DeviceRedemption(d Device) Attempt[Edit] {
 	return Attempt[Edit]{Name: "an ordinary poll for an approved device code", Good: expect.IssueTokens(), Send: func(edits ...Edit) any {

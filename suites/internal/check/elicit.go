@@ -135,6 +135,12 @@ func (t Pages) Approve(req wire.Request, jar *login.Jar) *login.Outcome {
 	return t.confirm(req, jar, login.Route{})
 }
 
+// Deny is Approve, but denies. It reports whether a page offered that.
+func (t Pages) Deny(req wire.Request, jar *login.Jar) bool {
+	out := t.confirm(req, jar, login.Route{Decision: login.Deny})
+	return out.Consented && out.Stage != login.AtConsent
+}
+
 func (t Pages) confirm(req wire.Request, jar *login.Jar, route login.Route) *login.Outcome {
 	from, err := document.ParseURL(req.URL)
 	if err != nil {
@@ -144,6 +150,6 @@ func (t Pages) confirm(req wire.Request, jar *login.Jar, route login.Route) *log
 		to, err := document.ParseURL(address)
 		return err != nil || document.Origin(to) != document.Origin(from)
 	}
-	route.RedirectURI, route.Decision, route.Until = "mcpauth:none", login.Approve, away
+	route.RedirectURI, route.Until = "mcpauth:none", away
 	return t.Continue(t.agent(jar), req, route)
 }
