@@ -347,6 +347,8 @@ var pathsOfTokens = []Flaw{
 			}
 		}),
 	},
+	storedTokens("of-exchanges", "token exchange", "token-exchange"), storedTokens("of-devices", "device", "device_code"),
+	storedTokens("of-assertions", "identity assertion", "jwt-bearer"),
 	{
 		Name: "token-cached-privately", Says: "Token answers are private and expired, but may be stored.",
 		Noticed: []string{"AS-TOKEN-NO-STORE"},

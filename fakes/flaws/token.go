@@ -140,7 +140,9 @@ func repeatedAtToken() (out []Flaw) {
 		parameters      []string
 	}{
 		{"authorization_code", "", "", []string{"client_id", "code", "code_verifier", "grant_type", "redirect_uri"}},
+		{"authorization_code", "", "a secret in the body, ", []string{"client_secret"}},
 		{"refresh_token", "refreshing-", "a refresh, ", []string{"client_id", "grant_type", "refresh_token"}},
+		{"refresh_token", "refreshing-", "a refresh with scope, ", []string{"scope"}},
 		{"client_credentials", "credentials-", "client_credentials, ", []string{"grant_type", "scope"}},
 		{"urn:ietf:params:oauth:grant-type:token-exchange", "exchange-", "a token exchange, ",
 			[]string{"grant_type", "subject_token", "subject_token_type"}},

@@ -6,6 +6,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
+	"github.com/mcpauth/conformance/suites/internal/session"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
@@ -25,7 +26,9 @@ func refusesRepeatedParameters(t *T) {
 		{Name: "redirect_uri", Value: "https://attacker.example/cb"},
 	}), expect.RefuseGrant("invalid_request"))
 	Each(t, Cases[func(t *T) *offer]{
+		{"a secret in the body", ofPostedSecrets},
 		{"a refresh", ofRefreshes},
+		{"a refresh with scope", ofScopedRefreshes},
 		{"client_credentials", ofMachines},
 		{"a token exchange", ofExchanges},
 		{"a device", ofDevices},
@@ -67,6 +70,31 @@ func ofRefreshes(t *T) *offer {
 	return o.named(t.AS.Refresher())
 }
 
+// ofPostedSecrets are redemptions of a client that sends its secret in the body. A wrong secret is a guess, which a server may count.
+func ofPostedSecrets(t *T) *offer {
+	c, why := t.Session.Client(t.Context(), session.ConfidentialPost)
+	if c == nil || c.Method != oauth.Post {
+		t.NotApplicable("there is no client with client_secret_post: %s", why)
+	}
+	wrong := oauth.Form{{Name: "client_secret", Value: "mcpauth-wrong-" + Random(16)}}
+	if len(t.AS.Guesses(c, twice(wrong))) == 0 {
+		return nil
+	}
+	return &offer{good: t.AS.Redemption(As(c)), wrong: wrong}
+}
+
+// ofScopedRefreshes are refreshes that ask for the scope that was granted.
+func ofScopedRefreshes(t *T) *offer {
+	scopes := t.Session.RequestedScopes()
+	if len(scopes) == 0 {
+		t.NotApplicable("no scope is requested")
+	}
+	good := t.AS.RefreshGrant()
+	unscoped := good.Send
+	good.Send = func(edits ...Edit) any { return unscoped(append([]Edit{Scope(scopes...)}, edits...)...) }
+	return &offer{good: good, wrong: oauth.Form{{Name: "scope", Value: "mcpauth:other"}}}
+}
+
 // named adds the client_id, where the client sends it in the body.
 func (o *offer) named(c *oauth.Client) *offer {
 	if c.Public() || c.Method == oauth.Post {
@@ -100,6 +128,19 @@ func ofExchanges(t *T) *offer {
 		{Name: "subject_token_type", Value: "urn:ietf:params:oauth:token-type:saml2"},
 	}}
 	return o.named(c)
+}
+
+// ofIdentityAssertions are requests with an identity assertion of mcpauth (ID-JAG section 4.4).
+func ofIdentityAssertions(t *T) *offer {
+	c := t.AS.Confidential()
+	if c == nil || t.Enterprise == nil {
+		t.NotApplicable("no identity provider run by mcpauth is declared (enterprise), or no client has a secret")
+	}
+	return &offer{good: Attempt[Edit]{Name: "a request with an identity assertion", Good: expect.IssueTokens(), Send: func(edits ...Edit) any {
+		ex := t.AS.PresentAssertion(c, t.Mint.Assertion(t.Mint.AssertionHeader(), t.Mint.AssertionClaims(c, nil)), edits...)
+		t.AS.Tokens(ex, c)
+		return ex
+	}}}
 }
 
 func ofDevices(t *T) *offer {

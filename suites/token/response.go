@@ -94,23 +94,18 @@ func forbidsCaching(t *T) {
 	} else {
 		Untried(t, "client_credentials", "a client that acts for itself (client.clients in the target file, machine: true)")
 	}
-	Each(t, append(answers, exchanged(t)...), func(t *T, ex *reports.Exchange) {
-		if expect.Status(ex) == 200 {
-			t.Expect(ex).To(expect.HaveHeader("Cache-Control", expect.Holding("no-store")))
-		}
-	})
+	Each(t, answers, forbidsCachingOf)
+	Each(t, Cases[func(t *T) *offer]{
+		{"token exchange", ofExchanges},
+		{"device", ofDevices},
+		{"identity assertion", ofIdentityAssertions},
+	}, func(t *T, offered func(t *T) *offer) { forbidsCachingOf(t, expect.ExchangeOf(offered(t).good.Send())) })
 }
 
-// exchanged are answers of the grants that extensions add, where the metadata lists them.
-func exchanged(t *T) (answers Cases[*reports.Exchange]) {
-	if c := t.AS.Confidential(); c != nil && t.AS.Lists("grant_types_supported", TokenExchange) {
-		subject := t.AS.MustGetTokens(As(c))
-		ex := t.AS.TokenRequest(c, With("grant_type", TokenExchange), With("subject_token", subject.Access),
-			With("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"))
-		t.AS.Tokens(ex, c)
-		answers = answers.And("token exchange", ex)
+func forbidsCachingOf(t *T, ex *reports.Exchange) {
+	if expect.Status(ex) == 200 {
+		t.Expect(ex).To(expect.HaveHeader("Cache-Control", expect.Holding("no-store")))
 	}
-	return answers
 }
 
 func statesLifetime(t *T) {
