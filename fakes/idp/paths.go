@@ -78,6 +78,9 @@ const (
 	NoScopePatterns        Defence = "a scope with * stands for no other"
 	KnownResourceAtToken   Defence = "a resource that only the token request names is known"
 	UnknownResourceTold    Defence = "an unknown resource is refused, and no other takes its place in silence"
+	NarrowedRefresh        Defence = "a refresh that names one of several resources is for that one"
+	OwnResourceAtRefresh   Defence = "a refresh without resource is not for the first resource of the server instead of the granted one"
+	LaterRefreshResources  Defence = "a second refresh selects among the resources of the grant"
 	ApprovalPerAddress     Defence = "an approval counts for one redirect URI of the client"
 	ApprovalNotByName      Defence = "an approval in a cookie does not count for another client of the same name"
 )

@@ -731,7 +731,7 @@ func (s *Server) refreshGrant(r *http.Request, c *client) (map[string]any, *oaut
 	if e != nil {
 		return nil, e
 	}
-	resources, e := s.refreshedResources(form["resource"], old.grant.resources)
+	resources, e := s.refreshedResources(form["resource"], old)
 	if e != nil {
 		return nil, e
 	}
@@ -880,9 +880,15 @@ func (s *Server) refreshedGrant(g *grant) *grant {
 }
 
 // refreshedResources returns the resources of a refreshed token.
-func (s *Server) refreshedResources(requested, granted []string) ([]string, *oauthError) {
-	b := &s.Behaviour
+func (s *Server) refreshedResources(requested []string, old *refreshToken) ([]string, *oauthError) {
+	b, granted := &s.Behaviour, old.grant.resources
 	switch {
+	case !b.has(NarrowedRefresh) && len(granted) > 1:
+		return granted, nil
+	case !b.has(OwnResourceAtRefresh) && len(requested) == 0:
+		return s.Resources[:1], nil
+	case !b.has(LaterRefreshResources) && old.rotated && len(requested) == 1 && slices.Contains(s.Resources, requested[0]):
+		return requested, nil
 	case b.ResourceAtRefresh && len(requested) == 0:
 		return nil, refuse("invalid_target", "resource is missing")
 	case b.Retargets != nil && len(requested) == 1 && b.Retargets(requested[0]):

@@ -138,4 +138,12 @@ func several(t *T, s Sibling, g *Grant) {
 	audience, _ := t.AS.Audience(tokens)
 	about := "a token for the one resource that the token request names (RFC 8707 section 2.2)"
 	t.Expect(audience, "%s", about).SeenIn(ex).Ideally(leaveOut(s.Resource))
+	if tokens.Refresh == "" {
+		return
+	}
+	refreshed := t.AS.Refresh(tokens, With("resource", t.Session.Resource))
+	if next := t.AS.Tokens(refreshed, g.Client); next != nil {
+		audience, _ := t.AS.Audience(next)
+		t.Expect(audience, "a refresh for the one of two granted resources that it names").SeenIn(refreshed).Ideally(leaveOut(s.Resource))
+	}
 }

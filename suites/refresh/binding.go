@@ -56,14 +56,55 @@ func keepsResource(t *T) {
 		{"no resource at refresh", Without("resource")},
 		{"the same resource at refresh", With("resource", own)},
 	}, func(t *T, resource Edit) { keepsAudience(t, s, resource) })
-	Each(t, Cases[string]{
-		{"another resource at refresh", s.Resource},
-		{"a foreign resource at refresh", Attacker},
-	}, func(t *T, resource string) {
-		tokens := t.AS.MustGetRefreshToken()
-		t.Sibling.Within(s, t.AS.Refresh(tokens, With("resource", resource)), tokens.Client, "", resource)
+	first := func() *oauth.Tokens { return t.AS.MustGetRefreshToken() }
+	second := func() *oauth.Tokens { return t.AS.MustRefresh(t.AS.MustGetRefreshToken()) }
+	Each(t, Cases[switching]{
+		{"another resource at refresh", switching{first, s.Resource}},
+		{"another resource at a second refresh", switching{second, s.Resource}},
+		{"a foreign resource at refresh", switching{first, Attacker}},
+	}, func(t *T, w switching) {
+		tokens := w.tokens()
+		if tokens.Refresh == "" {
+			t.NotApplicable("a refresh issues no refresh token: the first one is used again")
+		}
+		t.Sibling.Within(s, t.AS.Refresh(tokens, With("resource", w.resource)), tokens.Client, "", w.resource)
 	})
+	Each(t, Cases[string]{{"a grant for the other resource, and none at refresh", s.Resource}}, staysElsewhere)
 }
+
+// switching is a refresh for a resource that was not granted.
+type switching struct {
+	tokens   func() *oauth.Tokens
+	resource string
+}
+
+// staysElsewhere refreshes what was granted for another resource, without naming one: the token must not be for the target instead.
+func staysElsewhere(t *T, resource string) {
+	_, theirs := t.AS.TokensFor(resource, t.AS.ForRefresh())
+	if theirs == nil || theirs.Refresh == "" {
+		t.NotApplicable("no refresh token is issued for %s", resource)
+	}
+	before, seen := t.AS.Audience(theirs)
+	if !seen || Names(before, t.Session.Resource) {
+		t.NotApplicable("a token for %s is not seen to be for it alone", resource)
+	}
+	ex := t.AS.Refresh(theirs, Without("resource"))
+	next := t.AS.Tokens(ex, theirs.Client)
+	if next == nil {
+		t.NotApplicable("the refresh is refused: %s", expect.Describe(ex))
+	}
+	audience, _ := t.AS.Audience(next)
+	t.Expect(audience).SeenIn(ex).To(leaveOut(t.Session.Resource))
+}
+
+var leaveOut = expect.Family("leaveOut", func(resource string) expect.Matcher {
+	return expect.That("an audience without "+resource+", which was not granted", func(audience []string) string {
+		if Names(audience, resource) {
+			return "the audience is " + strings.Join(audience, " ")
+		}
+		return ""
+	})
+})
 
 // keepsAudience refreshes for the resource of the grant. A server may require the parameter (RFC 8707 section 2).
 func keepsAudience(t *T, s Sibling, resource Edit) {
