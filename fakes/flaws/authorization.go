@@ -518,6 +518,8 @@ var answerRows = []Flaw{
 	withoutIssuer("error", "a request that gets an error", "AS-AUTHZ-ISS-PRESENT", func(p url.Values) bool {
 		return p.Get("error") == "unsupported_response_type"
 	}),
+	rowOf(one("answer-without-iss-in-form", idp.IssuerInForms, "AS-AUTHZ-ISS-PROMISED"), "a code in a form"),
+	rowOf(one("answer-without-iss-of-errors-in-forms", idp.IssuerOfErrorsInForms, "AS-AUTHZ-ISS-PROMISED"), "an error in a form"),
 	withoutIssuer("promised-code", "a code", "AS-AUTHZ-ISS-PROMISED", func(p url.Values) bool { return p.Has("code") }),
 	withoutIssuer("denial", "a denial", "AS-AUTHZ-ISS-PROMISED", func(p url.Values) bool { return p.Get("error") == "access_denied" }),
 	withoutIssuer("pkce", "no code_challenge", "AS-AUTHZ-ISS-PROMISED", func(p url.Values) bool {

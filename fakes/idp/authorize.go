@@ -1076,7 +1076,18 @@ func (s *Server) consentPage(w http.ResponseWriter, t *transaction, user string)
 	s.page(w, http.StatusOK, "consent", p)
 }
 
+// needsIssuer reports whether an answer in a form has iss.
+func (b *Behaviour) needsIssuer(answer url.Values) bool {
+	if answer.Has("error") {
+		return b.has(IssuerOfErrorsInForms)
+	}
+	return b.has(IssuerInForms)
+}
+
 func (s *Server) formPost(w http.ResponseWriter, t *transaction, params url.Values) {
+	if !s.Behaviour.needsIssuer(params) {
+		params.Del("iss")
+	}
 	p := login.Page{Title: "Back to the application", Action: t.redirectURI, Hidden: map[string]string{}}
 	for k := range params {
 		p.Hidden[k] = params.Get(k)

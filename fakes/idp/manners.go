@@ -118,10 +118,10 @@ type Manners struct {
 	FragileCodes bool
 	// RotatesPublicOnly does not rotate the refresh tokens of confidential clients.
 	RotatesPublicOnly bool
-	// OldBrowsers sets a second session cookie, without attributes, that counts where the first is missing: a flaw.
-	OldBrowsers bool
 	// OwnAudiences accepts a client assertion at another endpoint than the token endpoint only if that endpoint is its audience.
 	OwnAudiences bool
+	// OldBrowsers sets a second session cookie, without attributes, that counts where the first is missing: a flaw.
+	OldBrowsers bool
 	// ScriptCookie sets a cookie for scripts that is not the session cookie.
 	ScriptCookie bool
 }

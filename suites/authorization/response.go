@@ -514,7 +514,13 @@ func keepsThePromiseOfIss(t *T) {
 	if v, _ := t.AS.Server().Metadata.Bool("authorization_response_iss_parameter_supported"); !v {
 		t.NotApplicable("the metadata does not promise iss")
 	}
-	rows := append(Cases[Edit]{{"a code", Unchanged}, {"an unknown response_type", With("response_type", "mcpauth_bogus")}}, earlyErrors...)
+	inForm := With("response_mode", "form_post")
+	rows := append(Cases[Edit]{
+		{"a code", Unchanged},
+		{"a code in a form", inForm},
+		{"an unknown response_type", With("response_type", "mcpauth_bogus")},
+		{"an error in a form", Edits(inForm, Scope("mcpauth_bogus"))},
+	}, earlyErrors...)
 	Each(t, rows, func(t *T, edit Edit) { t.Expect(answered(t, t.AS.Authorize(edit))).To(carryIss) })
 	Each(t, Cases[Edit]{{"a denial", Denying()}}, func(t *T, denial Edit) {
 		t.Expect(answered(t, t.Pages.Asked(denial))).To(carryIss)
