@@ -108,7 +108,7 @@ func (e *Engine) schedule(ids []string) *schedule {
 	// If the target limits requests, the first checks are the ones that are decided: MUSTs before all others.
 	slices.SortStableFunc(s.others, func(a, b *Check) int { return weight(a) - weight(b) })
 	if w := e.World; w.Session != nil && w.Session.InTurns() && !w.Seeded() {
-		s.signing, s.others = apart(s.others, signsIn)
+		s.signing, s.others = apart(s.others, func(c *Check) bool { return w.Issuer == nil || signsIn(c) })
 	}
 	if !e.World.Seeded() {
 		s.reading, s.others = apart(s.others, readsKeys)
@@ -216,7 +216,8 @@ func (e *Engine) someAtOnce(ctx context.Context, checks []*Check) {
 	together.Wait()
 }
 
-// signsIn reports whether a check signs a user in.
+// signsIn reports whether a check signs a user in, where the tokens that it chooses come from an issuer run by mcpauth. Without one, any
+// check may do so.
 func signsIn(c *Check) bool {
 	return slices.ContainsFunc(c.Requirement.Needs, func(word string) bool { return needs[word].signsIn })
 }
