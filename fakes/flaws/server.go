@@ -135,6 +135,11 @@ var refreshing = []Flaw{
 var inspection = []Flaw{
 	one("revoke-nothing", idp.RevokeRefresh, "AS-REVOKE-REFRESH-TOKEN", "AS-REVOKE-*", "AS-REFRESH-REVOKED"),
 	{
+		Name: "revoke-by-half", Says: "A refresh token is not revoked if its access token was revoked before.",
+		Row:  "a refresh token that was revoked after its access token",
+		Bend: behaviour(func(b *idp.Behaviour) { b.RevokesPairs = true }), Noticed: []string{"AS-REVOKE-REFRESH-TOKEN"},
+	},
+	{
 		Name: "revoke-only-access", Says: "Revocation works for access tokens only.",
 		Bend: lacks(idp.RevokeRefresh), Noticed: []string{"AS-REFRESH-REVOKED"}, Also: []string{"AS-REVOKE-*"},
 	},

@@ -80,7 +80,7 @@ func (s *Server) revokeToken(value, hint string, owner func(*grant) bool) bool {
 	if access != nil && owner(access.grant) && b.has(RevokeAccess) && (b.has(RevokeRefreshed) || !access.rotated) {
 		access.revoked = true
 	}
-	if refresh != nil && owner(refresh.grant) && b.has(RevokeRefresh) {
+	if refresh != nil && owner(refresh.grant) && b.has(RevokeRefresh) && !s.revokedByHalf(refresh.grant) {
 		refresh.grant.revoked = true
 		if !b.has(RevokeGrant) {
 			s.spareAccess(refresh.grant)
@@ -90,6 +90,16 @@ func (s *Server) revokeToken(value, hint string, owner func(*grant) bool) bool {
 		}
 	}
 	return true
+}
+
+// revokedByHalf is a flaw: a pair of tokens counts as revoked when its access token is, and its refresh token is left as it is.
+func (s *Server) revokedByHalf(g *grant) bool {
+	for _, t := range s.access {
+		if t.grant == g && t.revoked {
+			return s.Behaviour.RevokesPairs
+		}
+	}
+	return false
 }
 
 // introspect implements RFC 7662: confidential clients may introspect their own access tokens.

@@ -122,8 +122,17 @@ type Managing struct {
 	Manages func(method, token, own string) bool
 	// UpdateKeeps is a member that an update stores without a check.
 	UpdateKeeps string
+	// WaivesConsent is a member of a registration with which a client exempts itself from the consent page.
+	WaivesConsent string
+	// RevokesPairs does not revoke a refresh token whose access token was revoked before.
+	RevokesPairs bool
 	// KeepsOfDeleted stays valid after a client is deleted: client, refresh, access or registration.
 	KeepsOfDeleted string
+}
+
+// waives reports whether a client has exempted itself from the consent page: a flaw.
+func (m *Managing) waives(c *client) bool {
+	return m.WaivesConsent != "" && c.sent[m.WaivesConsent] == true
 }
 
 // statement returns the claims of an accepted software statement; nil if it accepts none.

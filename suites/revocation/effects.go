@@ -39,6 +39,10 @@ func mustConfirm(t *T, ex *reports.Exchange) {
 func endsRefreshTokens(t *T) {
 	Refuses(t, refresh(t, As(revoker(t))), Cases[before]{
 		{"a revoked refresh token", revoked(t, With("token_type_hint", "refresh_token"))},
+		{"a refresh token that was revoked after its access token", func(tokens *oauth.Tokens) {
+			t.AS.Revoke(tokens, tokens.Access) // which may end the grant, or do nothing
+			revoked(t)(tokens)
+		}},
 	}, expect.RefuseGrant("invalid_grant"))
 }
 
