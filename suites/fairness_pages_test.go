@@ -31,6 +31,11 @@ func TestFairnessOfPages(t *testing.T) {
 			"AS-LOGIN-DISCLOSURE", reports.Pass},
 		"a picture of another site as a video's": {behaving(adding(`<video poster="https://cdn.example/poster.png"></video>`)), nil,
 			"AS-LOGIN-DISCLOSURE", reports.Warn},
+		"registrations that ask for no consent page are refused": {behaving(func(b *idp.Behaviour) {
+			b.RegistrationRefuses = []string{"skip_consent", "trusted", "first_party"}
+		}), nil, "AS-CONSENT-REQUIRED", reports.Pass},
+		"one who registers as trusted is not asked about": {behaving(func(b *idp.Behaviour) { b.WaivesConsent = "trusted" }), nil,
+			"AS-CONSENT-REQUIRED", reports.Warn},
 		"hosts in a field that cannot be changed": {behaving(hostsInFields), nil, "AS-CIMD-CONSENT-HOSTS", reports.Pass},
 		"SameSite cookies protect a form, beside a cookie that is not the session's": {behaving(func(b *idp.Behaviour) {
 			b.BareForms, b.ScriptCookie = true, true

@@ -41,6 +41,7 @@ var approvals = []Flaw{
 		Bend: behaviour(func(b *idp.Behaviour) { b.Consent = "once" }), Noticed: []string{"AS-CONSENT-NEW-SCOPE"},
 		Also: []string{"AS-CONSENT-NO-SILENT-REPEAT", "AS-CONSENT-REVOCABLE"},
 	},
+	waived("skip_consent"), waived("trusted"), waived("first_party"),
 	one("consent-anonymous", idp.ConsentNamesClient, "AS-CONSENT-CONTENT", "AS-CIMD-CONSENT-HOSTS"),
 	one("consent-without-scopes", idp.ConsentNamesScopes, "AS-CONSENT-CONTENT"),
 	one("consent-without-host", idp.ConsentNamesRedirect, "AS-CONSENT-CONTENT", "AS-CIMD-CONSENT-HOSTS"),
@@ -126,4 +127,12 @@ var askedOnce = []Flaw{
 	asking(without("AS-AUTHZ-CSP", "no-csp-for-consent", "Content-Security-Policy", `the page "Allow access?"`, "Allow access?")),
 	asking(formHolds("client_id", func(*form) func(o *reference.Options) { return lacks(idp.CodeClient) })),
 	asking(quotes("login_hint", signedIn)),
+}
+
+// waived is the flaw of a client that exempts itself from the consent page, by a member that is for the administrator.
+func waived(member string) Flaw {
+	return Flaw{
+		Name: "consent-waived-by-" + member, Says: "A client that registers " + member + " is not asked about.", Row: "registers " + member,
+		Bend: behaviour(func(b *idp.Behaviour) { b.WaivesConsent = member }), Noticed: []string{"AS-CONSENT-REQUIRED"},
+	}
 }

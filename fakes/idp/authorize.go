@@ -720,7 +720,7 @@ func (s *Server) signedIn(w http.ResponseWriter, r *http.Request, t *transaction
 		s.grantTo(w, r, t, user, t.scopes)
 		return
 	}
-	if b.Consent == "never" || b.Consent == "once" && covered || b.Consent == "client" && approved != nil {
+	if b.Consent == "never" || b.Consent == "once" && covered || b.Consent == "client" && approved != nil || b.waives(t.client) {
 		s.grantTo(w, r, t, user, t.scopes)
 		return
 	}

@@ -37,7 +37,27 @@ func asksAboutNewClients(t *T) {
 	g := t.AS.MustReachDecision(t.AS.Authorize(As(c), Leaving()))
 	if t.Expect(g, "a client that was never used").Ideally(askAboutClient(t)) && g.AsksUser() {
 		asksAfterOtherDecisions(t, c)
+		asksWhateverIsRegistered(t)
 	}
+}
+
+// waivers are members with which servers let an administrator exempt a client from the consent page. A client that registers itself must
+// not exempt itself; a server may refuse the registration.
+var waivers = Cases[string]{
+	{"a client that registers skip_consent", "skip_consent"},
+	{"a client that registers trusted", "trusted"},
+	{"a client that registers first_party", "first_party"},
+}
+
+func asksWhateverIsRegistered(t *T) {
+	Each(t, waivers, func(t *T, member string) {
+		c, ex := t.AS.Register(map[string]any{member: true})
+		if c == nil {
+			t.Expect(ex).Ideally(expect.RefuseRegistration("invalid_client_metadata"))
+			return
+		}
+		t.Expect(t.AS.MustReachDecision(t.AS.Authorize(As(c), Leaving()))).Ideally(askAboutClient(t))
+	})
 }
 
 // asksAfterOtherDecisions tries what a server may confuse with the approval of a client: a denial, and the approvals of another client
