@@ -195,6 +195,17 @@ func TestFairnessOfControls(t *testing.T) {
 		"two credentials at a server that fails": {func(o *reference.Options) { o.Wrap = failingAtTwo }, nil,
 			"RS-MULTI-CONFLICT", reports.Inconclusive},
 		"two credentials for tools that never run": {noTools, nil, "RS-MULTI-CONFLICT", reports.Inconclusive},
+		"a status page that counts the sessions": {func(o *reference.Options) {
+			o.Wrap = func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if r.URL.Path == "/health" {
+						_, _ = io.WriteString(w, `{"status":"ok","sessions":3}`)
+						return
+					}
+					next.ServeHTTP(w, r)
+				})
+			}
+		}, nil, "RS-CHALLENGE-SIDE-ROUTES", reports.Pass},
 		"a document that follows X-Forwarded-Host, behind a cache": {func(o *reference.Options) {
 			flawed("root-document-host-derived")(o)
 			cached(o)

@@ -35,6 +35,7 @@ var forgotten = []Flaw{
 		}
 		return `{"content":[{"type":"text","text":"nobody"}]}`
 	}),
+	sessionsOnStatusPage(),
 	sideRouteFlaw("array", "GET /tools", func(r *http.Request) string {
 		if r.Method != http.MethodGet || r.URL.Path != "/tools" {
 			return ""
@@ -347,6 +348,32 @@ func sideRouteFlaw(name, row string, answer func(r *http.Request) string) Flaw {
 			})
 		},
 	}
+}
+
+// sessionsOnStatusPage names all sessions on a page for a monitoring system.
+func sessionsOnStatusPage() Flaw {
+	var mu sync.Mutex
+	var ids []string
+	f := sideRouteFlaw("status", "GET /health", nil)
+	f.Says = "A public status page names all sessions."
+	f.Bend = func(o *reference.Options) {
+		o.Wrap = func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path != "/health" {
+					next.ServeHTTP(w, r)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				if id := w.Header().Get("Mcp-Session-Id"); id != "" {
+					ids = append(ids, id)
+				}
+				if r.URL.Path == "/health" {
+					_ = json.NewEncoder(w).Encode(map[string]any{"status": "ok", "sessions": ids})
+				}
+			})
+		}
+	}
+	return f
 }
 
 // unspokenOldWire answers a list without a version, though the server speaks only the protocol without sessions.

@@ -74,6 +74,7 @@ func guardsSideRoutes(t *T) {
 			t.Expect(ex, "%s", all[i].About).To(expect.NotBypass())
 		}
 	}
+	namesNoSessions(t)
 }
 
 // ownResult is what a tool says to the user; empty without a token, for a tool that may not be called with one, and where the text is so
