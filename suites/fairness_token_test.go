@@ -1,6 +1,7 @@
 package suites_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -43,6 +44,19 @@ func pairwise(o *reference.Options) {
 }
 
 func requestingOpenID(c *suites.Config) { c.Scopes = append(slices.Clone(c.Scopes), "openid") }
+
+// firewall refuses requests that have __proto__ in their body.
+func firewall(b *idp.Behaviour) {
+	b.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if bytes.Contains(answer.Peek(r), []byte("__proto__")) {
+				http.Error(w, "Forbidden", http.StatusForbidden)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
 
 func sideDoor(o *reference.Options)     { o.Behaviour.Lacks = []idp.Defence{idp.NoSideDoor} }
 func keepsTokens(o *reference.Options)  { o.Behaviour.Lacks = []idp.Defence{idp.RefreshExpires} }
@@ -375,6 +389,7 @@ func TestFairnessOfTokens(t *testing.T) {
 		"opaque tokens, whom a refreshed one stands for":           {opaque, nil, "AS-REFRESH-SAME-USER", reports.Pass},
 		"refresh tokens that live longer than a year, as declared": {keepsTokens, idleFor(365 * 24 * time.Hour), "AS-REFRESH-EXPIRES",
 			reports.Warn},
+		"a firewall before the token endpoint knows __proto__":      {behaving(firewall), nil, "AS-TOKEN-INVALID-CODE", reports.Pass},
 		"opaque tokens, and a malformed one is a malformed request": {malformedIsBadRequest, nil, "RS-TOKEN-GARBAGE", reports.Pass},
 		"confidential clients alone get refresh tokens, and revoke them": {behaving(confidentialRefresh), nil,
 			"AS-REVOKE-CLIENT-AUTH", reports.Pass},

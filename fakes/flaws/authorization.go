@@ -159,6 +159,9 @@ var clientsAndTypes = []Flaw{
 	clientRow("nul-and-more", "a NUL byte and more at the end", func(id, sent string) bool { return sent == id+"\x00A" }),
 	clientRow("wildcard", "* for its second half", func(id, sent string) bool { return sent == id[:len(id)/2]+"*" }),
 	clientRow("like", "% for its second half", func(id, sent string) bool { return sent == id[:len(id)/2]+"%" }),
+	inRows(guessed("AS-AUTHZ-UNKNOWN-CLIENT", "client-inherited", "a member of every JavaScript object", func(q url.Values) bool {
+		return inherited(q.Get("client_id"))
+	}), ofEveryObject...),
 	guessed("AS-AUTHZ-UNKNOWN-CLIENT", "client-any", "* alone", func(q url.Values) bool { return q.Get("client_id") == "*" }),
 }
 

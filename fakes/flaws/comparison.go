@@ -66,7 +66,6 @@ var comparisons = []Flaw{
 		func(id, sent string) bool { return len(sent) > 4 && strings.HasPrefix(id, sent) }),
 	clientMatch("trimmed", "White space around a client identifier is ignored.", "a space after it",
 		func(id, sent string) bool { return id == strings.TrimSpace(sent) }),
-
 	{
 		Name: "authorize-short-state-refused", Says: "A state of fewer than 32 characters is refused.", Row: "22 characters",
 		Bend:    behaviour(func(b *idp.Behaviour) { b.State = func(v string) (string, bool) { return v, len(v) >= 32 } }),

@@ -54,6 +54,7 @@ var keysElsewhere = []Flaw{
 	keyTaken("unknown", "the key: unknown", func(sent string) bool { return sent == "invalid-key" }),
 	keyTaken("default", "the name default", func(sent string) bool { return sent == "default" }),
 	keyTaken("production", "the name production", func(sent string) bool { return sent == "production" }),
+	inRows(keyTaken("inherited", "a member of every JavaScript object", inherited), ofEveryObject...),
 	keyTaken("query", "a query for any", func(sent string) bool { return strings.Contains(sent, "$ne") }),
 	standsFor("bearer-of-nothing", "RS-STATIC-TOKEN-NEAR-MISS", "an empty value", func(credential string) bool {
 		return strings.TrimSpace(credential) == "Bearer"

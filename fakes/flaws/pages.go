@@ -37,6 +37,13 @@ var pageRows = []Flaw{
 	crashing("surrogate", "a lone surrogate", func(r *http.Request) bool { return strings.Contains(r.URL.RawQuery, "%ED%A0%80") }),
 	crashing("encoding", "invalid percent-encoding", func(r *http.Request) bool { return strings.Contains(r.URL.RawQuery, "%ZZ") }),
 	crashing("map", "client_id[a]", func(r *http.Request) bool { return strings.Contains(r.URL.RawQuery, "client_id[a]") }),
+	crashing("inherited", "client_id __proto__", func(r *http.Request) bool { return r.URL.Query().Get("client_id") == "__proto__" }),
+	crashing("redirect-bracket", "a redirect_uri with an open bracket", func(r *http.Request) bool {
+		return r.URL.Query().Get("redirect_uri") == "http://[::1"
+	}),
+	crashing("resource-bracket", "a resource with an open bracket", func(r *http.Request) bool {
+		return r.URL.Query().Get("resource") == "http://[::1"
+	}),
 	crashing("cookie", "a made-up cookie", func(r *http.Request) bool { return strings.Contains(r.Header.Get("Cookie"), "../../x") }),
 	crashing("language", "an odd Accept-Language", func(r *http.Request) bool {
 		return len(strings.Join(r.Header.Values("Accept-Language"), "")) > 500

@@ -152,6 +152,12 @@ func made(is func(sent string) bool) func(issued, sent string) bool {
 	return func(_, sent string) bool { return is(sent) }
 }
 
+// inherited is a flaw: values are looked up in a plain JavaScript object, which finds a member that every object has.
+func inherited(sent string) bool { return sent == "constructor" || sent == "__proto__" }
+
+// ofEveryObject are the rows with such names.
+var ofEveryObject = []string{"constructor, a member of every JavaScript object", "__proto__, a member of every JavaScript object"}
+
 func never(sent string) bool { return strings.HasPrefix(sent, "mcpauth-") }
 
 func adds(scope string) func(granted, requested []string) bool {
@@ -176,6 +182,7 @@ var refreshRows = slices.Concat(
 		},
 		refreshMatch("empty", "an empty refresh_token", made(func(sent string) bool { return sent == "" })),
 		refreshMatch("absent", "no refresh_token", made(func(sent string) bool { return sent == idp.NotSent })),
+		inRows(refreshMatch("inherited", "a member of every JavaScript object", made(inherited)), ofEveryObject...),
 		withJWTs(refreshMatch("unsigned", "a JWT refresh token without a signature, alg none", withoutSeal)),
 		withJWTs(refreshMatch("prolonged", "a JWT refresh token with a later exp", withOldSeal)),
 	},

@@ -74,6 +74,8 @@ var sessionIDs = []Flaw{
 		beginning, star := strings.CutSuffix(sent, "*")
 		return star && beginning != "" && strings.HasPrefix(id, beginning)
 	}),
+	inRows(missFlaw("inherited-name", "Sessions are stored in a plain JavaScript object, which has members of its own.",
+		"a member of every JavaScript object", made(inherited)), ofEveryObject...),
 
 	endedFlaw("request", "a request in an ended session", func(_ *http.Request, method string) bool {
 		return strings.HasSuffix(method, "/list")

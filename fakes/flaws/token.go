@@ -201,6 +201,7 @@ var tokenRows = slices.Concat(
 		codeMatch("made-up", "a code that was never issued", made(func(sent string) bool { return strings.HasPrefix(sent, "mcpauth-") })),
 		codeMatch("spaced", "a code with a space", made(func(sent string) bool { return strings.HasPrefix(sent, "mcpauth ") })),
 		codeMatch("empty", "an empty code", made(func(sent string) bool { return sent == "" })),
+		inRows(codeMatch("inherited", "a member of every JavaScript object", made(inherited)), ofEveryObject...),
 		codeMatch("absent", "no code", made(func(sent string) bool { return sent == idp.NotSent })),
 		tokenFlaw("AS-TOKEN-INVALID-CODE", "long-code-crashes", "A long code crashes the endpoint.", "a code of 64 kB",
 			tokenCrashing(func(r *tokenRequest) bool { return len(r.form.Get("code")) == 64<<10 })),

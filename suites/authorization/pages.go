@@ -86,6 +86,9 @@ func odds() Cases[Edit] {
 		{"invalid percent-encoding", Raw("&nonce=%ZZ")},
 		{"client_id[]", Raw("&client_id[]=x")},
 		{"client_id[a]", Raw("&client_id[a]=b")},
+		{"client_id __proto__", With("client_id", "__proto__")},
+		{"a redirect_uri with an open bracket", With("redirect_uri", "http://[::1")},
+		{"a resource with an open bracket", With("resource", "http://[::1")},
 		{"a made-up cookie", Header(mcp.Field("Cookie", "session=%00%ff; sid=../../x"))},
 		{"an odd Accept-Language", Header(mcp.Field("Accept-Language", strings.Repeat("x-", 500)))},
 	}

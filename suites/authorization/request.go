@@ -211,6 +211,7 @@ func refusesUnknownClients(t *T) {
 	for _, m := range nearmiss.Of(known.ID, nearmiss.Except(nearmiss.Empty, nearmiss.Twice)...) { // the empty one: AS-AUTHZ-MISSING-CLIENT
 		rows = rows.And("the client_id of a known client: "+m.Name, With("client_id", m.Value))
 	}
+	rows = append(rows, InheritedAs("client_id").In("client_id")...)
 	Refuses(t, t.AS.AuthorizationRequest(As(known), Leaving()), rows, expect.NotRedirect())
 }
 

@@ -73,7 +73,7 @@ func otherKeys(t *T, c Credential, call mcp.Call) Cases[wire.Request] {
 		{"in the query, as key", call.WithQuery("key", c.Value).Request()},
 		{"in the query, under the name of its field", call.WithQuery(c.Header, c.Value).Request()},
 	}
-	for _, near := range resembling(t, c) {
+	for _, near := range append(resembling(t, c), Inherited()...) {
 		rows = rows.And(near.Name, call.With(c.With(near.Value)).Request())
 	}
 	return rows

@@ -161,6 +161,7 @@ func refusesInvalidTokens(t *T) {
 		And("a JWT refresh token without a signature, alg none", Change("refresh_token", unsigned)).
 		And("a JWT refresh token with a later exp", Change("refresh_token", prolonged))
 	Refuses(t, t.AS.RefreshGrant(), invalid, expect.RefuseGrant("invalid_grant"))
+	Refuses(t, t.AS.RefreshGrant(), InheritedAs("refresh_token").In("refresh_token"), expect.RefuseGrant()) // a firewall may know these names
 	Refuses(t, t.AS.RefreshGrant(), Cases[Edit]{
 		{"an empty refresh_token", With("refresh_token", "")},
 		{"no refresh_token", Without("refresh_token")},

@@ -66,6 +66,9 @@ func (r *room) nearlyNamed(t *T) Cases[CallEdit] {
 		id := t.Hide(m.Value)
 		rows = rows.And("the id of a live session, "+m.Name, func(c mcp.Call) mcp.Call { return c.InSession(id) })
 	}
+	for _, name := range Inherited() {
+		rows = rows.And("the session id "+name.Name, func(c mcp.Call) mcp.Call { return c.InSession(name.Value) })
+	}
 	return rows
 }
 

@@ -278,6 +278,7 @@ func refusesGarbage(t *T) {
 		}
 	}
 	refuse(t, rows.Where(wellFormed), 401)
+	refuse(t, Inherited(), 401, 400, 403)           // a firewall may know these names
 	if odd := rows.Where(malformed); len(odd) > 0 { // the request is malformed, too (RFC 6750 section 3.1)
 		refuse(t, odd, 401, 400)
 	}

@@ -129,6 +129,24 @@ func NearMisses(name string, kinds ...nearmiss.Kind) Cases[Edit] {
 	return out.In(name)
 }
 
+// Inherited returns rows with names under which a plain JavaScript object finds something, though nothing was stored there.
+func Inherited() Cases[string] {
+	var out Cases[string]
+	for _, name := range nearmiss.Inherited {
+		out = out.And(name+", a member of every JavaScript object", name)
+	}
+	return out
+}
+
+// InheritedAs returns the edits that set a parameter to these names.
+func InheritedAs(parameter string) Cases[Edit] {
+	var out Cases[Edit]
+	for _, row := range Inherited() {
+		out = out.And(row.Name, With(parameter, row.Value))
+	}
+	return out
+}
+
 // MissesOf returns the rows of a table of near misses.
 func MissesOf(misses []nearmiss.Miss) Cases[string] {
 	var out Cases[string]

@@ -37,6 +37,9 @@ const (
 	Equivalent Kind = "a URL that is equal only after normalization (RFC 3986 section 6.2.2)"
 )
 
+// Inherited are members of every JavaScript object: a server that stores its values in a plain object finds something under these names.
+var Inherited = []string{"constructor", "__proto__"}
+
 // Way is one way to make a near miss.
 type Way struct {
 	Kind Kind
