@@ -43,6 +43,11 @@ func OwnedBy(ctx context.Context, check string) context.Context {
 	return context.WithValue(ctx, owner{}, check)
 }
 
+// separates reports whether a check registers its own clients, instead of those that are shared or declared: their grants end each other.
+func (s *Session) separates(ctx context.Context) bool {
+	return OwnerOf(ctx) != "" && s.EndsGrants && s.registers() && s.mayNotRegister() == ""
+}
+
 // OwnerOf returns the check of OwnedBy, or "".
 func OwnerOf(ctx context.Context) string {
 	check, _ := ctx.Value(owner{}).(string)

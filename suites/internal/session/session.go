@@ -821,8 +821,8 @@ func (s *Session) Machines() []*oauth.Client {
 // Client returns one of the shared clients, or the reason why there is none.
 func (s *Session) Client(ctx context.Context, kind string) (*oauth.Client, string) {
 	name := kind
-	if check := OwnerOf(ctx); check != "" && s.EndsGrants && s.registers() {
-		name += " of " + check
+	if s.separates(ctx) {
+		name += " of " + OwnerOf(ctx)
 	}
 	s.mu.Lock()
 	e := s.clients[name]
@@ -845,7 +845,7 @@ func (s *Session) find(ctx context.Context, kind string) (*oauth.Client, string)
 		return s.findConfidential(ctx)
 	}
 	method := cmp.Or(map[string]string{ConfidentialBasic: oauth.Basic, ConfidentialPost: oauth.Post}[kind], oauth.None)
-	if c := s.given(method, kind == Second); c != nil {
+	if c := s.given(method, kind == Second); c != nil && !s.separates(ctx) {
 		return c, ""
 	}
 	documents, _ := s.Server.Metadata.Bool("client_id_metadata_document_supported")

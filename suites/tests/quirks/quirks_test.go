@@ -14,6 +14,7 @@ import (
 	"github.com/mcpauth/conformance/fixtures/requirements"
 	"github.com/mcpauth/conformance/fixtures/whole"
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites"
 	"github.com/mcpauth/conformance/suites/tests/against"
 )
 
@@ -123,6 +124,20 @@ func TestQuirksOfLoginsAreNotAccused(t *testing.T) {
 			expect(t, q.Name, against.Run(t, against.Brief(t, cfg)))
 		})
 	}
+}
+
+// Grants of a client that the user declares end each other too, although others can be registered.
+func TestGrantsOfADeclaredClientMayEndEachOther(t *testing.T) {
+	t.Parallel()
+	r := against.Start(t, bent(t, func(o *reference.Options) { o.Behaviour.EndsEarlierGrants = true }))
+	const callback = "http://127.0.0.1:8765/callback"
+	r.IDP.AddClient("declared", "", callback)
+	cfg := against.Part(t, against.SigningIn(r))
+	cfg.Issuer, cfg.SecondIssuer, cfg.Enterprise = nil, nil, nil
+	cfg.Clients = append(cfg.Clients, suites.Client{ID: "declared", Method: "none", RedirectURI: callback})
+	intrusive := true
+	cfg.AllowIntrusive, cfg.Patience = &intrusive, 100*time.Millisecond
+	expect(t, "earlier-grants-end", against.Run(t, cfg))
 }
 
 // bent is a reference with a quirk, whose locks last longer than a slow machine takes, and less than patience.
