@@ -62,7 +62,6 @@ func TestLevelsOfFindings(t *testing.T) {
 	expectFairness(t, map[string]fairness{
 		"plain by default is what RFC 7636 says": {flawed("pkce-no-method-plain"), nil, "AS-PKCE-METHOD-DEFAULT", reports.Warn},
 		"a port that the grammar allows":         {flawed("dcr-takes-port-99999"), nil, "AS-DCR-REJECT-NON-ABSOLUTE", reports.Warn},
-		"a user's own form adds a scope":         {flawed("scope-of-the-form"), nil, "AS-SCOPE-CONSENT-HONOURED", reports.Warn},
 		"a space in base64":                      {skippingSpaces, nil, "RS-TOKEN-SYNTAX-BYTES", reports.Warn},
 		"a long state":                           {flawed("authorize-state-refused-513"), nil, "AS-AUTHZ-STATE-EXACT", reports.Warn},
 		"a short state":                          {flawed("authorize-short-state-refused"), nil, "AS-AUTHZ-STATE-EXACT", reports.Fail},

@@ -17,6 +17,7 @@ import (
 
 	"github.com/mcpauth/conformance/fakes/answer"
 	"github.com/mcpauth/conformance/fakes/idp"
+	"github.com/mcpauth/conformance/fakes/quirks"
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites"
@@ -76,6 +77,11 @@ func malformedIsBadRequest(o *reference.Options) {
 			next.ServeHTTP(w, r)
 		})
 	}
+}
+
+// quirk is a quirk of an authorization server.
+func quirk(name string) func(o *reference.Options) {
+	return quirks.Servers[slices.IndexFunc(quirks.Servers, func(q quirks.Quirk) bool { return q.Name == name })].Bend
 }
 
 // confidentialRefresh issues no refresh tokens to public clients.
@@ -378,7 +384,15 @@ func registeredDevices(b *idp.Behaviour) {
 // One check judges each token endpoint that is right and differs from the reference, or shows less.
 func TestFairnessOfTokens(t *testing.T) {
 	t.Parallel()
+	limited := func(status int) func(o *reference.Options) {
+		return behaving(func(b *idp.Behaviour) { b.LimitOfOthers = status })
+	}
 	expectFairness(t, map[string]fairness{
+		"a limit of errors that holds for all clients of an address":         {limited(429), nil, "AS-RATE-TOKEN-429", reports.Pass},
+		"a limit of errors that holds for all clients of an address, by 503": {limited(503), nil, "AS-RATE-TOKEN-429", reports.Pass},
+		"a limit of errors that ends the grants of others":                   {limited(400), nil, "AS-RATE-TOKEN-429", reports.Warn},
+		"a limit of all token requests of an address": {quirk("token-limit-per-address"), nil, "AS-RATE-TOKEN-429",
+			reports.Pass},
 		"a second refresh endpoint with the rules of the first":    {sideDoor, nil, "AS-REFRESH-SIDE-ENDPOINTS", reports.Pass},
 		"opaque tokens, a narrower refresh":                        {opaque, nil, "AS-REFRESH-SCOPE-NARROW", reports.Pass},
 		"opaque tokens, a wider refresh":                           {opaque, nil, "AS-REFRESH-SCOPE-WIDEN", reports.Pass},

@@ -120,7 +120,7 @@ var askedOnce = []Flaw{
 	asking(rowOf(one("authorize-transaction-unbound", idp.BindTransaction, "AS-AUTHZ-TRANSACTION-BINDING", "AS-CONSENT-CSRF", "AS-LOGIN-CSRF"),
 		"the browser of another user who signed in")),
 	asking(one("authorize-global-user", idp.UserPerSession, "AS-AUTHZ-SUBJECT-CORRECT", "AS-SCOPE-USER-PRIVILEGE")),
-	asking(one("scope-of-the-form", idp.ConsentedScopesOnly, "AS-SCOPE-CONSENT-HONOURED")),
+	asking(despiteTheForm),
 	asking(cors("consent", `the page "Allow access?"`, func(_ *http.Request, a authAnswer) bool { return a.shows("Allow access?") })),
 	asking(without("AS-AUTHZ-NO-STORE", "stores-consent", "Cache-Control", `the page "Allow access?"`, "Allow access?")),
 	asking(without("AS-AUTHZ-CLICKJACKING", "frames-consent", "Content-Security-Policy", `the page "Allow access?"`, "Allow access?")),

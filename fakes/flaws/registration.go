@@ -92,13 +92,20 @@ var registrationNeeds = []Flaw{
 	},
 }
 
+// despiteTheForm grants what the user has deselected.
+var despiteTheForm = Flaw{
+	Name: "scope-despite-the-form", Says: "The token has the scopes of the request, whatever the consent form says.",
+	Bend:    atEndpoint("/consent", func(form url.Values, _ *http.Request) { form.Del("scope") }),
+	Noticed: []string{"AS-SCOPE-CONSENT-HONOURED"},
+}
+
 var grants = []Flaw{
 	one("scope-copied", idp.KnownScopes, "AS-SCOPE-UNKNOWN"),
 	one("scope-lower-cased", idp.ScopeCase, "AS-SCOPE-SYNTAX"),
 	one("scope-at-token", idp.NoScopeAtToken, "AS-SCOPE-ESCALATION-AT-TOKEN"),
 	one("scope-extra", idp.RequestedScopesOnly, "AS-SCOPE-GRANTED-SUBSET", "AS-SCOPE-CONSENT-HONOURED", "AS-SCOPE-ESCALATION-AT-TOKEN",
 		"AS-TX-VALIDATION"),
-	one("scope-of-the-form", idp.ConsentedScopesOnly, "AS-SCOPE-CONSENT-HONOURED"),
+	despiteTheForm,
 	one("scope-default-all", idp.NamedDefaultScope, "AS-SCOPE-DEFAULT"),
 	{
 		Name: "scope-unobtainable", Says: "The resource publishes a scope that the authorization server does not know.",

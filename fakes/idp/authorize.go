@@ -796,7 +796,7 @@ func (s *Server) consent(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	scopes := slices.DeleteFunc(slices.Clone(form["scope"]), func(v string) bool {
-		return b.has(ConsentedScopesOnly) && !slices.Contains(t.scopes, v)
+		return !b.UserAddsScopes && !slices.Contains(t.scopes, v)
 	})
 	if !form.Has("scope") {
 		scopes = t.scopes

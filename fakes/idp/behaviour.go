@@ -107,6 +107,8 @@ type Behaviour struct {
 	FormAnswers bool
 	// IgnoresResource ignores resource indicators.
 	IgnoresResource bool
+	// UserAddsScopes says that a consent form may name scopes that were not requested.
+	UserAddsScopes bool
 	// LimitOfOthers is the status of all token requests while one client is over its limit of errors; if zero, they are served.
 	LimitOfOthers int
 	// LockTime is how long all logins are refused after too many failures; if zero, 60 ms.

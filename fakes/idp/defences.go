@@ -65,7 +65,6 @@ const (
 	ConsentNamesClient    Defence = "the consent page names the client"
 	ConsentNamesScopes    Defence = "the consent page names the scopes"
 	ConsentNamesRedirect  Defence = "the consent page names the host that gets the answer"
-	ConsentedScopesOnly   Defence = "scopes that were not requested cannot be approved"
 	LoginCSRF             Defence = "the login form needs its token"
 	SameLoginError        Defence = "a wrong password and an unknown user look alike"
 	FreshSession          Defence = "the session id changes at login"

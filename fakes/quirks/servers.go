@@ -3,9 +3,12 @@ package quirks
 import (
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/mcpauth/conformance/fakes/answer"
 	"github.com/mcpauth/conformance/fakes/reference"
@@ -184,16 +187,28 @@ var Servers = []Quirk{
 		},
 	},
 	{
-		Name: "sorted-scopes", Says: "The granted scopes come in another order, and offline_access with them.",
+		Name: "sorted-scopes", Says: "Scopes come in another order wherever the server names them.",
 		Allows: "RFC 6749 section 3.3: the order does not matter.",
-		Bend: members("/token", func(m map[string]any) {
-			if text, _ := m["scope"].(string); text != "" {
-				scopes := strings.Fields(text)
-				slices.Sort(scopes)
-				slices.Reverse(scopes)
-				m["scope"] = strings.Join(scopes, " ")
+		Bend: func(o *reference.Options) {
+			o.Behaviour.Response = func(_ string, m map[string]any) {
+				if text, _ := m["scope"].(string); text != "" {
+					scopes := strings.Fields(text)
+					slices.Sort(scopes)
+					slices.Reverse(scopes)
+					m["scope"] = strings.Join(scopes, " ")
+				}
 			}
-		}),
+		},
+	},
+	{
+		Name: "user-adds-scopes", Says: "The user may grant scopes that were not requested, by the consent form.",
+		Allows: "RFC 6749 section 3.3: the server may ignore the requested scope by the resource owner's instructions.",
+		Bend:   func(o *reference.Options) { o.Behaviour.UserAddsScopes = true },
+	},
+	{
+		Name: "token-limit-per-address", Says: "An address may send 150 token requests in a second, of all its clients together.",
+		Allows: "RFC 6585 section 4: how a server identifies the user, and counts requests, is its own.",
+		Bend:   limitedTokens,
 	},
 	{
 		Name: "passwords-trimmed", Says: "White space around a password is dropped.", Allows: "NIST SP 800-63B section 5.1.1.2.",
@@ -384,4 +399,36 @@ func pushedOnly(o *reference.Options) {
 			page(a, http.StatusBadRequest, "")
 		}
 	})(o)
+}
+
+// TokenRequests is the number of token requests of an address in a second.
+const TokenRequests = 150
+
+// limitedTokens limits the token requests of each address.
+func limitedTokens(o *reference.Options) {
+	var mu sync.Mutex
+	began, count := map[string]time.Time{}, map[string]int{}
+	over := func(address string) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		if time.Since(began[address]) > time.Second {
+			began[address], count[address] = time.Now(), 0
+		}
+		count[address]++
+		return count[address] > TokenRequests
+	}
+	o.Behaviour.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			address, _, _ := net.SplitHostPort(r.RemoteAddr)
+			if !strings.HasSuffix(r.URL.Path, "/token") || r.Method != http.MethodPost || !over(address) {
+				next.ServeHTTP(w, r)
+				return
+			}
+			w.Header().Set("Retry-After", "1")
+			w.Header().Set("Cache-Control", "no-store")
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusTooManyRequests)
+			_, _ = io.WriteString(w, `{"error":"temporarily_unavailable","error_description":"too many requests"}`)
+		})
+	}
 }

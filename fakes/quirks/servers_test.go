@@ -134,6 +134,39 @@ var serverShows = map[string]func(t *testing.T, r *reference.Reference, quirk bo
 		c, _ := register(t, r, nil)
 		assert.Equal(t, either(quirk, "notes:write notes:read", "notes:read notes:write"), c.tokens(nil)["scope"])
 	},
+	"user-adds-scopes": func(t *testing.T, r *reference.Reference, quirk bool) {
+		r.IDP.Behaviour.Consent = "" // each time
+		c, _ := register(t, r, nil)
+		location, _ := c.signIn(url.Values{"scope": {"notes:read"}})
+		page := ""
+		if u, err := url.Parse(location); assert.NoError(t, err) {
+			_, page = c.got(strings.TrimPrefix(u.Path, "/as") + "?" + u.RawQuery)
+		}
+		form := url.Values{"decision": {"approve"}, "scope": {"notes:read", "notes:write"}}
+		for _, m := range hidden.FindAllStringSubmatch(page, -1) {
+			form.Set(m[1], m[2])
+		}
+		resp, err := c.browser.PostForm(c.IDP.Issuer+"/consent", form)
+		require.NoError(t, err)
+		resp.Body.Close()
+		to, err := resp.Location()
+		require.NoError(t, err)
+		_, out := c.token(url.Values{"grant_type": {"authorization_code"}, "code": {to.Query().Get("code")}, "redirect_uri": {c.redirect},
+			"code_verifier": {verifier}})
+		assert.Equal(t, either(quirk, "notes:read notes:write", "notes:read"), out["scope"])
+	},
+	"token-limit-per-address": func(t *testing.T, r *reference.Reference, quirk bool) {
+		var c *client
+		refused := false
+		for i := range quirks.TokenRequests + 1 {
+			if i%20 == 0 { // the errors of each client have a limit of their own
+				c, _ = register(t, r, nil)
+			}
+			status, _ := c.token(url.Values{"grant_type": {"mcpauth"}})
+			refused = refused || status == http.StatusTooManyRequests
+		}
+		assert.Equal(t, quirk, refused)
+	},
 	"passwords-trimmed": func(t *testing.T, r *reference.Reference, quirk bool) {
 		c, _ := register(t, r, nil)
 		c.password = idp.Alice.Password + " "

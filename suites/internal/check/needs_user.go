@@ -240,11 +240,11 @@ func (t AuthorizationServer) ScopePool() []string {
 }
 
 // registeredScopes returns the scopes that the server has registered for the shared client (RFC 7591 section 2, scope); none if it says
-// nothing.
+// nothing. They are sorted, because a server may list them in another order each time.
 func (t AuthorizationServer) registeredScopes() []string {
 	c, _ := t.Session.Client(t.ctx, session.Public)
 	if c == nil || c.Registered == nil {
 		return nil
 	}
-	return strings.Fields(c.Registered.String("scope"))
+	return slices.Sorted(slices.Values(strings.Fields(c.Registered.String("scope"))))
 }

@@ -60,6 +60,8 @@ var passed = map[string][]string{
 	"cancelled-call-unanswered": {"RS-SESSION-REQUEST-ID-ISOLATION"},
 	"late-header":               {"RS-SESSION-STREAM-NEEDS-TOKEN"},
 	"withheld-scope":            {"AS-CONSENT-CONTENT"},
+	"user-adds-scopes":          {"AS-SCOPE-CONSENT-HONOURED"},
+	"token-limit-per-address":   {"AS-RATE-TOKEN-429"},
 	"one-stream":                {"RS-SESSION-STREAM-NEEDS-TOKEN", "RS-SESSION-BOUND-TO-USER", "RS-SESSION-EVENT-ISOLATION"},
 }
 
