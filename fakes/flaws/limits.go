@@ -2,6 +2,7 @@ package flaws
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/fakes/reference"
@@ -105,6 +106,23 @@ var introspections = []Flaw{
 		Name: "introspection-active-only", Says: "Of the introspection answer, only active is read.",
 		Bend: lacks(mcpserver.IntrospectClaims), Noticed: []string{"RS-TOKEN-INTROSPECTION-CLAIMS", "RS-AUD-OPAQUE"},
 	},
+	introspected("audience-by-its-beginning", "aud is compared by its beginning", "RS-AUD-OPAQUE", func(c map[string]any) bool {
+		aud, _ := c["aud"].(string)
+		return strings.HasSuffix(aud, "/mcp.evil.example") || strings.HasSuffix(aud, "/mcp-sibling")
+	}, "for a resource with more at the end", "for a path with the same beginning"),
+	introspected("audience-as-beginning", "a beginning of this server's identifier is its audience", "RS-AUD-OPAQUE",
+		func(c map[string]any) bool { aud, _ := c["aud"].(string); return strings.HasSuffix(aud, "/mc") },
+		"for the resource without its last character"),
+	introspected("audience-of-a-list", "in a list, aud is compared by its beginning", "RS-AUD-OPAQUE", func(c map[string]any) bool {
+		list, _ := c["aud"].([]any)
+		return len(list) == 1
+	}, "for a list with more at the end"),
+	introspected("issuer-by-its-beginning", "iss is compared by its beginning", "RS-TOKEN-INTROSPECTION-CLAIMS",
+		func(c map[string]any) bool {
+			iss, _ := c["iss"].(string)
+			return strings.HasSuffix(iss, ".evil.example")
+		},
+		"of an issuer with more at the end"),
 	{
 		Name: "introspection-kept", Says: "An answer is kept for ever.",
 		Bend: lacks(mcpserver.IntrospectAgain), Noticed: []string{"RS-TOKEN-INTROSPECTION-CACHE"},
@@ -142,4 +160,12 @@ var introspections = []Flaw{
 		Name: "rate-announced-as-of-old", Says: "The limit is announced in the X-RateLimit fields.",
 		Bend: policy(func(p *mcpserver.Policy) { p.RateHeaders = "legacy" }), Noticed: []string{"RS-RATE-HEADERS"},
 	},
+}
+
+// introspected accepts some introspection answers whatever their audience and issuer.
+func introspected(name, says, noticed string, takes func(claims map[string]any) bool, rows ...string) Flaw {
+	return Flaw{
+		Name: "introspection-" + name, Says: "Of the introspection answer, " + says + ".", Rows: rows, Noticed: []string{noticed},
+		Bend: policy(func(p *mcpserver.Policy) { p.TakesAnswer = takes }),
+	}
 }

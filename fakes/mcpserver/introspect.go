@@ -70,10 +70,11 @@ func (s *Server) judge(c map[string]any) *caller {
 	notBefore, _ := c["nbf"].(float64)
 	subject, _ := c["sub"].(string)
 	scope, _ := c["scope"].(string)
+	taken := p.TakesAnswer != nil && p.TakesAnswer(c)
 	switch kind, _ := c["token_type"].(string); {
 	case p.has(IntrospectClaims) && (!hasExpiry || expires+p.Leeway.Seconds() <= now || notBefore > now+p.Leeway.Seconds()),
-		p.has(IntrospectClaims) && !audience(c["aud"], s.Resource),
-		p.has(IntrospectClaims) && c["iss"] != s.Issuer,
+		p.has(IntrospectClaims) && !taken && !audience(c["aud"], s.Resource),
+		p.has(IntrospectClaims) && !taken && c["iss"] != s.Issuer,
 		subject == "", p.has(IntrospectClaims) && kind != "" && !strings.EqualFold(kind, "Bearer"):
 		return nil
 	}

@@ -110,6 +110,8 @@ type Defects struct {
 	Called func(r *http.Request, tool string)
 	// Overlooks reports whether a part of a token is not checked: see the part constants.
 	Overlooks func(r *http.Request, part string, claims map[string]any) bool
+	// TakesAnswer accepts an introspection answer whatever its audience and its issuer: a flaw. Nil: never.
+	TakesAnswer func(claims map[string]any) bool
 	// TakesSecond accepts other names of the second issuer.
 	TakesSecond func(issuer, second string) bool
 	// TakesStatic accepts other values instead of a static token or an API key.

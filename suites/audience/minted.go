@@ -167,10 +167,20 @@ func separatesPaths(t *T) {
 }
 
 func bindsOpaqueTokens(t *T) {
-	Refuses(t, t.Mint.OpaquePresented(), Cases[map[string]any]{
-		{"for another resource", map[string]any{"aud": otherServer}},
-		{"for a list of others", map[string]any{"aud": []string{otherServer, "https://third.example"}}},
-	}, expect.Refuse(401))
+	me := strings.TrimSuffix(t.MCP.Identifier(), "/")
+	audiences := Cases[any]{
+		{"for another resource", otherServer},
+		{"for a list of others", []string{otherServer, "https://third.example"}},
+		{"for a resource with more at the end", me + ".evil.example"},
+		{"for a list with more at the end", []string{me + ".evil.example"}},
+		{"for a path with the same beginning", me + "-sibling"},
+		{"for the resource without its last character", me[:len(me)-1]},
+	}
+	var rows Cases[map[string]any]
+	for _, r := range audiences {
+		rows = rows.And(r.Name, map[string]any{"aud": r.Value})
+	}
+	Refuses(t, t.Mint.OpaquePresented(), rows, expect.Refuse(401))
 	t.Expect(t.Mint.OpaquePresented().Send(map[string]any{"aud": nil}),
 		"without an audience, unless the authorization server answers for this resource only").Ideally(expect.Refuse(401))
 }

@@ -1,10 +1,12 @@
 package tokenvalidation
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/introspector"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
@@ -75,6 +77,7 @@ func readsIntrospectedClaims(t *T) {
 		{"without an audience", map[string]any{"aud": nil}},
 		{"valid from tomorrow on", map[string]any{"nbf": now + 86400}},
 		{"of a foreign issuer", map[string]any{"iss": "https://evil.example"}},
+		{"of an issuer with more at the end", map[string]any{"iss": issuerOfAnswers(t) + ".evil.example"}},
 		{"a refresh token by its token_type", map[string]any{"token_type": "refresh_token"}},
 	}, func(t *T, changes map[string]any) {
 		t.Expect(t.Mint.OpaquePresented().Send(changes)).Ideally(expect.Refuse(401))
@@ -82,6 +85,12 @@ func readsIntrospectedClaims(t *T) {
 	ours := map[string]any{"aud": []string{otherServer, t.MCP.Identifier()}}
 	t.Expect(t.Mint.OpaquePresented().Send(ours), "for several resources, of which this is one").Ideally(expect.BeServed())
 	scopeOfAnswer(t)
+}
+
+// issuerOfAnswers is the iss of an ordinary introspection answer.
+func issuerOfAnswers(t *T) string {
+	o, _, _ := document.ParseObject(t.Mint.ActiveAnswer(nil).Body)
+	return cmp.Or(o.String("iss"), "https://issuer.example")
 }
 
 // scopeOfAnswer calls the first tool that runs with its scope, and whose scope the answer does not name. A tool that runs with another
