@@ -1,14 +1,21 @@
 package quirks_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -272,6 +279,19 @@ var serverShows = map[string]func(t *testing.T, r *reference.Reference, quirk bo
 		resp, _ = c.got("/logout")
 		assert.Less(t, resp.StatusCode, 400)
 	},
+	"denied-device-unknown": func(t *testing.T, r *reference.Reference, quirk bool) {
+		c, _ := register(t, r, nil)
+		assert.Equal(t, either(quirk, "invalid_grant", "access_denied"), c.denied())
+	},
+	"audience-of-the-endpoint": func(t *testing.T, r *reference.Reference, quirk bool) {
+		for audience, right := range map[string]bool{r.IDP.Issuer: !quirk, r.IDP.Issuer + "/introspect": quirk} {
+			resp, err := http.PostForm(r.IDP.Issuer+"/introspect", url.Values{"token": {"x"}, "client_assertion": {asserted(t, r, audience)},
+				"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}})
+			require.NoError(t, err)
+			resp.Body.Close()
+			assert.Equal(t, either(right, 200, 401), resp.StatusCode, audience)
+		}
+	},
 	"same-client": func(t *testing.T, r *reference.Reference, quirk bool) {
 		first, _ := register(t, r, nil)
 		second, _ := register(t, r, nil)
@@ -279,6 +299,41 @@ var serverShows = map[string]func(t *testing.T, r *reference.Reference, quirk bo
 		other, _ := register(t, r, map[string]any{"client_name": "another"})
 		assert.NotEqual(t, first.id, other.id)
 	},
+}
+
+// asserted is an assertion of the machine with a key for an audience.
+func asserted(t *testing.T, r *reference.Reference, audience string) string {
+	t.Helper()
+	block, _ := pem.Decode([]byte(r.Machines[1].Key))
+	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	require.NoError(t, err)
+	encoded := func(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
+	claims, err := json.Marshal(map[string]any{"iss": r.Machines[1].ID, "sub": r.Machines[1].ID, "aud": audience, "jti": rand.Text(),
+		"exp": time.Now().Unix() + 60})
+	require.NoError(t, err)
+	input := encoded([]byte(`{"alg":"ES256"}`)) + "." + encoded(claims)
+	sum := sha256.Sum256([]byte(input))
+	a, b, err := ecdsa.Sign(rand.Reader, key.(*ecdsa.PrivateKey), sum[:])
+	require.NoError(t, err)
+	return input + "." + encoded(append(a.FillBytes(make([]byte, 32)), b.FillBytes(make([]byte, 32))...))
+}
+
+// denied polls for a device code after its user has denied, and returns the error.
+func (c *client) denied() any {
+	c.t.Helper()
+	c.code(nil) // signs in
+	resp, err := http.PostForm(c.IDP.Issuer+"/device_authorization", url.Values{"client_id": {c.id}})
+	require.NoError(c.t, err)
+	device := decoded(c.t, resp)
+	_, page := c.got("/device?user_code=" + text(device["user_code"]))
+	csrf := regexp.MustCompile(`name="csrf" value="([^"]+)"`).FindStringSubmatch(page)
+	require.Len(c.t, csrf, 2, page)
+	form := url.Values{"user_code": {text(device["user_code"])}, "csrf": {csrf[1]}, "decision": {"deny"}}
+	resp, err = c.browser.PostForm(c.IDP.Issuer+"/device", form)
+	require.NoError(c.t, err)
+	resp.Body.Close()
+	_, out := c.token(url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:device_code"}, "device_code": {text(device["device_code"])}})
+	return out["error"]
 }
 
 func payload(t *testing.T, token string) string {
