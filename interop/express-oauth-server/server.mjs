@@ -1,5 +1,6 @@
 // @node-oauth/express-oauth-server as authorization server and as guard of an MCP server without sessions. The model, which an
-// application brings itself, keeps everything in memory: tokens are opaque, refresh tokens are replaced, and an approval is remembered.
+// application brings itself, keeps everything in memory: tokens are opaque, refresh tokens are replaced, and an approval is
+// remembered until the next login.
 // The metadata, the login and the consent page are a plain program, too.
 import crypto from 'node:crypto';
 import express from 'express';
@@ -18,7 +19,7 @@ const clients = new Map([
   { id: 'web-app', name: 'Notes on the web', secret: process.env.CLIENT_SECRET, redirectUris, grants },
 ].map((c) => [c.id, c]));
 const passwords = new Map(['alice', 'bob', 'carol'].map((name) => [name, process.env[name.toUpperCase() + '_PASSWORD']]));
-const codes = new Map(), tokens = new Map(), refreshTokens = new Map(), sessions = new Map(), approvals = new Set();
+const codes = new Map(), tokens = new Map(), refreshTokens = new Map(), sessions = new Map();
 
 const model = {
   getClient: async (id, secret) => {
@@ -62,7 +63,7 @@ const pages = (req, res, next) => {
   req.session = sessions.get(id);
   next();
 };
-const approval = (user, q) => [user.id, q.client_id, q.scope ?? ''].join(' ');
+const approval = (q) => [q.client_id, q.scope ?? ''].join(' ');
 const login = (to, said = '') => page('Sign in', `<p role="alert">${text(said)}</p><form method="post" action="/login">
   <label>Name <input name="username" autocomplete="username"></label> <label>Password <input name="password" type="password"></label>
   <input type="hidden" name="to" value="${text(to)}"><button>Sign in</button></form>`);
@@ -76,7 +77,7 @@ app.post('/login', pages, (req, res) => {
   if (!to.startsWith('/authorize?')) return res.status(400).send(page('Error', '<p>Begin at the application.</p>'));
   if (!passwords.has(username) || passwords.get(username) !== password) return res.status(401).send(login(to, 'Wrong name or password.'));
   const id = crypto.randomUUID();
-  sessions.set(id, { user: { id: username }, csrf: crypto.randomUUID() });
+  sessions.set(id, { user: { id: username }, csrf: crypto.randomUUID(), approvals: new Set() }); // each login asks again
   res.cookie('session', id, { httpOnly: true, sameSite: 'lax' }).redirect(303, to);
 });
 const signedIn = (req, res, next) => {
@@ -90,14 +91,14 @@ const known = (req, res, next) => {
 };
 const decide = (req, res, next) => oauth.authorize({ authenticateHandler: { handle: () => req.session.user } })(req, res, next);
 app.get('/authorize', pages, known, signedIn, (req, res, next) => {
-  if (approvals.has(approval(req.session.user, req.query))) return decide(req, res, next);
+  if (req.session.approvals.has(approval(req.query))) return decide(req, res, next);
   res.send(consent(req.session, req.query, req.originalUrl));
 });
 app.post('/authorize', pages, known, signedIn, (req, res, next) => {
   if (req.body?.csrf !== req.session.csrf) return res.status(403).send(page('Error', '<p>The form is not ours.</p>'));
   const allowed = req.body.allowed === 'true';
   req.body = { allowed: String(allowed) };
-  if (allowed) approvals.add(approval(req.session.user, req.query));
+  if (allowed) req.session.approvals.add(approval(req.query));
   decide(req, res, next);
 });
 app.post('/token', oauth.token());

@@ -183,7 +183,7 @@ func Mentions(text, scope string) bool {
 }
 
 // Asked returns an authorization request that reaches the consent page, if there is one. If the user has approved the shared client before,
-// and is not asked again, it is the request of a new client, or one with prompt=consent.
+// and is not asked again, it is the request of a new client, or one with a new login and prompt=consent.
 func (t Pages) Asked(edits ...Edit) *Grant {
 	g := t.AS.Authorize(edits...)
 	if !t.askedBefore(g) {
@@ -192,7 +192,7 @@ func (t Pages) Asked(edits ...Edit) *Grant {
 	if c, _ := t.anotherClient(); c != nil {
 		return t.AS.Authorize(append(slices.Clone(edits), As(c))...)
 	}
-	return t.AS.Authorize(append(slices.Clone(edits), With("prompt", "consent"))...)
+	return t.AS.Authorize(append(slices.Clone(edits), SignedOut(), With("prompt", "consent"))...)
 }
 
 // askedBefore reports whether a request of the shared client got a code without the consent page, although that exists, or may exist.
