@@ -136,6 +136,29 @@ func cached(o *reference.Options) {
 	}
 }
 
+// readsZeroAsNone accepts a message with the id 0 as a notification, and does nothing.
+func readsZeroAsNone(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if bytes.Contains(answer.Peek(r), []byte(`"id":0,`)) && r.Header.Get("Authorization") != "" {
+			w.WriteHeader(http.StatusAccepted)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// challengesFirstRevisionBarely refuses clients of 2025-03-26, which has no resource_metadata, with the realm alone.
+func challengesFirstRevisionBarely(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if bytes.Contains(answer.Peek(r), []byte(`"protocolVersion":"2025-03-26"`)) && r.Header.Get("Authorization") == "" {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="mcp"`)
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // onlyAlternatives declares one tool that needs a scope: either of two is enough.
 func onlyAlternatives(c *suites.Config) {
 	c.Tools = slices.DeleteFunc(slices.Clone(c.Tools), func(t suites.Tool) bool { return t.Scope != "" })
@@ -173,6 +196,10 @@ func TestFairnessOfControls(t *testing.T) {
 			expiresUnsaid(&o.Behaviour)
 		}, nil, "RS-TOKEN-REVOKED", reports.Warn},
 		"an expired token, and no tool may be called": {neverRuns("tools/call"), nil, "RS-TOKEN-EXPIRED", reports.Inconclusive},
+		"a call with the id 0, read as a notification": {func(o *reference.Options) { o.Wrap = readsZeroAsNone }, nil,
+			"RS-SCOPE-EVERY-TOOL", reports.Pass},
+		"a challenge that 2025-03-26 has without metadata": {func(o *reference.Options) { o.Wrap = challengesFirstRevisionBarely }, nil,
+			"RS-CHALLENGE-RESOURCE-METADATA", reports.Pass},
 		"an expired token of a second issuer that is not trusted": {nil, func(c *suites.Config) {
 			c.SecondIssuer = idp.NewSecond("https://third.example", c.URL)
 		}, "RS-TOKEN-EXPIRED", reports.Inconclusive},

@@ -46,6 +46,7 @@ var exemptions = []Flaw{
 	forgedFlaw("key-is-token", "X-API-Key", "with X-API-Key: a forged token"),
 	forgedFlaw("cookie-is-token", "Cookie", "with Cookie: a forged token"),
 	claimFlaw("cache", "If-None-Match", "*"),
+	claimFlaw("preflight-field", "Access-Control-Request-Method", "POST"),
 	claimFlaw("part", "Range", "bytes="),
 	claimFlaw("kubernetes", "User-Agent", "kube-probe/"),
 	claimFlaw("aws", "User-Agent", "ELB-HealthChecker/"),
@@ -94,6 +95,17 @@ var exemptions = []Flaw{
 	formFlaw("escaped-name", "an escaped letter in the name method", holdsText(`m\u0065thod`)),
 	formFlaw("escaped-method", "an escaped letter in the method", holdsText(`"method":"\u00`)),
 	formFlaw("other-case", "the name Method", holdsText(`"Method"`)),
+	formFlaw("text-as-id", "the id \"mcpauth\"", begins(`{"id":"mcpauth"`)),
+	marked(formFlaw("method-in-upper-case", "the method in upper case", field(mark, "")), func(r *http.Request) bool {
+		body := answer.Peek(r)
+		method := rpcMethod(body)
+		odd := method != "" && method == strings.ToUpper(method)
+		if odd { // the server knows methods in any case
+			body = bytes.Replace(body, []byte(method), []byte(strings.ToLower(method)), 1)
+			r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+		}
+		return odd
+	}),
 	marked(formFlaw("no-version", "no member jsonrpc", field(mark, "")), func(r *http.Request) bool {
 		body := answer.Peek(r)
 		bare := bytes.HasPrefix(body, []byte(`{"id"`)) && !bytes.Contains(body, []byte(`"jsonrpc"`))
@@ -199,6 +211,7 @@ var exemptions = []Flaw{
 	pathFlaw("well-known-query", "?next=/.well-known/", func(uri string) bool {
 		return strings.HasPrefix(uri, "/mcp?") && strings.Contains(uri, "/.well-known/")
 	}),
+	pathFlaw("debug", "?debug=true", func(uri string) bool { return uri == "/mcp?debug=true" }),
 	pathFlaw("double-slash", "//mcp", func(uri string) bool { return strings.HasPrefix(uri, "//mcp") }),
 	pathFlaw("upper-case", "/MCP", func(uri string) bool { return uri == "/MCP" }),
 	pathFlaw("parameter", "/mcp;x=1", func(uri string) bool { return strings.HasPrefix(uri, "/mcp;") }),

@@ -14,6 +14,16 @@ import (
 var otherRefusals = []Flaw{
 	badChallenge("get", "of a GET", "GET without a token", func(r *http.Request) bool { return r.Method == http.MethodGet }),
 	badChallenge("delete", "of a DELETE", "DELETE without a token", func(r *http.Request) bool { return r.Method == http.MethodDelete }),
+	bareChallenge("in-session", "no token, in a session", func(r *http.Request) bool { return r.Header.Get("Mcp-Session-Id") != "" }),
+	bareChallenge("to-own-page", "no token, from the server's own page", func(r *http.Request) bool {
+		return r.Header.Get("Origin") == "http://"+r.Host
+	}),
+	bareChallenge("at-old-revision", "no token, at 2025-06-18", func(r *http.Request) bool {
+		return bytes.Contains(answer.Peek(r), []byte(`"protocolVersion":"2025-06-18"`))
+	}),
+	realmChallenge("of-get", "GET without a token", verb(http.MethodGet)),
+	realmChallenge("of-delete", "DELETE with a garbage token", verb(http.MethodDelete)),
+	realmChallenge("of-expired", "an expired token", credential(func(v string) bool { return strings.Count(v, ".") == 2 })),
 	badChallenge("empty-token", "of an empty token", "an empty token",
 		credential(func(v string) bool { return strings.TrimSpace(v) == "Bearer" })),
 	badChallenge("two-words", "of a malformed field", "two words after Bearer",
@@ -92,6 +102,33 @@ func badChallenge(name, of, row string, when func(*http.Request) bool) Flaw {
 		Bend:    func(o *reference.Options) { o.Wrap = unquoted(when) },
 		Noticed: []string{"RS-CHALLENGE-GRAMMAR"},
 		Also:    []string{"RS-CHALLENGE-*", "RS-TOKEN-*", "RS-AUD-*", "RS-DPOP-*", "RS-SESSION-*", "RS-STATIC-*", "RS-ABUSE-*"}, Row: row,
+	}
+}
+
+// bareChallenge is the flaw of a challenge that is right for the first request, and without parameters for others.
+func bareChallenge(name, row string, when func(*http.Request) bool) Flaw {
+	return Flaw{
+		Name: "refusal-bare-" + name, Says: "The challenge is the word Bearer alone: " + row + ".",
+		Bend:    func(o *reference.Options) { o.Wrap = bending(when, challengeOf("Bearer")) },
+		Noticed: []string{"RS-CHALLENGE-BEARER-PARAMS", "RS-CHALLENGE-RESOURCE-METADATA"}, Row: row,
+	}
+}
+
+// realmChallenge is the flaw of a challenge that is right for the first request, and has only a realm for others.
+func realmChallenge(name, row string, when func(*http.Request) bool) Flaw {
+	return Flaw{
+		Name: "refusal-realm-" + name, Says: "The challenge has a realm alone: " + row + ".",
+		Bend:    func(o *reference.Options) { o.Wrap = bending(when, challengeOf(`Bearer realm="mcp"`)) },
+		Noticed: []string{"RS-CHALLENGE-RESOURCE-METADATA"}, Row: row, Also: []string{"RS-CHALLENGE-INVALID-TOKEN-ERROR", "RS-DPOP-*"},
+	}
+}
+
+// challengeOf replaces the challenge of a 401.
+func challengeOf(field string) func(w http.ResponseWriter, r *http.Request) {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		if len(w.Header().Values("WWW-Authenticate")) > 0 {
+			w.Header().Set("WWW-Authenticate", field)
+		}
 	}
 }
 

@@ -1,8 +1,10 @@
 package flaws
 
 import (
+	"bytes"
 	"net/http"
 	"strings"
+	"sync"
 
 	"github.com/mcpauth/conformance/fakes/answer"
 	"github.com/mcpauth/conformance/fakes/mcpserver"
@@ -104,6 +106,52 @@ var forgottenScopes = []Flaw{
 	scopeForgotten("of-a-task", "a call to run as a task", func(_ *http.Request, params map[string]any) bool { return params["task"] != nil }),
 	scopeForgotten("with-answers", "a call with answers to questions",
 		func(_ *http.Request, params map[string]any) bool { return params["inputResponses"] != nil }),
+	scopeForgotten("with-a-state", "a call with the state of another one",
+		func(_ *http.Request, params map[string]any) bool {
+			return params["requestState"] != nil && params["inputResponses"] == nil
+		}),
+	scopeForgotten("of-a-preflight", "a call with the fields of a preflight", forgetsFor(field("Access-Control-Request-Method", ""))),
+	scopeForgotten("of-own-page", "a call from the server's own page", forgetsFor(func(r *http.Request, _ []byte) bool {
+		return r.Header.Get("Origin") == "http://"+r.Host
+	})),
+	scopeForgotten("with-a-query", "a call with a query", func(r *http.Request, _ map[string]any) bool { return r.URL.RawQuery != "" }),
+	scopeForgotten("with-a-charset", "a call with a charset", forgetsFor(field("Content-Type", "charset"))),
+	scopeForgotten("without-a-version", "a call without its protocol version", func(r *http.Request, _ map[string]any) bool {
+		return r.Header.Get("MCP-Protocol-Version") == ""
+	}),
+	scopeForgottenOf("a-text-as-id", "a call with a text as its id", func(r *http.Request) bool {
+		return bytes.Contains(answer.Peek(r), []byte(`"id":"`))
+	}),
+	scopeForgottenOf("id-0", "a call with the id 0", func(r *http.Request) bool { return bytes.Contains(answer.Peek(r), []byte(`"id":0,`)) }),
+	scopeForgottenOf("a-resumed-stream", "a call in a session whose stream was resumed", resumedBefore()),
+	{
+		Name: "notified-tool-runs", Says: "A call without an id runs its tool, whatever the scope.",
+		Bend:    policy(func(p *mcpserver.Policy) { p.NotifiedActs = true }),
+		Noticed: []string{"RS-SCOPE-NOT-EXECUTED"}, Row: "without the scope and without an id",
+	},
+}
+
+// forgetsFor makes the condition of a request one of a call.
+func forgetsFor(when func(*http.Request, []byte) bool) func(*http.Request, map[string]any) bool {
+	return func(r *http.Request, _ map[string]any) bool { return when(r, nil) }
+}
+
+// scopeForgottenOf is scopeForgotten for what only the whole request shows.
+func scopeForgottenOf(name, row string, when func(r *http.Request) bool) Flaw {
+	return marked(scopeForgotten(name, row, forgetsFor(field(mark, ""))), when)
+}
+
+// resumedBefore matches requests in sessions in which a client has resumed a stream.
+func resumedBefore() func(r *http.Request) bool {
+	var resumed sync.Map
+	return func(r *http.Request) bool {
+		id := r.Header.Get("Mcp-Session-Id")
+		if r.Header.Get("Last-Event-ID") != "" {
+			resumed.Store(id, true)
+		}
+		_, is := resumed.Load(id)
+		return is && id != ""
+	}
 }
 
 func scopeForgotten(name, row string, when func(r *http.Request, params map[string]any) bool) Flaw {

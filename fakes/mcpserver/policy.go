@@ -123,6 +123,7 @@ type Defects struct {
 	KeyField    string // the field of the key for the API, instead of Authorization
 
 	SameToken    func(kept, sent string) bool                      // accepts a token instead of one that was valid before
+	NotifiedActs bool                                              // a tool runs for a call without an id, whatever its scope
 	ForgetsScope func(r *http.Request, params map[string]any) bool // the calls that need no scope
 	NamesTool    func(r *http.Request, name string) string         // the tool that runs for a name that no tool has; "": none
 	SessionManners

@@ -125,7 +125,7 @@ func (s *Server) stateless(w http.ResponseWriter, r *http.Request, m *message, w
 		rpcErrorData(w, http.StatusBadRequest, m.ID, -32022, "Unsupported protocol version",
 			map[string]any{"supported": p.Revisions, "requested": version})
 	case m.notification():
-		s.notified(m)
+		s.notified(r, m, who)
 		w.WriteHeader(http.StatusAccepted)
 	default:
 		if !p.has(NoStatelessSessions) {
@@ -185,7 +185,7 @@ func (s *Server) stateful(w http.ResponseWriter, r *http.Request, m *message, wh
 		return
 	}
 	if m.notification() || len(m.Result) > 0 {
-		s.notified(m)
+		s.notified(r, m, who)
 		w.WriteHeader(http.StatusAccepted)
 		return
 	}

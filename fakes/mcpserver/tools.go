@@ -162,7 +162,10 @@ func (s *Server) inFlight(id string) <-chan struct{} {
 }
 
 // notified records a notification.
-func (s *Server) notified(m *message) {
+func (s *Server) notified(r *http.Request, m *message, who *caller) {
+	if name, _ := m.Params["name"].(string); m.Method == "tools/call" && s.Policy.NotifiedActs {
+		s.act(r.Context(), name, m, who) // the flaw
+	}
 	if m.Method != "notifications/cancelled" || s.Policy.has(CancelOwn) {
 		return
 	}

@@ -284,7 +284,7 @@ func otherMessages(t *T) []Variant {
 		Call(call.WithBody(`{"jsonrpc":"2.0","id":"mcpauth","result":{}}`), "a JSON-RPC response without a token"),
 		Call(tool, "tools/call without an id and without a token"),
 	}
-	for _, id := range []string{"0", `""`} { // a guard may read these as a notification; MCP forbids null
+	for _, id := range []string{"0", `""`, `"mcpauth"`} { // a guard may read the first two as a notification; MCP forbids null
 		body := strings.Replace(call.Message(), fmt.Sprintf(`"id":%d`, mcp.ID), `"id":`+id, 1)
 		out = append(out, Call(call.WithBody(body), "tools/list with the id %s and without a token", id))
 	}
@@ -413,7 +413,7 @@ func otherSpellings(u *url.URL) []string {
 		origin + dir + "%2f" + last, origin + dir + "%5c" + last, origin + dir + "//" + last, origin + path + "%2F", origin + path + "%23",
 		origin + path + "%3f", origin + path + "%09", origin + path + ";", origin + "/.well-known/.." + path,
 		origin + path + "/mcpauth", origin + path + "/sse", origin + path + "/message", origin + path + "/messages",
-		origin + path + "?next=/.well-known/oauth-protected-resource",
+		origin + path + "?next=/.well-known/oauth-protected-resource", origin + path + "?debug=true",
 	}
 	if dir != "/" {
 		out = append(out, origin+strings.ToUpper(path), origin+strings.TrimSuffix(dir, "/")+"%5c"+last)

@@ -35,9 +35,8 @@ type family struct {
 
 // claims are what gateways, proxies and frameworks write into requests, and what any client can write too.
 func claims(t *T) []family {
-	origin := document.Origin(t.Survey.URL)
 	const public = "/.well-known/oauth-protected-resource"
-	return append(addresses(), []family{
+	return slices.Concat(addresses(), ofBrowsers(document.Origin(t.Survey.URL)), []family{
 		{"the host", equally("localhost", "X-Forwarded-Host", "X-Original-Host", "X-Host")},
 		{"the user", equally("admin", "X-User", "X-User-Id", "X-Username", "X-Forwarded-User", "X-Remote-User", "Remote-User",
 			"X-Authenticated-User", "X-Authenticated-Userid", "X-Auth-Request-User", "X-Consumer-Username", "X-WebAuth-User")},
@@ -48,9 +47,6 @@ func claims(t *T) []family {
 		{"a subrequest of the framework", equally("middleware"+strings.Repeat(":middleware", 4), "X-Middleware-Subrequest")},
 		{"a public path", equally(public, "X-Original-URL", "X-Rewrite-URL", "X-Original-URI", "X-Forwarded-URI", "X-Forwarded-Path")},
 		{"a preflight", equally("OPTIONS", "X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X-Forwarded-Method")},
-		{"the server's own page", []reports.Field{mcp.Field("Origin", origin), mcp.Field("Referer", origin+"/"),
-			mcp.Field("Sec-Fetch-Site", "same-origin")}},
-		{"a page of this machine", equally("http://localhost:6274", "Origin")},
 		{"some login session", equally("session=mcpauth; sid=mcpauth; connect.sid=mcpauth", "Cookie")},
 		{"some other credential", equally("mcpauth", "X-API-Key", "Api-Key", "X-Auth-Token", "X-Access-Token", "X-MCP-Token")},
 		{"what caches look at", []reports.Field{mcp.Field("Cache-Control", "no-cache"), mcp.Field("Pragma", "no-cache"),
@@ -59,7 +55,18 @@ func claims(t *T) []family {
 		{"a health check of AWS", equally("ELB-HealthChecker/2.0", "User-Agent")},
 		{"a health check of Google", equally("GoogleHC/1.0", "User-Agent")},
 		{"the MCP Inspector", equally("mcp-inspector/1.0", "User-Agent")},
-	}...)
+	})
+}
+
+// ofBrowsers are what browsers write into requests of pages, and into preflights.
+func ofBrowsers(origin string) []family {
+	return []family{
+		{"the server's own page", []reports.Field{mcp.Field("Origin", origin), mcp.Field("Referer", origin+"/"),
+			mcp.Field("Sec-Fetch-Site", "same-origin")}},
+		{"a page of this machine", equally("http://localhost:6274", "Origin")},
+		{"a preflight, by its fields", []reports.Field{mcp.Field("Access-Control-Request-Method", "POST"),
+			mcp.Field("Access-Control-Request-Headers", "authorization")}},
+	}
 }
 
 // badElsewhere are untrusted tokens in the places where gateways write the authenticated user, and where servers also read tokens.
@@ -237,6 +244,7 @@ func otherSpellingsOf(t *T, call mcp.Call) []Variant {
 		Call(call.WithBody(strings.Replace(message, method+`"`+call.RPC[:1], fmt.Sprintf(`%s"\u%04x`, method, call.RPC[0]), 1)),
 			"an escaped letter in the method"),
 		Call(call.WithBody(strings.Replace(message, method, `"Method":`, 1)), "the name Method"),
+		Call(call.WithBody(strings.Replace(message, method+`"`+call.RPC, method+`"`+strings.ToUpper(call.RPC), 1)), "the method in upper case"),
 		Call(call.WithBody(strings.Replace(message, `"jsonrpc":"2.0",`, "", 1)), "no member jsonrpc"),
 		Call(call.WithBody(`[{"jsonrpc":"2.0","id":0,"method":"ping"},`+message+"]"), "a batch that begins with a harmless message"),
 		Call(call.WithBody("["+message+"]"), "a batch of one message"),

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
 	"github.com/mcpauth/conformance/suites/internal/survey"
@@ -14,12 +15,21 @@ import (
 
 // refusals are the answers to requests that must be refused, one for each reason: servers often have separate code for each challenge.
 func refusals(t *T) Cases[*reports.Exchange] {
-	return Once(t, "refusals "+string(t.Wire)+" "+t.Revision, func() Cases[*reports.Exchange] {
+	return slices.Concat(ofTokens(t), ofOtherCredentials(t))
+}
+
+// ofTokens are the refusals of requests without a token or with a bad one.
+func ofTokens(t *T) Cases[*reports.Exchange] {
+	return Once(t, "refusals of tokens "+string(t.Wire)+" "+t.Revision, func() Cases[*reports.Exchange] {
 		out := Cases[*reports.Exchange]{{"no token", t.MCP.Anonymous()}, {"a garbage token", t.MCP.Bogus()}}
-		calls := badCredentials(t)
-		for i, ex := range t.All(calls) {
-			out = out.And(calls[i].About, ex)
-		}
+		return answersTo(t, out, append(badTokens(t), elsewhere(t)...))
+	})
+}
+
+// ofOtherCredentials are the refusals of malformed tokens, of other credentials, and of a token without a scope.
+func ofOtherCredentials(t *T) Cases[*reports.Exchange] {
+	return Once(t, "refusals of other credentials "+string(t.Wire)+" "+t.Revision, func() Cases[*reports.Exchange] {
+		out := answersTo(t, nil, badCredentials(t))
 		if tools := t.MCP.ScopedTools(); t.Mint.Trusted() && len(tools) > 0 {
 			out = out.And("a token without the scope of "+tools[0].Name,
 				t.MCP.CallTool(t.Mint.Token(map[string]any{"scope": "mcpauth:none"}), tools[0]))
@@ -28,19 +38,47 @@ func refusals(t *T) Cases[*reports.Exchange] {
 	})
 }
 
-func badCredentials(t *T) []Variant {
-	authorization := func(value string) mcp.Call { return t.MCP.Call().With(mcp.Field("Authorization", value)) }
-	out := []Variant{
-		Call(authorization("Bearer "), "an empty token"),
-		Call(authorization("Bearer made-up token"), "two words after Bearer"),
-		Call(authorization("Basic dTpw"), "Basic credentials"),
+func answersTo(t *T, out Cases[*reports.Exchange], calls []Variant) Cases[*reports.Exchange] {
+	for i, ex := range t.All(calls) {
+		out = out.And(calls[i].About, ex)
 	}
+	return out
+}
+
+func badTokens(t *T) (out []Variant) {
 	for _, verb := range []string{"GET", "DELETE"} {
 		out = append(out, Call(t.MCP.Call().Using(verb), "%s without a token", verb),
 			Call(t.MCP.Call().Using(verb).With(mcp.Bearer(survey.BogusToken)), "%s with a garbage token", verb))
 	}
 	for _, bad := range t.Mint.BadTokens()[1:] { // the first is the garbage token
 		out = append(out, Call(t.MCP.Call().With(mcp.Bearer(bad.Value)), "%s", bad.Name))
+	}
+	return out
+}
+
+// elsewhere are requests without a good token in a session, from the server's own page, and at other revisions of the wire.
+func elsewhere(t *T) (out []Variant) {
+	if session := t.MCP.CallInSession(); session.SessionID != "" {
+		list := session.Method("tools/list", nil)
+		out = append(out, Call(list, "no token, in a session"),
+			Call(list.With(mcp.Bearer(survey.BogusToken)), "a garbage token, in a session"))
+	}
+	page := mcp.Field("Origin", document.Origin(t.Survey.URL))
+	out = append(out, Call(t.MCP.Call().With(page), "no token, from the server's own page"))
+	for _, revision := range t.Survey.Judged() {
+		if mcp.WireOf(revision) == t.Wire && revision != t.Survey.Protected[t.Wire].Revision {
+			out = append(out, Call(t.MCP.CallAt(revision), "no token, at %s", revision))
+		}
+	}
+	return out
+}
+
+func badCredentials(t *T) []Variant {
+	authorization := func(value string) mcp.Call { return t.MCP.Call().With(mcp.Field("Authorization", value)) }
+	out := []Variant{
+		Call(authorization("Bearer "), "an empty token"),
+		Call(authorization("Bearer made-up token"), "two words after Bearer"),
+		Call(authorization("Basic dTpw"), "Basic credentials"),
 	}
 	for _, bad := range t.MCP.BadKeys() {
 		out = append(out, Call(t.MCP.Call().With(bad.Value), "%s", bad.Name))

@@ -95,11 +95,23 @@ func decidesBeforeActing(t *T) {
 		g.marks = g.marks.And(RowOf(t), m)
 		t.Expect(ex).To(expect.NotRun(), bringNoResult)
 	})
+	g.notify(t)
 	g.show(t, "a refused call without any effect")
 	if !g.visible && !FoundAny(t) {
 		t.NotTestedWithout("tool-effect", "the calls are refused; only a tool that shows what "+
 			"another did (effect in the target file) can say whether they had an effect")
 	}
+}
+
+// notify sends the call without an id: only its effect shows whether it ran, since nothing is answered.
+func (g *guarded) notify(t *T) {
+	call, refused := t.MCP.SessionOf(g.token)
+	if refused != nil || !g.visible {
+		return
+	}
+	c := call.Method("tools/call", g.mark("without the scope and without an id").Params()).With(mcp.Bearer(g.token))
+	c.Notification = true
+	t.Send(c)
 }
 
 // refusable are calls that must be refused: in an open session where there are sessions, so that nothing but the call is.

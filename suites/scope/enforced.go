@@ -6,8 +6,10 @@ import (
 	"strings"
 
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/wire"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
@@ -222,27 +224,66 @@ func (d *denial) stays(t *T) {
 	if refused != nil {
 		return
 	}
-	progress := d.tool.Params()
-	progress["_meta"] = map[string]any{"progressToken": "mcpauth"}
-	task, resumed := d.tool.Params(), d.tool.Params()
-	task["task"] = map[string]any{"ttl": 1000}
-	resumed["requestState"], resumed["inputResponses"] = "mcpauth", map[string]any{}
-	bare := d.tool.Params()
-	delete(bare, "arguments")
 	call := func(params map[string]any) mcp.Call {
 		return session.Method("tools/call", params).With(mcp.Bearer(d.token))
 	}
-	Each(t, Cases[mcp.Call]{
-		{"as a call that asks for progress", call(progress)},
-		{"as a call that accepts a stream alone", call(d.tool.Params()).With(mcp.Field("Accept", "text/event-stream"))},
-		{"as a call without arguments", call(bare)},
-		{"as a call to run as a task", call(task)},
-		{"as a call with answers to questions", call(resumed)},
-	}, func(t *T, c mcp.Call) {
-		if ex := t.Send(c); expect.Ran(ex) {
-			t.Expect(ex).To(expect.NotRun())
-		}
-	})
+	Each(t, withOtherParameters(d.tool), func(t *T, params map[string]any) { runsNeither(t, call(params).Request()) })
+	Each(t, inOtherForms(t, call(d.tool.Params())), runsNeither)
+	if t.Wire == mcp.Stateful {
+		Each(t, Cases[mcp.Call]{{"as a call in a session whose stream was resumed", call(d.tool.Params())}}, func(t *T, c mcp.Call) {
+			t.Send(c.Using("GET").With(mcp.Field("Last-Event-ID", "mcpauth")))
+			runsNeither(t, c.Request())
+		})
+	}
+}
+
+// withOtherParameters are calls of a tool with other parameters than an ordinary one.
+func withOtherParameters(tool Tool) Cases[map[string]any] {
+	with := func(name string, value any) map[string]any {
+		params := tool.Params()
+		params[name] = value
+		return params
+	}
+	resumed, bare := with("requestState", "mcpauth"), tool.Params()
+	resumed["inputResponses"] = map[string]any{}
+	delete(bare, "arguments")
+	return Cases[map[string]any]{
+		{"as a call that asks for progress", with("_meta", map[string]any{"progressToken": "mcpauth"})},
+		{"as a call without arguments", bare},
+		{"as a call to run as a task", with("task", map[string]any{"ttl": 1000})},
+		{"as a call with answers to questions", resumed},
+		{"as a call with the state of another one", with("requestState", "mcpauth")},
+	}
+}
+
+// inOtherForms are a call in forms that a guard of scopes may overlook.
+func inOtherForms(t *T, call mcp.Call) Cases[wire.Request] {
+	message, id := call.Message(), fmt.Sprintf(`"id":%d`, mcp.ID)
+	withID := func(value string) mcp.Call { return call.WithBody(strings.Replace(message, id, `"id":`+value, 1)) }
+	preflight := call.With(mcp.Field("Access-Control-Request-Method", "POST"), mcp.Field("Access-Control-Request-Headers", "authorization"))
+	rows := Cases[wire.Request]{
+		{"as a call that accepts a stream alone", call.With(mcp.Field("Accept", "text/event-stream")).Request()},
+		{"as a call with the fields of a preflight", preflight.Request()},
+		{"as a call from the server's own page", call.With(mcp.Field("Origin", document.Origin(t.Survey.URL))).Request()},
+		{"as a call with a query", call.WithQuery("mcpauth", "1").Request()},
+		{"as a call with a charset", call.With(mcp.Field("Content-Type", "application/json; charset=utf-8")).Request()},
+		{"as a call with a text as its id", withID(`"mcpauth"`).Request()},
+		{"as a call with the id 0", withID("0").Request()},
+	}
+	if t.Wire == mcp.Stateless {
+		return rows
+	}
+	unversioned := call.Request()
+	unversioned.Header = slices.DeleteFunc(unversioned.Header, func(f reports.Field) bool { return f.Name == "MCP-Protocol-Version" })
+	return rows.And("as a call without its protocol version", unversioned)
+}
+
+// runsNeither expects no result of the tool. A form that the server does not support is not a finding, nor is one that it reads as a
+// notification (202).
+func runsNeither(t *T, form wire.Request) {
+	if ex := t.Do(form); expect.Ran(ex) && mcp.Read(ex).Result != nil {
+		t.Expect(ex).To(expect.NotRun())
+	}
 }
 
 func matchesDeclaration(t *T, tool Tool) {

@@ -555,13 +555,18 @@ func CiteIfAsked(t *T, ex *reports.Exchange) {
 
 // Call returns the minimal protected request on this wire, without credentials.
 func (t MCPServer) Call() mcp.Call {
+	return t.CallAt(t.Revision)
+}
+
+// CallAt returns Call at a revision, if it belongs to the judged wire.
+func (t MCPServer) CallAt(revision string) mcp.Call {
 	w := t.wire()
 	c := t.Survey.Protected[w]
 	c.Mirrored = t.Survey.Mirrored
-	if c.Revision != t.Revision && mcp.WireOf(t.Revision) == w {
-		c.Revision = t.Revision
+	if c.Revision != revision && mcp.WireOf(revision) == w {
+		c.Revision = revision
 		if c.RPC == "initialize" {
-			c = mcp.Initialize(c.Endpoint, t.Revision) // it has no parameters for tools
+			c = mcp.Initialize(c.Endpoint, revision) // it has no parameters for tools
 		}
 	}
 	return c

@@ -5,8 +5,11 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/url"
+	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -181,7 +184,7 @@ func (c Call) Request() wire.Request {
 	if verb == "" {
 		verb = "POST"
 	}
-	r := wire.Request{Method: verb, URL: c.Endpoint, Fresh: c.Fresh, Until: isAnswer}
+	r := wire.Request{Method: verb, URL: c.Endpoint, Fresh: c.Fresh, Until: answers(c.Message())}
 	if len(c.Query) > 0 {
 		sep := "?"
 		if strings.Contains(r.URL, "?") {
@@ -279,11 +282,12 @@ func Read(ex *reports.Exchange) Answer {
 	if ex == nil || ex.Response == nil {
 		return Answer{}
 	}
+	id := idOf(ex.Request.Body)
 	if !strings.HasPrefix(strings.ToLower(wire.Get(ex.Response.Header, "Content-Type")), "text/event-stream") {
-		return readMessage(ex.Response.Body)
+		return readMessage(ex.Response.Body, id)
 	}
 	for _, data := range Events(ex.Response.Body) {
-		if a := readMessage(data); a.Result != nil || a.Error {
+		if a := readMessage(data, id); a.Result != nil || a.Error {
 			return a
 		}
 	}
@@ -332,9 +336,29 @@ func Messages(ex *reports.Exchange) []*document.Object {
 	return out
 }
 
-func isAnswer(data string) bool {
-	a := readMessage(data)
-	return a.Result != nil || a.Error
+// answers returns the function that recognizes the answer to a message in a stream.
+func answers(message string) func(data string) bool {
+	id := idOf(message)
+	return func(data string) bool {
+		a := readMessage(data, id)
+		return a.Result != nil || a.Error
+	}
+}
+
+// idOf returns the id of a message; that of ordinary requests if the message has none, is a batch or cannot be read.
+func idOf(message string) any {
+	ordinary := json.Number(strconv.Itoa(ID))
+	if strings.HasPrefix(message, fmt.Sprintf(`{"id":%d,`, ID)) { // reading a long one costs time
+		return ordinary
+	}
+	if v, err := parseMessage(message); err == nil {
+		if o, _ := v.(*document.Object); o != nil {
+			if id, has := o.Get("id"); has && id != nil {
+				return id
+			}
+		}
+	}
+	return ordinary
 }
 
 // parseMessage reads an object or an array. A stream may have a hundred thousand events that are neither: those cost nothing.
@@ -345,21 +369,22 @@ func parseMessage(text string) (any, error) {
 	return document.ParseValue(text)
 }
 
-func readMessage(text string) Answer {
+// readMessage reads the answer to the request with an id.
+func readMessage(text string, id any) Answer {
 	v, err := parseMessage(text)
 	if err != nil {
 		return Answer{}
 	}
 	if batch, ok := v.([]any); ok {
-		return readBatch(batch)
+		return readBatch(batch, id)
 	}
-	return readValue(v)
+	return readValue(v, id)
 }
 
 // readBatch returns the result for the request's id among the answers, or else an error.
-func readBatch(batch []any) (out Answer) {
+func readBatch(batch []any, id any) (out Answer) {
 	for _, v := range batch {
-		switch a := readValue(v); {
+		switch a := readValue(v, id); {
 		case a.Result != nil:
 			return a
 		case a.Error:
@@ -369,7 +394,7 @@ func readBatch(batch []any) (out Answer) {
 	return out
 }
 
-func readValue(v any) Answer {
+func readValue(v, id any) Answer {
 	o, _ := v.(*document.Object)
 	if o == nil || o.String("jsonrpc") != "2.0" {
 		return Answer{}
@@ -379,7 +404,7 @@ func readValue(v any) Answer {
 		n, _ := code.(json.Number)
 		return Answer{Error: true, Code: n.String(), Message: e.String("message")}
 	}
-	if id, _ := o.Get("id"); id != json.Number("1") {
+	if got, _ := o.Get("id"); !reflect.DeepEqual(got, id) {
 		return Answer{}
 	}
 	r := o.Object("result")

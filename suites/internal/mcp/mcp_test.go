@@ -22,6 +22,24 @@ func TestTheAnswerIsFoundBetweenOtherEvents(t *testing.T) {
 	assert.Len(t, Messages(ex), 2)
 }
 
+// A request may have another id than the ordinary one.
+func TestTheAnswerHasTheIDOfItsRequest(t *testing.T) {
+	for sent, came := range map[string]string{"0": "0", `"a"`: `"a"`, "1": "1"} {
+		for _, mediaType := range []string{"application/json", "text/event-stream"} {
+			body := `{"jsonrpc":"2.0","id":` + came + `,"result":{}}`
+			if mediaType == "text/event-stream" {
+				body = "data: " + body + "\n\n"
+			}
+			ex := answer(mediaType, body)
+			ex.Request.Body = `{"id":` + sent + `,"method":"ping"}`
+			assert.NotNil(t, Read(ex).Result, sent)
+			assert.True(t, answers(ex.Request.Body)(`{"jsonrpc":"2.0","id":`+came+`,"result":{}}`), sent)
+			ex.Request.Body = `{"id":"another","method":"ping"}`
+			assert.Nil(t, Read(ex).Result, sent)
+		}
+	}
+}
+
 // Parsing the messages of a target takes memory and time in proportion to their size.
 func FuzzMessages(f *testing.F) {
 	for _, s := range []string{`{"jsonrpc":"2.0","id":1,"result":{}}`, "data: {}\n\n", "data: [\n", "data:\n\n", "data:-\n\n", "data:[1\n\n",
