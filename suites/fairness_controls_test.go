@@ -196,6 +196,11 @@ func TestFairnessOfControls(t *testing.T) {
 			expiresUnsaid(&o.Behaviour)
 		}, nil, "RS-TOKEN-REVOKED", reports.Warn},
 		"an expired token, and no tool may be called": {neverRuns("tools/call"), nil, "RS-TOKEN-EXPIRED", reports.Inconclusive},
+		"users of similar names, none of whom is known": {func(o *reference.Options) {
+			o.Policy.Accepts = func(claims map[string]any) bool {
+				return claims["sub"] == "alice" || claims["sub"] == "bob"
+			}
+		}, nil, "RS-SCOPE-OBJECT-OWNERSHIP", reports.Pass},
 		"a call with the id 0, read as a notification": {func(o *reference.Options) { o.Wrap = readsZeroAsNone }, nil,
 			"RS-SCOPE-EVERY-TOOL", reports.Pass},
 		"a challenge that 2025-03-26 has without metadata": {func(o *reference.Options) { o.Wrap = challengesFirstRevisionBarely }, nil,

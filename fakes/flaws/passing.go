@@ -1,6 +1,8 @@
 package flaws
 
 import (
+	"encoding/base64"
+	"io"
 	"net/http"
 	"strings"
 
@@ -15,6 +17,21 @@ var passing = []Flaw{
 		Name: "passes-token", Says: "The caller's token goes to the API.",
 		Bend: lacks(mcpserver.KeepToken), Noticed: []string{"RS-PASS-NO-TRANSIT"}, Also: []string{"RS-PASS-URL-TOOL-NO-LEAK"},
 	},
+	passesOn("base64", "The caller's token goes to the API in Base64.", func(out *http.Request, token string) {
+		out.Header.Set("X-User-Context", base64.StdEncoding.EncodeToString([]byte(token)))
+	}),
+	passesOn("basic", "The caller's token goes to the API as a password.", func(out *http.Request, token string) {
+		out.SetBasicAuth("mcp", token)
+	}),
+	passesOn("base64-for-urls", "The caller's token goes to the API in an object, in Base64 for URLs.", func(out *http.Request, token string) {
+		q := out.URL.Query()
+		q.Set("ctx", base64.RawURLEncoding.EncodeToString([]byte(`{"caller":"`+token+`"}`)))
+		out.URL.RawQuery = q.Encode()
+	}),
+	passesOn("body", "The caller's token goes to the API in a message.", func(out *http.Request, token string) {
+		body := `{"user_token":"` + token + `"}`
+		out.Method, out.Body, out.ContentLength = http.MethodPost, io.NopCloser(strings.NewReader(body)), int64(len(body))
+	}),
 	{
 		Name: "passes-headers", Says: "The caller's header fields go to the API.",
 		Bend: lacks(mcpserver.KeepHeaders), Noticed: []string{"RS-PASS-NO-HEADER-FORWARDING"},
@@ -63,5 +80,12 @@ func crashingWith(text string) func(http.Handler) http.Handler {
 			}
 			a.Send(w)
 		})
+	}
+}
+
+func passesOn(name, says string, how func(out *http.Request, token string)) Flaw {
+	return Flaw{
+		Name: "passes-token-" + name, Says: says, Bend: policy(func(p *mcpserver.Policy) { p.PassesOn = how }),
+		Noticed: []string{"RS-PASS-NO-TRANSIT"}, Also: []string{"RS-PASS-*"},
 	}
 }

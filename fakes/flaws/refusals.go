@@ -125,8 +125,8 @@ func realmChallenge(name, row string, when func(*http.Request) bool) Flaw {
 
 // challengeOf replaces the challenge of a 401.
 func challengeOf(field string) func(w http.ResponseWriter, r *http.Request) {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		if len(w.Header().Values("WWW-Authenticate")) > 0 {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/mcp" && len(w.Header().Values("WWW-Authenticate")) > 0 {
 			w.Header().Set("WWW-Authenticate", field)
 		}
 	}

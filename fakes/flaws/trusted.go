@@ -17,7 +17,7 @@ import (
 func Trusting() []Flaw {
 	return slices.Concat(trusting, static, limits, introspections, passing, keySets, bound, private, remote, abuses, sharedSessions,
 		parameterFields, ways, forged, halfway, copies, certificates(), credentialRows, serverProofs, rememberedTokens, forgottenScopes,
-		keyNames, wholeTables, singleRows, secondIssuer, forgottenKeys, forgottenLists, forgottenHalves, unsaid)
+		keyNames, wholeTables, singleRows, secondIssuer, nearNames, forgottenKeys, forgottenLists, forgottenHalves, unsaid)
 }
 
 var trusting = []Flaw{

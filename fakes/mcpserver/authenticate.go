@@ -385,6 +385,9 @@ func (s *Server) judgeClaims(r *http.Request, c map[string]any) *caller {
 	case revoked && p.has(RevocationFirst):
 		return nil
 	}
+	if p.UserOf != nil {
+		subject = p.UserOf(subject)
+	}
 	client, _ := c["client_id"].(string)
 	switch {
 	case !p.has(UserIsSubject) && client != "":

@@ -112,6 +112,10 @@ type Defects struct {
 	Overlooks func(r *http.Request, part string, claims map[string]any) bool
 	// TakesAnswer accepts an introspection answer whatever its audience and its issuer: a flaw. Nil: never.
 	TakesAnswer func(claims map[string]any) bool
+	// UserOf reads the user's name from the subject of a token.
+	UserOf func(subject string) string
+	// PassesOn changes the request of a tool to another server, for a caller with a token.
+	PassesOn func(out *http.Request, token string)
 	// TakesSecond accepts other names of the second issuer.
 	TakesSecond func(issuer, second string) bool
 	// TakesStatic accepts other values instead of a static token or an API key.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -41,6 +42,10 @@ func (s *Server) reach(w http.ResponseWriter, r *http.Request, m *message, name 
 				req.Header[field] = values
 			}
 		}
+	}
+	if p.PassesOn != nil {
+		_, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		p.PassesOn(req, token)
 	}
 	resp, err := outward.Do(req)
 	if err != nil {

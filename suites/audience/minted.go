@@ -98,7 +98,7 @@ func requiresAudience(t *T) {
 func readsLists(t *T) {
 	me := own(t)
 	t.Expect(t.Mint.Presented().Send(Claim("aud", []any{me})), "a list that holds the server alone").To(expect.BeServed())
-	refuse(t, Cases[any]{
+	refuse(t, append(Cases[any]{
 		{"a list with another server", []any{otherServer}},
 		{"a list with two other servers", []any{otherServer, "https://third.example"}},
 		{"a list in a list", []any{[]any{me}}},
@@ -110,7 +110,7 @@ func readsLists(t *T) {
 		{"a number", 1},
 		{"an object with the server as a value", map[string]any{"0": me}},
 		{"an object with the server as a key", map[string]any{me: true}},
-	}.In("aud"))
+	}, nearInLists(me)...).In("aud"))
 	Each(t, Cases[any]{
 		{"the server first", []any{me, otherServer}},
 		{"the server last", []any{otherServer, me}},
@@ -122,6 +122,22 @@ func readsLists(t *T) {
 	})
 }
 
+// nearInLists are lists with one audience that resembles that of the server: code that reads lists may compare otherwise.
+func nearInLists(me string) Cases[any] {
+	out := Cases[any]{
+		{"a list with more at the end", []any{me + ".evil.example"}},
+		{"a list with a fragment", []any{me + "#f"}},
+	}
+	u, err := url.Parse(me)
+	if err != nil || u.Host == "" {
+		return out.And("a list with upper and lower case swapped", []any{nearmiss.SwapCase(me)})
+	}
+	if upper := strings.ToUpper(u.Path); upper != u.Path {
+		return out.And("a list with the path in upper case", []any{u.Scheme + "://" + u.Host + upper})
+	}
+	return out
+}
+
 func comparesWholeAudience(t *T) {
 	me := own(t)
 	rows := Cases[any]{
@@ -129,6 +145,7 @@ func comparesWholeAudience(t *T) {
 		{"a way up", me + "/../other"},
 		{"https://*", "https://*"},
 		{"a fragment", me + "#f"},
+		{"a parameter", me + ";x"},
 	}
 	for _, miss := range lookalikes(me) {
 		rows = rows.And(miss.Name, miss.Value)

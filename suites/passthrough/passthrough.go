@@ -3,6 +3,7 @@
 package passthrough
 
 import (
+	"encoding/base64"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,15 +23,30 @@ func Register() {
 	Describe("MCP Authorization: accounts at third parties", linked)
 }
 
-// holds reports that a request contains a secret: in its address, a header field, or its body.
+// holds reports that a request contains a secret: in its address, a header field, or its body, also in Base64.
 func holds(r listener.Request, secret string) bool {
+	all := r.URL + "\n" + r.Body
 	for _, values := range r.Header {
-		if strings.Contains(strings.Join(values, "\n"), secret) {
-			return true
-		}
+		all += "\n" + strings.Join(values, "\n")
 	}
-	return strings.Contains(r.URL+"\n"+r.Body, secret)
+	return slices.ContainsFunc(append(inBase64(secret), secret), func(text string) bool { return strings.Contains(all, text) })
 }
+
+// inBase64 are what all texts that contain a secret have in common in Base64: it depends on where the secret begins, and on the alphabet.
+func inBase64(secret string) (out []string) {
+	if len(secret) < leastEncoded {
+		return nil
+	}
+	for before := range 3 {
+		text := base64.RawStdEncoding.EncodeToString([]byte(strings.Repeat(" ", before) + secret))
+		text = text[(before*8+5)/6 : (before+len(secret))*8/6] // characters in which only the secret counts
+		out = append(out, text, strings.NewReplacer("+", "-", "/", "_").Replace(text))
+	}
+	return out
+}
+
+// leastEncoded is the length of a secret whose encoded form is in no other text by chance.
+const leastEncoded = 12
 
 // parts returns a token and the parts of it that are secret.
 func parts(token string) []string {
