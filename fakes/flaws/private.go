@@ -143,6 +143,12 @@ var private = []Flaw{
 		Bend: lacks(mcpserver.LegacyOwner), Noticed: []string{"RS-CHALLENGE-LEGACY-SSE"}, Also: []string{"RS-CHALLENGE-SIDE-ROUTES"},
 	},
 	{
+		Name: "old-stream-unnamed", Says: "A message that names no stream of the old transport is answered on those of others.",
+		Bend:    policy(func(p *mcpserver.Policy) { p.OnlyStreams = true }),
+		Noticed: []string{"RS-CHALLENGE-LEGACY-SSE"}, Row: "a message without a token that names no stream",
+		Rows: []string{"a message with another user's token that names no stream"}, Also: []string{"RS-CHALLENGE-SIDE-ROUTES"},
+	},
+	{
 		Name: "old-stream-of-anybody-late", Says: "A message to a slow stream of the old transport is accepted with any token.",
 		Bend: func(o *reference.Options) {
 			lacks(mcpserver.LegacyOwner)(o)

@@ -60,6 +60,10 @@ func (s *Server) legacySSE(w http.ResponseWriter, r *http.Request) {
 func (s *Server) legacyMessage(w http.ResponseWriter, r *http.Request) {
 	p := &s.Policy
 	who, cause := s.authenticate(r, nil)
+	if p.OnlyStreams && r.URL.Query().Get("sessionId") == "" {
+		s.toAll(w, r)
+		return
+	}
 	s.mu.Lock()
 	watch := s.legacy[r.URL.Query().Get("sessionId")]
 	s.mu.Unlock()
@@ -94,4 +98,17 @@ func (s *Server) legacyMessage(w http.ResponseWriter, r *http.Request) {
 	}
 	b, _ := json.Marshal(answer) // plain values always marshal
 	watch.send(event{"", string(b)})
+}
+
+// toAll is a flaw: it answers a message on every open stream.
+func (s *Server) toAll(w http.ResponseWriter, r *http.Request) {
+	var m message
+	_ = json.NewDecoder(r.Body).Decode(&m)
+	b, _ := json.Marshal(map[string]any{"jsonrpc": "2.0", "id": m.ID, "result": map[string]any{}}) // plain values always marshal
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, watch := range s.legacy {
+		watch.send(event{"", string(b)})
+	}
+	w.WriteHeader(http.StatusAccepted)
 }

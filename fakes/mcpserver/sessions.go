@@ -11,6 +11,7 @@ type SessionManners struct {
 	SessionShared      func(r *http.Request, method string) bool // methods that other users may call in a session: a flaw
 	TakesSession       func(id, sent string) bool                // accepts an id that is not equal: a flaw
 	AdoptsSession      func(sent string) bool                    // ids chosen by a client that are adopted: a flaw
+	OnlyStreams        bool                                      // a message that names no stream of the old transport goes to all: a flaw
 	ServesEnded        func(r *http.Request, method string) bool // requests that are served in an ended session: a flaw
 	GoneStatus         int                                       // the status of requests in an ended session; 404 if zero
 	SessionUpgrades    bool                                      // a session needs no token after it had a good one: a flaw

@@ -98,22 +98,39 @@ func messagesOf(s *Stream, address string, within time.Duration) string {
 
 // oldMessages posts to the address of a stream: as its user, and as others.
 func oldMessages(t *T, s *Stream, address string) {
-	message := func(fields ...reports.Field) *reports.Exchange {
-		header := append([]reports.Field{mcp.Field("Content-Type", "application/json")}, fields...)
-		return t.Do(wire.Request{Method: "POST", URL: address, Body: mcp.Initialize(address, "2024-11-05").Message(), Header: header})
-	}
+	message := func(fields ...reports.Field) *reports.Exchange { return oldMessage(t, address, fields...) }
 	began := time.Now()
 	t.Expect(message(t.MCP.BearerField()), "a message to the stream's address").AsControl(answerOn(s, AtItsPace(t, onStream)))
 	enough := min(5*time.Since(began), AtItsPace(t, onStream)) // after that time, the check expects no answer
 	t.Expect(message(), "a message without a token, to the address of an open stream").To(expect.Refuse(401))
 	t.Expect(message(mcp.Bearer("mcpauth-not-a-token")), "a message with a bad token").To(expect.Refuse(401))
+	namingNoStream(t, s, address, enough)
 	if t.Mint.Trusted() || t.Session != nil && t.Session.Ready && t.Session.UserCount() > 1 {
 		again := message(t.MCP.BearerField()) // a server may answer only the first initialize of a stream
 		t.Expect(again, "the message to the stream's address once more").AsControl(answerOn(s, AtItsPace(t, onStream)))
 		ex := message(mcp.Bearer(t.MCP.SecondToken()))
 		t.Expect(ex, "a message with another user's token").To(notAnswerOn(s, enough))
+		namingNoStream(t, s, address, enough, mcp.Bearer(t.MCP.SecondToken()))
 	} else {
 		Untried(t, "a message with another user's token", ASecondUser)
+	}
+}
+
+func oldMessage(t *T, address string, fields ...reports.Field) *reports.Exchange {
+	header := append([]reports.Field{mcp.Field("Content-Type", "application/json")}, fields...)
+	return t.Do(wire.Request{Method: "POST", URL: address, Body: mcp.Initialize(address, "2024-11-05").Message(), Header: header})
+}
+
+// namingNoStream posts a message of a stranger that names no stream. The server must not choose the stream of a user, such as the only one
+// that is open. It may refuse the message in any way.
+func namingNoStream(t *T, s *Stream, address string, enough time.Duration, fields ...reports.Field) {
+	whose := "without a token"
+	if len(fields) > 0 {
+		whose = "with another user's token"
+	}
+	if bare, _, named := strings.Cut(address, "?"); named {
+		ex := oldMessage(t, bare, fields...)
+		t.Expect(ex, "a message %s that names no stream", whose).To(notAnswerOn(s, enough))
 	}
 }
 
