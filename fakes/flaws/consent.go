@@ -37,6 +37,11 @@ var approvals = []Flaw{
 		Also: []string{"AS-CONSENT-REVOCABLE"},
 	},
 	{
+		Name: "consent-remembered-for-documents", Says: "A client with a metadata document that was approved once is not asked about again.",
+		Row:  "of the client of a metadata document",
+		Bend: behaviour(func(b *idp.Behaviour) { b.RemembersDocuments = true }), Noticed: []string{"AS-CONSENT-NO-SILENT-REPEAT"},
+	},
+	{
 		Name: "consent-at-any-address", Says: "An approval counts for every redirect URI of the client.", Row: "a second redirect URI",
 		Bend: behaviour(func(b *idp.Behaviour) { b.Consent = "once" }), Noticed: []string{"AS-CONSENT-NEW-SCOPE"},
 		Also: []string{"AS-CONSENT-NO-SILENT-REPEAT", "AS-CONSENT-REVOCABLE"},

@@ -716,7 +716,7 @@ func (s *Server) signedIn(w http.ResponseWriter, r *http.Request, t *transaction
 	same := s.asked[known]
 	s.asked[known] = true
 	s.mu.Unlock()
-	if b.Consent == "exact" && covered && same {
+	if (b.Consent == "exact" || b.RemembersDocuments && t.client.fromDocument) && covered && same {
 		s.grantTo(w, r, t, user, t.scopes)
 		return
 	}

@@ -124,6 +124,10 @@ type Managing struct {
 	UpdateKeeps string
 	// WaivesConsent is a member of a registration with which a client exempts itself from the consent page.
 	WaivesConsent string
+	// RemembersDocuments asks once about a client of a metadata document, for a redirect URI.
+	RemembersDocuments bool
+	// SparesMachines does not revoke the access tokens of clients that act for themselves.
+	SparesMachines bool
 	// RevokesPairs does not revoke a refresh token whose access token was revoked before.
 	RevokesPairs bool
 	// KeepsOfDeleted stays valid after a client is deleted: client, refresh, access or registration.

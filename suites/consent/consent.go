@@ -117,6 +117,20 @@ func asksAgainForPublicClients(t *T) {
 		g := t.AS.MustReachDecision(t.AS.Authorize(As(c), InJar(first.Jar.Copy()), Leaving(), edit))
 		t.Expect(g).Ideally(beAsked)
 	})
+	asksAgainForDocuments(t, c)
+}
+
+// Whoever knows the address of a client's metadata document can send its request, and each authorization server knows the client by it. A
+// server may have separate code for such clients.
+func asksAgainForDocuments(t *T, public *oauth.Client) {
+	t.AS.NoteDocuments()
+	c := t.AS.DocumentClient()
+	if c == nil || c.ID == public.ID {
+		return
+	}
+	first := t.AS.MustAuthorize(As(c))
+	g := t.AS.MustReachDecision(t.AS.Authorize(As(c), InJar(first.Jar.Copy()), Leaving()))
+	t.Expect(g, "the same request again, of the client of a metadata document").Ideally(beAsked)
 }
 
 // otherPort is a loopback redirect URI with another port (RFC 8252 section 7.3); empty if it is none.
