@@ -135,6 +135,11 @@ var refreshing = []Flaw{
 var inspection = []Flaw{
 	one("revoke-nothing", idp.RevokeRefresh, "AS-REVOKE-REFRESH-TOKEN", "AS-REVOKE-*", "AS-REFRESH-REVOKED"),
 	{
+		Name: "revoke-spares-machines", Says: "Access tokens of clients that act for themselves are not revoked.",
+		Row:  "a revoked access token of a client that acts for itself",
+		Bend: behaviour(func(b *idp.Behaviour) { b.SparesMachines = true }), Noticed: []string{"AS-REVOKE-ACCESS-TOKEN"},
+	},
+	{
 		Name: "revoke-by-half", Says: "A refresh token is not revoked if its access token was revoked before.",
 		Row:  "a refresh token that was revoked after its access token",
 		Bend: behaviour(func(b *idp.Behaviour) { b.RevokesPairs = true }), Noticed: []string{"AS-REVOKE-REFRESH-TOKEN"},

@@ -77,7 +77,8 @@ func (s *Server) revokeToken(value, hint string, owner func(*grant) bool) bool {
 			refresh = nil
 		}
 	}
-	if access != nil && owner(access.grant) && b.has(RevokeAccess) && (b.has(RevokeRefreshed) || !access.rotated) {
+	if access != nil && owner(access.grant) && b.has(RevokeAccess) && (b.has(RevokeRefreshed) || !access.rotated) &&
+		!(b.SparesMachines && access.grant.user == access.grant.client) {
 		access.revoked = true
 	}
 	if refresh != nil && owner(refresh.grant) && b.has(RevokeRefresh) && !s.revokedByHalf(refresh.grant) {

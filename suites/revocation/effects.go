@@ -150,6 +150,7 @@ func mustWork(t *T, c *oauth.Client) *oauth.Tokens {
 func endsAccessTokens(t *T) {
 	c := revoker(t)
 	endsAccessToken(t, mustWork(t, c), "a revoked access token")
+	endsAccessTokensOfMachines(t)
 	first := t.AS.MustGetTokens(As(c), t.AS.ForRefresh())
 	if first.Refresh == "" {
 		return
@@ -157,6 +158,24 @@ func endsAccessTokens(t *T) {
 	if refreshed := t.AS.Tokens(t.AS.Refresh(first), c); refreshed != nil && t.MCP.Works(refreshed) {
 		endsAccessToken(t, refreshed, "a revoked access token that a refresh issued")
 	}
+}
+
+// endsAccessTokensOfMachines is about clients that act for themselves: no user's session ends with such a token.
+func endsAccessTokensOfMachines(t *T) {
+	if len(t.Session.Machines()) == 0 {
+		return
+	}
+	c := t.AS.Machine()
+	tokens := t.AS.Tokens(t.AS.RequestForItself(c), c)
+	if tokens == nil || !t.MCP.Works(tokens) {
+		return
+	}
+	if ex := t.AS.Revoke(tokens, tokens.Access); !expect.Confirmed(ex) {
+		t.Note("a client that acts for itself does not revoke its access token here: %s", expect.Describe(ex))
+		return
+	}
+	last, _ := t.MCP.UntilRefused(tokens.Access)
+	t.Expect(last, "a revoked access token of a client that acts for itself after %s", expect.Span(t.Patience)).Ideally(expect.RefuseAnyway())
 }
 
 func endsAccessToken(t *T, tokens *oauth.Tokens, name string) {
