@@ -46,11 +46,11 @@ func pairwise(o *reference.Options) {
 
 func requestingOpenID(c *suites.Config) { c.Scopes = append(slices.Clone(c.Scopes), "openid") }
 
-// firewall refuses requests that have __proto__ in their body.
+// firewall refuses requests that have __proto__ or an operator of a database in their body.
 func firewall(b *idp.Behaviour) {
 	b.Wrap = func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if bytes.Contains(answer.Peek(r), []byte("__proto__")) {
+			if body := answer.Peek(r); bytes.Contains(body, []byte("__proto__")) || bytes.Contains(body, []byte("regex")) {
 				http.Error(w, "Forbidden", http.StatusForbidden)
 				return
 			}
@@ -403,7 +403,9 @@ func TestFairnessOfTokens(t *testing.T) {
 		"opaque tokens, whom a refreshed one stands for":           {opaque, nil, "AS-REFRESH-SAME-USER", reports.Pass},
 		"refresh tokens that live longer than a year, as declared": {keepsTokens, idleFor(365 * 24 * time.Hour), "AS-REFRESH-EXPIRES",
 			reports.Warn},
-		"a firewall before the token endpoint knows __proto__":      {behaving(firewall), nil, "AS-TOKEN-INVALID-CODE", reports.Pass},
+		"a firewall before the token endpoint, and codes":           {behaving(firewall), nil, "AS-TOKEN-INVALID-CODE", reports.Pass},
+		"a firewall before the token endpoint, and refresh tokens":  {behaving(firewall), nil, "AS-REFRESH-INVALID", reports.Pass},
+		"a firewall before the token endpoint, and secrets":         {behaving(firewall), nil, "AS-TOKEN-WRONG-SECRET", reports.Pass},
 		"opaque tokens, and a malformed one is a malformed request": {malformedIsBadRequest, nil, "RS-TOKEN-GARBAGE", reports.Pass},
 		"confidential clients alone get refresh tokens, and revoke them": {behaving(confidentialRefresh), nil,
 			"AS-REVOKE-CLIENT-AUTH", reports.Pass},

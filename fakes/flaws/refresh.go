@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -158,6 +160,22 @@ func inherited(sent string) bool { return sent == "constructor" || sent == "__pr
 // ofEveryObject are the rows with such names.
 var ofEveryObject = []string{"constructor, a member of every JavaScript object", "__proto__, a member of every JavaScript object"}
 
+// operated is a flaw: a parser makes an object of name[$regex], and the database evaluates it.
+func operated(f Flaw, name string) Flaw {
+	f.Bend = all(f.Bend, atEndpoint("/token", func(form url.Values, _ *http.Request) {
+		if pattern := form.Get(name + "[$regex]"); pattern != "" {
+			form.Set(name, pattern)
+		}
+	}))
+	return f
+}
+
+// evaluated compares a value with a pattern.
+func evaluated(good, sent string) bool {
+	beginning, is := strings.CutPrefix(sent, "^")
+	return is && strings.HasPrefix(good, strings.ReplaceAll(beginning, `\`, ""))
+}
+
 func never(sent string) bool { return strings.HasPrefix(sent, "mcpauth-") }
 
 func adds(scope string) func(granted, requested []string) bool {
@@ -183,6 +201,7 @@ var refreshRows = slices.Concat(
 		refreshMatch("empty", "an empty refresh_token", made(func(sent string) bool { return sent == "" })),
 		refreshMatch("absent", "no refresh_token", made(func(sent string) bool { return sent == idp.NotSent })),
 		inRows(refreshMatch("inherited", "a member of every JavaScript object", made(inherited)), ofEveryObject...),
+		operated(refreshMatch("operated", "refresh_token[$regex]", evaluated), "refresh_token"),
 		withJWTs(refreshMatch("unsigned", "a JWT refresh token without a signature, alg none", withoutSeal)),
 		withJWTs(refreshMatch("prolonged", "a JWT refresh token with a later exp", withOldSeal)),
 	},
@@ -192,6 +211,13 @@ var refreshRows = slices.Concat(
 		secretMatch("empty-by-basic", "an empty secret by Basic", func(_, sent, method string) bool {
 			return method == "client_secret_basic" && sent == ""
 		}),
+		operated(Flaw{
+			Name: "secret-matches-operated", Says: "A client secret may be an operator of the database.", Row: "client_secret[$regex]",
+			Bend: behaviour(func(b *idp.Behaviour) {
+				b.TakesSecret = func(right, sent, _ string) bool { return evaluated(right, sent) }
+			}),
+			Noticed: []string{"AS-TOKEN-WRONG-SECRET"},
+		}, "client_secret"),
 		secretMatch("any-in-body", "a wrong secret in the body", func(_, sent, method string) bool {
 			return method == "client_secret_post" && strings.HasPrefix(sent, "mcpauth-wrong-")
 		}),

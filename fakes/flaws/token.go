@@ -202,6 +202,7 @@ var tokenRows = slices.Concat(
 		codeMatch("spaced", "a code with a space", made(func(sent string) bool { return strings.HasPrefix(sent, "mcpauth ") })),
 		codeMatch("empty", "an empty code", made(func(sent string) bool { return sent == "" })),
 		inRows(codeMatch("inherited", "a member of every JavaScript object", made(inherited)), ofEveryObject...),
+		operated(codeMatch("operated", "code[$regex]", evaluated), "code"),
 		codeMatch("absent", "no code", made(func(sent string) bool { return sent == idp.NotSent })),
 		tokenFlaw("AS-TOKEN-INVALID-CODE", "long-code-crashes", "A long code crashes the endpoint.", "a code of 64 kB",
 			tokenCrashing(func(r *tokenRequest) bool { return len(r.form.Get("code")) == 64<<10 })),

@@ -163,6 +163,9 @@ func refusesInvalidTokens(t *T) {
 	Refuses(t, t.AS.RefreshGrant(), invalid, expect.RefuseGrant("invalid_grant"))
 	Refuses(t, t.AS.RefreshGrant(), InheritedAs("refresh_token").In("refresh_token"), expect.RefuseGrant()) // a firewall may know these names
 	Refuses(t, t.AS.RefreshGrant(), Cases[Edit]{
+		{"refresh_token[$regex] with most of the token", Operator("refresh_token")},
+	}, expect.RefuseGrant())
+	Refuses(t, t.AS.RefreshGrant(), Cases[Edit]{
 		{"an empty refresh_token", With("refresh_token", "")},
 		{"no refresh_token", Without("refresh_token")},
 	}, expect.RefuseGrant("invalid_request", "invalid_grant"))

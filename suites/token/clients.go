@@ -78,6 +78,10 @@ func clientOf(t *T, method, kind string) *oauth.Client {
 func refusesWrongSecrets(t *T) {
 	c := t.AS.ConfidentialClient()
 	Refuses(t, t.AS.Redemption(As(c)), t.AS.WrongSecrets(c), expect.RefuseGrant("invalid_client", "invalid_request"))
+	Refuses(t, t.AS.Redemption(As(c)), t.AS.Guesses(c, Cases[Edit]{
+		{"client_secret[$regex] with most of the secret",
+			Edits(Unidentified(), With("client_id", c.ID), With("client_secret[$regex]", t.Hide(MostOf(c.Secret))))},
+	}), expect.RefuseGrant())
 }
 
 func holdsClientsToTheirMethod(t *T) {

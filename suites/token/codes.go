@@ -23,6 +23,7 @@ func refusesInvalidCodes(t *T) {
 		And("a code with a space", With("code", "mcpauth "+Random(12)))
 	Refuses(t, t.AS.Redemption(), unknown, expect.RefuseGrant("invalid_grant"))
 	Refuses(t, t.AS.Redemption(), InheritedAs("code").In("code"), expect.RefuseGrant()) // a firewall may know these names
+	Refuses(t, t.AS.Redemption(), Cases[Edit]{{"code[$regex] with most of the code", Operator("code")}}, expect.RefuseGrant())
 	Refuses(t, t.AS.Redemption(), Cases[Edit]{
 		{"an empty code", With("code", "")},
 		{"no code", Without("code")},

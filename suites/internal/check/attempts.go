@@ -2,6 +2,7 @@ package check
 
 import (
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -146,6 +147,21 @@ func InheritedAs(parameter string) Cases[Edit] {
 	}
 	return out
 }
+
+// Operator returns an edit that sends, instead of a parameter, an operator of a database query that only the right value satisfies. Some
+// parsers make an object of name[$regex], and some databases (MongoDB) evaluate it. It matches nothing that belongs to others.
+func Operator(name string) Edit {
+	return func(d *draft) {
+		d.changes = append(d.changes, func(f *oauth.Form) {
+			good := f.Get(name)
+			f.Del(name)
+			f.Set(name+"[$regex]", d.t.Hide(MostOf(good)))
+		})
+	}
+}
+
+// MostOf returns a regular expression for the first three quarters of a value.
+func MostOf(good string) string { return "^" + regexp.QuoteMeta(good[:len(good)*3/4]) }
 
 // MissesOf returns the rows of a table of near misses.
 func MissesOf(misses []nearmiss.Miss) Cases[string] {
