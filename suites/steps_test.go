@@ -71,7 +71,7 @@ type promise struct {
 }
 
 // options are words of the target file that steps use for their conditions; they are not promises. A test checks them.
-var options = []string{"address_block", "fake_idp", "grants_page", "other_resource"}
+var options = []string{"address_block", "fake_idp", "grants_page", "other_resource", "second_idp"}
 
 // promises returns the technical words of the numbered steps of a procedure.
 func promises(procedure []string) (out []promise) {
