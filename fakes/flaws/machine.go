@@ -49,6 +49,7 @@ var machines = []Flaw{
 		"a refresh, no assertion"),
 	one("assertion-claims-ignored", idp.AssertionClaims, "AS-CC-ASSERTION-REJECTED", "AS-CIMD-KEY-AUTH-ENFORCED"),
 	one("expiry-for-verifiers-only", idp.AccessExpires, "AS-TOKEN-EXPIRY-ENFORCED"),
+	rowOf(one("exchange-of-expired-tokens", idp.ExchangeExpiry, "AS-TOKEN-EXPIRY-ENFORCED"), "token exchange"),
 	one("codes-for-ever", idp.CodesExpire, "AS-TOKEN-CODE-EXPIRES"),
 	one("refresh-for-ever", idp.RefreshExpires, "AS-REFRESH-EXPIRES"),
 	one("passwords-guessed", idp.LimitPasswords, "AS-RATE-LOGIN"),

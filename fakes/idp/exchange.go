@@ -155,7 +155,8 @@ func (s *Server) exchangeGrant(r *http.Request, c *client) (map[string]any, *oau
 		subject = s.unverified(form.Get("subject_token"))
 	}
 	ended := func() bool {
-		return subject.grant.revoked && b.has(ExchangeGrant) || subject.revoked || s.now().After(subject.expires)
+		expired := s.now().After(subject.expires) && b.has(ExchangeExpiry)
+		return subject.grant.revoked && b.has(ExchangeGrant) || subject.revoked || expired
 	}
 	if subject == nil || b.has(ExchangeVerifies) && ended() {
 		return nil, refuse("invalid_request", "the subject token is not valid")

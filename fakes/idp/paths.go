@@ -41,6 +41,7 @@ const (
 	IntrospectSecret       Defence = "the secret of a client that introspects is compared"
 	DeviceClientToTheEnd   Defence = "a device code belongs to its client after its user has allowed it, too"
 	DeviceDenial           Defence = "a device whose user has denied gets no token"
+	ExchangeExpiry         Defence = "a token that has expired is not exchanged"
 	ExchangeGrant          Defence = "a token whose grant has ended is not exchanged"
 	CredentialsSecret      Defence = "a client with a secret authenticates when it acts for itself"
 	ExchangeOwnScopes      Defence = "an exchange does not return the scopes that the subject token has not instead of those that it has"

@@ -33,7 +33,7 @@ func endsTokens(t *T) {
 	// Whether the MCP server still serves it does not depend on the authorization server (RS-TOKEN-EXPIRED).
 	refused := t.Expect(t.MCP.Use(tokens.Access), "the MCP server "+after).Ideally(expect.NotBypass())
 	if refused && len(witnesses) == 0 {
-		t.NotApplicable("neither introspection nor userinfo knew the fresh token: the MCP server alone judges what has expired")
+		t.NotApplicable("no endpoint of the authorization server knew the fresh token: the MCP server alone judges what has expired")
 	}
 }
 
@@ -57,7 +57,19 @@ func witnessesOf(t *T, tokens *oauth.Tokens) (out Cases[witness]) {
 			out = out.And("userinfo", witness{profile, expect.RefuseAnyway()})
 		}
 	}
-	return out
+	return append(out, exchangers(t, tokens)...)
+}
+
+// exchangers has the token endpoint, if it exchanges a fresh token of a client with a secret (RFC 8693 section 2.2.2).
+func exchangers(t *T, tokens *oauth.Tokens) (out Cases[witness]) {
+	if tokens.Client.Public() || !t.AS.Lists("grant_types_supported", TokenExchange) {
+		return nil
+	}
+	exchange := func() *reports.Exchange { return expect.ExchangeOf(Exchanging(t, tokens.Client, tokens.Access).Send()) }
+	if !expect.IssueTokens().Judge(exchange()).Met {
+		return nil
+	}
+	return out.And("token exchange", witness{exchange, expect.RefuseGrant("invalid_request", "invalid_grant")})
 }
 
 // asker is a client that may introspect its own tokens, or any client where there is none.
