@@ -226,12 +226,15 @@ func goesOnAtHome(o *reference.Options) { o.Behaviour.GoesOn, o.Behaviour.OwnPat
 func TestFairnessOfLogins(t *testing.T) {
 	t.Parallel()
 	expectFairness(t, map[string]fairness{
-		"a refresh token for offline_access, used":           {offlineOnly, nil, "AS-REFRESH-WORKS", reports.Pass},
-		"a refresh token for offline_access, used again":     {offlineOnly, nil, "AS-REFRESH-OLD-DIES", reports.Pass},
-		"a refresh token for offline_access, revoked":        {offlineOnly, nil, "AS-REVOKE-REFRESH-TOKEN", reports.Pass},
-		"the name on a page of its own, wrong passwords":     {pagesOf("two-pages"), nil, "AS-LOGIN-REJECT-WRONG-PASSWORD", reports.Pass},
-		"the name on a page of its own, other sites":         {pagesOf("two-pages"), nil, "AS-LOGIN-CSRF", reports.Pass},
-		"users who sign in with their e-mail address":        {behaving(byEmail), emailed, "AS-LOGIN-REJECT-WRONG-PASSWORD", reports.Pass},
+		"a refresh token for offline_access, used":       {offlineOnly, nil, "AS-REFRESH-WORKS", reports.Pass},
+		"a refresh token for offline_access, used again": {offlineOnly, nil, "AS-REFRESH-OLD-DIES", reports.Pass},
+		"a refresh token for offline_access, revoked":    {offlineOnly, nil, "AS-REVOKE-REFRESH-TOKEN", reports.Pass},
+		"the name on a page of its own, wrong passwords": {pagesOf("two-pages"), nil, "AS-LOGIN-REJECT-WRONG-PASSWORD", reports.Pass},
+		"the name on a page of its own, other sites":     {pagesOf("two-pages"), nil, "AS-LOGIN-CSRF", reports.Pass},
+		"users who sign in with their e-mail address":    {behaving(byEmail), emailed, "AS-LOGIN-REJECT-WRONG-PASSWORD", reports.Pass},
+		"a password, and no name":                        {pagesOf("password"), nil, "AS-LOGIN-REJECT-WRONG-PASSWORD", reports.Pass},
+		"a password, no name, and no account to lock": {
+			pagesOf("password"), noSacrificial, "AS-LOGIN-REJECT-WRONG-PASSWORD", reports.NotTested},
 		"no account that may be locked":                      {nil, noSacrificial, "AS-LOGIN-REJECT-WRONG-PASSWORD", reports.NotTested},
 		"a cookie for scripts":                               {scriptCookie, nil, "AS-LOGIN-COOKIE-ATTRIBUTES", reports.Pass},
 		"a token instead of SameSite":                        {crossSite, nil, "AS-LOGIN-CSRF", reports.Pass},

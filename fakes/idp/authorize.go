@@ -610,11 +610,24 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 	s.checkLogin(w, r, t, form)
 }
 
+// owner is the name of the user with a password.
+func (s *Server) owner(password string) string {
+	for _, u := range s.Users {
+		if u.Password == password {
+			return u.Name
+		}
+	}
+	return ""
+}
+
 // checkLogin judges a name, a password and a one-time code, from one page or several.
 func (s *Server) checkLogin(w http.ResponseWriter, r *http.Request, t *transaction, form url.Values) {
 	b := &s.Behaviour
 	name, password := form.Get("username"), form.Get("password")
-	if name == "" {
+	switch {
+	case b.Pages == "password":
+		name = s.owner(password)
+	case name == "":
 		name = t.user
 	}
 	if b.Pages == "two-pages" && !form.Has("password") && !form.Has("otp") {
@@ -1001,8 +1014,8 @@ func (s *Server) closePage(w http.ResponseWriter, to string) {
 }
 
 func (s *Server) loginPage(w http.ResponseWriter, r *http.Request, t *transaction, problem string, status int) {
-	p := login.Page{Title: "Sign in", Error: problem, Action: s.path() + "/login", User: t.user, AskUser: true, AskPassword: true}
-	p.Hidden = map[string]string{"transaction": t.id, "csrf": t.csrf}
+	p := login.Page{Title: "Sign in", Error: problem, Action: s.path() + "/login", User: t.user, AskPassword: true}
+	p.AskUser, p.Hidden = s.Behaviour.Pages != "password", map[string]string{"transaction": t.id, "csrf": t.csrf}
 	p.Get = !s.Behaviour.has(LoginByPost)
 	if s.Behaviour.LoginNamesClient {
 		p.Raw = template.HTML("<p>" + t.client.name + "</p>")

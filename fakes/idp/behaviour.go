@@ -71,7 +71,7 @@ type Behaviour struct {
 	UnknownError string // OAuth error for an unknown client
 	Registration string // open, protected, closed, any-token, bare: protected without a challenge
 
-	// Pages is the kind of login pages: plain (default), two-pages, javascript, popup, odd.
+	// Pages is the kind of login pages: plain (default), two-pages, password (no name is asked for), javascript, popup, odd.
 	Pages string
 	// Consent says when users are asked: always (default), once, never.
 	Consent string

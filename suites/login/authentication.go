@@ -30,7 +30,11 @@ func asUser(t *T, u login.User) Attempt[someone] {
 		for _, edit := range edits {
 			edit(&who)
 		}
-		return enter(t, who)
+		e := enter(t, who)
+		if e.inside() && who.Name != u.Name && !e.Named {
+			t.NotApplicable("the login page asks for no name")
+		}
+		return e
 	}}
 }
 

@@ -796,6 +796,7 @@ func (d *drive) signIn(ctx context.Context, page *rod.Page, p *Page, f *Form) bo
 	if in := f.User(); in != nil {
 		again = again || d.named > 1
 		d.named++
+		d.out.Named = true
 		d.fill(ctx, page, in.mark, u.Name)
 	}
 	if in := f.Password(); in != nil {

@@ -86,8 +86,8 @@ type Outcome struct {
 	Pages         []*Page // all pages, in order
 	PageExchanges []*reports.Exchange
 	Hops          []Hop
-	// SignedIn and Consented say that the user did so, and Typed that the password was typed.
-	SignedIn, Consented, Typed bool
+	// SignedIn and Consented say that the user did so, Named that the name was typed, and Typed that the password was.
+	SignedIn, Consented, Named, Typed bool
 	// PushError is the error of a refused pushed authorization request (RFC 9126 section 2.3); empty if there was none.
 	PushError string
 	// Barred says that the login page came and signing in is no longer allowed; Why says why.
@@ -508,6 +508,7 @@ func (w *walk) enterPassword(f *Form, values *oauth.Form) (again bool) {
 	if in := f.User(); in != nil {
 		again = w.names > 1
 		w.names++
+		w.out.Named = true
 		values.Set(in.Name, w.User.Name)
 	}
 	if in := f.Password(); in != nil {

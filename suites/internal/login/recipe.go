@@ -146,6 +146,7 @@ func (d *drive) filling(page *rod.Page, field *rod.Element, s *target.Step) (str
 	d.out.SignedIn = true
 	switch u := d.agent.User; s.With {
 	case target.WithUsername:
+		d.out.Named = true
 		return u.Name, nil
 	case target.WithPassword:
 		d.out.Typed = true

@@ -633,9 +633,9 @@ func (s *Session) carry(ctx context.Context, agent *login.Agent, start string, r
 	o := agent.Walk(start, r)
 	if o.Stage == login.NeedsScript || o.Stage == login.Lost && s.Recipe != nil {
 		r.StopAtLogin = r.StopAtLogin || o.Typed // plain forms have typed the password: the cookies show whether it was right
-		typed := o.Typed
+		named, typed := o.Named, o.Typed
 		o = s.drive(ctx, agent, start, r, first)
-		o.Typed = o.Typed || typed
+		o.Named, o.Typed = o.Named || named, o.Typed || typed
 	}
 	return o
 }
