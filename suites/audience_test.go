@@ -28,6 +28,12 @@ func anyAudience(o *reference.Options) {
 	o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.CheckAudience)
 }
 
+// noAudience is an authorization server whose tokens name no audience, with a server that accepts them.
+func noAudience(o *reference.Options) {
+	anyAudience(o)
+	o.Behaviour.AccessToken = func(_, claims map[string]any) { claims["aud"] = []string{} }
+}
+
 // The check sends the target a token for another resource, whether or not another resource is declared.
 func TestForeignTokensArePresented(t *testing.T) {
 	t.Parallel()
@@ -40,6 +46,15 @@ func TestForeignTokensArePresented(t *testing.T) {
 		}},
 		"a server that looks at the audience": {anyResource, map[string]reports.Verdict{
 			"AS-RES-UNKNOWN-TARGET": reports.Warn, "RS-AUD-CROSS-RESOURCE": reports.Pass,
+		}},
+		"tokens without an audience, of the server's own authorization server": {noAudience, map[string]reports.Verdict{
+			"AS-RES-UNKNOWN-TARGET": reports.Warn, "RS-AUD-CROSS-RESOURCE": reports.NotTested, "AS-RES-AUDIENCE-BOUND": reports.Warn,
+		}},
+		"tokens without an audience, of another authorization server": {func(o *reference.Options) {
+			noAudience(o)
+			o.Apart = true
+		}, map[string]reports.Verdict{
+			"AS-RES-UNKNOWN-TARGET": reports.Warn, "RS-AUD-CROSS-RESOURCE": reports.Fail, "AS-RES-AUDIENCE-BOUND": reports.Warn,
 		}},
 		"a server that does not": {anyAudience, map[string]reports.Verdict{
 			"AS-RES-UNKNOWN-TARGET": reports.Warn, "RS-AUD-CROSS-RESOURCE": reports.Fail,

@@ -79,9 +79,16 @@ var nameResource = expect.Family("nameResource", func(resource string) expect.Ma
 		if Names(aud, resource) {
 			return ""
 		}
-		return "aud " + strings.Join(aud, " ")
+		return audienceIs(aud)
 	})
 })
+
+func audienceIs(aud []string) string {
+	if len(aud) == 0 {
+		return "no audience"
+	}
+	return "aud " + strings.Join(aud, " ")
+}
 
 var nameExactly = expect.Family("nameExactly", func(resource string) expect.Matcher {
 	return expect.That("the requested resource as it was written: "+resource, func(aud []string) string {

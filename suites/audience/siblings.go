@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 
@@ -113,12 +114,24 @@ func crossForeign(t *T) {
 		t.NotTestedWithout("two-resources", "the authorization server issues a token for %s, "+
 			"with any requested resource (AS-RES-UNKNOWN-TARGET); "+
 			"declare another resource (target.other_resource)", strings.Join(p.Audience, " "))
+	case p.Seen && len(p.Audience) == 0 && issuesItself(t):
+		t.NotTestedWithout("two-resources", "the tokens of the server's own authorization server name no audience (AS-RES-AUDIENCE-BOUND), "+
+			"and nothing shows that it issues tokens for others; declare another resource (target.other_resource)")
+	case p.Seen && len(p.Audience) == 0:
+		t.Expect(p.At, "a token that names no audience, requested for %s", Attacker).To(expect.Refuse(401))
 	case p.Seen:
 		t.Expect(p.At, "a token that was issued for %s", strings.Join(p.Audience, " ")).To(expect.Refuse(401))
 	default:
 		t.Inconclusive("a token that was requested for %s is served, and whether it is meant for %s cannot be seen (AS-RES-UNKNOWN-TARGET); %s",
 			Attacker, own, t.AS.ToSeeTokens())
 	}
+}
+
+// issuesItself reports that the authorization server is at the target's own origin: its tokens may be for the target alone, whatever they
+// say.
+func issuesItself(t *T) bool {
+	at, err := document.ParseURL(t.AS.Server().Token)
+	return err == nil && document.Origin(at) == document.Origin(t.Survey.URL)
 }
 
 // sameFor reports that an ordinary token has the same audience: a name that the authorization server gave the target, such as

@@ -84,7 +84,7 @@ func keepsUserAndClient(t *T) {
 	tokens := t.AS.MustGetRefreshToken()
 	before := t.AS.Subject(withoutID(tokens))
 	if before == "" {
-		t.Inconclusive("the user of a token cannot be seen: it is not a JWT, and neither userinfo nor introspection " +
+		t.Inconclusive("the user of a token cannot be seen: it is not a JWT with a subject, and neither userinfo nor introspection " +
 			"(client.clients, introspects: true) nor a tool (tools, tells: caller) tells")
 	}
 	if t.Session.UserCount() > 1 {
