@@ -80,6 +80,9 @@ func TestFairnessOfWhatIsPublished(t *testing.T) {
 			"RS-DISC-URLS-PUBLIC-HTTPS", reports.Warn},
 		"an issuer whose path ends like that of an endpoint": {
 			func(o *reference.Options) { o.Apart, o.IssuerPath = true, "/tenants/token" }, withToken, "RS-DISC-AS-ENTRIES", reports.Pass},
+		"a document of the origin, and all other paths behind the guard": {ofTheOrigin("/"), withToken, "RS-DISC-UNAUTHENTICATED", reports.Warn},
+		"a document of the endpoint, whose own place is behind the guard": {ofTheOrigin("/mcp"), withToken,
+			"RS-DISC-UNAUTHENTICATED", reports.Fail},
 		"nosniff in capitals": {sniffingForbiddenInCapitals, nil, "RS-DISC-NOSNIFF", reports.Pass},
 		"keys of the resource that are not there": {
 			publishing(func(d map[string]any) { d["jwks_uri"] = withPath(d["resource"], "/nowhere") }), nil,
@@ -100,6 +103,25 @@ func TestFairnessOfWhatIsPublished(t *testing.T) {
 		"a redirect of the resource to another origin":      {atOtherOrigin, withToken, "RS-DISC-NO-REDIRECT", reports.Warn},
 		"a scope over which the server fails":               {failingAtUnlistedScope, nil, "AS-META-SCOPES-COHERENT", reports.Inconclusive},
 	})
+}
+
+// ofTheOrigin publishes a document at the root alone, about the resource with a path, and guards the place for the endpoint.
+func ofTheOrigin(path string) func(o *reference.Options) {
+	return func(o *reference.Options) {
+		publishing(func(d map[string]any) { d["resource"] = withPath(d["resource"], path) })(o)
+		o.Policy.PRMRoot = true
+		o.Policy.Challenge = func(string, string) []string { return []string{"Bearer"} }
+		o.Wrap = func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == ofResource+"/mcp" {
+					w.Header().Set("WWW-Authenticate", "Bearer")
+					w.WriteHeader(http.StatusUnauthorized)
+					return
+				}
+				next.ServeHTTP(w, r)
+			})
+		}
+	}
 }
 
 // redirecting leads from each document below a path to itself, by a number of redirects within the origin, and then perhaps elsewhere.

@@ -141,7 +141,11 @@ func asksForNoCredentials(t *T) {
 	for i := range t.Survey.Resources {
 		d := &t.Survey.Resources[i]
 		if s := expect.Status(d.Exchange); s == 401 || s == 403 {
-			t.Expect(d.Exchange, "%s", d.URL).To(serveWithoutCredentials())
+			if at := t.Expect(d.Exchange, "%s", d.URL); mustBeOpen(t, d) {
+				at.To(serveWithoutCredentials())
+			} else {
+				at.Ideally(serveWithoutCredentials())
+			}
 		}
 	}
 	d := t.MCP.Resource()
@@ -152,6 +156,23 @@ func asksForNoCredentials(t *T) {
 	Each(t, agents.And("a bad token", mcp.Bearer("mcpauth-not-a-token")), func(t *T, f reports.Field) {
 		t.Expect(t.Get(d.Answered(), f)).Ideally(expect.HaveStatus(200))
 	})
+}
+
+// mustBeOpen reports whether a place is due to have the document: the challenge names it, it follows from the resource of a document that
+// was found, or none was found. The guard may refuse any other path of the server.
+func mustBeOpen(t *T, d *survey.Document) bool {
+	found := false
+	for _, other := range t.Survey.Resources {
+		if !other.Found() {
+			continue
+		}
+		found = true
+		u, err := document.ParseURL(other.Object.String("resource"))
+		if err != nil || document.WellKnown(u, "oauth-protected-resource") == d.URL {
+			return true
+		}
+	}
+	return !found || d.Place == "challenge"
 }
 
 var serveWithoutCredentials = expect.Family("serveWithoutCredentials", func() expect.Matcher {
