@@ -15,6 +15,8 @@ import (
 func TestFairnessOfStreams(t *testing.T) {
 	t.Parallel()
 	expectFairness(t, map[string]fairness{
+		"no sessions, and the other HTTP methods of the endpoint": {func(o *reference.Options) { o.Policy.Sessions = false }, nil,
+			"RS-CHALLENGE-EVERY-HTTP-METHOD", reports.Pass},
 		"subscriptions are forbidden, without a word": {forbidsSubscriptions, nil, "RS-SESSION-STREAM-EXPIRY", reports.NotApplicable},
 		"the stream has no header before its first event, and there is no old transport": {holdsHeader, nil,
 			"RS-CHALLENGE-LEGACY-SSE", reports.NotApplicable},

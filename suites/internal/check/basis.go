@@ -124,7 +124,7 @@ func (t *T) keptBasis() *reports.Basis {
 	if !t.KeepBasis || t.spoilt {
 		return nil
 	}
-	b := &reports.Basis{Steps: t.steps, Rows: len(t.tried)}
+	b := &reports.Basis{Steps: t.steps, Rows: t.parts()}
 	if t.raw != nil {
 		b.Ended, b.Why = t.raw.verdict, t.raw.reason
 	}

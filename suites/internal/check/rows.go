@@ -174,13 +174,21 @@ func (t *T) endOfRows(ended *stop) *stop {
 		}
 	}
 	absent := t.left(reports.NotApplicable)
-	if len(absent) >= len(t.tried) && !FoundAny(t) {
+	if len(absent) >= t.parts() && !FoundAny(t) {
 		return &stop{reports.NotApplicable, absent[0].why}
 	}
 	for _, u := range absent {
 		t.Note("%s: not applicable: %s", u.row, u.why)
 	}
 	return nil
+}
+
+// parts is the number of rows, and one more if the check met an expectation outside its tables.
+func (t *T) parts() int {
+	if t.metAlone {
+		return len(t.tried) + 1
+	}
+	return len(t.tried)
 }
 
 func (t *T) left(v reports.Verdict) []undecided {

@@ -31,6 +31,19 @@ func TestARowThatCannotBeDecidedEndsAlone(t *testing.T) {
 	assert.Equal(t, []string{"first", "second", "third"}, r.Tried)
 }
 
+// What a check sees beside its tables is judged even if no row applies.
+func TestRowsThatDoNotApplyHideNothing(t *testing.T) {
+	for beside, want := range map[bool]reports.Verdict{true: reports.Pass, false: reports.NotApplicable} {
+		r := verdict(t, func(t *T) {
+			if beside {
+				t.Expect(answer(200, "")).To(expect.HaveStatus(200))
+			}
+			Each(t, Cases[int]{{"a session", 1}}, func(t *T, _ int) { t.NotApplicable("the server has no sessions") })
+		})
+		assert.Equal(t, want, r.Verdict, r.Reason)
+	}
+}
+
 func TestAFindingOutweighsUndecidedRows(t *testing.T) {
 	r := verdict(t, func(t *T) {
 		Each(t, Cases[*reports.Exchange]{{"served", tokensIssued()}, {"crashed", answer(500, "")}}, func(t *T, ex *reports.Exchange) {

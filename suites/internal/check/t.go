@@ -146,6 +146,7 @@ type T struct {
 	rows        []string // the current rows, the innermost last
 	rowBegan    int      // length of the transcript at the start of the innermost row
 	tried       []string // the rows so far, in order
+	metAlone    bool     // an expectation outside of all rows is met
 	undecided   []undecided
 	failedTwice int    // rows that got a server error twice
 	headline    string // the beginning of every report if the check fails
@@ -871,6 +872,7 @@ func (a Assertion) exchange() *reports.Exchange {
 
 // count records what a satisfied matcher shows: the target refused, or it served what it should.
 func (a Assertion) count(k expect.Kind) {
+	a.t.metAlone = a.t.metAlone || len(a.t.rows) == 0
 	switch k {
 	case expect.Refusal:
 		a.t.refusals++
