@@ -27,7 +27,17 @@ type Upstream struct {
 	ClientID, Secret string
 	Scopes           []string
 	Key              *rsa.PublicKey // signs ID tokens
+	NoChallenge      bool           // send no code_challenge
 	ByUserinfo       bool           // read the user from the userinfo endpoint instead of the ID token
+}
+
+// bend changes an authorization request to the upstream.
+func (u *Upstream) bend(q url.Values) url.Values {
+	if u.NoChallenge {
+		q.Del("code_challenge")
+		q.Del("code_challenge_method")
+	}
+	return q
 }
 
 // leg is the state of a proxy's own request to the upstream.
@@ -102,7 +112,7 @@ func (s *Server) toUpstream(w http.ResponseWriter, r *http.Request, t *transacti
 	}
 	q.Set("scope", strings.Join(scopes, " "))
 	s.protect(w, "message", "")
-	w.Header().Set("Location", s.Upstream.Issuer+"/authorize?"+q.Encode())
+	w.Header().Set("Location", s.Upstream.Issuer+"/authorize?"+s.Upstream.bend(q).Encode())
 	w.WriteHeader(http.StatusSeeOther)
 }
 
@@ -158,8 +168,11 @@ func (s *Server) callback(w http.ResponseWriter, r *http.Request) {
 
 // redeemUpstream redeems the upstream's code, and reads the user from its ID token.
 func (s *Server) redeemUpstream(t *transaction, code string) bool {
-	members, ok := s.askUpstream(url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {s.UpstreamCallback()},
-		"code_verifier": {t.leg.verifier}})
+	form := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {s.UpstreamCallback()}}
+	if !s.Upstream.NoChallenge {
+		form.Set("code_verifier", t.leg.verifier)
+	}
+	members, ok := s.askUpstream(form)
 	if !ok {
 		return false
 	}
