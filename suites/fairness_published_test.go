@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/mcpauth/conformance/fakes/answer"
@@ -12,6 +13,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites"
+	"github.com/mcpauth/conformance/suites/internal/survey"
 )
 
 // publishing changes the protected resource metadata.
@@ -83,6 +85,7 @@ func TestFairnessOfWhatIsPublished(t *testing.T) {
 		"a document of the origin, and all other paths behind the guard": {ofTheOrigin("/"), withToken, "RS-DISC-UNAUTHENTICATED", reports.Warn},
 		"a document of the endpoint, whose own place is behind the guard": {ofTheOrigin("/mcp"), withToken,
 			"RS-DISC-UNAUTHENTICATED", reports.Fail},
+		"a document that appears when the first token is verified": {connectingLate, withToken, "RS-DISC-PRM-PUBLISHED", reports.Pass},
 		"nosniff in capitals": {sniffingForbiddenInCapitals, nil, "RS-DISC-NOSNIFF", reports.Pass},
 		"keys of the resource that are not there": {
 			publishing(func(d map[string]any) { d["jwks_uri"] = withPath(d["resource"], "/nowhere") }), nil,
@@ -103,6 +106,23 @@ func TestFairnessOfWhatIsPublished(t *testing.T) {
 		"a redirect of the resource to another origin":      {atOtherOrigin, withToken, "RS-DISC-NO-REDIRECT", reports.Warn},
 		"a scope over which the server fails":               {failingAtUnlistedScope, nil, "AS-META-SCOPES-COHERENT", reports.Inconclusive},
 	})
+}
+
+// connectingLate asks its authorization server when the first token comes, and publishes nothing before.
+func connectingLate(o *reference.Options) {
+	var connected atomic.Bool
+	o.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if given := r.Header.Get("Authorization"); given != "" && given != "Bearer "+survey.BogusToken {
+				connected.Store(true)
+			}
+			if strings.HasPrefix(r.URL.Path, ofResource) && !connected.Load() {
+				http.NotFound(w, r)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
 }
 
 // ofTheOrigin publishes a document at the root alone, about the resource with a path, and guards the place for the endpoint.

@@ -154,11 +154,11 @@ func (s *preparation) abandon() {
 // look surveys the target and signs in there. wrong says that the user chose an issuer that the target does not name; err says that
 // the target cannot be reached, or rejects the credentials of the user.
 func (s *preparation) look(ctx context.Context, cfg *Config) (sv *survey.Survey, wrong, err error) {
-	sv, err = survey.Take(ctx, s.client, survey.Input{Endpoint: cfg.URL, Revisions: cfg.Revisions, Token: cfg.Token, Tools: cfg.guarded(),
-		InTurn: cfg.Seed != nil})
-	if err != nil {
+	in := survey.Input{Endpoint: cfg.URL, Revisions: cfg.Revisions, Token: cfg.Token, Tools: cfg.guarded(), InTurn: cfg.Seed != nil}
+	if sv, err = survey.Take(ctx, s.client, in); err != nil {
 		return sv, nil, err
 	}
+	sv = s.onceConnected(ctx, sv, in)
 	if wrong = cfg.signInAt(sv); wrong != nil {
 		return sv, wrong, nil
 	}
@@ -171,6 +171,20 @@ func (s *preparation) look(ctx context.Context, cfg *Config) (sv *survey.Survey,
 		}
 	}
 	return sv, nil, nil
+}
+
+// onceConnected surveys a target without metadata again where mcpauth runs what verifies its tokens: some targets connect to that, and
+// publish it, when the first token comes.
+func (s *preparation) onceConnected(ctx context.Context, sv *survey.Survey, in survey.Input) *survey.Survey {
+	if in.Token == "" || sv.Resource() != nil || s.cfg.Issuer == nil && s.cfg.Introspection == nil && s.cfg.Verification == nil {
+		return sv
+	}
+	again, err := survey.Take(ctx, s.client, in)
+	if err != nil || again.Resource() == nil {
+		return sv
+	}
+	again.Earlier = sv
+	return again
 }
 
 // settle ends the preparation: a target that cannot be reached is a result, too.
