@@ -10,6 +10,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/answer"
 	"github.com/mcpauth/conformance/fakes/flaws"
 	"github.com/mcpauth/conformance/fakes/idp"
+	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites"
@@ -86,6 +87,9 @@ func TestFairnessOfWhatIsPublished(t *testing.T) {
 		"a document of the endpoint, whose own place is behind the guard": {ofTheOrigin("/mcp"), withToken,
 			"RS-DISC-UNAUTHENTICATED", reports.Fail},
 		"a document that appears when the first token is verified": {connectingLate, withToken, "RS-DISC-PRM-PUBLISHED", reports.Pass},
+		"keys that no metadata name":                               {unlistedKeys(), withToken, "RS-TOKEN-KEY-CONFUSION", reports.Pass},
+		"keys that no metadata name, accepted as the secret of a MAC": {
+			unlistedKeys(mcpserver.RefuseSymmetric), withToken, "RS-TOKEN-KEY-CONFUSION", reports.Fail},
 		"nosniff in capitals": {sniffingForbiddenInCapitals, nil, "RS-DISC-NOSNIFF", reports.Pass},
 		"keys of the resource that are not there": {
 			publishing(func(d map[string]any) { d["jwks_uri"] = withPath(d["resource"], "/nowhere") }), nil,
@@ -122,6 +126,22 @@ func connectingLate(o *reference.Options) {
 			}
 			next.ServeHTTP(w, r)
 		})
+	}
+}
+
+// unlistedKeys publishes the key set at its usual place, and leaves jwks_uri out of the metadata.
+func unlistedKeys(lacks ...mcpserver.Defence) func(o *reference.Options) {
+	return func(o *reference.Options) {
+		serving(func(d map[string]any) { delete(d, "jwks_uri") })(o)
+		o.Policy.Lacks = append(o.Policy.Lacks, lacks...)
+		o.Wrap = func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/.well-known/jwks.json" {
+					r.URL.Path = "/jwks"
+				}
+				next.ServeHTTP(w, r)
+			})
+		}
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mint"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
 	"github.com/mcpauth/conformance/suites/internal/survey"
 )
 
@@ -80,11 +81,27 @@ func (t AuthorizationServer) Surveyed() *survey.Server {
 	return &servers[0]
 }
 
-// IssuerKeys returns the public keys that the target's authorization servers publish.
+// unlistedKeys returns the public keys at the usual place of those authorization servers whose metadata names no key set.
+func (t Minter) unlistedKeys() []*document.Object {
+	var out []*document.Object
+	for i := range t.Survey.Servers {
+		a := &t.Survey.Servers[i]
+		if m := a.Metadata(); m != nil && m.Object.String("jwks_uri") == "" {
+			ex := t.Get(strings.TrimSuffix(a.Issuer, "/") + "/.well-known/jwks.json")
+			out = append(out, expect.Keys(oauth.Object(ex))...)
+		}
+	}
+	return out
+}
+
+// IssuerKeys returns the public keys that the target's authorization servers publish: anybody finds them also where no metadata name them.
 func (t Minter) IssuerKeys() []*document.Object {
 	var out []*document.Object
 	for i := range t.Survey.Servers {
 		out = append(out, expect.Keys(t.Survey.Servers[i].JWKS.Object)...)
+	}
+	if len(out) == 0 {
+		return t.unlistedKeys()
 	}
 	return out
 }
