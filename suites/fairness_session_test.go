@@ -9,6 +9,7 @@ import (
 
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/survey"
 )
 
 // One check judges the sessions and streams of each MCP server that is right and differs from the reference.
@@ -17,10 +18,30 @@ func TestFairnessOfStreams(t *testing.T) {
 	expectFairness(t, map[string]fairness{
 		"no sessions, and the other HTTP methods of the endpoint": {func(o *reference.Options) { o.Policy.Sessions = false }, nil,
 			"RS-CHALLENGE-EVERY-HTTP-METHOD", reports.Pass},
+		"failures over responses of the session's own user": {func(o *reference.Options) { o.Wrap = failsOverResponses(false) }, nil,
+			"RS-SESSION-NOT-AUTHENTICATION", reports.Pass},
+		"failures over responses of everybody": {func(o *reference.Options) { o.Wrap = failsOverResponses(true) }, nil,
+			"RS-SESSION-NOT-AUTHENTICATION", reports.Inconclusive},
 		"subscriptions are forbidden, without a word": {forbidsSubscriptions, nil, "RS-SESSION-STREAM-EXPIRY", reports.NotApplicable},
 		"the stream has no header before its first event, and there is no old transport": {holdsHeader, nil,
 			"RS-CHALLENGE-LEGACY-SSE", reports.NotApplicable},
 	})
+}
+
+// failsOverResponses answers a JSON-RPC response with HTTP 500: to users, or to everybody.
+func failsOverResponses(everybody bool) func(next http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			given := r.Header.Get("Authorization")
+			if bytes.Contains(body, []byte(`"result":{}`)) && (everybody || given != "" && given != "Bearer "+survey.BogusToken) {
+				w.WriteHeader(http.StatusInternalServerError)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
 }
 
 // forbidsSubscriptions refuses subscriptions with HTTP 403 and an empty body.

@@ -80,14 +80,32 @@ func edited(c mcp.Call, edits []CallEdit) mcp.Call {
 
 // mustBeOffered ends the row where the target does not serve a request to its own user either.
 func (r *room) mustBeOffered(t *T, m message) {
+	if failed := r.offers(t, m); failed != nil {
+		t.Inconclusive("this proves nothing: %s", expect.NoAnswer(failed))
+	}
+}
+
+// offers is mustBeOffered without an end where the answer decides nothing, which it returns.
+func (r *room) offers(t *T, m message) (failed *reports.Exchange) {
 	ex, _ := r.request(t, m).Send().(*reports.Exchange)
 	switch {
 	case passed(t, ex), expect.OpenedSilently(ex):
-	case expect.NoAnswer(ex) != "":
-		t.Inconclusive("this proves nothing: %s", expect.NoAnswer(ex))
-	default:
+		return nil
+	case expect.NoAnswer(ex) == "":
 		t.NotApplicable("it is not offered to the session's own user: %s", expect.Describe(ex))
 	}
+	return ex
+}
+
+// expectRefusalsBefore judges a message over which the server fails for the session's own user: its guard refuses others before that.
+func (r *room) expectRefusalsBefore(t *T, m message, failed *reports.Exchange) {
+	if expect.Status(failed) != 500 {
+		t.Inconclusive("this proves nothing: %s", expect.NoAnswer(failed))
+	}
+	Each(t, nobodies(), func(t *T, edit CallEdit) {
+		ex, _ := r.request(t, m).Send(edit).(*reports.Exchange)
+		t.Expect(ex).To(refuseMessage(t, "401"))
+	})
 }
 
 // resumes reports whether the target resumes a stream for its own user. The event id is invented, so a server that keeps no events may
