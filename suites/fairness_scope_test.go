@@ -300,3 +300,34 @@ func TestFairnessOfScopes(t *testing.T) {
 		}, nil, "RS-SCOPE-403-STATUS", reports.Fail},
 	})
 }
+
+// dropsUnknownScopes leaves out the scopes that it does not know. Its answers name no scope where none is left: the grammar has no word for
+// an empty one.
+func dropsUnknownScopes(o *reference.Options) {
+	byResourceServer(o)
+	o.Behaviour.Opaque, o.Behaviour.RequestDefault = "at_", []string{}
+	reading(&o.Behaviour, func(q url.Values) {
+		known := slices.DeleteFunc(strings.Fields(q.Get("scope")), func(s string) bool { return s == "*" || strings.HasPrefix(s, "mcpauth") })
+		if q.Set("scope", strings.Join(known, " ")); len(known) == 0 {
+			q.Del("scope")
+		}
+	})
+	wrapped := o.Behaviour.Wrap
+	silent := func(_ *http.Request, a *answer.Answer) {
+		a.Body = *bytes.NewBuffer(bytes.Replace(a.Body.Bytes(), []byte(`"scope":"",`), nil, 1))
+	}
+	o.Behaviour.Wrap = func(next http.Handler) http.Handler {
+		return answer.Changed(answer.Changed(wrapped(next), "/token", silent), "/introspect", silent)
+	}
+}
+
+// A token whose introspection names no scope has none, if that of another token names some.
+func TestScopesThatAreLeftOutAreNotGranted(t *testing.T) {
+	t.Parallel()
+	expectFairness(t, map[string]fairness{
+		"unknown scopes are left out": {dropsUnknownScopes, func(c *suites.Config) {
+			byLogin(c)
+			introspecting(c)
+		}, "AS-SCOPE-UNKNOWN", reports.Pass},
+	})
+}

@@ -104,16 +104,27 @@ func (t MCPServer) TokenOf(scopes []string) (token string, held []string, why st
 }
 
 // RealScope returns the scope of a token by its own claims, or by the client's introspection of its own token; seen is false where neither
-// names one, which is optional in both (RFC 9068 section 2.2.3, RFC 7662 section 2.2).
+// names one, which is optional in both (RFC 9068 section 2.2.3, RFC 7662 section 2.2). Where introspection names that of an ordinary token,
+// one without a name has none.
 func (t AuthorizationServer) RealScope(tokens *oauth.Tokens) (scopes []string, seen bool) {
 	if tokens == nil {
 		return nil, false
 	}
 	_, claims := oauth.Claims(tokens.Access)
 	if scopes, seen = scopeIn(claims); !seen {
-		scopes, seen = scopeIn(t.Introspected(tokens))
+		introspected := t.Introspected(tokens)
+		scopes, seen = scopeIn(introspected)
+		seen = seen || introspected != nil && !tokens.HasScope && t.introspectionNamesScopes()
 	}
 	return inFull(inFull(scopes, t.namedScopes()), tokens.Scope), seen
+}
+
+// introspectionNamesScopes reports whether introspection names the scope of an ordinary token.
+func (t AuthorizationServer) introspectionNamesScopes() bool {
+	return Once(t.T, "introspection names the scope of an ordinary token", func() bool {
+		_, names := scopeIn(t.Introspected(t.MustGetTokens(t.apart())))
+		return names
+	})
 }
 
 func scopeIn(o *document.Object) (scopes []string, seen bool) {
