@@ -69,7 +69,7 @@ func AfterLogin() []Flaw {
 	return slices.Concat(issuedRows, authorizationEndpoint, comparisons, pkce, tokenEndpoint, refreshing, refreshRows, inspection,
 		registrations,
 		registrationNeeds, registrationAnswers, redirectsTaken, registrationRows, registrationRights, clientDocuments, consents,
-		grants, proxies, machines, binding, assertions, rowsOfAssertions, linking, idTokens, renewedSessions, crossOriginClients,
+		grants, proxies, machines, binding, assertions, rowsOfAssertions, linking, idTokens, renewedSessions, revokedWays, crossOriginClients,
 		onePath, elsewhere, grantsUnlisted, hostsWithCase, issuerProofs, singleRowsOfIssuers)
 }
 

@@ -149,6 +149,14 @@ var forgottenHalves = []Flaw{
 		Noticed: []string{"RS-SESSION-TASK-OWNERSHIP"}, Also: []string{"RS-SESSION-*"},
 	},
 	{
+		Name: "task-shared-when-cancelled", Says: "A cancelled task may be seen by every user.", Row: "once the task is cancelled",
+		Bend:    policy(func(p *mcpserver.Policy) { p.SharesTask = func(status string) bool { return status == "cancelled" } }),
+		Noticed: []string{"RS-SESSION-TASK-OWNERSHIP"}, Also: []string{"RS-SESSION-*"},
+	},
+	opensFor("task-updated", "RS-SESSION-TASK-OWNERSHIP", "tasks/update without a token", ofMethod("tasks/update")),
+	opensFor("task-result", "RS-SESSION-TASK-OWNERSHIP", "tasks/result without a token", existing("tasks/result", "taskId")),
+	opensFor("task-cancelled", "RS-SESSION-TASK-OWNERSHIP", "tasks/cancel without a token", existing("tasks/cancel", "taskId")),
+	{
 		Name: "task-updated-by-anybody", Says: "Every user may answer for a task.", Row: "tasks/update by another user",
 		Bend: func(o *reference.Options) {
 			o.Wrap = before(func(w http.ResponseWriter, r *http.Request) bool {

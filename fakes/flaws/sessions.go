@@ -130,6 +130,13 @@ var sharedSessions = []Flaw{
 	sealFlaw("short", "its last four characters left out", func(sent, right string) bool {
 		return sent != "" && strings.HasPrefix(right, sent)
 	}),
+	{
+		Name: "state-of-second-tool", Says: "One tool of two accepts any request state of the usual length.", Row: "send_card",
+		Bend: policy(func(p *mcpserver.Policy) {
+			p.TakesStateOf = func(tool, sent string) bool { return tool == "send_card" && len(sent) > 60 }
+		}),
+		Noticed: []string{"RS-SESSION-REQUESTSTATE-INTEGRITY", "RS-SESSION-REQUESTSTATE-BINDING"},
+	},
 	weakNameFlaw("task-longer", "RS-SESSION-TASK-OWNERSHIP", "one character more", func(p *mcpserver.Policy) { p.TakesTask = continued }),
 }
 

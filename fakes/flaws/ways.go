@@ -40,9 +40,16 @@ var ways = []Flaw{
 	unjudged("issuer", "the end of a session", mcpserver.Issuer, "DELETE", verb(http.MethodDelete)),
 }
 
+// revokedWays show after a login.
+var revokedWays = []Flaw{
+	unjudged("revocation", "the end of a session", mcpserver.Revoked, "a revoked token, in DELETE", verb(http.MethodDelete)),
+	unjudged("revocation", "a stream", mcpserver.Revoked, "a revoked token, in GET", verb(http.MethodGet)),
+	unjudged("revocation", "a resource", mcpserver.Revoked, "a revoked token, in resources/read", calls("resources/read")),
+}
+
 // wayChecks are the checks for the parts of a token.
 var wayChecks = map[string]string{mcpserver.Signature: "RS-TOKEN-FOREIGN-KEY", mcpserver.Expiry: "RS-TOKEN-EXPIRED",
-	mcpserver.Audience: "RS-AUD-WRONG", mcpserver.Issuer: "RS-TOKEN-WRONG-ISS"}
+	mcpserver.Audience: "RS-AUD-WRONG", mcpserver.Issuer: "RS-TOKEN-WRONG-ISS", mcpserver.Revoked: "RS-TOKEN-REVOKED"}
 
 func unjudged(what, in, part, row string, when func(r *http.Request) bool) Flaw {
 	return Flaw{

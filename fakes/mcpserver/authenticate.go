@@ -292,6 +292,7 @@ const (
 	Issuer    = "iss"
 	Audience  = "aud"
 	NotBefore = "nbf"
+	Revoked   = "revocation"
 )
 
 // overlooksSignature is a flaw: some tokens are accepted by their claims, to which it adds the members of the header as "header".
@@ -363,7 +364,7 @@ func (s *Server) judgeClaims(r *http.Request, c map[string]any) *caller {
 		panic(http.ErrAbortHandler) // the flaw
 	}
 	overlooks := func(part string) bool { return p.Overlooks != nil && p.Overlooks(r, part, c) }
-	revoked := p.has(CheckRevocation) && s.Revoked != nil && s.Revoked(id)
+	revoked := p.has(CheckRevocation) && s.Revoked != nil && s.Revoked(id) && !overlooks(Revoked)
 	if overlooks(NotBefore) {
 		delete(c, "nbf")
 	}

@@ -212,7 +212,7 @@ func digest(m *message) string {
 // goodState verifies the seal, the user, the request and the expiry, and that the state is used once.
 func (s *Server) goodState(state string, who *caller, tool string, m *message) bool {
 	p := &s.Policy
-	if p.StateIgnored || p.TakesState != nil && p.TakesState(state) {
+	if p.StateIgnored || p.TakesState != nil && p.TakesState(state) || p.TakesStateOf != nil && p.TakesStateOf(tool, state) {
 		return true
 	}
 	text, mac, _ := strings.Cut(state, ".")

@@ -26,6 +26,7 @@ type SessionManners struct {
 	CancelsFirst       bool                                      // a task is cancelled before its owner is looked at: a flaw
 	TakesState         func(sent string) bool                    // request states that are always good: a flaw
 	StateIsJWT         bool                                      // a request state is a JWT
+	TakesStateOf       func(tool, sent string) bool              // request states that are always good for a tool: a flaw
 	TakesSeal          func(sent, right string) bool             // compares the seals of request states: a flaw
 }
 

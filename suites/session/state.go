@@ -19,7 +19,12 @@ import (
 
 // MCP 2026-07-28, multi round-trip requests: requestState "MUST be treated as attacker-controlled".
 func verifiesRequestState(t *T) {
-	asked := askingTool(t)
+	first, others := askingTools(t)
+	verifiesStateOf(t, first)
+	Each(t, others, verifiesStateOf)
+}
+
+func verifiesStateOf(t *T, asked *question) {
 	good := Attempt[forgery]{Name: "the same request with the state as it came", Good: beCarriedOut(), Send: func(edits ...forgery) any {
 		fresh := asked.again(t)
 		state := fresh.state
@@ -35,19 +40,28 @@ func verifiesRequestState(t *T) {
 
 // A binding to more than the user is advice: the specification names only the user.
 func bindsRequestState(t *T) {
-	asked := askingTool(t)
+	first, others := askingTools(t)
+	bindsStateToUser(t, first)
+	Refuses(t, inUse(t, first), otherUses(first), refuseRequest())
+	Each(t, others, bindsStateToUser)
+}
+
+func bindsStateToUser(t *T, asked *question) {
 	stranger := t.MCP.SecondToken()
-	good := Attempt[stateEdit]{Name: "the same request with the state as it came", Good: beCarriedOut(), Send: func(edits ...stateEdit) any {
+	Refuses(t, inUse(t, asked), Cases[stateEdit]{
+		{"the first user's state, sent by the second", func(_ *T, u *use) { u.token = stranger }},
+	}, refuseRequest())
+}
+
+// inUse is the use of a new state as it was meant.
+func inUse(t *T, asked *question) Attempt[stateEdit] {
+	return Attempt[stateEdit]{Name: "the same request with the state as it came", Good: beCarriedOut(), Send: func(edits ...stateEdit) any {
 		u := use{asked.again(t), asked.token, asked.tool}
 		for _, e := range edits {
 			e(t, &u)
 		}
 		return u.answer(t, u.state, u.token, u.tool)
 	}}
-	Refuses(t, good, Cases[stateEdit]{
-		{"the first user's state, sent by the second", func(_ *T, u *use) { u.token = stranger }},
-	}, refuseRequest())
-	Refuses(t, good, otherUses(asked), refuseRequest())
 }
 
 // use is one use of a state: by a caller, for a tool.
@@ -128,28 +142,42 @@ type question struct {
 	input *document.Object // inputRequests
 }
 
-// askingTool is a declared tool that asks for input with a state that matters: an ordinary answer completes the request, and one with
-// another state does not.
-func askingTool(t *T) *question {
-	token := t.MCP.FirstToken()
+// mostAsking bounds the tools whose states are judged.
+const mostAsking = 3
+
+// askingTools are declared tools that ask for input with a state that matters: an ordinary answer completes the request, and one with
+// another state does not. Each may have code of its own.
+func askingTools(t *T) (first *question, others Cases[*question]) {
+	why := "no declared tool asks for input that can be given, with a requestState"
 	for _, tool := range t.MCP.Eliciting() {
-		q := ask(t, token, tool)
-		if q == nil {
-			continue
+		switch q, careless := asking(t, tool); {
+		case careless:
+			why = tool.Name + " is carried out with any state: nothing depends on it"
+		case q == nil || len(others) == mostAsking-1:
+		case first == nil:
+			first = q
+		default:
+			others = others.And(tool.Name, q)
 		}
-		ex := q.answer(t, q.state, token, tool)
-		if !complete(ex) {
-			continue // it asks for more than the check can fill in
-		}
-		t.Expect(ex, "the state given, with an ordinary answer,").AsControl(expect.Run())
-		fresh := q.again(t)
-		if complete(fresh.answer(t, "mcpauth-no-state", token, tool)) {
-			t.NotApplicable("%s is carried out with any state: nothing depends on it", tool.Name)
-		}
-		return q
 	}
-	t.NotApplicable("no declared tool asks for input that can be given, with a requestState")
-	return nil
+	if first == nil {
+		t.NotApplicable("%s", why)
+	}
+	return first, others
+}
+
+// asking is a tool that asks for input that the check can give; nil if it does not. careless reports that it ignores the state.
+func asking(t *T, tool Tool) (q *question, careless bool) {
+	token := t.MCP.FirstToken()
+	if q = ask(t, token, tool); q == nil {
+		return nil, false
+	}
+	ex := q.answer(t, q.state, token, tool)
+	if !complete(ex) {
+		return nil, false // it asks for more than the check can fill in
+	}
+	t.Expect(ex, "the state given, with an ordinary answer,").AsControl(expect.Run())
+	return q, complete(q.again(t).answer(t, "mcpauth-no-state", token, tool))
 }
 
 // ask calls a tool until it asks; nil if it does not, or sends no state.

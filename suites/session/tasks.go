@@ -35,12 +35,12 @@ func bindsTasksToTheirMaker(t *T) {
 	Refuses(t, get, rows, expect.NotBypass())
 	t.Expect(t.Send(about(own, "tasks/get", cancelled)), "the task that another user tried to cancel").To(goOn)
 	showsNoTask(t, stranger, id)
-	staysOwn(t, own, stranger, id)
+	staysOwn(t, own, stranger, id, cancelled)
 	unknown := t.Send(about(stranger, "tasks/get", "mcpauth-"+Random(12)))
 	t.Expect(answers{t.Send(about(stranger, "tasks/get", id)), unknown}).Ideally(beAlike())
 	renewed := taskSession(t, t.MCP.FirstToken())
 	t.Expect(t.Send(about(renewed, "tasks/get", id)), "tasks/get with another token of its maker").Ideally(expect.Accept())
-	t.Expect(t.Send(withoutToken(about(renewed, "tasks/get", id))), "tasks/get without a token").To(refuseCaller(t, "401", 401))
+	needsToken(t, renewed, id)
 	t.Expect(append([]string{id}, moreTasks(t, own, tool)...), "the ids of tasks").Ideally(expect.BeUnguessable("ids of tasks"))
 }
 
@@ -50,8 +50,18 @@ func showsNoTask(t *T, stranger mcp.Call, id string) {
 	}
 }
 
-// staysOwn has the maker fetch the result, after which the task is completed.
-func staysOwn(t *T, own, stranger mcp.Call, id string) {
+// needsToken sends the requests about a task without a token; the last one would end it.
+func needsToken(t *T, session mcp.Call, id string) {
+	for _, method := range append(slices.Clone(taskMethods[t.Wire]), "tasks/cancel") {
+		t.Expect(t.Send(withoutToken(about(session, method, id))), "%s without a token", method).To(refuseCaller(t, "401", 401))
+	}
+}
+
+// staysOwn has the maker fetch the result of a task, after which it is completed, and cancel another one.
+func staysOwn(t *T, own, stranger mcp.Call, id, cancelled string) {
+	if expect.Accepted(t.Send(about(own, "tasks/cancel", cancelled))) {
+		t.Expect(t.Send(about(stranger, "tasks/get", cancelled)), "tasks/get by another user, once the task is cancelled").To(expect.NotBypass())
+	}
 	if t.Wire == mcp.Stateful && expect.Accepted(t.Send(about(own, "tasks/result", id))) {
 		t.Expect(t.Send(about(stranger, "tasks/get", id)), "tasks/get by another user, once the task is completed").To(expect.NotBypass())
 	}

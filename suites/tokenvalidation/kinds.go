@@ -56,6 +56,7 @@ func refusesRevokedTokens(t *T) {
 	last, dead := t.MCP.UntilRefused(tokens.Access)
 	if dead {
 		t.Expect(last, "a revoked token").To(expect.Refuse(401))
+		t.MCP.RefusedInEveryWayOf(t.AS.MustGetTokens().Access, "a revoked token", tokens.Access)
 		revokedBeforeScope(t, tokens.Access, held)
 		return
 	}

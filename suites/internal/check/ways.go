@@ -22,7 +22,12 @@ const wayPeek = 100 * time.Millisecond
 // RefusedInEveryWay sends a bad token in each kind of request of a session: some servers verify it in one handler, and only read it in
 // another. The session is that of a good token of the same user. If the request works without a token too, other checks judge that.
 func (t MCPServer) RefusedInEveryWay(kind, bad string) {
-	session, refused := t.SessionOf(t.FirstToken())
+	t.RefusedInEveryWayOf(t.FirstToken(), kind, bad)
+}
+
+// RefusedInEveryWayOf is RefusedInEveryWay in the session of a given good token.
+func (t MCPServer) RefusedInEveryWayOf(good, kind, bad string) {
+	session, refused := t.SessionOf(good)
 	if refused != nil {
 		return // the earlier rows have reported it
 	}
