@@ -24,6 +24,7 @@ var otherRefusals = []Flaw{
 	realmChallenge("of-get", "GET without a token", verb(http.MethodGet)),
 	realmChallenge("of-delete", "DELETE with a garbage token", verb(http.MethodDelete)),
 	realmChallenge("of-expired", "an expired token", credential(func(v string) bool { return strings.Count(v, ".") == 2 })),
+	realmChallenge("of-empty-token", "an empty token", credential(func(v string) bool { return strings.TrimSpace(v) == "Bearer" })),
 	badChallenge("empty-token", "of an empty token", "an empty token",
 		credential(func(v string) bool { return strings.TrimSpace(v) == "Bearer" })),
 	badChallenge("two-words", "of a malformed field", "two words after Bearer",

@@ -161,6 +161,11 @@ func namesMetadata(t *T) {
 			t.Expect(r.Value, "%s", r.Name).Ideally(haveParameter("resource_metadata"))
 		}
 	}
+	for _, r := range ofOtherCredentials(t) { // a client that has no token yet may send an empty one
+		if r.Name == emptyToken && expect.Status(r.Value) == 401 && t.Revision != firstRevision {
+			t.Expect(r.Value, "%s", r.Name).Ideally(haveParameter("resource_metadata"))
+		}
+	}
 }
 
 // firstRevision has no resource_metadata.

@@ -13,6 +13,9 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
+// emptyToken is the row of the scheme without a token.
+const emptyToken = "an empty token"
+
 // refusals are the answers to requests that must be refused, one for each reason: servers often have separate code for each challenge.
 func refusals(t *T) Cases[*reports.Exchange] {
 	return slices.Concat(ofTokens(t), ofOtherCredentials(t))
@@ -76,7 +79,7 @@ func elsewhere(t *T) (out []Variant) {
 func badCredentials(t *T) []Variant {
 	authorization := func(value string) mcp.Call { return t.MCP.Call().With(mcp.Field("Authorization", value)) }
 	out := []Variant{
-		Call(authorization("Bearer "), "an empty token"),
+		Call(authorization("Bearer "), emptyToken),
 		Call(authorization("Bearer made-up token"), "two words after Bearer"),
 		Call(authorization("Basic dTpw"), "Basic credentials"),
 	}
