@@ -1,6 +1,7 @@
 package authorization
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -21,4 +22,13 @@ func TestPoliciesThatForbidForeignScripts(t *testing.T) {
 	} {
 		assert.Equal(t, forbids, forbidsScripts(policy), policy)
 	}
+}
+
+// A finding about a character shows it, wherever it is in the text.
+func TestTheForbiddenCharacterIsShown(t *testing.T) {
+	long := strings.Repeat("a long text ", 10)
+	assert.Contains(t, allowedCharacters.Judge(long+`scope "x" `+long).Observed, `scope "x"`)
+	assert.Contains(t, allowedCharacters.Judge(long+"x\r\nX-Injected: 1").Observed, `x\r\nX-Injected`)
+	assert.Contains(t, noMarkup.Judge(long+"'><script>").Observed, "<script>")
+	assert.Contains(t, allowedCharacters.Judge(`"`).Observed, `‹"›`)
 }

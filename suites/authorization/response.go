@@ -413,6 +413,14 @@ func printable(s string) string {
 	return "‹" + s + "›"
 }
 
+// around is the part of a text where something is wrong.
+func around(s string, at int) string {
+	if len(s) > 60 && at > 30 {
+		s = "…" + strings.ToValidUTF8(s[at-20:], "")
+	}
+	return printable(strings.NewReplacer("\r", `\r`, "\n", `\n`).Replace(s))
+}
+
 // reveals decodes a value in every usual way, to a certain depth, and looks for what it must not contain.
 func reveals(v, secret string, depth int) bool {
 	if strings.Contains(v, secret) {
