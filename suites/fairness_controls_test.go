@@ -238,6 +238,17 @@ func TestFairnessOfControls(t *testing.T) {
 				})
 			}
 		}, nil, "RS-CHALLENGE-SIDE-ROUTES", reports.Pass},
+		"a status page of a server that is not well": {func(o *reference.Options) {
+			o.Wrap = func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if r.URL.Path == "/health" {
+						http.Error(w, "degraded", http.StatusServiceUnavailable)
+						return
+					}
+					next.ServeHTTP(w, r)
+				})
+			}
+		}, nil, "RS-CHALLENGE-SIDE-ROUTES", reports.Pass},
 		"a document that follows X-Forwarded-Host, behind a cache": {func(o *reference.Options) {
 			flawed("root-document-host-derived")(o)
 			cached(o)

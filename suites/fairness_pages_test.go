@@ -34,6 +34,13 @@ func TestFairnessOfPages(t *testing.T) {
 		"registrations that ask for no consent page are refused": {behaving(func(b *idp.Behaviour) {
 			b.RegistrationRefuses = []string{"skip_consent", "trusted", "first_party"}
 		}), nil, "AS-CONSENT-REQUIRED", reports.Pass},
+		"registrations that ask for no consent page are refused by another code": {behaving(refusesTrust), nil, "AS-CONSENT-REQUIRED",
+			reports.Pass},
+		"a consent page without a choice": {behaving(func(b *idp.Behaviour) {
+			changing(b, func(_ *http.Request, a *answer.Answer) {
+				a.Say(strings.ReplaceAll(a.Body.String(), `type="checkbox"`, `type="hidden"`))
+			})
+		}), nil, "AS-SCOPE-CONSENT-HONOURED", reports.NotApplicable},
 		"one who registers as trusted is not asked about": {behaving(func(b *idp.Behaviour) { b.WaivesConsent = "trusted" }), nil,
 			"AS-CONSENT-REQUIRED", reports.Warn},
 		"hosts in a field that cannot be changed": {behaving(hostsInFields), nil, "AS-CIMD-CONSENT-HOSTS", reports.Pass},
@@ -65,6 +72,18 @@ func knowsOtherSites(b *idp.Behaviour) {
 				return
 			}
 			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// refusesTrust refuses registrations with members that it does not know.
+func refusesTrust(b *idp.Behaviour) {
+	b.RegistrationRefuses = []string{"skip_consent", "trusted", "first_party"}
+	b.Wrap = func(next http.Handler) http.Handler {
+		return answer.Changed(next, "/register", func(_ *http.Request, a *answer.Answer) {
+			if a.Status == http.StatusBadRequest {
+				a.Say(`{"error":"invalid_request"}`)
+			}
 		})
 	}
 }

@@ -84,6 +84,44 @@ func quirk(name string) func(o *reference.Options) {
 	return quirks.Servers[slices.IndexFunc(quirks.Servers, func(q quirks.Quirk) bool { return q.Name == name })].Bend
 }
 
+// keysForNobody declares the clients with keys as clients with which users sign in, which the server refuses.
+func keysForNobody(c *suites.Config) {
+	c.Clients = slices.Clone(c.Clients)
+	for i := range c.Clients {
+		c.Clients[i].Machine = c.Clients[i].Machine && c.Clients[i].Key == ""
+	}
+}
+
+// revokesPairs ends a refresh token with its access token, and then answers its revocation with an error.
+func revokesPairs(b *idp.Behaviour) {
+	var mu sync.Mutex
+	pairs, ended := map[string]string{}, map[string]bool{}
+	b.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			form, _ := url.ParseQuery(string(answer.Peek(r)))
+			a := answer.Of(next, r)
+			mu.Lock()
+			defer mu.Unlock()
+			var tokens struct {
+				Access  string `json:"access_token"`
+				Refresh string `json:"refresh_token"`
+			}
+			if json.Unmarshal(a.Body.Bytes(), &tokens) == nil && tokens.Refresh != "" {
+				pairs[tokens.Access] = tokens.Refresh
+			}
+			if ended[form.Get("token")] || ended[form.Get("refresh_token")] {
+				a.Status = http.StatusBadRequest
+				a.Say(`{"error":"invalid_grant"}`)
+			}
+			if r.URL.Path == "/revoke" {
+				ended[pairs[form.Get("token")]] = true
+				delete(ended, "")
+			}
+			a.Send(w)
+		})
+	}
+}
+
 // confidentialRefresh issues no refresh tokens to public clients.
 func confidentialRefresh(b *idp.Behaviour) { b.NoPublicRefresh = true }
 
@@ -403,9 +441,16 @@ func TestFairnessOfTokens(t *testing.T) {
 		"opaque tokens, whom a refreshed one stands for":           {opaque, nil, "AS-REFRESH-SAME-USER", reports.Pass},
 		"refresh tokens that live longer than a year, as declared": {keepsTokens, idleFor(365 * 24 * time.Hour), "AS-REFRESH-EXPIRES",
 			reports.Warn},
-		"a firewall before the token endpoint, and codes":           {behaving(firewall), nil, "AS-TOKEN-INVALID-CODE", reports.Pass},
-		"a firewall before the token endpoint, and refresh tokens":  {behaving(firewall), nil, "AS-REFRESH-INVALID", reports.Pass},
-		"a firewall before the token endpoint, and secrets":         {behaving(firewall), nil, "AS-TOKEN-WRONG-SECRET", reports.Pass},
+		"a firewall before the token endpoint, and codes":             {behaving(firewall), nil, "AS-TOKEN-INVALID-CODE", reports.Pass},
+		"a firewall before the token endpoint, and refresh tokens":    {behaving(firewall), nil, "AS-REFRESH-INVALID", reports.Pass},
+		"a firewall before the token endpoint, and secrets":           {behaving(firewall), nil, "AS-TOKEN-WRONG-SECRET", reports.Pass},
+		"nobody signs in with the client that has a key, no verifier": {nil, keysForNobody, "AS-PKCE-REJECT-MISSING-VERIFIER", reports.Pass},
+		"nobody signs in with the client that has a key, another one": {nil, keysForNobody, "AS-PKCE-REJECT-WRONG-VERIFIER", reports.Pass},
+		"nobody signs in with the client that has a key, a downgrade": {nil, keysForNobody, "AS-PKCE-DOWNGRADE", reports.Pass},
+		"nobody signs in with the client that has a key, no challenge": {nil, keysForNobody, "AS-PKCE-REQUIRE-CHALLENGE-CONFIDENTIAL",
+			reports.Pass},
+		"a refresh token ends with its access token, and is unknown then": {behaving(revokesPairs), nil, "AS-REVOKE-REFRESH-TOKEN",
+			reports.Pass},
 		"opaque tokens, and a malformed one is a malformed request": {malformedIsBadRequest, nil, "RS-TOKEN-GARBAGE", reports.Pass},
 		"confidential clients alone get refresh tokens, and revoke them": {behaving(confidentialRefresh), nil,
 			"AS-REVOKE-CLIENT-AUTH", reports.Pass},

@@ -956,20 +956,20 @@ func (t AuthorizationServer) FurtherKinds() Cases[*oauth.Client] {
 	var out Cases[*oauth.Client]
 	post, _ := t.Session.Client(t.ctx, session.ConfidentialPost)
 	listed := t.Lists("token_endpoint_auth_methods_supported", oauth.Post)
-	if listed && post != nil && post.Method == oauth.Post && post != t.Confidential() {
+	if listed && post != nil && post.Method == oauth.Post && post != t.Confidential() && t.getsTokens(post) {
 		out = out.And("client with client_secret_post", post)
 	}
 	if keyed := t.clientWithKey(); keyed != nil {
 		out = out.And("client with a key", keyed)
 	}
-	return out.Where(func(c *oauth.Client) bool { return expect.IssueTokens().Judge(t.Redemption(As(c)).Send()).Met })
+	return out
 }
 
-// clientWithKey returns a declared client with a key with which users sign in, or one whose metadata document has a key; nil if there is
-// none.
+// clientWithKey returns a declared client with a key with which users sign in, or one whose metadata document has a key; nil if none gets
+// tokens.
 func (t AuthorizationServer) clientWithKey() *oauth.Client {
 	for i := range t.Session.Input.Clients {
-		if c := &t.Session.Input.Clients[i]; c.Key != nil && c.SignsIn() {
+		if c := &t.Session.Input.Clients[i]; c.Key != nil && c.SignsIn() && t.getsTokens(c) {
 			return c
 		}
 	}
@@ -977,15 +977,23 @@ func (t AuthorizationServer) clientWithKey() *oauth.Client {
 		return nil
 	}
 	c := t.documentClient(t.KeyForAssertions())
-	if g := t.Authorize(As(c), EvenUnanswered()); g.Code() == "" {
-		return nil
-	}
 	for _, c.Audience = range []string{t.Server().Issuer, t.Server().Token} {
-		if expect.IssueTokens().Judge(t.Redemption(As(c)).Send()).Met {
+		if t.getsTokens(c) {
 			return c
 		}
 	}
 	return nil
+}
+
+// getsTokens reports whether a flow of a client ends with tokens. A failure leaves nothing undecided: no check needs this client.
+func (t AuthorizationServer) getsTokens(c *oauth.Client) bool {
+	g := t.Authorize(As(c), EvenUnanswered())
+	if g.Code() == "" {
+		return false
+	}
+	ex := t.Redeem(g)
+	t.Tokens(ex, c)
+	return expect.IssueTokens().Judge(ex).Met
 }
 
 // KeyForAssertions is a key of an algorithm that the server lists.
