@@ -130,7 +130,10 @@ func nearInLists(me string) Cases[any] {
 	}
 	u, err := url.Parse(me)
 	if err != nil || u.Host == "" {
-		return out.And("a list with upper and lower case swapped", []any{nearmiss.SwapCase(me)})
+		if swapped := nearmiss.SwapCase(me); swapped != me { // an identifier may have no letters
+			out = out.And("a list with upper and lower case swapped", []any{swapped})
+		}
+		return out
 	}
 	if upper := strings.ToUpper(u.Path); upper != u.Path {
 		return out.And("a list with the path in upper case", []any{u.Scheme + "://" + u.Host + upper})
