@@ -33,7 +33,7 @@ func namesNoSessions(t *T) {
 			requests = append(requests, sideRoute{"GET", page, ""}.at(base).Request)
 		}
 	}
-	for i, ex := range t.AllIgnoringLimits(requests) { // HTTP 503 of a status page is no limit: a part of the server may be down
+	for i, ex := range t.AllIgnoringLimits(requests) { // a status page may say by HTTP 503 that a part is down
 		if expect.Status(ex) == 200 {
 			t.Expect(ex, "%s", about[i]).Ideally(nameNo(ids[1].Value))
 		}
