@@ -202,3 +202,22 @@ func TestConsentOfAnEarlierRunIsNoAbsence(t *testing.T) {
 		assert.Contains(t, r.Reason, "approved the client before", r.ID)
 	}
 }
+
+// A client that exchanges tokens, and that may not have refresh tokens, does not leave the exchange of revoked tokens undecided.
+func TestAnExchangeNeedsNoRefreshToken(t *testing.T) {
+	t.Parallel()
+	no, o := false, reference.Ideal()
+	offlineOnly(&o)
+	reading(&o.Behaviour, func(q url.Values) {
+		if q.Get("client_id") == "own-secret" && strings.Contains(q.Get("scope"), "offline_access") {
+			q.Set("scope", "mcpauth:unknown")
+		}
+	})
+	r := against.Start(t, o)
+	cfg := against.SigningIn(r)
+	asDeclared(r, &cfg, &secretsTried{})
+	cfg.Register, cfg.Skip, cfg.Only = &no, nil, []string{"AS-TX-VALIDATION"}
+	for _, r := range against.Run(t, cfg).Results {
+		assert.Equal(t, reports.Pass, r.Verdict, "%s: %s", r.ID, r.Reason)
+	}
+}

@@ -93,7 +93,10 @@ func staysElsewhere(t *T, resource string) {
 	if next == nil {
 		t.NotApplicable("the refresh is refused: %s", expect.Describe(ex))
 	}
-	audience, _ := t.AS.Audience(next)
+	audience, seen := t.AS.Audience(next)
+	if !seen {
+		t.Inconclusive("the audience of the token for %s could be seen, and that of the refreshed one cannot", resource)
+	}
 	t.Expect(audience).SeenIn(ex).To(leaveOut(t.Session.Resource))
 }
 

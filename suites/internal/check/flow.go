@@ -985,15 +985,21 @@ func (t AuthorizationServer) clientWithKey() *oauth.Client {
 	return nil
 }
 
-// getsTokens reports whether a flow of a client ends with tokens. A failure leaves nothing undecided: no check needs this client.
-func (t AuthorizationServer) getsTokens(c *oauth.Client) bool {
-	g := t.Authorize(As(c), EvenUnanswered())
+// getsTokens reports whether a flow of a client ends with tokens.
+func (t AuthorizationServer) getsTokens(c *oauth.Client) bool { return t.TokensIfAny(As(c)) != nil }
+
+// TokensIfAny returns the tokens of a flow that no check needs; nil if it ends without, which leaves nothing undecided.
+func (t AuthorizationServer) TokensIfAny(edits ...Edit) *oauth.Tokens {
+	g := t.Authorize(append(slices.Clone(edits), EvenUnanswered())...)
 	if g.Code() == "" {
-		return false
+		return nil
 	}
 	ex := t.Redeem(g)
-	t.Tokens(ex, c)
-	return expect.IssueTokens().Judge(ex).Met
+	tokens := t.Tokens(ex, g.Client)
+	if !expect.IssueTokens().Judge(ex).Met {
+		return nil
+	}
+	return tokens
 }
 
 // KeyForAssertions is a key of an algorithm that the server lists.

@@ -59,27 +59,27 @@ func (t *T) sendRow(send func() any) any {
 	if t.failedTwice >= mostTwice {
 		return send()
 	}
-	t.failedTwice++
-	answer, again := t.orAgain(send)
-	if !again || !t.fails(expect.ExchangeOf(answer)) {
-		t.failedTwice--
+	answer, again, ended := t.orAgain(send)
+	if again && (ended != nil || t.fails(expect.ExchangeOf(answer))) {
+		t.failedTwice++
+	}
+	if ended != nil {
+		panic(*ended)
 	}
 	return answer
 }
 
 // orAgain sends a request, and once more after a server error: a target may fail now and then. The second request is as new as the first.
 // If it fails too, nothing is decided.
-func (t *T) orAgain(send func() any) (answer any, again bool) {
+func (t *T) orAgain(send func() any) (answer any, again bool, ended *stop) {
 	began := len(t.transcript)
-	ended := t.guarded(func() *stop { answer = send(); return nil })
-	switch {
-	case ended == nil && t.fails(expect.ExchangeOf(answer)), ended != nil && t.endedByError(ended, began):
+	attempt := func() *stop { answer = send(); return nil }
+	ended = t.guarded(attempt)
+	if ended == nil && t.fails(expect.ExchangeOf(answer)) || ended != nil && t.endedByError(ended, began) {
 		t.idle(beforeAgain)
-		return send(), true
-	case ended != nil:
-		panic(*ended)
+		return answer, true, t.guarded(attempt)
 	}
-	return answer, false
+	return answer, false, ended
 }
 
 const (
@@ -138,7 +138,10 @@ func undecidedAnswer(answer any) (why string, untried bool) {
 // failing sends the control, and says why it proves nothing; empty if it is good.
 func failing[E any](t *T, good Attempt[E]) (why string) {
 	ended := t.guarded(func() *stop {
-		control, _ := t.orAgain(func() any { return good.Send() })
+		control, _, ended := t.orAgain(func() any { return good.Send() })
+		if ended != nil {
+			return ended
+		}
 		if ex := expect.ExchangeOf(control); ex != nil {
 			t.control(t.Cite(ex))
 		}
