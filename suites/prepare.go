@@ -155,7 +155,7 @@ func (s *preparation) abandon() {
 // the target cannot be reached, or rejects the credentials of the user.
 func (s *preparation) look(ctx context.Context, cfg *Config) (sv *survey.Survey, wrong, err error) {
 	in := survey.Input{Endpoint: cfg.URL, Revisions: cfg.Revisions, Token: cfg.Token, Tools: cfg.guarded(), InTurn: cfg.Seed != nil}
-	if sv, err = survey.Take(ctx, s.client, in); err != nil {
+	if sv, err = s.survey(ctx, in); err != nil {
 		return sv, nil, err
 	}
 	sv = s.onceConnected(ctx, sv, in)
@@ -185,6 +185,26 @@ func (s *preparation) onceConnected(ctx context.Context, sv *survey.Survey, in s
 	}
 	again.Earlier = sv
 	return again
+}
+
+// survey surveys the target, and again if it fails requests that overlap: from then on they are sent one at a time.
+func (s *preparation) survey(ctx context.Context, in survey.Input) (*survey.Survey, error) {
+	sv, err := survey.Take(ctx, s.client, in)
+	u, _ := document.ParseURL(in.Endpoint)
+	_, alone := s.client.OneAtATime(ctx, u)
+	if in.InTurn || !alone && (err == nil || !mixed(sv)) {
+		return sv, err
+	}
+	in.InTurn = true
+	s.say("your server fails requests while others are in progress, or so it seems: it is surveyed again, with one request at a time")
+	return survey.Take(ctx, s.client, in)
+}
+
+// mixed reports whether some requests of a survey were answered, and others failed.
+func mixed(sv *survey.Survey) bool {
+	answered := func(ex *reports.Exchange) bool { return ex.Response != nil && ex.Response.Status < 500 }
+	failed := func(ex *reports.Exchange) bool { return !answered(ex) }
+	return sv != nil && slices.ContainsFunc(sv.Exchanges(), answered) && slices.ContainsFunc(sv.Exchanges(), failed)
 }
 
 // settle ends the preparation: a target that cannot be reached is a result, too.
@@ -472,6 +492,9 @@ func (s *preparation) collect() {
 func (s *preparation) finish(ctx context.Context) reports.Redacted {
 	s.collect()
 	s.run.Discovered = facts(s.world.Survey)
+	for _, found := range s.client.Overlapping() {
+		s.run.Discovered = append(s.run.Discovered, reports.Fact{Name: "requests", Value: "one at a time, because " + found})
+	}
 	s.endSessions(ctx)
 	s.run.Discovered = append(s.run.Discovered, s.unregister(ctx)...)
 	s.run.Screenshots = s.pictures

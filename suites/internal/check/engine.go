@@ -301,8 +301,9 @@ func (e *Engine) run(ctx context.Context, c *Check) {
 		o := &s.outcomes[i]
 		o.results, o.exchanges = e.execute(ctx, c, jobs[i])
 		doubted := slices.ContainsFunc(o.results, func(r reports.Result) bool { return doubtful(c.Requirement, r) })
-		if doubted && !faults.OneLook(ctx) {
-			e.doubt(c, jobs[i], s, o)
+		lost := e.lostToOverlap(ctx, c.Requirement, o)
+		if (doubted || lost) && !faults.OneLook(ctx) {
+			e.doubt(c, jobs[i], s, o, lost)
 			return
 		}
 		e.settle(s, o)
@@ -347,10 +348,10 @@ func (e *Engine) leaveOut(s *slot, r reports.Result) {
 }
 
 // doubt schedules a second attempt before the results of an execution are reported.
-func (e *Engine) doubt(c *Check, j job, s *slot, o *outcome) {
+func (e *Engine) doubt(c *Check, j job, s *slot, o *outcome, lost bool) {
 	e.doubting.Lock()
 	defer e.doubting.Unlock()
-	e.doubts = append(e.doubts, &doubt{check: c, job: j, results: o.results,
+	e.doubts = append(e.doubts, &doubt{check: c, job: j, results: o.results, lost: lost,
 		settle: func(results []reports.Result, more []*reports.Exchange) {
 			o.results, o.exchanges = results, append(o.exchanges, more...)
 			e.settle(s, o)

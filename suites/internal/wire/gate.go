@@ -20,6 +20,9 @@ type gate struct {
 	fastest  time.Duration            // of all answers so far
 	usual    map[string]time.Duration // by endpoint: its slowest answer while few requests were in flight
 	lowered  time.Time                // a request from before this time causes no second decrease
+	overlap  overlap
+	before   float64 // the run's own limit, while requests are sent one at a time
+	entered  int     // requests so far
 }
 
 const (
@@ -40,6 +43,7 @@ const mostEndpoints = 200
 type place struct {
 	gate  *gate
 	began int // requests in flight, with this one, when it was sent
+	enter int // its number
 	once  sync.Once
 }
 
@@ -67,7 +71,8 @@ func (g *gate) enter(ctx context.Context) (*place, error) {
 // given returns a free place. The caller holds the lock.
 func (g *gate) given() *place {
 	g.inFlight++
-	return &place{gate: g, began: g.inFlight}
+	g.entered++
+	return &place{gate: g, began: g.inFlight, enter: g.entered}
 }
 
 // withdraw removes a request from the queue; false if it is not in it.
@@ -113,7 +118,11 @@ type ending struct {
 
 // answered adjusts the limit by how a request ended, and returns its place.
 func (p *place) answered(e ending) {
-	p.gate.learn(e, p.began)
+	g := p.gate
+	g.learn(e, p.began)
+	g.mu.Lock()
+	g.observed(e, p.began == 1 && p.enter == g.entered)
+	g.mu.Unlock()
 	p.leave() // an event stream may stay open
 }
 
@@ -130,7 +139,7 @@ func (g *gate) learn(e ending, began int) {
 	switch {
 	case strained || late:
 		if time.Now().Add(-e.took).After(g.lowered) {
-			g.limit, g.lowered = max(fewest, g.limit*decrease), time.Now()
+			g.limit, g.lowered = min(g.most, max(fewest, g.limit*decrease)), time.Now()
 		}
 	case e.err == nil && g.limit < g.most:
 		g.limit = min(g.most, g.limit+1/g.limit)
