@@ -10,8 +10,8 @@ import (
 )
 
 // overlap finds out whether requests to an address fail because they overlap: a server may do one thing at a time. If many of those that
-// overlap fail, the next ones are sent alone, as a trial. If they fail too, overlapping is not the cause. Else the rest of the run sends one
-// request at a time.
+// overlap fail, the next ones are sent alone, as a trial. If they fail too, overlapping is not the cause. Else the rest of the run sends
+// one request at a time.
 type overlap struct {
 	trial, alone   bool
 	trials         int
