@@ -15,12 +15,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+
 	"github.com/mcpauth/conformance/fakes/answer"
 	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/quirks"
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites"
+	"github.com/mcpauth/conformance/suites/tests/against"
 )
 
 // opaque issues access tokens that cannot be read: they have no claims, and introspection is not available.
@@ -598,4 +601,40 @@ func TestFairnessOfExchanges(t *testing.T) {
 			o.Behaviour.Lacks = []idp.Defence{idp.ExchangeNarrows}
 		}, nil, "AS-TX-VALIDATION", reports.Warn},
 	})
+}
+
+// Assertions that are tried with several grants are new each time: a server may remember the jti even of those that it refuses.
+func TestWrongAssertionsAreNewForEachGrant(t *testing.T) {
+	t.Parallel()
+	o, seen, mu := reference.Ideal(), map[string]bool{}, sync.Mutex{}
+	o.Behaviour.Believes = func(_, claims map[string]any) bool {
+		exp, _ := claims["exp"].(float64)
+		return exp > 0 && exp < float64(time.Now().Unix())
+	}
+	o.Behaviour.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			form, _ := url.ParseQuery(string(answer.Peek(r)))
+			assertion := form.Get("client_assertion")
+			mu.Lock()
+			again := assertion != "" && seen[assertion]
+			seen[assertion] = true
+			mu.Unlock()
+			if again {
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(http.StatusUnauthorized)
+				_, _ = io.WriteString(w, `{"error":"invalid_client"}`)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+	cfg := against.SigningIn(against.Start(t, o))
+	cfg.Skip, cfg.Only = nil, []string{"AS-CIMD-KEY-AUTH-ENFORCED"}
+	var found []string
+	for _, r := range against.Run(t, cfg).Results {
+		for _, f := range r.Findings {
+			found = append(found, f.Said().String())
+		}
+	}
+	assert.Contains(t, strings.Join(found, "\n"), "sent: a refresh, expired")
 }

@@ -85,16 +85,14 @@ func (t AuthorizationServer) ForgedAssertions(c *oauth.Client, trap *listener.Li
 // signature and one wrong claim (RFC 7521 section 4.2, RFC 7523 section 3).
 func (t AuthorizationServer) WrongAssertions(c *oauth.Client) Cases[Edit] {
 	now := time.Now().Unix()
-	signed := func(changes map[string]any) Edit {
-		return With("client_assertion", c.Key.JWT(nil, ChangedClaims(c.Assertion(), changes)))
-	}
+	signed := func(changes map[string]any) Edit { return signedWith(c, changes) }
 	out := Cases[Edit]{
 		{"no assertion", Without("client_assertion", "client_assertion_type")},
 		{"an empty assertion", With("client_assertion", "")},
 		{"a client_secret instead of an assertion", Edits(Without("client_assertion", "client_assertion_type"),
 			With("client_secret", "mcpauth-"+Random(24)))},
 		{"half of one", With("client_assertion", strings.Split(c.Key.JWT(nil, c.Assertion()), ".")[0]+".")},
-		{"the signature of another assertion", With("client_assertion", resigned(c))},
+		{"the signature of another assertion", func(d *draft) { With("client_assertion", resigned(c))(d) }},
 		{"no client_assertion_type", Without("client_assertion_type")},
 		{"another client_assertion_type", With("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:saml2-bearer")},
 		{"iss of another", signed(map[string]any{"iss": "mcpauth-another"})},
@@ -109,6 +107,12 @@ func (t AuthorizationServer) WrongAssertions(c *oauth.Client) Cases[Edit] {
 		out = out.And(m.Name, signed(map[string]any{"aud": m.Value}))
 	}
 	return out
+}
+
+// signedWith presents an assertion with a good signature and changed claims. It is new in each request: a server may remember the jti even
+// of assertions that it refuses.
+func signedWith(c *oauth.Client, changes map[string]any) Edit {
+	return func(d *draft) { With("client_assertion", c.Key.JWT(nil, ChangedClaims(c.Assertion(), changes)))(d) }
 }
 
 // WrongAudiences are near misses of an issuer as aud, which is compared character by character (RFC 7523 section 3), also in a list.

@@ -103,15 +103,12 @@ func (e Elsewhere) accepted(t *T, c *oauth.Client) *oauth.Client {
 
 // wrongElsewhere are the edits that show whether an endpoint verifies assertions at all, and the claims that bind them.
 func wrongElsewhere(c *oauth.Client) Cases[Edit] {
-	signed := func(changes map[string]any) Edit {
-		return With("client_assertion", c.Key.JWT(nil, ChangedClaims(c.Assertion(), changes)))
-	}
 	g, attacker, now := AssertionsOf(c), mint.NewAttacker(), time.Now().Unix()
 	alg, _ := g.Header["alg"].(string)
 	return Cases[Edit]{
 		{"no assertion", Without("client_assertion", "client_assertion_type")},
 		{"another key", With("client_assertion", attacker.Sign(alg, g.Header, g.Claims()))},
-		{"aud of another", signed(map[string]any{"aud": "https://other.example"})},
-		{"expired", signed(map[string]any{"exp": now - 600, "iat": now - 1200})},
+		{"aud of another", signedWith(c, map[string]any{"aud": "https://other.example"})},
+		{"expired", signedWith(c, map[string]any{"exp": now - 600, "iat": now - 1200})},
 	}
 }
