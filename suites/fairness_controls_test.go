@@ -159,6 +159,19 @@ func challengesFirstRevisionBarely(next http.Handler) http.Handler {
 	})
 }
 
+// headerFirewall refuses requests whose header looks like an attack.
+func headerFirewall(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for _, values := range r.Header {
+			if text := strings.Join(values, " "); strings.Contains(text, "__proto__") || strings.Contains(text, "$ne") {
+				http.Error(w, "Forbidden", http.StatusForbidden)
+				return
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // onlyAlternatives declares one tool that needs a scope: either of two is enough.
 func onlyAlternatives(c *suites.Config) {
 	c.Tools = slices.DeleteFunc(slices.Clone(c.Tools), func(t suites.Tool) bool { return t.Scope != "" })
@@ -238,6 +251,8 @@ func TestFairnessOfControls(t *testing.T) {
 				})
 			}
 		}, nil, "RS-CHALLENGE-SIDE-ROUTES", reports.Pass},
+		"a firewall, and API keys":    {func(o *reference.Options) { o.Wrap = headerFirewall }, nil, "RS-APIKEY-REJECTED", reports.Pass},
+		"a firewall, and session ids": {func(o *reference.Options) { o.Wrap = headerFirewall }, nil, "RS-SESSION-UNKNOWN-ID", reports.Pass},
 		"a status page of a server that is not well": {func(o *reference.Options) {
 			o.Wrap = func(next http.Handler) http.Handler {
 				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
