@@ -70,6 +70,10 @@ var tokenEndpoint = []Flaw{
 		"AS-TOKEN-TYPE-CONFUSION"),
 	one("token-code-reusable", idp.SingleUse, "AS-TOKEN-CODE-SINGLE-USE", "AS-TOKEN-CODE-RACE"),
 	one("token-code-race", idp.AtomicCodes, "AS-TOKEN-CODE-RACE"),
+	{
+		Name: "token-code-race-seldom", Says: "Each seventeenth code works several times in concurrent requests.",
+		Bend: behaviour(func(b *idp.Behaviour) { b.RaceOfEach = 17 }), Noticed: []string{"AS-TOKEN-CODE-RACE"},
+	},
 	one("token-replay-only-refused", idp.ReplayRevokes, "AS-TOKEN-CODE-REPLAY-REVOKES"),
 	one("token-any-replay-revokes", idp.ReplayNeedsProof, "AS-TOKEN-CODE-REPLAY-NO-DOS"),
 	one("token-code-of-any-client", idp.CodeClient, "AS-TOKEN-CODE-BOUND-CLIENT", "AS-TOKEN-CODE-REPLAY-NO-DOS"),

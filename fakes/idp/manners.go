@@ -14,6 +14,8 @@ import (
 type Manners struct {
 	// EndsEarlierGrants ends the earlier grants of a user and client when the user authorizes the client again.
 	EndsEarlierGrants bool
+	// RaceOfEach is n if each nth code is marked as used in a second step.
+	RaceOfEach int
 	// ReplayEndsAllGrants ends all grants of a user when a client replays one of the user's codes.
 	ReplayEndsAllGrants bool
 	// OneRefreshToken keeps one refresh token for a user and client: a new one replaces that of an earlier grant.

@@ -28,6 +28,7 @@ type state struct {
 	lastPKCE       map[string]string // client -> challenge, for a flaw
 	counter        int
 	lookups        int                // look-ups of clients
+	turns          int                // codes that were redeemed, where RaceOfEach counts them
 	devices        map[string]*device // by device code
 	crowds         map[string]crowd   // by the name of clients
 	failures       map[string]failing // by user or client
@@ -74,6 +75,7 @@ type code struct {
 	nonce             string
 	expires           time.Time
 	used              bool
+	turn              int // in the order of first redemption; 0 where nobody counts
 }
 
 type accessToken struct {

@@ -561,12 +561,12 @@ func (s *Server) seen(c *code) *code {
 func (s *Server) use(c *code) *oauthError {
 	b := &s.Behaviour
 	s.mu.Lock()
-	used := c.used
-	if b.has(AtomicCodes) {
+	used, atomic := c.used, b.has(AtomicCodes) && !s.losesRace(c)
+	if atomic {
 		c.used = true
 	}
 	s.mu.Unlock()
-	if !b.has(AtomicCodes) {
+	if !atomic {
 		time.Sleep(30 * time.Millisecond)
 		s.mu.Lock()
 		c.used = true
@@ -587,6 +587,18 @@ func (s *Server) use(c *code) *oauthError {
 		}
 	}
 	return refuse("invalid_grant", "the code was used")
+}
+
+// losesRace reports whether this code is one of those that are marked in a second step. The caller has the lock.
+func (s *Server) losesRace(c *code) bool {
+	if s.Behaviour.RaceOfEach == 0 {
+		return false
+	}
+	if c.turn == 0 {
+		s.turns++
+		c.turn = s.turns
+	}
+	return c.turn%s.Behaviour.RaceOfEach == 0
 }
 
 func (s *Server) revokeGrant(g *grant) {

@@ -42,10 +42,20 @@ func redeemsCodeOnce(t *T) {
 	t.Expect(t.AS.Redeem(early), "the same code again, after some time").To(expect.RefuseGrant("invalid_grant"))
 }
 
+// A server may lose a race now and then only: five races show little, and more are run while they are quick.
+const (
+	leastRaces, mostRaces = 5, 20
+	timeOfRaces           = 5 * time.Second
+)
+
 func redeemsCodeOnceInARace(t *T) {
-	for range 5 {
+	began := time.Now()
+	for i := range mostRaces {
+		if i >= leastRaces && !t.Seeded() && time.Since(began) > timeOfRaces {
+			return
+		}
 		won := winners(t)
-		if won == 0 {
+		if won == 0 && i < leastRaces {
 			t.Inconclusive("none of 10 requests sent at once got tokens")
 		}
 		if !t.Expect(won).To(oneWinner) {
