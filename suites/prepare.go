@@ -190,21 +190,12 @@ func (s *preparation) onceConnected(ctx context.Context, sv *survey.Survey, in s
 // survey surveys the target, and again if it fails requests that overlap: from then on they are sent one at a time.
 func (s *preparation) survey(ctx context.Context, in survey.Input) (*survey.Survey, error) {
 	sv, err := survey.Take(ctx, s.client, in)
-	u, _ := document.ParseURL(in.Endpoint)
-	_, alone := s.client.OneAtATime(ctx, u)
-	if in.InTurn || !alone && (err == nil || !mixed(sv)) {
+	if in.InTurn || sv == nil || !s.failOverlapping(ctx, sv.Failed()) {
 		return sv, err
 	}
 	in.InTurn = true
 	s.say("your server fails requests while others are in progress, or so it seems: it is surveyed again, with one request at a time")
 	return survey.Take(ctx, s.client, in)
-}
-
-// mixed reports whether some requests of a survey were answered, and others failed.
-func mixed(sv *survey.Survey) bool {
-	answered := func(ex *reports.Exchange) bool { return ex.Response != nil && ex.Response.Status < 500 }
-	failed := func(ex *reports.Exchange) bool { return !answered(ex) }
-	return sv != nil && slices.ContainsFunc(sv.Exchanges(), answered) && slices.ContainsFunc(sv.Exchanges(), failed)
 }
 
 // settle ends the preparation: a target that cannot be reached is a result, too.

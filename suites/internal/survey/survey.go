@@ -69,6 +69,7 @@ type Survey struct {
 	// Mirrored are the parameters of listed tools that clients repeat in header fields.
 	Mirrored  map[string][]mcp.Mirror
 	exchanges []*reports.Exchange
+	failed    []wire.Request
 	mu        sync.Mutex
 }
 
@@ -169,6 +170,12 @@ func (s *Survey) Resource() *Document {
 
 // Exchanges returns all exchanges of the survey.
 func (s *Survey) Exchanges() []*reports.Exchange { return s.exchanges }
+
+// Failed returns the requests that got no answer or a server error.
+func (s *Survey) Failed() []wire.Request { return s.failed }
+
+// Answered reports whether a request got an answer below HTTP 500.
+func Answered(ex *reports.Exchange) bool { return ex.Response != nil && ex.Response.Status < 500 }
 
 // Judged returns the revisions that checks judge, oldest first.
 func (s *Survey) Judged() []string {
@@ -312,6 +319,9 @@ func (t *taker) do(req wire.Request) *reports.Exchange {
 	ex := t.client.Do(t.ctx, Check, req)
 	t.s.mu.Lock()
 	t.s.exchanges = append(t.s.exchanges, ex)
+	if !Answered(ex) {
+		t.s.failed = append(t.s.failed, req)
+	}
 	t.s.mu.Unlock()
 	return ex
 }

@@ -114,6 +114,7 @@ type ending struct {
 	status   int
 	err      error
 	took     time.Duration
+	request  uint64 // the same for equal requests
 }
 
 // answered adjusts the limit by how a request ended, and returns its place.

@@ -19,6 +19,7 @@ func observeAll(g *gate, alone bool, n int, e ending) float64 {
 
 func TestOneAtATimeWhereOverlappingRequestsFail(t *testing.T) {
 	g := newGate(32)
+	g.observed(took(1), false)
 	assert.Equal(t, 32.0, observeAll(g, false, mostFailed-1, crash()), "a few failures are enough")
 	assert.Equal(t, 1.0, observeAll(g, false, 1, crash()), "no trial follows the failures")
 	observeAll(g, false, 5, crash()) // they were sent before
@@ -32,6 +33,7 @@ func TestOneAtATimeWhereOverlappingRequestsFail(t *testing.T) {
 
 func TestFailuresOfRequestsAloneEndTheTrial(t *testing.T) {
 	g := newGate(32)
+	g.observed(took(1), false)
 	for range mostTrials {
 		assert.Equal(t, 1.0, observeAll(g, false, mostFailed, crash()))
 		assert.Equal(t, float64(fewest), observeAll(g, true, aloneFail, crash()))
@@ -50,4 +52,16 @@ func TestWhatIsNoFailureByOverlap(t *testing.T) {
 		observeAll(g, false, 1, crash())
 	}
 	assert.Equal(t, 32.0, g.limit)
+}
+
+// A server may fail at some requests always, such as those with unknown tokens.
+func TestAFailureIsComparedWithEqualRequestsOnly(t *testing.T) {
+	g := newGate(32)
+	unlike := crash()
+	unlike.request = 1
+	g.observed(took(1), false)
+	assert.Equal(t, 32.0, observeAll(g, false, 20, unlike), "failures of other requests lead to a trial")
+	assert.Equal(t, 1.0, observeAll(g, false, mostFailed, crash()))
+	assert.Equal(t, 1.0, observeAll(g, true, 20, unlike), "failures of other requests end the trial")
+	assert.Equal(t, float64(fewest), observeAll(g, true, mostAlone-20, unlike), "a trial without comparable requests does not end")
 }

@@ -526,7 +526,7 @@ func (c *Client) exchange(ctx context.Context, rt http.RoundTripper, hr *http.Re
 
 // ended takes note of how a request ended, when the header of the answer has arrived.
 func (c *Client) ended(ctx context.Context, req Request, hr *http.Request, resp *http.Response, err error, began time.Time) {
-	e := ending{endpoint: hr.Method + " " + hr.URL.Host + hr.URL.Path, err: err, took: time.Since(began)}
+	e := ending{endpoint: hr.Method + " " + hr.URL.Host + hr.URL.Path, err: err, took: time.Since(began), request: identity(req)}
 	if err == nil {
 		e.status = resp.StatusCode
 		c.awaited(ctx, e.took)
