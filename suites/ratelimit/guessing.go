@@ -168,12 +168,23 @@ var stayLocked = expect.That("a lock that a header of the client's own does not 
 })
 
 func servesOrdinaryRefreshes(t *T) {
+	number, ex := refreshesServed(t)
+	if wait, ok := expect.RetryAfter(ex); number > 0 && ok && wait <= t.Patience+10*time.Second {
+		t.Sleep(wait) // other requests of the run may have used the limit up
+		number, ex = refreshesServed(t)
+	}
+	if number > 0 {
+		t.Expect(ex, "refresh number %d in a row", number).To(expect.IssueTokens())
+	}
+}
+
+// refreshesServed refreshes ten times. It returns the number of the refresh that met a limit, and the answer; 0 if none did.
+func refreshesServed(t *T) (limited int, ex *reports.Exchange) {
 	tokens := t.AS.MustGetRefreshToken()
 	for i := range 10 {
-		ex := t.IgnoringLimits(t.AS.BuildRefresh(tokens))
+		ex = t.IgnoringLimits(t.AS.BuildRefresh(tokens))
 		if s := expect.Status(ex); s == 429 || s == 403 {
-			t.Expect(ex, "refresh number %d in a row", i+1).To(expect.IssueTokens())
-			return
+			return i + 1, ex
 		}
 		t.Expect(ex, "an ordinary refresh (AS-REFRESH-WORKS)").AsControl(expect.IssueTokens())
 		next := t.AS.Tokens(ex, tokens.Client)
@@ -182,6 +193,7 @@ func servesOrdinaryRefreshes(t *T) {
 		}
 		tokens = next
 	}
+	return 0, ex
 }
 
 // An attacker who guesses tokens must not be able to lock out the owner of the real token.

@@ -105,7 +105,7 @@ func (o *offer) named(c *oauth.Client) *offer {
 
 func ofMachines(t *T) *offer {
 	if len(t.Session.Machines()) == 0 {
-		Untried(t, "client_credentials", "a client that acts for itself (client.clients in the target file, machine: true)")
+		Untried(t, "client_credentials", AMachine)
 		return nil
 	}
 	c := t.AS.Machine()

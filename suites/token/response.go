@@ -92,7 +92,7 @@ func forbidsCaching(t *T) {
 		t.AS.Tokens(ex, machines[0])
 		answers = answers.And("client_credentials", ex)
 	} else {
-		Untried(t, "client_credentials", "a client that acts for itself (client.clients in the target file, machine: true)")
+		Untried(t, "client_credentials", AMachine)
 	}
 	Each(t, answers, forbidsCachingOf)
 	Each(t, Cases[func(t *T) *offer]{

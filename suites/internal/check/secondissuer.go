@@ -18,6 +18,9 @@ func (t Minter) RefusedOfSecond(rows Cases[TokenEdit]) {
 // RefusedUnsignedOfSecond is RefusedOfSecond for a token without a signature.
 func (t Minter) RefusedUnsignedOfSecond(row string) {
 	if t.SecondIssuer == nil {
+		if len(t.Survey.Servers) > 1 {
+			Untried(t.T, "a token of another issuer", "a second issuer that the target trusts (second_idp in the target file)")
+		}
 		return
 	}
 	good := t.ofSecond(func(h mint.Header, c mint.Claims) string {

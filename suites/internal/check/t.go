@@ -235,8 +235,10 @@ func Untried(t *T, what, needs string) { t.Note("%s: not tried, since it needs %
 // Needs of parts of checks, for Untried.
 const (
 	ATrustedIssuer = "a target that trusts an issuer run by mcpauth (fake_idp in the target file)"
+	AToken         = "a valid access token (--token-env)"
 	ALogin         = "a user who signs in (--username)"
 	ASecondUser    = "a second user (--second-username)"
+	AMachine       = "a client that acts for itself (client.clients in the target file, machine: true)"
 	AScopedTool    = "a tool with a scope that may be called (tools in the target file)"
 )
 

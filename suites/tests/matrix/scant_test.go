@@ -21,30 +21,31 @@ type setup struct {
 	name   string
 	bend   func(o *reference.Options) // further changes of the server
 	reduce func(cfg suites.Config) suites.Config
+	ids    string // what the ids of the requirements begin with; empty for all
 }
 
 // scant has no issuer, clock, second resource, upstream, tools or credentials: only a URL, and a login or a token. The last set-up lacks
 // only the values that checks compare with.
 var scant = []setup{
-	{"a login", nil, onlyLogin},
-	{"a login, default scopes", func(o *reference.Options) { o.Behaviour.DefaultScopes = []string{"notes:read"} }, onlyLogin},
+	{"a login", nil, onlyLogin, ""},
+	{"a login, default scopes", func(o *reference.Options) { o.Behaviour.DefaultScopes = []string{"notes:read"} }, onlyLogin, ""},
 	{"a token", nil, func(cfg suites.Config) suites.Config {
 		no := false
 		out := onlyLogin(cfg)
 		out.Token, out.Users, out.Register = cfg.Token, nil, &no
 		return out
-	}},
+	}, ""},
 	{"API keys", nil, func(cfg suites.Config) suites.Config {
 		no := false
 		out := onlyLogin(cfg)
 		out.Users, out.Register = nil, &no
 		out.Credentials = slices.DeleteFunc(slices.Clone(cfg.Credentials), func(c suites.Credential) bool { return c.Header == "" })
 		return out
-	}},
+	}, "RS-TOKEN-"},
 	{"all but tools, a clock and a second resource", nil, func(cfg suites.Config) suites.Config {
 		cfg.Tools, cfg.Objects, cfg.OtherResource, cfg.Clock = nil, nil, "", nil
 		return cfg
-	}},
+	}, ""},
 }
 
 // onlyLogin keeps the URL and the first user.
@@ -95,8 +96,10 @@ func TestNothingIsClaimedOfAFlawWithLittleDeclared(t *testing.T) {
 				if sharing && int(whole.Number(r.Name)%uint32(len(scant))) != i {
 					continue
 				}
-				decided := slices.DeleteFunc(slices.Clone(r.Noticed), func(id string) bool { return !passes(clean, id) })
-				if len(decided) == 0 {
+				decided := slices.DeleteFunc(slices.Clone(r.Noticed), func(id string) bool {
+					return !passes(clean, id) || !strings.HasPrefix(id, s.ids)
+				})
+				if len(decided) == 0 || unannounced[r.Name] {
 					continue
 				}
 				t.Run(r.Name, func(t *testing.T) {
@@ -105,8 +108,8 @@ func TestNothingIsClaimedOfAFlawWithLittleDeclared(t *testing.T) {
 					cfg.Only = decided
 					run := against.Run(t, cfg)
 					for _, id := range decided {
-						if beyond[r.Name] != "" {
-							assert.True(t, !passes(run, id) || saysWhatIsUntried(run, id), "%s does not say that it needs %s", id, beyond[r.Name])
+						if needed := needsMore(r.Name); needed != "" {
+							assert.True(t, !passes(run, id) || saysWhatIsUntried(run, id), "%s does not say that it needs %s", id, needed)
 							continue
 						}
 						assert.False(t, passes(run, id), "%s passes, though %s", id, r.Says)
@@ -149,54 +152,71 @@ func saysWhatIsUntried(run *reports.Run, id string) bool {
 	})
 }
 
+// needsMore returns what must be declared for a part of a check to notice a flaw; empty if the flaw must be noticed without it.
+func needsMore(flaw string) string {
+	switch {
+	case strings.HasPrefix(flaw, "signature-unjudged-in-"):
+		return "a token"
+	case strings.HasPrefix(flaw, "authorize-quotes-"):
+		if strings.HasSuffix(flaw, "-after-failure") || strings.Contains(flaw, "-signed-in-user") {
+			return "a login"
+		}
+	}
+	return beyond[flaw]
+}
+
+// unannounced are flaws about an issuer that the server trusts and does not name.
+var unannounced = map[string]bool{"second-issuer-unsigned": true}
+
 // beyond are flaws in a part of a check that needs more declarations: the rest passes without them, and a note says what was not tried.
 var beyond = map[string]string{
-	"authorize-error-as-json-redirect":                           "a client",
-	"authorize-quotes-state-of-a-signed-in-user":                 "a login",
-	"authorize-quotes-error-of-a-signed-in-user":                 "a login",
-	"authorize-quotes-error_description-of-a-signed-in-user":     "a login",
-	"authorize-quotes-login_hint-of-a-signed-in-user":            "a login",
-	"authorize-quotes-login_hint-of-a-signed-in-user-asked-once": "a login",
-	"authorize-quotes-ui_locales-of-a-signed-in-user":            "a login",
-	"authorize-quotes-refused-scope":                             "a login",
-	"authorize-quotes-refused-response_type":                     "a login",
-	"authorize-quotes-in-crash-response_type":                    "a login",
-	"authorize-quotes-refused-resource":                          "a login",
-	"claims-in-fields":                                           "a trusted issuer",
-	"scope-copied":                                               "a client that the server restricts to no scopes",
-	"key-without-user":                                           "a tool that tells who calls",
-	"scope-before-expiry":                                        "a tool with a scope",
-	"scope-before-revocation":                                    "a tool with a scope",
-	"scope-challenge-bare":                                       "a tool with a scope",
-	"scope-challenge-beyond-ascii":                               "a tool with a scope",
-	"scope-challenge-mixed-up":                                   "a tool with a scope",
-	"scope-challenge-repeated":                                   "a tool with a scope",
-	"login-quotes-user":                                          "a login",
-	"authorize-posts-state-as-markup":                            "a login",
-	"believes-alg-in-list":                                       "a trusted issuer",
-	"consent-of-any-user":                                        "a second user",
-	"old-stream-of-anybody":                                      "a second user",
-	"old-stream-of-anybody-late":                                 "a second user",
-	"passes-compressed":                                          "a trusted issuer",
-	"token-weak-secret-of-credentials":                           "a client that acts for itself",
-	"pkce-downgrade-of-documents":                                "a client with a metadata document",
-	"token-code-of-any-document":                                 "a client with a metadata document",
-	"token-takes-credentials-first-grant-type":                   "a client for client_credentials",
-	"token-takes-credentials-first-scope":                        "a client for client_credentials",
-	"token-takes-credentials-last-grant-type":                    "a client for client_credentials",
-	"token-takes-credentials-last-scope":                         "a client for client_credentials",
-	"pkce-not-of-documents":                                      "a client with a metadata document",
-	"pkce-not-required-of-documents":                             "a client with a metadata document",
-	"runs-before-refusal-expired":                                "a tool whose effect can be read",
-	"runs-before-refusal-foreign":                                "a tool whose effect can be read",
-	"runs-before-refusal-garbage":                                "a tool whose effect can be read",
-	"runs-before-refusal-missing":                                "a tool whose effect can be read",
-	"token-credentials-stored":                                   "a client for client_credentials",
-	"userinfo-by-cookie":                                         "a login",
-	"scope-403-unquoted":                                         "a tool with a scope",
-	"token-in-output":                                            "a tool that may be called",
-	"side-route-in-own-form":                                     "a tool that may be called",
-	"token-limit-unsaid":                                         "a trusted issuer, for a longer token than the user's",
+	"authorize-error-as-json-redirect":               "a client",
+	"authorize-quotes-refused-scope":                 "a login",
+	"authorize-quotes-refused-response_type":         "a login",
+	"authorize-quotes-in-crash-response_type":        "a login",
+	"authorize-quotes-refused-resource":              "a login",
+	"claims-in-fields":                               "a trusted issuer",
+	"scope-copied":                                   "a client that the server restricts to no scopes",
+	"key-without-user":                               "a tool that tells who calls",
+	"scope-before-expiry":                            "a tool with a scope",
+	"scope-before-revocation":                        "a tool with a scope",
+	"scope-challenge-bare":                           "a tool with a scope",
+	"scope-challenge-beyond-ascii":                   "a tool with a scope",
+	"scope-challenge-mixed-up":                       "a tool with a scope",
+	"scope-challenge-repeated":                       "a tool with a scope",
+	"login-quotes-user":                              "a login",
+	"authorize-posts-state-as-markup":                "a login",
+	"believes-alg-in-list":                           "a trusted issuer",
+	"consent-of-any-user":                            "a second user",
+	"old-stream-of-anybody":                          "a second user",
+	"old-stream-of-anybody-late":                     "a second user",
+	"passes-compressed":                              "a trusted issuer",
+	"token-weak-secret-of-credentials":               "a client that acts for itself",
+	"pkce-downgrade-of-documents":                    "a client with a metadata document",
+	"token-code-of-any-document":                     "a client with a metadata document",
+	"token-takes-credentials-first-grant-type":       "a client for client_credentials",
+	"token-takes-credentials-first-scope":            "a client for client_credentials",
+	"token-takes-credentials-last-grant-type":        "a client for client_credentials",
+	"token-takes-credentials-last-scope":             "a client for client_credentials",
+	"pkce-not-of-documents":                          "a client with a metadata document",
+	"pkce-not-required-of-documents":                 "a client with a metadata document",
+	"runs-before-refusal-expired":                    "a tool whose effect can be read",
+	"runs-before-refusal-foreign":                    "a tool whose effect can be read",
+	"runs-before-refusal-garbage":                    "a tool whose effect can be read",
+	"runs-before-refusal-missing":                    "a tool whose effect can be read",
+	"token-credentials-stored":                       "a client for client_credentials",
+	"userinfo-by-cookie":                             "a login",
+	"scope-403-unquoted":                             "a tool with a scope",
+	"token-in-output":                                "a tool that may be called",
+	"side-route-in-own-form":                         "a tool that may be called",
+	"authorize-quotes-refused-response_mode":         "a login",
+	"authorize-quotes-refused-code_challenge":        "a login",
+	"authorize-quotes-refused-code_challenge_method": "a login",
+	"revoke-spares-machines":                         "a client that acts for itself",
+	"pkce-exempts-keys":                              "a client with a key",
+	"token-stored-of-assertions":                     "identity assertions",
+	"consent-remembered-for-documents":               "a client with a metadata document",
+	"token-limit-unsaid":                             "a trusted issuer, for a longer token than the user's",
 }
 
 // A declared login or token means that the target is protected: serving everybody is then a failure, whatever it publishes.
