@@ -53,6 +53,7 @@ func TestFairnessOfPages(t *testing.T) {
 		}), nil, "AS-LOGIN-CSRF", reports.Pass},
 		"a failed login ends at a page without a form, which may be framed": {behaving(failsWithoutForm), nil,
 			"AS-AUTHZ-CLICKJACKING", reports.Pass},
+		"failed logins are limited":                             {behaving(limitsFailedLogins), nil, "AS-AUTHZ-CLICKJACKING", reports.Pass},
 		"error pages are plain text, without a policy":          {behaving(plainErrors), nil, "AS-AUTHZ-CSP", reports.Pass},
 		"nonce in a field, with < as it is":                     {behaving(noncesInFields), nil, "AS-AUTHZ-REFLECTED-XSS", reports.Pass},
 		"forms of other sites are recognized by Sec-Fetch-Site": {behaving(knowsOtherSites), nil, "AS-CONSENT-CSRF", reports.Pass},
@@ -96,6 +97,15 @@ func failsWithoutForm(b *idp.Behaviour) {
 			a.Fields.Set("Content-Security-Policy", "default-src 'none'")
 			a.Fields.Del("X-Frame-Options")
 			a.Say("<!doctype html><title>Sign in</title><main><p>That did not work. Begin again in the application.</p></main>")
+		}
+	})
+}
+
+// limitsFailedLogins answers a failed login with HTTP 429.
+func limitsFailedLogins(b *idp.Behaviour) {
+	changing(b, func(_ *http.Request, a *answer.Answer) {
+		if strings.Contains(a.Body.String(), `<p role="alert">`) {
+			a.Status = http.StatusTooManyRequests
 		}
 	})
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/document"
+	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/login"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
@@ -26,11 +27,16 @@ func failsToSignIn(t *T, edits ...Edit) *Grant {
 // because servers count failures.
 func failedLogin(t *T, judge judgePage) {
 	g := Once(t, "a login that fails", func() *Grant { return failsToSignIn(t) })
-	if g == nil {
-		Untried(t, "the page of a login that fails", ALogin)
+	const about = "the page of a login that fails"
+	switch {
+	case g == nil:
+		Untried(t, about, ALogin)
+		return
+	case expect.Status(g.Exchange) == 429:
+		t.Note("%s: not seen, since the server limits logins (HTTP 429)", about)
 		return
 	}
-	Each(t, Cases[*Grant]{{"the page of a login that fails", g}}, func(t *T, g *Grant) {
+	Each(t, Cases[*Grant]{{about, g}}, func(t *T, g *Grant) {
 		lastOwnPage(t, g, judge, login.Refused, login.ErrorPage)
 	})
 }
