@@ -3,6 +3,7 @@ package suites
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"sync"
 
 	"github.com/mcpauth/conformance/reports"
@@ -12,29 +13,43 @@ import (
 )
 
 const (
-	mostRepeated = 4 // failed requests of each host
-	copies       = 4 // of a request, at once
+	mostRepeated = 6 // failed requests of each host
+	copies       = 8 // of a request, at once
 )
 
-// failOverlapping finds out whether a server fails requests because they overlap: a request that has failed is served alone, and at least
-// two of its copies fail that are sent at once. From then on this server gets one request at a time.
-func (s *preparation) failOverlapping(ctx context.Context, failed []wire.Request) (found bool) {
-	tried, shown := map[string]int{}, map[string]bool{}
-	for _, req := range failed {
+// failOverlapping finds out whether a server that answers some requests of a survey fails others because they overlap: a request that has
+// failed is served alone, and at least two of its copies fail that are sent at once. From then on this server gets one request at a time.
+func (s *preparation) failOverlapping(ctx context.Context, sv *survey.Survey) (found bool) {
+	left := map[string]int{} // requests to repeat, by host
+	for _, ex := range sv.Exchanges() {
+		if u, err := document.ParseURL(ex.Request.URL); err == nil && survey.Answered(ex) {
+			left[u.Host] = mostRepeated
+		}
+	}
+	for _, req := range sv.Failed() {
 		u, err := document.ParseURL(req.URL)
-		if err != nil || shown[u.Host] || tried[u.Host] == mostRepeated {
+		if err != nil || left[u.Host] == 0 {
 			continue
 		}
-		tried[u.Host]++
-		if !survey.Answered(s.client.Do(ctx, survey.Check, req)) {
-			continue
-		}
-		if n := s.failingCopies(ctx, req); n > 1 {
-			s.client.SendInTurn(ctx, u, fmt.Sprintf("%d of %d equal requests that overlapped failed, and one alone was served", n, copies))
-			shown[u.Host], found = true, true
+		left[u.Host]--
+		switch ex := s.client.Do(ctx, survey.Check, req); {
+		case ex.Response == nil:
+			left[u.Host] = 0 // it does not answer alone, either, and the wait may have been long
+		case survey.Answered(ex) && s.failsAmongCopies(ctx, u, req):
+			left[u.Host], found = 0, true
 		}
 	}
 	return found
+}
+
+// failsAmongCopies reports whether a request, which is served alone, fails among copies of itself.
+func (s *preparation) failsAmongCopies(ctx context.Context, u *url.URL, req wire.Request) bool {
+	n := s.failingCopies(ctx, req)
+	if n < 2 {
+		return false
+	}
+	s.client.SendInTurn(ctx, u, fmt.Sprintf("%d of %d equal requests that overlapped failed, and one alone was served", n, copies))
+	return true
 }
 
 // failingCopies sends a request several times at once, and counts the failures.

@@ -190,7 +190,7 @@ func (s *preparation) onceConnected(ctx context.Context, sv *survey.Survey, in s
 // survey surveys the target, and again if it fails requests that overlap: from then on they are sent one at a time.
 func (s *preparation) survey(ctx context.Context, in survey.Input) (*survey.Survey, error) {
 	sv, err := survey.Take(ctx, s.client, in)
-	if in.InTurn || sv == nil || !s.failOverlapping(ctx, sv.Failed()) {
+	if in.InTurn || sv == nil || !s.failOverlapping(ctx, sv) {
 		return sv, err
 	}
 	in.InTurn = true
