@@ -150,10 +150,13 @@ const mostAsking = 3
 func askingTools(t *T) (first *question, others Cases[*question]) {
 	why := "no declared tool asks for input that can be given, with a requestState"
 	for _, tool := range t.MCP.Eliciting() {
+		if len(others) == mostAsking-1 {
+			break
+		}
 		switch q, careless := asking(t, tool); {
 		case careless:
 			why = tool.Name + " is carried out with any state: nothing depends on it"
-		case q == nil || len(others) == mostAsking-1:
+		case q == nil:
 		case first == nil:
 			first = q
 		default:

@@ -83,7 +83,7 @@ func ofPostedSecrets(t *T) *offer {
 	return &offer{good: t.AS.Redemption(As(c)), wrong: wrong}
 }
 
-// ofScopedRefreshes are refreshes that ask for the scope that was granted.
+// ofScopedRefreshes are refreshes that ask for the scope of the authorization request.
 func ofScopedRefreshes(t *T) *offer {
 	scopes := t.Session.RequestedScopes()
 	if len(scopes) == 0 {

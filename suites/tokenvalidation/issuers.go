@@ -28,14 +28,7 @@ type crossed struct {
 }
 
 func (c crossed) sign(t *T) string {
-	input := mint.Input(c.header, mint.Claims(c.claims.Claims("alice", t.MCP.OrdinaryScopes())))
-	signature, err := c.by.Signature([]byte(input))
-	if err != nil {
-		t.Inconclusive("an issuer cannot sign: %v", err)
-	}
-	s := mint.Base64(signature)
-	t.Secrets.Add("signature", s)
-	return input + "." + s
+	return t.Mint.SignedByIssuer(c.by, c.header, mint.Claims(c.claims.Claims("alice", t.MCP.OrdinaryScopes())))
 }
 
 // RFC 8725 section 3.8: "the application MUST validate that the cryptographic keys used ... belong to the issuer".
