@@ -30,12 +30,12 @@ type transaction struct {
 	user              string // typed on the first of two pages
 	issParameter      string
 	responseType      string
-	pushed            string // the request_uri under which it was pushed
-	leg               leg    // the state of a proxy's upstream request
-	online            bool   // the request asks for no refresh token
-	goesOn            string // the address to continue at after the login
-	asked             string // the user whom the consent page asks
-	untargeted        bool   // the request names no resource
+	pushed            string          // the request_uri under which it was pushed
+	atUpstream        upstreamRequest // of a proxy
+	online            bool            // the request asks for no refresh token
+	goesOn            string          // the address to continue at after the login
+	asked             string          // the user whom the consent page asks
+	untargeted        bool            // the request names no resource
 }
 
 // problem is an error for the client.
@@ -775,7 +775,7 @@ func (s *Server) consent(w http.ResponseWriter, r *http.Request) {
 		s.mu.Unlock()
 	}
 	if s.Upstream != nil && t != nil {
-		user = t.leg.user
+		user = t.atUpstream.user
 	}
 	if t == nil || user == "" && s.Upstream == nil {
 		s.errorPage(w, http.StatusBadRequest, "This page is out of date. Go back to the application and start again.")
@@ -839,13 +839,13 @@ func (s *Server) grantTo(w http.ResponseWriter, r *http.Request, t *transaction,
 	}
 	s.spent(t.pushed)
 	scopes = s.permitted(user, scopes)
-	g := &grant{client: t.client.id, user: user, scopes: scopes, resources: t.resources, given: s.now(), upstream: t.leg.refresh,
+	g := &grant{client: t.client.id, user: user, scopes: scopes, resources: t.resources, given: s.now(), upstream: t.atUpstream.refresh,
 		online: t.online, untargeted: t.untargeted}
 	if b.EndsEarlierGrants {
 		s.endEarlier(user, t.client.id)
 	}
 	if !b.has(OwnTokens) {
-		g.leak = t.leg.access
+		g.leak = t.atUpstream.access
 	}
 	c := &code{grant: g, redirectURI: t.redirectURI, challenge: t.challenge, method: t.method, nonce: t.nonce,
 		expires: s.now().Add(time.Minute)}

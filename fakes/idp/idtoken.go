@@ -35,7 +35,7 @@ func (s *Server) byIDToken(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, q, fatal)
 		return
 	}
-	t.browser, t.leg.user = s.browser(w, r), user
+	t.browser, t.atUpstream.user = s.browser(w, r), user
 	s.mu.Lock()
 	s.transactions[t.id] = t
 	s.mu.Unlock()

@@ -31,17 +31,8 @@ type Upstream struct {
 	ByUserinfo       bool           // read the user from the userinfo endpoint instead of the ID token
 }
 
-// bend changes an authorization request to the upstream.
-func (u *Upstream) bend(q url.Values) url.Values {
-	if u.NoChallenge {
-		q.Del("code_challenge")
-		q.Del("code_challenge_method")
-	}
-	return q
-}
-
-// leg is the state of a proxy's own request to the upstream.
-type leg struct {
+// upstreamRequest is the state of a proxy's own request to the upstream.
+type upstreamRequest struct {
 	state, nonce, verifier string
 	user                   string // who signed in there
 	access, refresh        string // the proxy never discloses these tokens
@@ -70,15 +61,15 @@ func (s *Server) UpstreamCallback() string { return strings.TrimSuffix(s.Issuer,
 // proxied continues a request whose user signs in at the upstream.
 func (s *Server) proxied(w http.ResponseWriter, r *http.Request, t *transaction) {
 	b := &s.Behaviour
-	t.leg = leg{state: random(24), nonce: random(24), verifier: random(32)}
+	t.atUpstream = upstreamRequest{state: random(24), nonce: random(24), verifier: random(32)}
 	if b.RedeemsUpstream {
-		t.leg.verifier = oneVerifier
+		t.atUpstream.verifier = oneVerifier
 	}
 	if !b.has(FreshUpstreamState) && len(t.state) > 0 {
-		t.leg.state = t.state[0]
+		t.atUpstream.state = t.state[0]
 	}
 	if !b.has(BindAfterConsent) {
-		s.setCookie(w, "as_upstream", t.leg.state)
+		s.setCookie(w, "as_upstream", t.atUpstream.state)
 	}
 	if t.problem == nil && (!b.has(ProxyConsent) || !b.has(ConsentBeforeUpstream) || s.remembered(r, t)) {
 		s.toUpstream(w, r, t)
@@ -91,29 +82,37 @@ func (s *Server) proxied(w http.ResponseWriter, r *http.Request, t *transaction)
 func (s *Server) toUpstream(w http.ResponseWriter, r *http.Request, t *transaction) {
 	b := &s.Behaviour
 	s.mu.Lock()
-	s.legs[t.leg.state] = t
+	s.atUpstream[t.atUpstream.state] = t
 	s.mu.Unlock()
 	if b.has(BindAfterConsent) {
-		s.setCookie(w, "as_upstream", t.leg.state)
+		s.setCookie(w, "as_upstream", t.atUpstream.state)
 	} else if r.Method == http.MethodPost {
 		s.setCookie(w, "as_approved", random(8))
 	}
-	sum := sha256.Sum256([]byte(t.leg.verifier))
-	scopes := slices.Clone(s.Upstream.Scopes)
+	s.protect(w, "message", "")
+	w.Header().Set("Location", s.Upstream.Issuer+"/authorize?"+s.upstreamQuery(t).Encode())
+	w.WriteHeader(http.StatusSeeOther)
+}
+
+// upstreamQuery makes the authorization request to the upstream.
+func (s *Server) upstreamQuery(t *transaction) url.Values {
+	u, scopes := s.Upstream, slices.Clone(s.Upstream.Scopes)
 	q := url.Values{
-		"response_type": {"code"}, "client_id": {s.Upstream.ClientID}, "redirect_uri": {s.UpstreamCallback()}, "state": {t.leg.state},
-		"nonce":          {t.leg.nonce},
-		"code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "code_challenge_method": {"S256"},
+		"response_type": {"code"}, "client_id": {u.ClientID}, "redirect_uri": {s.UpstreamCallback()}, "state": {t.atUpstream.state},
+		"nonce": {t.atUpstream.nonce},
 	}
-	if !b.has(ModestUpstreamRequest) {
+	if !u.NoChallenge {
+		sum := sha256.Sum256([]byte(t.atUpstream.verifier))
+		q.Set("code_challenge", base64.RawURLEncoding.EncodeToString(sum[:]))
+		q.Set("code_challenge_method", "S256")
+	}
+	if !s.Behaviour.has(ModestUpstreamRequest) {
 		scopes = append(scopes, t.scopes...)
 		q.Del("nonce")
-		t.leg.nonce = ""
+		t.atUpstream.nonce = ""
 	}
 	q.Set("scope", strings.Join(scopes, " "))
-	s.protect(w, "message", "")
-	w.Header().Set("Location", s.Upstream.Issuer+"/authorize?"+s.Upstream.bend(q).Encode())
-	w.WriteHeader(http.StatusSeeOther)
+	return q
 }
 
 // callback handles the upstream's answer.
@@ -122,18 +121,18 @@ func (s *Server) callback(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	state := q.Get("state")
 	s.mu.Lock()
-	t := s.legs[state]
+	t := s.atUpstream[state]
 	loose := false
-	for _, other := range s.legs {
+	for _, other := range s.atUpstream {
 		if t != nil || other.browser != s.cookie(r, "as_browser") {
 			continue
 		}
-		if loose = b.StateMatches != nil && b.StateMatches(other.leg.state, state, q.Has("state")); loose || !b.has(CheckUpstreamState) {
+		if loose = b.StateMatches != nil && b.StateMatches(other.atUpstream.state, state, q.Has("state")); loose || !b.has(CheckUpstreamState) {
 			t = other
 		}
 	}
 	if t != nil && b.has(UpstreamStateOnce) {
-		delete(s.legs, t.leg.state)
+		delete(s.atUpstream, t.atUpstream.state)
 	}
 	s.mu.Unlock()
 	bound := state != "" && s.cookie(r, "as_upstream") == state || !b.has(BindUpstreamState) || !b.has(CheckUpstreamState) || loose
@@ -160,28 +159,28 @@ func (s *Server) callback(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if b.has(ProxyConsent) && !b.has(ConsentBeforeUpstream) {
-		s.consentPage(w, t, t.leg.user)
+		s.consentPage(w, t, t.atUpstream.user)
 		return
 	}
-	s.grantTo(w, r, t, t.leg.user, t.scopes)
+	s.grantTo(w, r, t, t.atUpstream.user, t.scopes)
 }
 
 // redeemUpstream redeems the upstream's code, and reads the user from its ID token.
 func (s *Server) redeemUpstream(t *transaction, code string) bool {
 	form := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {s.UpstreamCallback()}}
 	if !s.Upstream.NoChallenge {
-		form.Set("code_verifier", t.leg.verifier)
+		form.Set("code_verifier", t.atUpstream.verifier)
 	}
 	members, ok := s.askUpstream(form)
 	if !ok {
 		return false
 	}
-	t.leg.access, _ = members["access_token"].(string)
-	t.leg.refresh, _ = members["refresh_token"].(string)
+	t.atUpstream.access, _ = members["access_token"].(string)
+	t.atUpstream.refresh, _ = members["refresh_token"].(string)
 	token, _ := members["id_token"].(string)
-	claims, ok := s.upstreamClaims(token, t.leg.nonce)
+	claims, ok := s.upstreamClaims(token, t.atUpstream.nonce)
 	if s.Upstream.ByUserinfo {
-		claims, ok = s.upstreamUser(t.leg.access)
+		claims, ok = s.upstreamUser(t.atUpstream.access)
 	}
 	if !ok {
 		return false
@@ -190,8 +189,8 @@ func (s *Server) redeemUpstream(t *transaction, code string) bool {
 	if mail, _ := claims["email"].(string); mail != "" && !s.Behaviour.has(AccountsBySubject) {
 		user = strings.Split(mail, "@")[0]
 	}
-	t.leg.user = user
-	return user != "" && t.leg.access != ""
+	t.atUpstream.user = user
+	return user != "" && t.atUpstream.access != ""
 }
 
 // oneVerifier is the verifier of every request of a proxy that does not remember for whom it asked: a flaw.
@@ -202,12 +201,12 @@ func (s *Server) redeemForeign(value string, c *client) map[string]any {
 	s.mu.Lock()
 	own := s.codes[value] != nil
 	s.mu.Unlock()
-	t := &transaction{leg: leg{verifier: oneVerifier}}
+	t := &transaction{atUpstream: upstreamRequest{verifier: oneVerifier}}
 	if !s.Behaviour.RedeemsUpstream || s.Upstream == nil || own || !s.redeemUpstream(t, value) {
 		return nil
 	}
 	scopes := []string{"notes:read"}
-	g := &grant{client: c.id, user: t.leg.user, scopes: scopes, resources: s.Resources[:1], given: s.now()}
+	g := &grant{client: c.id, user: t.atUpstream.user, scopes: scopes, resources: s.Resources[:1], given: s.now()}
 	return s.answerToken(g, scopes, g.resources, "")
 }
 

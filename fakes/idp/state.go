@@ -14,7 +14,7 @@ type state struct {
 	mu             sync.Mutex
 	clients        map[string]*client
 	transactions   map[string]*transaction
-	legs           map[string]*transaction // by the state of the upstream request
+	atUpstream     map[string]*transaction // by the state of the upstream request
 	documents      map[string]cachedDocument
 	tickets        tls.ClientSessionCache // of the servers of documents
 	sessions       map[string]string      // login session -> user
@@ -45,7 +45,7 @@ type state struct {
 func newState() state {
 	return state{
 		clients: map[string]*client{}, pushedRequests: map[string]*pushed{}, assertions: map[string]bool{}, failures: map[string]failing{},
-		crowds: map[string]crowd{}, devices: map[string]*device{}, transactions: map[string]*transaction{}, legs: map[string]*transaction{},
+		crowds: map[string]crowd{}, devices: map[string]*device{}, transactions: map[string]*transaction{}, atUpstream: map[string]*transaction{},
 		sessions: map[string]string{}, approved: map[string][]string{}, asked: map[string]bool{},
 		codes: map[string]*code{}, access: map[string]*accessToken{}, live: map[string]*accessToken{}, refresh: map[string]*refreshToken{},
 		lastPKCE: map[string]string{}, documents: map[string]cachedDocument{},
