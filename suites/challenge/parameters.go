@@ -156,20 +156,13 @@ func namesMetadata(t *T) {
 		}
 		return
 	}
-	for _, r := range ofTokens(t)[1:] {
-		if expect.Status(r.Value) == 401 && !strings.HasSuffix(r.Name, firstRevision) {
-			t.Expect(r.Value, "%s", r.Name).Ideally(haveParameter("resource_metadata"))
-		}
-	}
-	for _, r := range ofOtherCredentials(t) { // a client that has no token yet may send an empty one
-		if r.Name == emptyToken && expect.Status(r.Value) == 401 && t.Revision != firstRevision {
+	// A client that has no token yet may send an empty one.
+	for _, r := range slices.Concat(ofTokens(t)[1:], ofRevisionsSince(t, "2025-06-18"), ofEmptyToken(t)) {
+		if expect.Status(r.Value) == 401 {
 			t.Expect(r.Value, "%s", r.Name).Ideally(haveParameter("resource_metadata"))
 		}
 	}
 }
-
-// firstRevision has no resource_metadata.
-const firstRevision = "2025-03-26"
 
 // haveParameter expects a parameter in a challenge of any scheme (RFC 9728 section 5.1).
 var haveParameter = expect.Family("haveParameter", func(name string) expect.Matcher {

@@ -13,25 +13,45 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// emptyToken is the row of the scheme without a token.
-const emptyToken = "an empty token"
-
 // refusals are the answers to requests that must be refused, one for each reason: servers often have separate code for each challenge.
 func refusals(t *T) Cases[*reports.Exchange] {
-	return slices.Concat(ofTokens(t), ofOtherCredentials(t))
+	return slices.Concat(ofTokens(t), ofRevisionsSince(t, ""), ofEmptyToken(t), ofOtherCredentials(t))
 }
 
 // ofTokens are the refusals of requests without a token or with a bad one.
 func ofTokens(t *T) Cases[*reports.Exchange] {
-	return Once(t, "refusals of tokens "+string(t.Wire)+" "+t.Revision, func() Cases[*reports.Exchange] {
+	return refusalsOnce(t, "tokens", func() Cases[*reports.Exchange] {
 		out := Cases[*reports.Exchange]{{"no token", t.MCP.Anonymous()}, {"a garbage token", t.MCP.Bogus()}}
 		return answersTo(t, out, append(badTokens(t), elsewhere(t)...))
 	})
 }
 
+// ofRevisionsSince are the refusals of requests without a token at other revisions of the wire, from one on.
+func ofRevisionsSince(t *T, first string) (out Cases[*reports.Exchange]) {
+	for _, revision := range t.Survey.Judged() {
+		if mcp.WireOf(revision) == t.Wire && revision >= first && revision != t.Survey.Protected[t.Wire].Revision {
+			out = append(out, atRevision(t, revision)...)
+		}
+	}
+	return out
+}
+
+func atRevision(t *T, revision string) Cases[*reports.Exchange] {
+	return refusalsOnce(t, revision, func() Cases[*reports.Exchange] {
+		return answersTo(t, nil, []Variant{Call(t.MCP.CallAt(revision), "no token, at %s", revision)})
+	})
+}
+
+// ofEmptyToken is the refusal of the scheme without a token.
+func ofEmptyToken(t *T) Cases[*reports.Exchange] {
+	return refusalsOnce(t, "an empty token", func() Cases[*reports.Exchange] {
+		return answersTo(t, nil, []Variant{Call(t.MCP.Call().With(mcp.Field("Authorization", "Bearer ")), "an empty token")})
+	})
+}
+
 // ofOtherCredentials are the refusals of malformed tokens, of other credentials, and of a token without a scope.
 func ofOtherCredentials(t *T) Cases[*reports.Exchange] {
-	return Once(t, "refusals of other credentials "+string(t.Wire)+" "+t.Revision, func() Cases[*reports.Exchange] {
+	return refusalsOnce(t, "other credentials", func() Cases[*reports.Exchange] {
 		out := answersTo(t, nil, badCredentials(t))
 		if tools := t.MCP.ScopedTools(); t.Mint.Trusted() && len(tools) > 0 {
 			out = out.And("a token without the scope of "+tools[0].Name,
@@ -39,6 +59,11 @@ func ofOtherCredentials(t *T) Cases[*reports.Exchange] {
 		}
 		return out
 	})
+}
+
+// refusalsOnce sends requests once for all checks of a wire and a revision.
+func refusalsOnce(t *T, of string, send func() Cases[*reports.Exchange]) Cases[*reports.Exchange] {
+	return Once(t, "refusals of "+of+" "+string(t.Wire)+" "+t.Revision, send)
 }
 
 func answersTo(t *T, out Cases[*reports.Exchange], calls []Variant) Cases[*reports.Exchange] {
@@ -59,7 +84,7 @@ func badTokens(t *T) (out []Variant) {
 	return out
 }
 
-// elsewhere are requests without a good token in a session, from the server's own page, and at other revisions of the wire.
+// elsewhere are requests without a good token in a session, and from the server's own page.
 func elsewhere(t *T) (out []Variant) {
 	if session := t.MCP.CallInSession(); session.SessionID != "" {
 		list := session.Method("tools/list", nil)
@@ -67,19 +92,12 @@ func elsewhere(t *T) (out []Variant) {
 			Call(list.With(mcp.Bearer(survey.BogusToken)), "a garbage token, in a session"))
 	}
 	page := mcp.Field("Origin", document.Origin(t.Survey.URL))
-	out = append(out, Call(t.MCP.Call().With(page), "no token, from the server's own page"))
-	for _, revision := range t.Survey.Judged() {
-		if mcp.WireOf(revision) == t.Wire && revision != t.Survey.Protected[t.Wire].Revision {
-			out = append(out, Call(t.MCP.CallAt(revision), "no token, at %s", revision))
-		}
-	}
-	return out
+	return append(out, Call(t.MCP.Call().With(page), "no token, from the server's own page"))
 }
 
 func badCredentials(t *T) []Variant {
 	authorization := func(value string) mcp.Call { return t.MCP.Call().With(mcp.Field("Authorization", value)) }
 	out := []Variant{
-		Call(authorization("Bearer "), emptyToken),
 		Call(authorization("Bearer made-up token"), "two words after Bearer"),
 		Call(authorization("Basic dTpw"), "Basic credentials"),
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/nearmiss"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
@@ -87,13 +88,19 @@ func refusesPlainHTTP(t *T) {
 	asNative(t, "http://client.example/cb")
 }
 
+// belowLocalhost reports whether a URI leads to a name below localhost, which is loopback, too (RFC 6761 section 6.3).
+func belowLocalhost(uri string) bool {
+	u, err := document.ParseURL(uri)
+	return err == nil && strings.HasSuffix(u.Hostname(), ".localhost")
+}
+
 func refusesLoopbackLookalikes(t *T) {
 	uris := []any{"http://attacker.example/?localhost", "http://localhostx/cb", "http://0x7f000001.attacker.example/cb"}
 	var backslashes []any
 	for _, good := range []string{"http://localhost/cb", "http://127.0.0.1:80/cb"} {
 		for _, m := range nearmiss.OfURL(good, nearmiss.Host) {
 			switch {
-			case m.Name == "a subdomain", !strings.HasPrefix(m.Value, "http:"): // names below localhost are loopback (RFC 6761 section 6.3)
+			case belowLocalhost(m.Value), !strings.HasPrefix(m.Value, "http:"):
 			case strings.Contains(m.Value, `\`):
 				backslashes = append(backslashes, m.Value)
 			default:
