@@ -18,7 +18,7 @@ type doubt struct {
 	check   *Check
 	job     job
 	results []reports.Result
-	lost    bool                                                          // undecided, perhaps because requests overlapped
+	lost    bool                                                          // perhaps undecided because requests overlapped
 	settle  func(results []reports.Result, exchanges []*reports.Exchange) // accepts the final results
 }
 
@@ -96,28 +96,27 @@ func last(c *Check) int {
 
 // confirm executes a doubtful check again, and compares.
 func (e *Engine) confirm(ctx context.Context, d *doubt) ([]reports.Result, []*reports.Exchange) {
-	var second []reports.Result
-	var exchanges []*reports.Exchange
-	if d.lost && len(e.World.overlapping()) == 0 && !d.doubtful() {
+	lost := d.lost && len(e.World.overlapping()) > 0
+	if !lost && !d.doubtful() {
 		return d.results, nil
 	}
+	var second []reports.Result
+	var exchanges []*reports.Exchange
 	if e.World != nil && e.World.Stopped() == "" && ctx.Err() == nil {
 		second, exchanges = e.execute(ctx, d.check, d.job)
 	}
-	out := slices.Clone(d.results)
-	for i := range out {
-		if d.lost && i < len(second) && len(e.World.overlapping()) > 0 && mayBeLost(d.check.Requirement, out[i]) {
-			out[i], exchanges = e.decided(ctx, d, second, i, exchanges)
-			continue
+	r, out := d.check.Requirement, slices.Clone(d.results)
+	for i, first := range d.results {
+		switch {
+		case lost && i < len(second) && mayBeLost(r, first):
+			result, more := e.decided(ctx, d, second[i], i)
+			out[i], exchanges = result, append(exchanges, more...)
+		case !doubtful(r, first):
+		case i >= len(second):
+			out[i] = once(first, "the run ended before the second try")
+		default:
+			out[i] = both(r, first, second[i])
 		}
-		if !doubtful(d.check.Requirement, out[i]) {
-			continue
-		}
-		if i >= len(second) {
-			out[i] = once(out[i], "the run ended before the second try")
-			continue
-		}
-		out[i] = both(d.check.Requirement, out[i], second[i])
 	}
 	return out, exchanges
 }
@@ -214,16 +213,14 @@ func mayBeLost(r *requirements.Requirement, res reports.Result) bool {
 	return res.Verdict == reports.Inconclusive || len(r.Evidence) > 0 && doubtful(r, res)
 }
 
-// decided returns the result of a repeated execution, whose findings must be seen twice as well.
-func (e *Engine) decided(ctx context.Context, d *doubt, second []reports.Result, i int, exchanges []*reports.Exchange) (reports.Result,
-	[]*reports.Exchange) {
-	if !doubtful(d.check.Requirement, second[i]) {
-		return second[i], exchanges
+// decided returns the result of a second execution that replaces the first one. A finding of it must be seen in a third one, too.
+func (e *Engine) decided(ctx context.Context, d *doubt, second reports.Result, i int) (reports.Result, []*reports.Exchange) {
+	if !doubtful(d.check.Requirement, second) {
+		return second, nil
 	}
-	third, more := e.execute(ctx, d.check, d.job)
-	exchanges = append(exchanges, more...)
+	third, exchanges := e.execute(ctx, d.check, d.job)
 	if i >= len(third) {
-		return once(second[i], "the run ended before the next try"), exchanges
+		return once(second, "the run ended before the next try"), exchanges
 	}
-	return both(d.check.Requirement, second[i], third[i]), exchanges
+	return both(d.check.Requirement, second, third[i]), exchanges
 }

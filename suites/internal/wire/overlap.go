@@ -17,7 +17,7 @@ import (
 type overlap struct {
 	trial, alone         bool
 	trials               int
-	ends                 map[uint64]ends // by request, how equal ones ended before
+	known                map[uint64]ends // by request, how equal ones ended before
 	failed               []bool          // for each of the latest requests that overlapped
 	served, missed, sent int             // requests alone
 	found                string          // what was seen
@@ -27,13 +27,13 @@ type overlap struct {
 type ends struct{ served, failed bool }
 
 const (
-	latest     = 12 // requests that overlapped
-	mostFailed = 3  // of them, without a trial
-	aloneServe = 12 // requests of a trial
-	aloneFail  = 2  // of them, that end it
-	mostAlone  = 60 // requests of a trial, with those that are like no other
-	mostTrials = 3  // of a run
-	mostKnown  = 5_000
+	latest     = 12    // requests that overlapped
+	mostFailed = 3     // of them, without a trial
+	aloneServe = 12    // requests of a trial
+	aloneFail  = 2     // of them, that end it
+	mostAlone  = 60    // requests of a trial, with those that are like no other
+	mostTrials = 3     // of a run
+	mostKnown  = 5_000 // requests
 )
 
 // fails reports whether a request failed as one may that overlaps with another. A limit is no such failure.
@@ -46,13 +46,13 @@ func (o *overlap) observe(e ending, alone bool) (change bool) {
 	if o.alone || e.err != nil && !e.fails() || o.trials == mostTrials {
 		return false
 	}
-	comparable := o.compare(e)
+	compared := o.compare(e)
 	switch {
 	case o.trial != alone:
 		return false
 	case o.trial:
-		return o.try(e, comparable)
-	case comparable:
+		return o.countAlone(e, compared)
+	case compared:
 		o.failed = append(o.failed, e.fails())
 		o.failed = o.failed[max(0, len(o.failed)-latest):]
 		o.trial = count(o.failed) >= mostFailed
@@ -63,23 +63,23 @@ func (o *overlap) observe(e ending, alone bool) (change bool) {
 // compare remembers how a request ended, and reports whether that can be compared: with equal ones that were served, or, where it is served
 // itself, with any.
 func (o *overlap) compare(e ending) bool {
-	before := o.ends[e.request]
-	if o.ends == nil {
-		o.ends = map[uint64]ends{}
+	before := o.known[e.request]
+	if o.known == nil {
+		o.known = map[uint64]ends{}
 	}
-	if len(o.ends) < mostKnown {
-		o.ends[e.request] = ends{before.served || !e.fails(), before.failed || e.fails()}
+	if len(o.known) < mostKnown {
+		o.known[e.request] = ends{before.served || !e.fails(), before.failed || e.fails()}
 	}
 	return before.served || before.failed && !e.fails()
 }
 
-// try counts a request of a trial. It reports whether the trial has shown that overlapping is not the cause, or shows nothing.
-func (o *overlap) try(e ending, comparable bool) (over bool) {
+// countAlone counts a request of a trial. It reports whether the trial has shown that overlapping is not the cause, or shows nothing.
+func (o *overlap) countAlone(e ending, compared bool) (over bool) {
 	o.sent++
 	switch {
-	case comparable && e.fails():
+	case compared && e.fails():
 		o.missed++
-	case comparable:
+	case compared:
 		o.served++
 	}
 	switch {
@@ -88,18 +88,19 @@ func (o *overlap) try(e ending, comparable bool) (over bool) {
 		o.found = fmt.Sprintf("%d of %s that overlapped failed, and %d of %d that did not", count(o.failed),
 			reports.Count(len(o.failed), "request"), o.missed, o.served+o.missed)
 	case o.missed == aloneFail || o.sent == mostAlone:
-		*o = overlap{trials: o.trials + 1, ends: o.ends}
+		*o = overlap{trials: o.trials + 1, known: o.known}
 		return true
 	}
 	return false
 }
 
-var seed = maphash.MakeSeed()
+// hashSeed is of this process: identities are not compared with those of others.
+var hashSeed = maphash.MakeSeed()
 
 // identity is the same for equal requests, in whichever session and for whichever check they are sent.
 func identity(req Request) uint64 {
 	var h maphash.Hash
-	h.SetSeed(seed)
+	h.SetSeed(hashSeed)
 	parts := []string{req.Method, req.URL, req.Host, req.Body}
 	for _, f := range req.Header {
 		if !strings.EqualFold(f.Name, "User-Agent") && !strings.EqualFold(f.Name, "MCP-Session-Id") {
