@@ -110,14 +110,14 @@ func Write(w io.Writer, redacted reports.Redacted, opt Options) error {
 }
 
 // addTrouble adds a problem of the run as a whole, if there is one, as a suite with one case.
-func (doc *suites) addTrouble(run *reports.Run, name, says, kind, trouble string) {
+func (d *suites) addTrouble(run *reports.Run, name, says, kind, trouble string) {
 	if trouble == "" {
 		return
 	}
 	s := newSuite(run, name)
 	s.Tests, s.Errors = 1, 1
 	s.Cases = []testcase{{Name: says, Classname: "mcpauth." + name, Error: newNote(kind, trouble, trouble)}}
-	doc.Suites = append(doc.Suites, s)
+	d.Suites = append(d.Suites, s)
 }
 
 // conclude adds a case for the run as a whole if it ends badly and no other case says so: a reader of the counts must see the same as a

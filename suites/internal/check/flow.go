@@ -962,7 +962,7 @@ func (t AuthorizationServer) FurtherKinds() Cases[*oauth.Client] {
 	if keyed := t.clientWithKey(); keyed != nil {
 		out = out.And("client with a key", keyed)
 	} else if t.Lists("token_endpoint_auth_methods_supported", oauth.PrivateKey) {
-		Untried(t.T, "a client with a key", "one with a key, with which users sign in (clients in the target file)")
+		Untried(t.T, "a client with a key", "one with a key, with which users sign in (client.clients in the target file)")
 	}
 	return out
 }
