@@ -106,7 +106,7 @@ func TestNothingIsClaimedOfAFlawWithLittleDeclared(t *testing.T) {
 					t.Parallel()
 					cfg := s.start(t, r.Bend)
 					cfg.Only = decided
-					run := against.Run(t, cfg)
+					run := looked(t, cfg)
 					for _, id := range decided {
 						if needed := needsMore(r.Name); needed != "" {
 							assert.True(t, !passes(run, id) || saysWhatIsUntried(run, id), "%s does not say that it needs %s", id, needed)
