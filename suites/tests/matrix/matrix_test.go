@@ -121,7 +121,8 @@ func TestEveryFlawIsNoticed(t *testing.T) {
 	t.Cleanup(func() { atFlaws.expectEachRow(t) })
 }
 
-// looked runs the checks. Unless -run names the test, or more whole runs than the sample are requested, what they find is not looked at again.
+// looked runs the checks. Unless -run names the test, or more whole runs than the sample are requested, what they find is not looked at
+// again.
 func looked(t *testing.T, cfg suites.Config) *reports.Run {
 	t.Helper()
 	name, _, _ := strings.Cut(t.Name(), "/")
