@@ -273,58 +273,71 @@ func (s *Server) inSession(w http.ResponseWriter, r *http.Request, m *message, w
 	return live == nil || s.proceed(w, m, live, who)
 }
 
+// ofStateless are the methods that only one wire has: true for the wire without sessions.
+var ofStateless = map[string]bool{
+	"resources/subscribe": false, "resources/unsubscribe": false, "subscriptions/listen": true, "tasks/update": true,
+}
+
+// dispatch serves a message to whoever may send it; unknown is the status of an unknown method.
 func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, m *message, who *caller, unknown int, body []byte) {
-	method := m.Method
-	if s.Policy.NoTools && strings.HasPrefix(method, "tools/") {
-		method = "none"
-	}
-	switch method {
-	case "ping":
+	of, ofOneWire := ofStateless[m.Method]
+	absent := ofOneWire && of != stateless(m.meta("protocolVersion")) || s.Policy.NoTools && strings.HasPrefix(m.Method, "tools/")
+	switch method := m.Method; {
+	case absent:
+		rpcError(w, unknown, m.ID, -32601, "Method not found")
+	case method == "ping":
 		rpcResult(w, m.ID, map[string]any{})
-	case "server/discover":
+	case method == "server/discover":
 		rpcResult(w, m.ID, map[string]any{"resultType": "complete", "supportedVersions": s.Policy.Revisions,
 			"capabilities": s.Policy.capabilities(m.meta("protocolVersion"))})
-	case "tools/list":
-		if !s.Policy.has(ServeLists) {
-			s.refuse(w, r, "invalid")
-			return
+	case method == "tools/list":
+		s.listTools(w, r, m, who)
+	case method == "tools/call":
+		s.call(w, r, m, who, body)
+	case method == "completion/complete":
+		s.complete(w, r, m, who)
+	case slices.Contains(taskMethods, method):
+		s.taskMethod(w, m, who)
+	default:
+		if !s.promptMethod(w, r, m, who) && !s.resourceMethod(w, r, m, who) {
+			rpcError(w, unknown, m.ID, -32601, "Method not found")
 		}
-		if need := s.Policy.ListScope; need != "" && !s.permits(who, m.Method, need) {
-			s.insufficient(w, r, need, m.ID)
-			return
-		}
-		s.writeList(w, m, "tools", s.list(who))
-	case "prompts/list":
-		if !s.Policy.has(ListsAreCheap) {
-			s.tooMany(w, r)
-			return
-		}
+	}
+}
+
+var taskMethods = []string{"tasks/get", "tasks/result", "tasks/cancel", "tasks/list", "tasks/update"}
+
+func (s *Server) listTools(w http.ResponseWriter, r *http.Request, m *message, who *caller) {
+	if !s.Policy.has(ServeLists) {
+		s.refuse(w, r, "invalid")
+		return
+	}
+	if need := s.Policy.ListScope; need != "" && !s.permits(who, m.Method, need) {
+		s.insufficient(w, r, need, m.ID)
+		return
+	}
+	s.writeList(w, m, "tools", s.list(who))
+}
+
+// promptMethod reports whether it served a message about prompts.
+func (s *Server) promptMethod(w http.ResponseWriter, r *http.Request, m *message, who *caller) bool {
+	switch {
+	case m.Method == "prompts/get":
+		s.prompt(w, m, who)
+	case m.Method != "prompts/list":
+		return false
+	case !s.Policy.has(ListsAreCheap):
+		s.tooMany(w, r)
+	default:
 		s.writeList(w, m, "prompts", []any{map[string]any{"name": "summarize",
 			"arguments": []any{map[string]any{"name": "user", "required": true}}}})
-	case "prompts/get":
-		s.prompt(w, m, who)
-	case "completion/complete":
-		s.complete(w, r, m, who)
-	case "resources/subscribe", "resources/unsubscribe":
-		if stateless(m.meta("protocolVersion")) {
-			rpcError(w, unknown, m.ID, -32601, "Method not found")
-			return
-		}
-		s.subscribe(w, r, m, who)
-	case "subscriptions/listen":
-		if !stateless(m.meta("protocolVersion")) {
-			rpcError(w, unknown, m.ID, -32601, "Method not found")
-			return
-		}
-		s.listen(w, r, m, who)
-	case "tasks/update":
-		if !stateless(m.meta("protocolVersion")) {
-			rpcError(w, unknown, m.ID, -32601, "Method not found")
-			return
-		}
-		s.taskMethod(w, m, who)
-	case "tasks/get", "tasks/result", "tasks/cancel", "tasks/list":
-		s.taskMethod(w, m, who)
+	}
+	return true
+}
+
+// resourceMethod reports whether it served a message about resources.
+func (s *Server) resourceMethod(w http.ResponseWriter, r *http.Request, m *message, who *caller) bool {
+	switch m.Method {
 	case "resources/list":
 		resources := []any{map[string]any{"uri": "note://notes/1", "name": "The first note"},
 			map[string]any{"uri": diary(who.user), "name": "Your diary"}}
@@ -336,11 +349,14 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, m *message, wh
 		s.writeList(w, m, "resourceTemplates", []any{map[string]any{"uriTemplate": "note://notes/{id}", "name": "A note"}})
 	case "resources/read":
 		s.readResource(w, m, who)
-	case "tools/call":
-		s.call(w, r, m, who, body)
+	case "resources/subscribe", "resources/unsubscribe":
+		s.subscribe(w, r, m, who)
+	case "subscriptions/listen":
+		s.listen(w, r, m, who)
 	default:
-		rpcError(w, unknown, m.ID, -32601, "Method not found")
+		return false
 	}
+	return true
 }
 
 // writeList answers with a list, or with a page of it.
@@ -391,61 +407,66 @@ func (s *Server) page(m *message, entries []any) (page []any, next string, ok bo
 func (s *Server) call(w http.ResponseWriter, r *http.Request, m *message, who *caller, body []byte) {
 	p := &s.Policy
 	name, _ := m.Params["name"].(string)
-	for _, t := range Tools {
-		if t.Name != p.toolName(r, name) {
-			continue
-		}
-		if !p.has(ScopeFirst) {
-			s.act(r.Context(), t.Name, m, who)
-		}
-		if p.HidesTools && !s.permits(who, t.Name, t.Scope) {
-			break
-		}
-		if !p.forgets(r, m) && !s.permitted(who, name, t.Scope, body) {
-			s.insufficient(w, r, t.challenged(), m.ID)
-			return
-		}
-		if t.ACR != "" && who.acr != t.ACR && who.static == nil && p.has(CheckACR) {
-			s.weakLogin(w, r, t.ACR)
-			return
-		}
-		if p.Called != nil {
-			p.Called(r, t.Name)
-		}
-		if p.has(ValidateArguments) && !p.valid(&t, m) {
-			failedTool(w, m, "the arguments do not fit the schema")
-			return
-		}
-		if s.screened(m) {
-			failedTool(w, m, "the arguments hold what is not taken here")
-			return
-		}
-		if s.asks(w, r, m, who, t.Name) {
-			return
-		}
-		if t.Name == "report" && asksForTask(m) && !p.NoTasks {
-			s.newTask(w, m, who)
-			return
-		}
-		if t.Name == "weather" || t.Name == "fetch_page" {
-			s.reach(w, r, m, t.Name)
-			return
-		}
-		text, done := s.act(r.Context(), t.Name, m, who)
-		if !done && t.Name == "read_cart" {
-			failedTool(w, m, "there is no such cart")
-			return
-		}
-		if !done {
-			return // cancelled: the call needs no answer
-		}
-		if !p.has(HideToken) {
-			text += " " + r.Header.Get("Authorization") // the flaw
-		}
-		rpcResult(w, m.ID, map[string]any{"content": []any{map[string]any{"type": "text", "text": text}}})
+	i := slices.IndexFunc(Tools, func(t Tool) bool { return t.Name == p.toolName(r, name) })
+	if i < 0 {
+		unknownTool(w, m)
 		return
 	}
+	t := &Tools[i]
+	if !p.has(ScopeFirst) {
+		s.act(r.Context(), t.Name, m, who)
+	}
+	switch {
+	case p.HidesTools && !s.permits(who, t.Name, t.Scope):
+		unknownTool(w, m)
+	case !p.forgets(r, m) && !s.permitted(who, name, t.Scope, body):
+		s.insufficient(w, r, t.challenged(), m.ID)
+	case t.ACR != "" && who.acr != t.ACR && who.static == nil && p.has(CheckACR):
+		s.weakLogin(w, r, t.ACR)
+	default:
+		s.accepted(w, r, m, who, t)
+	}
+}
+
+func unknownTool(w http.ResponseWriter, m *message) {
 	rpcError(w, http.StatusOK, m.ID, -32602, "Unknown tool")
+}
+
+// accepted answers a call that its caller may make.
+func (s *Server) accepted(w http.ResponseWriter, r *http.Request, m *message, who *caller, t *Tool) {
+	p := &s.Policy
+	if p.Called != nil {
+		p.Called(r, t.Name)
+	}
+	switch {
+	case p.has(ValidateArguments) && !p.valid(t, m):
+		failedTool(w, m, "the arguments do not fit the schema")
+	case s.screened(m):
+		failedTool(w, m, "the arguments hold what is not taken here")
+	case s.asks(w, r, m, who, t.Name): // which has answered
+	case t.Name == "report" && asksForTask(m) && !p.NoTasks:
+		s.newTask(w, m, who)
+	case t.Name == "weather" || t.Name == "fetch_page":
+		s.reach(w, r, m, t.Name)
+	default:
+		s.run(w, r, m, who, t)
+	}
+}
+
+// run runs a tool that needs no other server, and answers with what it says.
+func (s *Server) run(w http.ResponseWriter, r *http.Request, m *message, who *caller, t *Tool) {
+	text, done := s.act(r.Context(), t.Name, m, who)
+	switch {
+	case !done && t.Name == "read_cart":
+		failedTool(w, m, "there is no such cart")
+		return
+	case !done:
+		return // cancelled: the call needs no answer
+	}
+	if !s.Policy.has(HideToken) {
+		text += " " + r.Header.Get("Authorization") // the flaw
+	}
+	rpcResult(w, m.ID, map[string]any{"content": []any{map[string]any{"type": "text", "text": text}}})
 }
 
 // forgets reports a flaw: a call needs no scope.

@@ -87,19 +87,12 @@ func (s *Server) readResource(w http.ResponseWriter, m *message, who *caller) {
 	rpcResult(w, m.ID, map[string]any{"contents": []any{map[string]any{"uri": uri, "mimeType": "text/plain", "text": text}}})
 }
 
-// act runs a tool; done is false if the call was cancelled.
+// act runs a tool; done is false if the call was cancelled, or if there is nothing to read.
 func (s *Server) act(ctx context.Context, name string, m *message, who *caller) (text string, done bool) {
 	p := &s.Policy
 	user := who.user
-	if (!p.has(UserPerRequest) || !p.has(CancelOwn)) && name == "whoami" { // flaws that only concurrent requests show
-		cancelled := s.inFlight(string(m.ID))
-		select {
-		case <-time.After(3 * time.Millisecond):
-		case <-cancelled:
-			return "", false
-		case <-ctx.Done():
-			return "", false
-		}
+	if (!p.has(UserPerRequest) || !p.has(CancelOwn)) && name == "whoami" && s.cancelled(ctx, m) { // flaws that only concurrent requests show
+		return "", false
 	}
 	if name == "write_diary" {
 		s.updated(diary(user))
@@ -114,6 +107,12 @@ func (s *Server) act(ctx context.Context, name string, m *message, who *caller) 
 	if claimed, ok := arguments["user_id"].(string); ok && !p.has(NoUserArgument) {
 		user = claimed
 	}
+	return s.actFor(user, name, arguments)
+}
+
+// actFor runs a tool for a user; done is false if there is nothing to read. The caller holds the lock.
+func (s *Server) actFor(user, name string, arguments map[string]any) (text string, done bool) {
+	p := &s.Policy
 	switch name {
 	case "whoami":
 		if p.TellsTime {
@@ -130,25 +129,43 @@ func (s *Server) act(ctx context.Context, name string, m *message, who *caller) 
 		if s.notes = append(s.notes, note[:min(len(note), 100)]); len(s.notes) > mostNotes {
 			s.notes = s.notes[1:]
 		}
-	case "open_cart":
-		handle := "cart_" + RandomID()
-		if !p.has(RandomHandles) {
-			handle = fmt.Sprintf("cart_%06d", len(s.carts))
-		}
-		s.carts[handle] = user
-		return "the cart " + handle + " is open", true
-	case "read_cart":
-		handle, _ := arguments["cart"].(string)
-		if owner := find(s.carts, handle, p.TakesHandle); owner != "" && (owner == user || !p.has(HandleOwner)) {
-			return "the cart of " + owner + " is empty", true
-		}
-		return "", false
+	case "open_cart", "read_cart":
+		return s.cart(user, name, arguments)
 	case "report":
 		return "the report of " + user, true
 	case "list_notes":
 		return strings.Join(s.notes, "\n"), true
 	}
 	return "done", true
+}
+
+// cart opens a cart, or reads one. The caller holds the lock.
+func (s *Server) cart(user, name string, arguments map[string]any) (text string, done bool) {
+	p := &s.Policy
+	if name == "open_cart" {
+		handle := "cart_" + RandomID()
+		if !p.has(RandomHandles) {
+			handle = fmt.Sprintf("cart_%06d", len(s.carts))
+		}
+		s.carts[handle] = user
+		return "the cart " + handle + " is open", true
+	}
+	handle, _ := arguments["cart"].(string)
+	if owner := find(s.carts, handle, p.TakesHandle); owner != "" && (owner == user || !p.has(HandleOwner)) {
+		return "the cart of " + owner + " is empty", true
+	}
+	return "", false
+}
+
+// cancelled waits a little, and reports whether the call was cancelled in this time.
+func (s *Server) cancelled(ctx context.Context, m *message) bool {
+	select {
+	case <-time.After(3 * time.Millisecond):
+		return false
+	case <-s.inFlight(string(m.ID)):
+	case <-ctx.Done():
+	}
+	return true
 }
 
 // inFlight returns a channel that is closed when the call with an id is cancelled.

@@ -14,7 +14,6 @@ var outward = &http.Client{Timeout: 5 * time.Second}
 
 // reach runs a tool that sends requests to other servers.
 func (s *Server) reach(w http.ResponseWriter, r *http.Request, m *message, name string) {
-	p := &s.Policy
 	address := s.API + "/v1/weather"
 	if name == "fetch_page" {
 		arguments, _ := m.Params["arguments"].(map[string]any)
@@ -30,42 +29,54 @@ func (s *Server) reach(w http.ResponseWriter, r *http.Request, m *message, name 
 		failedTool(w, m, "there is nothing to be asked")
 		return
 	}
-	if name == "weather" || !p.has(KeyForAPI) {
-		req.Header.Set(cmp.Or(p.KeyField, "Authorization"), "Bearer "+s.ServiceKey)
-	}
-	if !p.has(KeepToken) {
-		req.Header.Set("Authorization", r.Header.Get("Authorization"))
-	}
-	if !p.has(KeepHeaders) {
-		for field, values := range r.Header {
-			if field != "Authorization" && field != "Content-Length" {
-				req.Header[field] = values
-			}
-		}
-	}
-	if p.PassesOn != nil {
-		_, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-		p.PassesOn(req, token)
-	}
+	s.authorize(req, r, name)
 	resp, err := outward.Do(req)
 	if err != nil {
 		failedTool(w, m, "no answer came")
 		return
 	}
 	defer resp.Body.Close()
+	s.passOn(w, m, resp, req.Header)
+}
+
+// authorize gives a request to another server its header fields: the server's own key, and with a flaw what came from the caller.
+func (s *Server) authorize(req, from *http.Request, name string) {
+	p := &s.Policy
+	if name == "weather" || !p.has(KeyForAPI) {
+		req.Header.Set(cmp.Or(p.KeyField, "Authorization"), "Bearer "+s.ServiceKey)
+	}
+	if !p.has(KeepToken) {
+		req.Header.Set("Authorization", from.Header.Get("Authorization"))
+	}
+	if !p.has(KeepHeaders) {
+		for field, values := range from.Header {
+			if field != "Authorization" && field != "Content-Length" {
+				req.Header[field] = values
+			}
+		}
+	}
+	if p.PassesOn != nil {
+		_, token, _ := strings.Cut(from.Header.Get("Authorization"), " ")
+		p.PassesOn(req, token)
+	}
+}
+
+// passOn answers a call with what another server says.
+func (s *Server) passOn(w http.ResponseWriter, m *message, resp *http.Response, sent http.Header) {
+	p := &s.Policy
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 4<<10)) // a part of a broken answer is enough
 	switch {
 	case resp.StatusCode == http.StatusOK:
 		text := string(body)
 		if !p.has(HideKeyInResults) {
-			text += fmt.Sprint(" for ", req.Header) // the flaw
+			text += fmt.Sprint(" for ", sent) // the flaw
 		}
 		rpcResult(w, m.ID, map[string]any{"content": []any{map[string]any{"type": "text", "text": text}}})
 	case !p.has(OwnStatus):
 		w.Header().Set("WWW-Authenticate", resp.Header.Get("WWW-Authenticate"))
 		writeJSON(w, resp.StatusCode, map[string]any{"error": "upstream"})
 	case !p.has(HideUpstreamRequest):
-		failedTool(w, m, fmt.Sprint("the request failed: ", req.Header))
+		failedTool(w, m, fmt.Sprint("the request failed: ", sent))
 	case p.RelaysPages:
 		failedTool(w, m, string(body))
 	default:
