@@ -1,9 +1,11 @@
 package document_test
 
 import (
+	"encoding/json"
 	"net/url"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -147,6 +149,44 @@ func TestJSONLimits(t *testing.T) {
 	assert.ErrorContains(t, err, "more than 10000")
 }
 
+// A value is what encoding/json reads, with the order of members, and with members that appear twice.
+func TestValuesAreThoseOfEncodingJSON(t *testing.T) {
+	for _, text := range []string{`null`, `true`, `false`, ` 0 `, `-1.5e+3`, `1`, `""`, `"a\\\"b\u00e4\ud83d\ude00\ud800\/"`, `[]`, `{}`, "\t{ \r\n}",
+		`[1 , [ ] ,{ },"]",null,true]`, `{"" : {"}":"{","a\u0062":[{"c":-0}]},"z":1E5, "y":false}`, "[\n1\n,\n2\n]\n",
+		`["\\","\\\\","\\\""]`, strings.Repeat(" ", 70_000) + `{"long":["a",1]}`} {
+		v, err := document.ParseValue(text)
+		require.NoError(t, err, text)
+		var want any
+		dec := json.NewDecoder(strings.NewReader(text))
+		dec.UseNumber()
+		require.NoError(t, dec.Decode(&want))
+		assert.Equal(t, want, plain(v), text)
+	}
+	for _, text := range []string{`{"a" 1}`, `{"a":1 "b":2}`, `[1 2]`, `[,]`, `{,}`, `{1:2}`, `nul`, `tru e`, `01`, `1.`, `+1`, `"\x"`, `"a`, "\"\n\"",
+		`"\u12"`, `[1}`, `{]`, `]`, `'a'`, `NaN`, `// c`, `1 /* c */`} {
+		_, err := document.ParseValue(text)
+		assert.Error(t, err, text)
+	}
+}
+
+func plain(v any) any {
+	switch v := v.(type) {
+	case *document.Object:
+		m := map[string]any{}
+		for _, member := range v.Members {
+			m[member.Name] = plain(member.Value)
+		}
+		return m
+	case []any:
+		a := make([]any, len(v))
+		for i := range v {
+			a[i] = plain(v[i])
+		}
+		return a
+	}
+	return v
+}
+
 // Parsing takes time in proportion to the size, at the sizes that the client accepts.
 func TestReadingIsInProportion(t *testing.T) {
 	for _, part := range []string{"[", `{"a":`, "1,", `"\u00e4`, `{"a":1},`, "\\", "0"} {
@@ -172,6 +212,10 @@ func FuzzParseValue(f *testing.F) {
 		many := "[" + strings.Repeat(text+",", 1+256<<10/(1+len(text))) + "1]"
 		costs.Bounded(t, len(many), 200, func() { _, _ = document.ParseValue(many) })
 		costs.Bounded(t, len(text), 200, func() { v, err = document.ParseValue(text) })
+		beyond := err != nil && (strings.Contains(err.Error(), "nested deeper") || strings.Contains(err.Error(), "more than"))
+		if good := utf8.ValidString(text) && json.Valid([]byte(text)); good != (err == nil) && !beyond {
+			t.Fatalf("valid JSON: %t, and the error is %v", good, err)
+		}
 		if err == nil && document.Kind(v) == "" {
 			t.Fatal("a value without a kind")
 		}
