@@ -151,7 +151,8 @@ func TestJSONLimits(t *testing.T) {
 
 // A value is what encoding/json reads, with the order of members, and with members that appear twice.
 func TestValuesAreThoseOfEncodingJSON(t *testing.T) {
-	for _, text := range []string{`null`, `true`, `false`, ` 0 `, `-1.5e+3`, `1`, `""`, `"a\\\"b\u00e4\ud83d\ude00\ud800\/"`, `[]`, `{}`, "\t{ \r\n}",
+	for _, text := range []string{`null`, `true`, `false`, ` 0 `, `-1.5e+3`, `1`, `""`,
+		`"a\\\"b\u00e4\ud83d\ude00\ud800\/"`, `[]`, `{}`, "\t{ \r\n}",
 		`[1 , [ ] ,{ },"]",null,true]`, `{"" : {"}":"{","a\u0062":[{"c":-0}]},"z":1E5, "y":false}`, "[\n1\n,\n2\n]\n",
 		`["\\","\\\\","\\\""]`, strings.Repeat(" ", 70_000) + `{"long":["a",1]}`} {
 		v, err := document.ParseValue(text)
@@ -162,7 +163,8 @@ func TestValuesAreThoseOfEncodingJSON(t *testing.T) {
 		require.NoError(t, dec.Decode(&want))
 		assert.Equal(t, want, plain(v), text)
 	}
-	for _, text := range []string{`{"a" 1}`, `{"a":1 "b":2}`, `[1 2]`, `[,]`, `{,}`, `{1:2}`, `nul`, `tru e`, `01`, `1.`, `+1`, `"\x"`, `"a`, "\"\n\"",
+	for _, text := range []string{`{"a" 1}`, `{"a":1 "b":2}`, `[1 2]`, `[,]`, `{,}`, `{1:2}`, `nul`, `tru e`, `01`,
+		`1.`, `+1`, `"\x"`, `"a`, "\"\n\"",
 		`"\u12"`, `[1}`, `{]`, `]`, `'a'`, `NaN`, `// c`, `1 /* c */`} {
 		_, err := document.ParseValue(text)
 		assert.Error(t, err, text)

@@ -165,6 +165,17 @@ const longJSON = 64 << 10
 
 // ParseValue parses a text as one JSON value, within the limits.
 func ParseValue(text string) (any, error) {
+	v, err := ParseValid(text)
+	if errors.Is(err, errInvalid) {
+		err = explainJSON(text)
+	}
+	return v, err
+}
+
+var errInvalid = errors.New("not valid JSON")
+
+// ParseValid is ParseValue without an explanation for a text that is not valid, which costs more than to find that out.
+func ParseValid(text string) (any, error) {
 	if !utf8.ValidString(text) {
 		return nil, errors.New("not valid UTF-8")
 	}
@@ -173,7 +184,7 @@ func ParseValue(text string) (any, error) {
 		defer func() { <-longParses }()
 	}
 	if !json.Valid([]byte(text)) {
-		return nil, explainJSON(text)
+		return nil, errInvalid
 	}
 	p := &jsonParser{rest: text, long: len(text) > longJSON}
 	return p.value(0)

@@ -3,6 +3,7 @@ package documents
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"compress/gzip"
 	"crypto/tls"
@@ -99,7 +100,7 @@ func (p *Page) write(w http.ResponseWriter, r *http.Request) {
 	out, whole := io.Writer(w), a.Status == 0 || a.Status == http.StatusOK
 	if a.Gzip && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 		w.Header().Set("Content-Encoding", "gzip")
-		compressed := gzip.NewWriter(w)
+		compressed, _ := gzip.NewWriterLevel(w, gzip.BestSpeed) // the level is a valid one
 		defer compressed.Close()
 		out = compressed
 	}
@@ -119,9 +120,9 @@ func (a *Answer) write(w io.Writer) error {
 	}
 	last := len(a.Body) - 1
 	_, err := io.WriteString(w, a.Body[:last]+`,"padding":"`)
-	chunk := strings.Repeat("a", 256<<10)
+	chunk := bytes.Repeat([]byte("a"), 256<<10)
 	for i := 0; err == nil && i < a.Padding; i++ {
-		_, err = io.WriteString(w, chunk)
+		_, err = w.Write(chunk)
 	}
 	if err == nil {
 		_, err = io.WriteString(w, `"`+a.Body[last:])

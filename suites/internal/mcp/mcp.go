@@ -184,7 +184,8 @@ func (c Call) Request() wire.Request {
 	if verb == "" {
 		verb = "POST"
 	}
-	r := wire.Request{Method: verb, URL: c.Endpoint, Fresh: c.Fresh, Until: answers(c.Message())}
+	message := c.Message()
+	r := wire.Request{Method: verb, URL: c.Endpoint, Fresh: c.Fresh, Until: answers(message)}
 	if len(c.Query) > 0 {
 		sep := "?"
 		if strings.Contains(r.URL, "?") {
@@ -194,7 +195,7 @@ func (c Call) Request() wire.Request {
 	}
 	switch verb {
 	case "POST", "PUT", "PATCH":
-		r.Body = c.Message()
+		r.Body = message
 		r.Header = append(r.Header, Field("Content-Type", "application/json"), Field("Accept", "application/json, text/event-stream"))
 		if c.Body == "" {
 			r.Header = append(r.Header, c.metadata()...)
@@ -363,10 +364,10 @@ func idOf(message string) any {
 
 // parseMessage reads an object or an array. A stream may have a hundred thousand events that are neither: those cost nothing.
 func parseMessage(text string) (any, error) {
-	if begin := strings.TrimLeft(text, " \t\r\n"); begin == "" || begin[0] != '{' && begin[0] != '[' || !json.Valid([]byte(text)) {
+	if begin := strings.TrimLeft(text, " \t\r\n"); begin == "" || begin[0] != '{' && begin[0] != '[' {
 		return nil, errNoMessage
 	}
-	return document.ParseValue(text)
+	return document.ParseValid(text)
 }
 
 // readMessage reads the answer to the request with an id.
