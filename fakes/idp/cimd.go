@@ -93,8 +93,8 @@ func (s *Server) fetchDocument(id string) (*client, time.Duration, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	transport := &http.Transport{TLSClientConfig: s.documentTLS(), DialContext: s.dial, DisableKeepAlives: true}
-	fetcher := &http.Client{Transport: transport, CheckRedirect: func(to *http.Request, _ []*http.Request) error {
+	req.Close = net.ParseIP(req.URL.Hostname()) == nil // a name is looked up, and its address checked, at each fetch
+	fetcher := &http.Client{Transport: s.documentTransport(), CheckRedirect: func(to *http.Request, _ []*http.Request) error {
 		follows := b.FollowsRedirect != nil && b.FollowsRedirect(to.Response.StatusCode, to.URL)
 		if b.has(DocumentRedirects) && !follows {
 			return http.ErrUseLastResponse
@@ -148,15 +148,16 @@ func (a *arriving) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// documentTLS resumes the sessions of earlier fetches: a document is fetched at each use, and whole handshakes cost more than all else.
-func (s *Server) documentTLS() *tls.Config {
+// documentTransport keeps connections, and resumes TLS sessions: a document is fetched at each use, and handshakes cost more than all else.
+func (s *Server) documentTransport() *http.Transport {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.tickets == nil {
-		s.tickets = tls.NewLRUClientSessionCache(0)
+	if s.fetching == nil {
+		s.fetching = &http.Transport{DialContext: s.dial, IdleConnTimeout: time.Second, MaxIdleConnsPerHost: 8, TLSClientConfig: &tls.Config{
+			RootCAs: s.Behaviour.DocumentRoots, MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(0),
+			CurvePreferences: []tls.CurveID{tls.X25519}}}
 	}
-	return &tls.Config{RootCAs: s.Behaviour.DocumentRoots, MinVersion: tls.VersionTLS12, ClientSessionCache: s.tickets,
-		CurvePreferences: []tls.CurveID{tls.X25519}}
+	return s.fetching
 }
 
 // documentTime is how long a fetch may take, except for the flaw without a limit.

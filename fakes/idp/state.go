@@ -1,7 +1,7 @@
 package idp
 
 import (
-	"crypto/tls"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -16,8 +16,8 @@ type state struct {
 	transactions   map[string]*transaction
 	atUpstream     map[string]*transaction // by the state of the upstream request
 	documents      map[string]cachedDocument
-	tickets        tls.ClientSessionCache // of the servers of documents
-	sessions       map[string]string      // login session -> user
+	fetching       *http.Transport   // of documents
+	sessions       map[string]string // login session -> user
 	approved       map[string][]string
 	asked          map[string]bool // by user, client and redirect URI
 	codes          map[string]*code
