@@ -319,54 +319,64 @@ func (s *Server) takeRequestObject(q url.Values, t *transaction) {
 func (s *Server) pkce(q url.Values, get func(string) string, t *transaction) *problem {
 	b := &s.Behaviour
 	t.challenge, t.method = get("code_challenge"), get("code_challenge_method")
-	refuse := func(description string) *problem {
-		if !b.has(PKCEErrors) {
-			return &problem{"server_error", description}
-		}
-		return &problem{"invalid_request", description}
-	}
 	if b.KeepsChallenge != nil {
 		if kept, ok := b.KeepsChallenge(q); ok {
 			t.challenge = kept
 			return nil
 		}
 	}
-	required := b.has(RequireChallenge) && (b.has(PushedChallenge) || !q.Has("pushed")) &&
-		(t.client.public() || b.has(RequireChallengeConfidential))
-	if t.challenge == "" && (t.client.fromDocument && !b.has(ChallengeOfDocuments) || b.exempt(t.client, ChallengeOfPost, ChallengeOfKeys)) {
-		return nil
-	}
+	why := b.badChallenge(t)
 	if t.challenge == "" {
-		if required || b.has(PushedChallenge) && b.has(NoDowngrade) && b.has(RequireChallenge) && t.client.public() {
-			return refuse("code_challenge is missing")
+		if !b.needsChallenge(q, t.client) {
+			return nil
 		}
-		return nil
+		why = "code_challenge is missing"
 	}
 	switch {
-	case t.method == "" && b.has(NoDefaultMethod):
-		return refuse("code_challenge_method must be S256")
-	case t.method == "":
-		t.method = "none"
-	case t.method == "plain" && b.has(RefusePlain):
-		return refuse("code_challenge_method must be S256")
-	case t.method != "plain" && t.method != "S256":
-		if b.has(KnowMethod) {
-			return refuse("code_challenge_method must be S256")
-		}
-		t.method = "any"
-	}
-	if t.method == "S256" && len(t.challenge) > 128 && !b.has(SurviveOddInput) {
-		return refuse("too long")
-	}
-	if t.method == "S256" && b.has(CheckChallengeFormat) && b.has(Base64URLChallenge) {
-		if sum, err := base64.RawURLEncoding.Strict().DecodeString(t.challenge); err != nil || len(sum) != 32 {
-			return refuse("code_challenge is not the base64url form of a SHA-256 hash")
-		}
+	case why != "" && !b.has(PKCEErrors):
+		return &problem{"server_error", why}
+	case why != "":
+		return &problem{"invalid_request", why}
 	}
 	s.mu.Lock()
 	s.lastPKCE[t.client.id] = t.challenge
 	s.mu.Unlock()
 	return nil
+}
+
+// needsChallenge reports whether a request of a client is refused without a code challenge.
+func (b *Behaviour) needsChallenge(q url.Values, c *client) bool {
+	if c.fromDocument && !b.has(ChallengeOfDocuments) || b.exempt(c, ChallengeOfPost, ChallengeOfKeys) || !b.has(RequireChallenge) {
+		return false
+	}
+	if c.public() && b.has(PushedChallenge) && b.has(NoDowngrade) {
+		return true
+	}
+	return (b.has(PushedChallenge) || !q.Has("pushed")) && (c.public() || b.has(RequireChallengeConfidential))
+}
+
+// badChallenge says what is wrong with a code challenge, if there is one, and reads its method.
+func (b *Behaviour) badChallenge(t *transaction) string {
+	const onlyS256 = "code_challenge_method must be S256"
+	switch {
+	case t.challenge == "":
+	case t.method == "" && b.has(NoDefaultMethod), t.method == "plain" && b.has(RefusePlain):
+		return onlyS256
+	case t.method == "":
+		t.method = "none"
+	case t.method == "plain":
+	case t.method != "S256" && b.has(KnowMethod):
+		return onlyS256
+	case t.method != "S256":
+		t.method = "any"
+	case len(t.challenge) > 128 && !b.has(SurviveOddInput):
+		return "too long"
+	case b.has(CheckChallengeFormat) && b.has(Base64URLChallenge):
+		if sum, err := base64.RawURLEncoding.Strict().DecodeString(t.challenge); err != nil || len(sum) != 32 {
+			return "code_challenge is not the base64url form of a SHA-256 hash"
+		}
+	}
+	return ""
 }
 
 // scope reads the requested scopes. A request without any gets a small default.
@@ -623,13 +633,7 @@ func (s *Server) owner(password string) string {
 // checkLogin judges a name, a password and a one-time code, from one page or several.
 func (s *Server) checkLogin(w http.ResponseWriter, r *http.Request, t *transaction, form url.Values) {
 	b := &s.Behaviour
-	name, password := form.Get("username"), form.Get("password")
-	switch {
-	case b.Pages == "password":
-		name = s.owner(password)
-	case name == "":
-		name = t.user
-	}
+	name := s.nameIn(form, t)
 	if b.Pages == "two-pages" && !form.Has("password") && !form.Has("otp") {
 		t.user = name
 		s.loginPage(w, r, t, "", http.StatusOK)
@@ -639,17 +643,7 @@ func (s *Server) checkLogin(w http.ResponseWriter, r *http.Request, t *transacti
 		s.refuseLogin(w, r, t, "Too many attempts. Try again later.", http.StatusTooManyRequests)
 		return
 	}
-	if form.Has("password") {
-		time.Sleep(b.HashTime)
-	}
-	u, known := s.account(name)
-	if !known && b.AnyName && name != "" {
-		u, known = User{Name: name, Password: password}, true
-	}
-	right := known && (b.samePassword(password, u.Password) || !b.has(CheckPassword))
-	if !b.has(NoDemoCredentials) && name == "demo_user" && password == "demo_password" {
-		u, right = User{Name: "demo_user"}, true
-	}
+	u, known, right := s.userOf(name, form.Get("password"), form.Has("password"))
 	if t.user == name && known && form.Has("otp") {
 		right = form.Get("otp") != "" && OneTime(u.OneTime, time.Now()) == form.Get("otp")
 	} else if right && u.OneTime != "" {
@@ -664,17 +658,47 @@ func (s *Server) checkLogin(w http.ResponseWriter, r *http.Request, t *transacti
 	}
 	switch {
 	case right:
-		s.begin(w, r, u.Name)
-		if to := b.address(t, form); to != "" {
-			http.Redirect(w, r, to, http.StatusSeeOther)
-			return
-		}
-		s.signedIn(w, r, t, u.Name)
+		s.enter(w, r, t, form, u.Name)
 	case !known && !b.has(SameLoginError):
 		s.refuseLogin(w, r, t, "There is no such user.", http.StatusOK)
 	default:
 		s.refuseLogin(w, r, t, "The user name or password is wrong.", http.StatusOK)
 	}
+}
+
+// nameIn is the name of a user in a login form, or on the page before.
+func (s *Server) nameIn(form url.Values, t *transaction) string {
+	if s.Behaviour.Pages == "password" {
+		return s.owner(form.Get("password"))
+	}
+	return cmp.Or(form.Get("username"), t.user)
+}
+
+// userOf looks a user up, and compares a password.
+func (s *Server) userOf(name, password string, given bool) (u User, known, right bool) {
+	b := &s.Behaviour
+	if given {
+		time.Sleep(b.HashTime)
+	}
+	u, known = s.account(name)
+	if !known && b.AnyName && name != "" {
+		u, known = User{Name: name, Password: password}, true
+	}
+	right = known && (b.samePassword(password, u.Password) || !b.has(CheckPassword))
+	if !b.has(NoDemoCredentials) && name == "demo_user" && password == "demo_password" {
+		u, right = User{Name: "demo_user"}, true
+	}
+	return u, known, right
+}
+
+// enter continues the request of a user who has signed in.
+func (s *Server) enter(w http.ResponseWriter, r *http.Request, t *transaction, form url.Values, user string) {
+	s.begin(w, r, user)
+	if to := s.Behaviour.address(t, form); to != "" {
+		http.Redirect(w, r, to, http.StatusSeeOther)
+		return
+	}
+	s.signedIn(w, r, t, user)
 }
 
 // refuseLogin shows the login page again, with the reason; a script gets only the reason.
@@ -768,23 +792,15 @@ func (s *Server) consent(w http.ResponseWriter, r *http.Request) {
 		s.errorPage(w, http.StatusBadRequest, "The form cannot be read.")
 		return
 	}
-	t, user := s.ours(r), s.user(r)
-	if !b.has(UserPerSession) {
-		s.mu.Lock()
-		user = s.lastUser
-		s.mu.Unlock()
-	}
-	if s.Upstream != nil && t != nil {
-		user = t.atUpstream.user
-	}
+	t := s.ours(r)
+	user := s.decider(r, t)
 	if t == nil || user == "" && s.Upstream == nil {
 		s.errorPage(w, http.StatusBadRequest, "This page is out of date. Go back to the application and start again.")
 		return
 	}
-	decision := r.PostForm.Get("decision")
 	form := r.PostForm
 	if !b.has(ConsentPost) && r.Form.Get("decision") != "" {
-		form, decision = r.Form, r.Form.Get("decision")
+		form = r.Form
 	} else if r.Method != http.MethodPost {
 		s.consentPage(w, t, user)
 		return
@@ -796,35 +812,57 @@ func (s *Server) consent(w http.ResponseWriter, r *http.Request) {
 	if !b.has(ServerSideTransaction) && form.Get("redirect_uri") != "" {
 		t.redirectURI = form.Get("redirect_uri")
 	}
+	s.decided(w, r, t, user, form)
+}
+
+// decider is the user who decides.
+func (s *Server) decider(r *http.Request, t *transaction) string {
+	if s.Upstream != nil && t != nil {
+		return t.atUpstream.user
+	}
+	if !s.Behaviour.has(UserPerSession) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.lastUser
+	}
+	return s.user(r)
+}
+
+// decided does what the user has decided.
+func (s *Server) decided(w http.ResponseWriter, r *http.Request, t *transaction, user string, form url.Values) {
+	b := &s.Behaviour
 	s.mu.Lock()
 	delete(s.transactions, t.id)
-	s.mu.Unlock()
-	if decision != "approve" && b.has(HonourDenial) {
+	if form.Get("decision") != "approve" && b.has(HonourDenial) {
 		if !b.has(DenialIsNoApproval) {
-			s.mu.Lock()
 			s.approved[s.approvalKey(user, t.client)] = t.scopes
-			s.mu.Unlock()
 		}
+		s.mu.Unlock()
 		s.answer(w, r, t, url.Values{"error": {"access_denied"}})
 		return
 	}
-	scopes := slices.DeleteFunc(slices.Clone(form["scope"]), func(v string) bool {
-		return !b.UserAddsScopes && !slices.Contains(t.scopes, v)
-	})
-	if !form.Has("scope") {
-		scopes = t.scopes
-	}
-	if s.Upstream != nil && t.problem != nil {
+	s.mu.Unlock()
+	scopes := b.scopesIn(form, t)
+	switch {
+	case s.Upstream != nil && t.problem != nil:
 		s.answer(w, r, t, url.Values{"error": {t.problem.code}, "error_description": {t.problem.description}})
-		return
-	}
-	if s.Upstream != nil && user == "" {
+	case s.Upstream != nil && user == "":
 		t.scopes = scopes
 		s.remember(w, r, t)
 		s.toUpstream(w, r, t)
-		return
+	default:
+		s.grantTo(w, r, t, user, scopes)
 	}
-	s.grantTo(w, r, t, user, scopes)
+}
+
+// scopesIn are the scopes that a consent form names, or the requested ones.
+func (b *Behaviour) scopesIn(form url.Values, t *transaction) []string {
+	if !form.Has("scope") {
+		return t.scopes
+	}
+	return slices.DeleteFunc(slices.Clone(form["scope"]), func(v string) bool {
+		return !b.UserAddsScopes && !slices.Contains(t.scopes, v)
+	})
 }
 
 // grantTo issues the code.
@@ -847,80 +885,63 @@ func (s *Server) grantTo(w http.ResponseWriter, r *http.Request, t *transaction,
 	if !b.has(OwnTokens) {
 		g.leak = t.atUpstream.access
 	}
-	c := &code{grant: g, redirectURI: t.redirectURI, challenge: t.challenge, method: t.method, nonce: t.nonce,
-		expires: s.now().Add(time.Minute)}
-	value := "code_" + random(32)
-	if b.Code != nil {
-		value = b.Code()
-	}
-	s.mu.Lock()
-	if !b.has(RandomCodes) {
-		s.counter++
-		value = fmt.Sprintf("%06d", s.counter)
-	}
-	if !b.has(OpaqueCodes) {
-		readable, _ := json.Marshal(map[string]string{"user": user, "challenge": t.challenge, "nonce": random(16)})
-		value = base64.RawURLEncoding.EncodeToString(readable)
-	}
-	if b.OneCode {
-		s.replaceCodes(g)
-	}
-	s.codes[value] = c
-	s.issued = append(s.issued, value)
-	key := s.approvalKey(user, t.client)
-	for _, v := range scopes {
-		if !slices.Contains(s.approved[key], v) {
-			s.approved[key] = append(slices.Clone(s.approved[key]), v)
-		}
-	}
-	s.mu.Unlock()
-	answer := url.Values{"code": {value}}
+	answer := url.Values{"code": {s.newCode(t, g)}}
+	s.approve(user, t.client, scopes)
 	if !b.has(NoImplicit) && strings.Contains(t.responseType, "token") {
 		answer = url.Values{"access_token": {s.issue(g, scopes, nil)}, "token_type": {"Bearer"}}
 	}
 	s.answer(w, r, t, answer)
 }
 
+// newCode makes the code of a grant.
+func (s *Server) newCode(t *transaction, g *grant) string {
+	b := &s.Behaviour
+	value := "code_" + random(32)
+	if b.Code != nil {
+		value = b.Code()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !b.has(RandomCodes) {
+		s.counter++
+		value = fmt.Sprintf("%06d", s.counter)
+	}
+	if !b.has(OpaqueCodes) {
+		readable, _ := json.Marshal(map[string]string{"user": g.user, "challenge": t.challenge, "nonce": random(16)})
+		value = base64.RawURLEncoding.EncodeToString(readable)
+	}
+	if b.OneCode {
+		s.replaceCodes(g)
+	}
+	s.codes[value] = &code{grant: g, redirectURI: t.redirectURI, challenge: t.challenge, method: t.method, nonce: t.nonce,
+		expires: s.now().Add(time.Minute)}
+	s.issued = append(s.issued, value)
+	return value
+}
+
+// approve remembers what a user has approved of a client.
+func (s *Server) approve(user string, c *client, scopes []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := s.approvalKey(user, c)
+	for _, v := range scopes {
+		if !slices.Contains(s.approved[key], v) {
+			s.approved[key] = append(slices.Clone(s.approved[key]), v)
+		}
+	}
+}
+
 // answer sends the response to the client's redirect URI.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, t *transaction, params url.Values) {
 	s.complete(t, params)
 	b := &s.Behaviour
-	if b.Response != nil {
-		members := map[string]any{}
-		for k := range params {
-			members[k] = params.Get(k)
-		}
-		b.Response("callback", members)
-		params = url.Values{}
-		for k, v := range members {
-			params.Set(k, fmt.Sprint(v))
-		}
-	}
-	mode := t.mode
-	if mode == "" {
-		mode = b.ResponseMode
-	}
+	params = b.changedAnswer(params)
+	mode := cmp.Or(t.mode, b.ResponseMode)
 	if mode == "form_post" {
 		s.formPost(w, t, params)
 		return
 	}
-	to := t.redirectURI
-	mark := "?"
-	if strings.Contains(to, "?") && b.has(KeepRedirectQuery) {
-		mark = "&"
-	}
-	if mode != "" && mode != "query" && !b.has(CheckResponseMode) || b.inFragment(t) {
-		mark = "#"
-	}
-	if !b.has(EncodeAnswers) {
-		to += mark + "code=" + params.Get("code") + "&state=" + params.Get("state") + "&iss=" + url.QueryEscape(params.Get("iss"))
-		mark, params = "", nil
-		to = strings.NewReplacer("\r", "", "\n", "").Replace(to)
-	}
-	location := to
-	if params != nil {
-		location = to + mark + params.Encode()
-	}
+	location := b.location(t, mode, params)
 	if r.Method == http.MethodPost && acceptsJSON(r) {
 		writeJSON(w, http.StatusOK, map[string]string{"next": location})
 		return
@@ -936,6 +957,39 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, t *transaction, 
 		status = http.StatusTemporaryRedirect
 	}
 	w.WriteHeader(status)
+}
+
+// changedAnswer is an answer to the client as Response changes it.
+func (b *Behaviour) changedAnswer(params url.Values) url.Values {
+	if b.Response == nil {
+		return params
+	}
+	members := map[string]any{}
+	for k := range params {
+		members[k] = params.Get(k)
+	}
+	b.Response("callback", members)
+	out := url.Values{}
+	for k, v := range members {
+		out.Set(k, fmt.Sprint(v))
+	}
+	return out
+}
+
+// location is the redirect URI with an answer.
+func (b *Behaviour) location(t *transaction, mode string, params url.Values) string {
+	to, mark := t.redirectURI, "?"
+	if strings.Contains(to, "?") && b.has(KeepRedirectQuery) {
+		mark = "&"
+	}
+	if mode != "" && mode != "query" && !b.has(CheckResponseMode) || b.inFragment(t) {
+		mark = "#"
+	}
+	if b.has(EncodeAnswers) {
+		return to + mark + params.Encode()
+	}
+	to += mark + "code=" + params.Get("code") + "&state=" + params.Get("state") + "&iss=" + url.QueryEscape(params.Get("iss"))
+	return strings.NewReplacer("\r", "", "\n", "").Replace(to)
 }
 
 // complete adds state and iss.
