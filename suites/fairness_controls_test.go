@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -172,6 +173,20 @@ func headerFirewall(next http.Handler) http.Handler {
 	})
 }
 
+// banning refuses everything after a request that headerFirewall refuses.
+func banning() func(next http.Handler) http.Handler {
+	var banned atomic.Bool
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if banned.CompareAndSwap(false, r.Header.Get("Mcp-Session-Id") == "__proto__"); banned.Load() {
+				http.Error(w, "Forbidden", http.StatusForbidden)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
 // onlyAlternatives declares one tool that needs a scope: either of two is enough.
 func onlyAlternatives(c *suites.Config) {
 	c.Tools = slices.DeleteFunc(slices.Clone(c.Tools), func(t suites.Tool) bool { return t.Scope != "" })
@@ -253,6 +268,8 @@ func TestFairnessOfControls(t *testing.T) {
 		}, nil, "RS-CHALLENGE-SIDE-ROUTES", reports.Pass},
 		"a firewall, and API keys":    {func(o *reference.Options) { o.Wrap = headerFirewall }, nil, "RS-APIKEY-REJECTED", reports.Pass},
 		"a firewall, and session ids": {func(o *reference.Options) { o.Wrap = headerFirewall }, nil, "RS-SESSION-UNKNOWN-ID", reports.Pass},
+		"a firewall that bans an address for a session id": {func(o *reference.Options) { o.Wrap = banning() }, nil,
+			"RS-SESSION-UNKNOWN-ID", reports.Inconclusive},
 		"a status page of a server that is not well": {func(o *reference.Options) {
 			o.Wrap = func(next http.Handler) http.Handler {
 				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/mcpauth/conformance/fakes/mcpserver"
+	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/fixtures/seeded"
 )
 
@@ -76,6 +77,11 @@ var sessionIDs = []Flaw{
 	}),
 	inRows(missFlaw("inherited-name", "Sessions are stored in a plain JavaScript object, which has members of its own.",
 		"a member of every JavaScript object", made(inherited)), ofEveryObject...),
+
+	{
+		Name: "session-pollutes", Says: "The session id __proto__ changes every object of the server, which then understands no message.",
+		Bend: polluted, Noticed: []string{"RS-SESSION-UNKNOWN-ID"}, Row: "the valid token, after",
+	},
 
 	endedFlaw("request", "a request in an ended session", func(_ *http.Request, method string) bool {
 		return strings.HasSuffix(method, "/list")
@@ -213,4 +219,17 @@ func uuid(version byte) string {
 
 func sealFlaw(name, row string, takes func(sent, right string) bool) Flaw {
 	return weakNameFlaw("state-seal-"+name, "RS-SESSION-REQUESTSTATE-INTEGRITY", row, func(p *mcpserver.Policy) { p.TakesSeal = takes })
+}
+
+// polluted refuses each message of a user after a request with the session id __proto__, as a server does that writes to its prototype.
+func polluted(o *reference.Options) {
+	var broken atomic.Bool
+	o.Wrap = before(func(w http.ResponseWriter, r *http.Request) bool {
+		broken.CompareAndSwap(false, r.Header.Get("Mcp-Session-Id") == "__proto__")
+		if !broken.Load() || r.Method != http.MethodPost || r.Header.Get("Authorization") == "" {
+			return false
+		}
+		http.Error(w, `{"jsonrpc":"2.0","error":{"code":-32700,"message":"Parse error"},"id":null}`, http.StatusBadRequest)
+		return true
+	})
 }

@@ -34,6 +34,8 @@ type Engine struct {
 
 	doubting sync.Mutex
 	doubts   []*doubt
+	repeated int      // executions, after server errors
+	lasting  sync.Map // names of executions that cannot be repeated: what they found lasts
 }
 
 type slot struct {
@@ -87,6 +89,8 @@ func (e *Engine) carryOut(ctx context.Context, s *schedule) {
 		e.overlapping(ctx, s)
 	}
 	e.secondLook(ctx)
+	e.inTurn(ctx, s.last()) // the second look at all others needs a target that serves
+	e.secondLook(ctx)
 }
 
 // schedule says when each check runs.
@@ -134,6 +138,13 @@ func (s *schedule) add(c *Check) {
 	}
 }
 
+// last returns the checks after which the target may serve nobody: those with another key set come last of all, since the target serves
+// again when it has fetched the good one.
+func (s *schedule) last() []*Check {
+	rest, keys := apart(s.alone[requirements.Last], func(c *Check) bool { return !slices.Contains(c.Requirement.Needs, "fake-jwks") })
+	return slices.Concat(rest, keys)
+}
+
 // apart divides checks into those for which a condition holds, and the others.
 func apart(checks []*Check, holds func(*Check) bool) (these, others []*Check) {
 	for _, c := range checks {
@@ -150,7 +161,7 @@ func apart(checks []*Check, holds func(*Check) bool) (these, others []*Check) {
 func (e *Engine) oneAfterAnother(ctx context.Context, s *schedule) {
 	for _, c := range slices.Concat(s.others, s.alone[requirements.AtTheKeySet], s.alone[requirements.AtTheResourceServer],
 		s.alone[requirements.AtTheAuthorizationServer], s.alone[requirements.AfterAWait], s.alone[requirements.Everywhere],
-		s.clocked, s.timed, s.alone[requirements.Last]) {
+		s.clocked, s.timed) {
 		e.run(ctx, c)
 	}
 }
@@ -184,7 +195,6 @@ func (e *Engine) overlapping(ctx context.Context, s *schedule) {
 	waiters.others.Wait()
 	waiting.Wait()
 	e.inTurn(ctx, s.timed) // while no other check measures time
-	e.inTurn(ctx, s.alone[requirements.Last])
 	waiters.resume()
 }
 
@@ -301,9 +311,10 @@ func (e *Engine) run(ctx context.Context, c *Check) {
 		o := &s.outcomes[i]
 		o.results, o.exchanges = e.execute(ctx, c, jobs[i])
 		doubted := slices.ContainsFunc(o.results, func(r reports.Result) bool { return doubtful(c.Requirement, r) })
-		lost := e.lostToOverlap(ctx, c.Requirement, o)
-		if (doubted || lost) && !faults.OneLook(ctx) {
-			e.doubt(c, jobs[i], s, o, lost)
+		d := &doubt{check: c, job: jobs[i], results: o.results,
+			lost: e.lostToOverlap(ctx, c.Requirement, o), failed: failedShortly(c.Requirement, o)}
+		if (doubted || d.lost || d.failed) && !faults.OneLook(ctx) && !e.lasts(d) {
+			e.doubt(d, s, o)
 			return
 		}
 		e.settle(s, o)
@@ -348,14 +359,20 @@ func (e *Engine) leaveOut(s *slot, r reports.Result) {
 }
 
 // doubt schedules a second attempt before the results of an execution are reported.
-func (e *Engine) doubt(c *Check, j job, s *slot, o *outcome, lost bool) {
+func (e *Engine) doubt(d *doubt, s *slot, o *outcome) {
+	d.settle = func(results []reports.Result, more []*reports.Exchange) {
+		o.results, o.exchanges = results, append(o.exchanges, more...)
+		e.settle(s, o)
+	}
 	e.doubting.Lock()
 	defer e.doubting.Unlock()
-	e.doubts = append(e.doubts, &doubt{check: c, job: j, results: o.results, lost: lost,
-		settle: func(results []reports.Result, more []*reports.Exchange) {
-			o.results, o.exchanges = results, append(o.exchanges, more...)
-			e.settle(s, o)
-		}})
+	e.doubts = append(e.doubts, d)
+}
+
+// lasts reports whether an execution has left the target as its finding says, so that a second one would not get so far.
+func (e *Engine) lasts(d *doubt) bool {
+	_, is := e.lasting.Load(d.job.name(d.check.Requirement))
+	return is
 }
 
 // settle reports the results of an execution, and closes the slot with the last one.
@@ -537,6 +554,9 @@ func (e *Engine) execute(ctx context.Context, c *Check, j job) ([]reports.Result
 	t.failures, t.run = r.Evidence, run
 	ended := t.carryOut(c)
 	t.sealed = true
+	if t.lasting {
+		e.lasting.Store(j.name(r), true)
+	}
 	for _, ex := range t.unshared() {
 		t.Client.Shorten(ex)
 	}

@@ -19,6 +19,7 @@ type doubt struct {
 	job     job
 	results []reports.Result
 	lost    bool                                                          // perhaps undecided because requests overlapped
+	failed  bool                                                          // undecided after a server error, perhaps a short one
 	settle  func(results []reports.Result, exchanges []*reports.Exchange) // accepts the final results
 }
 
@@ -38,6 +39,7 @@ func (e *Engine) secondLook(ctx context.Context) {
 	if len(e.doubts) == 0 {
 		return
 	}
+	defer func() { e.doubts = nil }()
 	// In the order of the catalogue, so that two runs agree; checks that disturb others come last.
 	slices.SortStableFunc(e.doubts, func(a, b *doubt) int {
 		if n := last(a.check) - last(b.check); n != 0 {
@@ -83,6 +85,9 @@ func stillOpen(first, final []reports.Result) {
 	}
 }
 
+// Lasts says that the target stays as a finding says, such as out of order: the check has looked twice itself, and cannot be repeated.
+func Lasts(t *T) { t.lasting = true }
+
 // last returns 1 for a check that must run alone because it disturbs others, and 2 for one that comes last.
 func last(c *Check) int {
 	switch c.Requirement.Alone {
@@ -94,10 +99,9 @@ func last(c *Check) int {
 	return 1
 }
 
-// confirm executes a doubtful check again, and compares.
+// confirm repeats an execution, and compares.
 func (e *Engine) confirm(ctx context.Context, d *doubt) ([]reports.Result, []*reports.Exchange) {
-	lost := d.lost && len(e.World.overlapping()) > 0
-	if !lost && !d.doubtful() {
+	if d.lost = d.lost && len(e.World.overlapping()) > 0; !d.lost && !e.repeats(d) && !d.doubtful() {
 		return d.results, nil
 	}
 	var second []reports.Result
@@ -108,7 +112,7 @@ func (e *Engine) confirm(ctx context.Context, d *doubt) ([]reports.Result, []*re
 	r, out := d.check.Requirement, slices.Clone(d.results)
 	for i, first := range d.results {
 		switch {
-		case lost && i < len(second) && mayBeLost(r, first):
+		case i < len(second) && d.decidedBy(first, second[i]):
 			result, more := e.decided(ctx, d, second[i], i)
 			out[i], exchanges = result, append(exchanges, more...)
 		case !doubtful(r, first):
@@ -119,6 +123,26 @@ func (e *Engine) confirm(ctx context.Context, d *doubt) ([]reports.Result, []*re
 		}
 	}
 	return out, exchanges
+}
+
+// mostRepeated bounds the executions that are repeated because of a server error: a target may always fail at some requests.
+const mostRepeated = 12
+
+// repeats reports whether an execution is repeated because it is undecided after a server error.
+func (e *Engine) repeats(d *doubt) bool {
+	if d.failed = d.failed && e.repeated < mostRepeated; d.failed {
+		e.repeated++
+	}
+	return d.failed
+}
+
+// decidedBy reports whether a second attempt decides a result that a failure may have left undecided.
+func (d *doubt) decidedBy(first, second reports.Result) bool {
+	if d.lost && mayBeLost(d.check.Requirement, first) {
+		return true
+	}
+	decides := []reports.Verdict{reports.Pass, reports.Fail, reports.Warn, reports.NotApplicable}
+	return d.failed && first.Verdict == reports.Inconclusive && slices.Contains(decides, second.Verdict)
 }
 
 // both returns what two attempts of the same check show together: the findings of both. Findings with random values cannot be compared;
@@ -208,6 +232,18 @@ func (e *Engine) lostToOverlap(ctx context.Context, r *requirements.Requirement,
 	})
 }
 
+// failedShortly reports whether an execution is undecided after a server error that may have been a short one. A target that fails at each
+// bad token or each unknown code is not asked again.
+func failedShortly(r *requirements.Requirement, o *outcome) bool {
+	undecided := slices.ContainsFunc(o.results, func(res reports.Result) bool {
+		return res.Verdict == reports.Inconclusive && !strings.Contains(res.Reason, first)
+	})
+	timed := slices.ContainsFunc(r.Needs, func(n string) bool { return n == "time" || n == "time-in-part" || n == "clock" })
+	return undecided && !timed && !r.Statistical && slices.ContainsFunc(o.exchanges, func(ex *reports.Exchange) bool {
+		return failure(ex) == requirements.ServerError && !notImplemented(ex) && ex.Check == r.ID
+	})
+}
+
 // mayBeLost reports whether a failure by overlap may be the reason of a result: it is undecided, or failures are its evidence.
 func mayBeLost(r *requirements.Requirement, res reports.Result) bool {
 	return res.Verdict == reports.Inconclusive || len(r.Evidence) > 0 && doubtful(r, res)
@@ -215,6 +251,9 @@ func mayBeLost(r *requirements.Requirement, res reports.Result) bool {
 
 // decided returns the result of a second execution that replaces the first one. A finding of it must be seen in a third one, too.
 func (e *Engine) decided(ctx context.Context, d *doubt, second reports.Result, i int) (reports.Result, []*reports.Exchange) {
+	if d.failed {
+		second.Notes = append(slices.Clone(second.Notes), "undecided in a first try: "+d.results[i].Reason)
+	}
 	if !doubtful(d.check.Requirement, second) {
 		return second, nil
 	}

@@ -149,6 +149,7 @@ type T struct {
 	metAlone    bool     // an expectation outside of all rows is met
 	undecided   []undecided
 	failedTwice int    // rows that got a server error twice
+	lasting     bool   // the target stays as a finding says
 	headline    string // the beginning of every report if the check fails
 	folded      bool   // another check judges the cause: the user can supply nothing that would help
 	unmet       string // the unmet need for which the check did not run

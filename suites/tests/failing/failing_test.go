@@ -181,7 +181,8 @@ func TestSecondLook(t *testing.T) {
 	}
 }
 
-// A row that gets one server error is sent again, with a new request; two errors leave it undecided. So it is with the control.
+// A row that gets one server error is sent again, with a new request. After two errors the check is repeated when nothing else runs, and
+// then decides. So it is with the control, and with what is no row of a refusal.
 func TestARowIsSentAgain(t *testing.T) {
 	t.Parallel()
 	row := func(r *http.Request) bool { return r.Header.Get("Authorization") == "Bearer admin" }
@@ -196,10 +197,12 @@ func TestARowIsSentAgain(t *testing.T) {
 		want  reports.Verdict
 	}{
 		"a token, once":              {"RS-TOKEN-GARBAGE", row, func(n int64) bool { return n == 1 }, reports.Pass},
-		"a token, twice":             {"RS-TOKEN-GARBAGE", row, func(n int64) bool { return n <= 2 }, reports.Inconclusive},
+		"a token, twice":             {"RS-TOKEN-GARBAGE", row, func(n int64) bool { return n <= 2 }, reports.Pass},
+		"a token, six times":         {"RS-TOKEN-GARBAGE", row, func(n int64) bool { return n <= 6 }, reports.Inconclusive},
 		"a token, always":            {"RS-TOKEN-GARBAGE", row, func(int64) bool { return true }, reports.Inconclusive},
 		"a code, one request of two": {"AS-PKCE-REJECT-MISSING-VERIFIER", codes, func(n int64) bool { return n%2 == 0 }, reports.Pass},
 		"a code, always":             {"AS-PKCE-REJECT-MISSING-VERIFIER", codes, func(n int64) bool { return n > 1 }, reports.Inconclusive},
+		"a code that must be good":   {"AS-TOKEN-SECRET-POST", codes, func(n int64) bool { return n == 2 }, reports.Pass},
 		"one request of seven":       {"RS-TOKEN-ALG-NONE", everything, func(n int64) bool { return n > 40 && n%7 == 0 }, reports.Pass},
 	} {
 		t.Run(name, func(t *testing.T) {
