@@ -44,6 +44,18 @@ listens() {
 	return 1
 }
 
+# start starts the server, and waits for it.
+start() {
+	set -m
+	serve >"$logs/server" 2>&1 &
+	server=$!
+	set +m
+	listens "$url" && return
+	tail -5 "$logs/server" >&2
+	echo "$name: did not start" >&2
+	return 1
+}
+
 # verdicts are those of a report, a line each.
 verdicts() { sed -nE 's/^\{"type":"result","id":"([A-Z0-9-]+)".*"wire":"([a-z]*)".*"verdict":"([A-Z_]+)".*/\1 \2 \3/p; t; s/^\{"type":"result","id":"([A-Z0-9-]+)".*"verdict":"([A-Z_]+)".*/\1 - \2/p' "$1" | LC_ALL=C sort; }
 
@@ -51,6 +63,7 @@ verdicts() { sed -nE 's/^\{"type":"result","id":"([A-Z0-9-]+)".*"wire":"([a-z]*)
 reasons() { sed -nE 's/^> ([A-Z0-9-]+) .*/\1/p' "$logs/differs" | sort -u | while read -r id; do grep "^{\"type\":\"result\",\"id\":\"$id\"" "$logs/verdicts" | sed -nE 's/.*"id":"([A-Z0-9-]+)".*"reason":"(([^"\\]|\\.)*)".*/    \1: \2/p' | cut -c1-400; done >&2; }
 
 # steady tests a server INTEROP_RUNS times in a row, idle and with every core busy. It shows each verdict that differs from the first run.
+# A server that a run puts out of order has breaks=1 in its script, and is started again for each run.
 steady() {
 	busy=
 	trap 'kill $busy 2>/dev/null; end "$server"' EXIT
@@ -62,6 +75,7 @@ steady() {
 		done
 		began=$SECONDS
 		for run in $(seq "$INTEROP_RUNS"); do
+			[ -z "${breaks:-}" ] || { end "$server"; start || return 1; }
 			"$cache/mcpauth" run -q -c "$folder/target.yaml" --fail-on none --patience 1s --report ndjson="$logs/verdicts" ${arguments:-} ${INTEROP_ARGS:-} || [ $? -eq 3 ] || return 1
 			[ -z "${INTEROP_REPORTS:-}" ] || cp "$logs/verdicts" "$INTEROP_REPORTS/$name-$load-$run.ndjson"
 			verdicts "$logs/verdicts" >"$logs/now"
@@ -90,16 +104,8 @@ one() (
 		test_it
 		exit
 	fi
-	set -m
-	serve >"$logs/server" 2>&1 &
-	server=$!
-	set +m
-	trap 'end "$server"; wait "$server" 2>/dev/null' EXIT
-	if ! listens "$url"; then
-		tail -5 "$logs/server" >&2
-		echo "$name: did not start" >&2
-		exit 1
-	fi
+	trap '[ -z "$server" ] || end "$server"; wait "$server" 2>/dev/null' EXIT
+	start || exit 1
 	if [ -n "${INTEROP_RUNS:-}" ]; then
 		steady
 		exit
