@@ -59,8 +59,8 @@ func inheritsNothing(t *T, r *room) {
 	Refuses(t, r.request(t, r.main), inheritedIDs(), expect.RefuseAnyway()) // a firewall may know these names
 }
 
-// stillServes reports whether the valid token, which was served before a request, is served after it. A limit, a ban or the end of the
-// token are no damage, and a server error shows nothing.
+// stillServes reports whether the valid token, which was served before a request, is served after it. A limit, a ban, the end of the
+// token and a server error show no damage.
 func stillServes(t *T, request string) bool {
 	var ex *reports.Exchange
 	for range 2 {

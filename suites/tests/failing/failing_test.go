@@ -182,7 +182,7 @@ func TestSecondLook(t *testing.T) {
 }
 
 // A row that gets one server error is sent again, with a new request. After two errors the check is repeated when nothing else runs, and
-// then decides. So it is with the control, and with what is no row of a refusal.
+// then decides. So it is with the control, and with requests outside of tables.
 func TestARowIsSentAgain(t *testing.T) {
 	t.Parallel()
 	row := func(r *http.Request) bool { return r.Header.Get("Authorization") == "Bearer admin" }
