@@ -12,7 +12,9 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"encoding/xml"
+	"errors"
 	"flag"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -28,17 +30,26 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	program "github.com/mcpauth/conformance/cmd/mcpauth"
 	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/fixtures/profiles"
 	"github.com/mcpauth/conformance/fixtures/requirements"
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites"
 )
 
 var binary string
 
+// TestMain makes the binary of the tests the tested program, too: under the name mcpauth it is the program, which so need not be linked once
+// more.
 func TestMain(m *testing.M) {
+	if filepath.Base(os.Args[0]) == "mcpauth" {
+		suites.Version, suites.Commit = "0.0.0-test", "0123456789abcdef0123456789abcdef01234567" // certify requires a build that identifies itself
+		program.Main()
+		return
+	}
 	flag.Parse()
 	if flag.Lookup("test.fuzz").Value.String() != "" { // fuzz workers come here too, and do not run the program
 		os.Exit(m.Run())
@@ -51,15 +62,32 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	binary = filepath.Join(dir, "mcpauth")
-	const pkg = "github.com/mcpauth/conformance/suites." // certify requires a build that identifies itself
-	flags := "-s -w -X " + pkg + "Version=0.0.0-test -X " + pkg + "Commit=0123456789abcdef0123456789abcdef01234567"
-	if out, err := exec.Command("go", "build", "-buildvcs=false", "-ldflags", flags, "-o", binary, ".").CombinedOutput(); err != nil {
-		panic(string(out))
+	if err := copyOfTests(binary); err != nil {
+		panic(err)
 	}
 	_ = os.Setenv("TESTED_PROGRAM", binary) // for the tests inside the package
 	code := m.Run()
 	_ = os.RemoveAll(dir)
 	os.Exit(code)
+}
+
+// copyOfTests copies the binary of the tests: a link would be resolved to its other name.
+func copyOfTests(path string) error {
+	own, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	from, err := os.Open(own)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	to, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o700)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(to, from)
+	return errors.Join(err, to.Close())
 }
 
 // mcpauth runs the binary, and returns its exit code, standard output and standard error.
