@@ -83,7 +83,7 @@ func writtenThrough(path string) (bool, error) {
 }
 
 // patience is how long a pipe may take to find its reader, and to be read.
-const patience = 10 * time.Second
+var patience = 10 * time.Second
 
 // finish writes the file completely or not at all.
 func (d *destination) finish(b []byte) error {

@@ -105,7 +105,7 @@ func TestReportsReplaceRegularFilesOnly(t *testing.T) {
 	})
 	t.Run("a pipe that nobody reads", func(t *testing.T) {
 		require.NoError(t, syscall.Mkfifo(at("silent"), 0o600))
-		code, _, errs := report(at("silent"))
+		code, _, errs := mcpauth(t, []string{pipePatience + "=300ms"}, "report", run, "-q", "--report", "json="+at("silent"))
 		assert.Equal(t, 4, code)
 		assert.Contains(t, errs, "no process reads this pipe")
 	})

@@ -42,15 +42,23 @@ import (
 
 var binary string
 
-// TestMain makes the binary of the tests the tested program, too: under the name mcpauth it is the program, which so need not be linked once
-// more.
+// pipePatience is the variable that changes how long the tested program waits for the reader of a pipe.
+const pipePatience = "TESTED_PIPE_PATIENCE"
+
+// TestMain makes the binary of the tests the tested program, too: under the name mcpauth it is the program, and no other is linked. It runs
+// four tests at a time unless the user says otherwise: many of them wait.
 func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) == "mcpauth" {
-		suites.Version, suites.Commit = "0.0.0-test", "0123456789abcdef0123456789abcdef01234567" // certify requires a build that identifies itself
-		program.Main()
+		suites.Version, suites.Commit = "0.0.0-test", "0123456789abcdef0123456789abcdef01234567" // certify wants to know its build
+		program.Main(os.Getenv(pipePatience))
 		return
 	}
 	flag.Parse()
+	chosen := false
+	flag.Visit(func(f *flag.Flag) { chosen = chosen || f.Name == "test.parallel" })
+	if !chosen {
+		_ = flag.Lookup("test.parallel").Value.Set("4") // a number is always valid
+	}
 	if flag.Lookup("test.fuzz").Value.String() != "" { // fuzz workers come here too, and do not run the program
 		os.Exit(m.Run())
 	}
