@@ -518,6 +518,13 @@ func TestFairnessOfTokens(t *testing.T) {
 			o.Behaviour.ReusesTokens = true
 			oneClientForAll(&o.Behaviour)
 		}, nil, "AS-TOKEN-RANDOM", reports.Warn},
+		"introspection with null members": {behaving(func(b *idp.Behaviour) {
+			b.Response = told(func(m map[string]any) { m["username"], m["nbf"], m["aud"] = nil, nil, nil })
+		}), nil, "AS-INTROSPECT-ACTIVE-SHAPE", reports.Pass},
+		"introspection that tells the resource server less": {func(o *reference.Options) {
+			byResourceServer(o)
+			o.Behaviour.Response = told(func(m map[string]any) { m["scope"] = "" })
+		}, introspecting, "AS-INTROSPECT-ACTIVE-SHAPE", reports.Pass},
 		"introspection by a clock that is ahead": {func(o *reference.Options) { o.Behaviour.ClockAhead = 2 * time.Minute }, nil,
 			"AS-INTROSPECT-ACTIVE-SHAPE", reports.Pass},
 		"client_secret_post alone, and Basic is accepted": {func(o *reference.Options) {
@@ -637,4 +644,13 @@ func TestWrongAssertionsAreNewForEachGrant(t *testing.T) {
 		}
 	}
 	assert.Contains(t, strings.Join(found, "\n"), "sent: a refresh, expired")
+}
+
+// told changes what introspection answers about an active token.
+func told(bend func(members map[string]any)) func(endpoint string, members map[string]any) {
+	return func(endpoint string, members map[string]any) {
+		if endpoint == "/introspect" && members["active"] == true {
+			bend(members)
+		}
+	}
 }

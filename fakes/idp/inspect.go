@@ -160,7 +160,7 @@ func (s *Server) describeToken(value string, c *client, trusted bool) map[string
 	}
 	out := map[string]any{
 		"active": true, "scope": strings.Join(t.scopes, " "), "client_id": t.grant.client, "sub": t.grant.user, "username": t.grant.user,
-		"token_type": "Bearer", "iss": s.Issuer, "exp": t.expires.Unix(), "iat": t.issued.Unix(), "jti": t.jti,
+		"token_type": "Bearer", "iss": s.Issuer, "exp": t.expires.Unix(), "iat": t.issued.Unix(), "nbf": t.issued.Unix(), "jti": t.jti,
 	}
 	if len(t.aud) == 1 {
 		out["aud"] = t.aud[0]

@@ -22,28 +22,137 @@ func describesActiveToken(t *T) {
 	if !t.Expect(ex).To(expect.HaveStatus(200), expect.HaveMember("active", true)) {
 		return
 	}
+	t.Expect(ex).Ideally(expect.HaveMediaType("application/json"))
 	o := oauth.Object(ex)
-	optional := func(name string, want any) {
-		if _, is := o.Get(name); is && want != "" {
-			t.Expect(ex).To(expect.HaveMember(name, want))
-		}
-	}
-	optional("client_id", tokens.Client.ID)
-	optional("iss", t.AS.Server().Named())
-	optional("exp", expect.ANumber)
-	if tokens.HasScope {
-		optional("scope", sameScopes(tokens.Scope))
-	}
+	Each(t, present(o, describing(t, tokens)), func(t *T, m member) { t.Expect(ex).To(expect.HaveMember(m.name, m.want)) })
 	if v, _ := o.Get("exp"); v != nil {
 		t.Expect(v).SeenIn(ex).To(agreeWith(tokens.Exchange, ex))
 	}
+	Each(t, present(o, beginnings).In("time"), func(t *T, m member) { t.Expect(o).SeenIn(ex).To(haveBegun(m.name, ex)) })
+	if v, _ := o.Get("scope"); isText(v) && c.ID == tokens.Client.ID && tokens.HasScope {
+		t.Expect(strings.Fields(o.String("scope")), "scope").SeenIn(ex).Ideally(lackNothing(tokens.Scope))
+	}
+	Each(t, claimsOf(o, tokens), func(t *T, c claim) { t.Expect(o).SeenIn(ex).Ideally(sayTheSame(c.name, c.values)) })
 }
 
-func sameScopes(granted []string) expect.Value {
-	return expect.ValueThat("the granted scope "+strings.Join(granted, " "), func(v any) bool {
+// member is a member of an answer, with what it must be.
+type member struct {
+	name string
+	want any
+}
+
+// describing are the members that RFC 7662 section 2.2 defines. A server may tell a resource server fewer scopes than it has granted.
+func describing(t *T, tokens *oauth.Tokens) []member {
+	scope := aText
+	if tokens.HasScope {
+		scope = withinScopes(tokens.Scope)
+	}
+	out := []member{
+		{"scope", scope},
+		{"client_id", tokens.Client.ID},
+		{"exp", expect.ANumber},
+		{"iat", expect.ANumber},
+		{"nbf", expect.ANumber},
+		{"sub", aText},
+		{"username", aText},
+		{"token_type", aText},
+		{"jti", aText},
+		{"aud", textOrTexts},
+	}
+	if issuer := t.AS.Server().Named(); issuer != "" {
+		out = append(out, member{"iss", issuer})
+	}
+	return out
+}
+
+// beginnings are the times before which a token is not active.
+var beginnings = []member{{name: "iat"}, {name: "nbf"}}
+
+// present are rows for the members that an answer has. Some serializers write null for a missing one.
+func present(o *document.Object, all []member) (out Cases[member]) {
+	for _, m := range all {
+		if v, _ := o.Get(m.name); v != nil {
+			out = out.And(m.name, m)
+		}
+	}
+	return out
+}
+
+var aText = expect.ValueThat("a text", isText)
+
+func isText(v any) bool { _, is := v.(string); return is }
+
+var textOrTexts = expect.ValueThat("a text, or a list of texts", func(v any) bool {
+	list, is := v.([]any)
+	return isText(v) || is && !slices.ContainsFunc(list, func(e any) bool { return !isText(e) })
+})
+
+func withinScopes(granted []string) expect.Value {
+	return expect.ValueThat("a text with none but the granted scopes: "+strings.Join(granted, " "), func(v any) bool {
 		s, ok := v.(string)
-		return ok && SameSet(strings.Fields(s), granted)
+		return ok && !slices.ContainsFunc(strings.Fields(s), func(scope string) bool { return !slices.Contains(granted, scope) })
 	})
+}
+
+// lackNothing expects the client of the token to be told its whole scope.
+var lackNothing = expect.Family("lackNothing", func(granted []string) expect.Matcher {
+	return expect.That("the granted scope "+strings.Join(granted, " "), func(told []string) string {
+		if SameSet(told, granted) {
+			return ""
+		}
+		if len(told) == 0 {
+			return "an empty scope"
+		}
+		return "scope: " + strings.Join(told, " ")
+	})
+})
+
+// haveBegun expects a time that is not after the introspection: an active token is within the time of its validity.
+var haveBegun = expect.Family("haveBegun", func(name string, ex *reports.Exchange) expect.Matcher {
+	return expect.That(name+" that is not after the introspection", func(o *document.Object) string {
+		v, _ := o.Get(name)
+		if at, number := expect.Number(v); number && at > clock(ex, ex.Started)+60 {
+			return fmt.Sprintf("%s %v, which is in %s", name, v, expect.InSeconds(at-clock(ex, ex.Started)))
+		}
+		return ""
+	})
+})
+
+// claim is a claim of a token that is a JWT, with its values.
+type claim struct {
+	name   string
+	values []string
+}
+
+// claimsOf are the claims of a token that its introspection has, too.
+func claimsOf(o *document.Object, tokens *oauth.Tokens) (out Cases[claim]) {
+	_, claims := oauth.Claims(tokens.Access)
+	for _, name := range []string{"sub", "aud"} {
+		if own := texts(claims, name); len(own) > 0 && len(texts(o, name)) > 0 {
+			out = out.And(name+" of the token", claim{name, own})
+		}
+	}
+	return out
+}
+
+// sayTheSame expects one of the values that the token has. A server may tell a resource server only the audience that it is.
+var sayTheSame = expect.Family("sayTheSame", func(name string, own []string) expect.Matcher {
+	return expect.That(name+" as in the token: "+strings.Join(own, ", "), func(o *document.Object) string {
+		told := texts(o, name)
+		if slices.ContainsFunc(told, func(v string) bool { return slices.Contains(own, v) }) {
+			return ""
+		}
+		return name + ": " + strings.Join(told, ", ")
+	})
+})
+
+// texts are the values of a member that is a text or a list of texts.
+func texts(o *document.Object, name string) []string {
+	if s := o.String(name); s != "" {
+		return []string{s}
+	}
+	list, _ := o.Strings(name)
+	return list
 }
 
 // agreeWith expects exp to be after the introspection, and to match expires_in of the token response.
