@@ -70,7 +70,7 @@ func AfterLogin() []Flaw {
 		registrations,
 		registrationNeeds, registrationAnswers, redirectsTaken, registrationRows, registrationRights, clientDocuments, consents,
 		grants, proxies, machines, binding, assertions, rowsOfAssertions, linking, idTokens, renewedSessions, revokedWays, crossOriginClients,
-		onePath, elsewhere, grantsUnlisted, hostsWithCase, issuerProofs, singleRowsOfIssuers, describedTokens)
+		onePath, elsewhere, grantsUnlisted, hostsWithCase, issuerProofs, singleRowsOfIssuers, describedTokens, similarNames)
 }
 
 // bareCookie makes the endpoint of an https target set a cookie without one attribute.

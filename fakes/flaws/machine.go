@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mcpauth/conformance/fakes/answer"
 	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/fakes/reference"
@@ -51,6 +52,17 @@ var machines = []Flaw{
 	one("expiry-for-verifiers-only", idp.AccessExpires, "AS-TOKEN-EXPIRY-ENFORCED"),
 	rowOf(one("exchange-of-expired-tokens", idp.ExchangeExpiry, "AS-TOKEN-EXPIRY-ENFORCED"), "token exchange"),
 	one("codes-for-ever", idp.CodesExpire, "AS-TOKEN-CODE-EXPIRES"),
+	rowOf(one("devices-for-ever", idp.DevicesExpire, "AS-TOKEN-CODE-EXPIRES"), "a device code that its user has approved"),
+	rowOf(one("par-for-ever", idp.PushedExpire, "AS-TOKEN-CODE-EXPIRES"), "a pushed request"),
+	{
+		Name: "devices-expire-with-another-error", Says: "A poll for an expired device code is answered with invalid_request.",
+		Noticed: []string{"AS-TOKEN-CODE-EXPIRES"}, Row: "a device code that its user has approved",
+		Bend: wrapping(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			answer.Changed(next, "/token", func(_ *http.Request, a *answer.Answer) {
+				a.Say(strings.Replace(a.Body.String(), "expired_token", "invalid_request", 1))
+			}).ServeHTTP(w, r)
+		}),
+	},
 	one("refresh-for-ever", idp.RefreshExpires, "AS-REFRESH-EXPIRES"),
 	one("passwords-guessed", idp.LimitPasswords, "AS-RATE-LOGIN"),
 	lockingLong(one("guesses-by-header", idp.LimitByAccount, "AS-RATE-LOGIN-RECOVERY")),
@@ -105,3 +117,31 @@ var machines = []Flaw{
 		Bend: lacks(mcpserver.MachineAudience), Noticed: []string{"RS-EXT-CC-TOKEN"},
 	},
 }
+
+// deviceMatch returns a flaw of the comparison of device codes.
+func deviceMatch(name, row string, same func(issued, sent string) bool) Flaw {
+	return Flaw{
+		Name: "device-matches-" + name, Says: "A device is found by a code that nearly equals its own: " + row + ".", Row: "device_code: " + row,
+		Bend: behaviour(func(b *idp.Behaviour) { b.TakesDevice = same }), Noticed: []string{"AS-DEVICE-GRANT"},
+		Also: []string{"AS-TOKEN-DUPLICATE-PARAMS"},
+	}
+}
+
+// ownPart is the part of a request_uri that differs from request to request.
+func ownPart(uri string) string { return uri[strings.LastIndexByte(uri, ':')+1:] }
+
+// pushedMatch returns a flaw of the comparison of request_uri values.
+func pushedMatch(name, row string, same func(issued, sent string) bool) Flaw {
+	return Flaw{
+		Name: "par-matches-" + name, Says: "A pushed request is found by a request_uri that nearly equals its own: " + row + ".",
+		Noticed: []string{"AS-PAR-BASIC"}, Row: "request_uri: " + row,
+		Bend: behaviour(func(b *idp.Behaviour) {
+			b.TakesPushed = func(issued, sent string) bool { return same(ownPart(issued), ownPart(sent)) }
+		}),
+	}
+}
+
+// similarNames are servers that find a device or a pushed request by a name that only resembles its own.
+var similarNames = slices.Concat(matches(deviceMatch), matches(pushedMatch), []Flaw{
+	inRows(deviceMatch("inherited", "", made(inherited)), ofEveryObject...),
+})

@@ -155,10 +155,13 @@ func made(is func(sent string) bool) func(issued, sent string) bool {
 }
 
 // inherited is a flaw: values are looked up in a plain JavaScript object, which finds a member that every object has.
-func inherited(sent string) bool { return sent == "constructor" || sent == "__proto__" }
+func inherited(sent string) bool {
+	return sent == "constructor" || sent == "__proto__" || sent == "toString"
+}
 
 // ofEveryObject are the rows with such names.
-var ofEveryObject = []string{"constructor, a member of every JavaScript object", "__proto__, a member of every JavaScript object"}
+var ofEveryObject = []string{"constructor, a member of every JavaScript object", "__proto__, a member of every JavaScript object",
+	"toString, a member of every JavaScript object"}
 
 // operated is a flaw: a parser makes an object of name[$regex], and the database evaluates it.
 func operated(f Flaw, name string) Flaw {

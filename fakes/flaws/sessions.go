@@ -124,6 +124,10 @@ var sharedSessions = []Flaw{
 	weakNameFlaw("handle-longer", "RS-SESSION-HANDLE-OWNERSHIP", "one character more", func(p *mcpserver.Policy) {
 		p.TakesHandle = continued
 	}),
+	inRows(weakNameFlaw("handle-inherited", "RS-SESSION-HANDLE-OWNERSHIP", "a member of every JavaScript object",
+		func(p *mcpserver.Policy) { p.TakesHandle = made(inherited) }), ofEveryObject...),
+	inRows(weakNameFlaw("task-inherited", "RS-SESSION-TASK-OWNERSHIP", "a member of every JavaScript object",
+		func(p *mcpserver.Policy) { p.TakesTask = made(inherited) }), ofEveryObject...),
 	weakNameFlaw("task-prefix", "RS-SESSION-TASK-OWNERSHIP", "the last character left out", func(p *mcpserver.Policy) {
 		p.TakesTask = beginning
 	}),

@@ -32,6 +32,9 @@ type Behaviour struct {
 	TakesRefresh func(issued, sent string) bool
 	TakesCode    func(issued, sent string) bool
 	TakesSecret  func(right, sent, method string) bool
+	// TakesDevice accepts a value instead of a similar device code, and TakesPushed instead of a similar request_uri.
+	TakesDevice func(issued, sent string) bool
+	TakesPushed func(issued, sent string) bool
 	// TakesAssertion authenticates the client that a request names, whatever the assertion. TakesSubject accepts a subject token that no
 	// issuer has issued.
 	TakesAssertion func(request url.Values) bool

@@ -321,6 +321,8 @@ const (
 	AccessExpires   Defence = "introspection and userinfo check the expiry of an access token"
 	CodesExpire     Defence = "codes expire"
 	RefreshExpires  Defence = "unused refresh tokens expire"
+	DevicesExpire   Defence = "device codes expire"
+	PushedExpire    Defence = "pushed requests expire"
 	PushedByOwner   Defence = "a client that pushes a request authenticates"
 	PushedClient    Defence = "a pushed request belongs to its client"
 	PushedOnce      Defence = "a pushed request returns one code"

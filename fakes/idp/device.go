@@ -129,12 +129,12 @@ func (s *Server) deviceDecision(w http.ResponseWriter, r *http.Request) {
 func (s *Server) deviceToken(r *http.Request, c *client) (map[string]any, *oauthError) {
 	b := &s.Behaviour
 	s.mu.Lock()
-	d := s.devices[r.PostForm.Get("device_code")]
+	d := similar(s.devices, r.PostForm.Get("device_code"), b.TakesDevice, func(d *device) bool { return d.client == c.id && d.user == "" })
 	s.mu.Unlock()
 	switch {
 	case d == nil, d.client != c.id && b.has(DeviceClient) && (d.user == "" || b.has(DeviceClientToTheEnd)), d.used && b.has(DeviceOnce):
 		return nil, refuse("invalid_grant", "the device code is not known")
-	case s.now().After(d.expires):
+	case s.now().After(d.expires) && b.has(DevicesExpire):
 		return nil, refuse("expired_token", "the device code has expired")
 	case d.denied && b.DeniedUnknown:
 		return nil, refuse("invalid_grant", "the device code is not known")
@@ -146,4 +146,18 @@ func (s *Server) deviceToken(r *http.Request, c *client) (map[string]any, *oauth
 	d.used = true
 	g := &grant{client: c.id, user: d.user, scopes: d.scopes, resources: s.Resources[:1], given: s.now()}
 	return s.answerToken(g, d.scopes, g.resources, s.newRefresh(g, d.scopes)), nil
+}
+
+// similar returns the value of a key. If there is none, it returns one whose key a flaw accepts instead.
+func similar[V any](all map[string]V, sent string, takes func(issued, sent string) bool, of func(V) bool) V {
+	v, ok := all[sent]
+	if ok || takes == nil {
+		return v
+	}
+	for issued, other := range all {
+		if of(other) && takes(issued, sent) {
+			return other
+		}
+	}
+	return v
 }

@@ -76,8 +76,8 @@ func (s *Server) pushedRequest(q url.Values) (url.Values, bool) {
 	b := &s.Behaviour
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p := s.pushedRequests[q.Get("request_uri")]
-	if p == nil || p.used && b.has(PushedOnce) || s.now().After(p.expires) || p.client != q.Get("client_id") && b.has(PushedClient) {
+	p := similar(s.pushedRequests, q.Get("request_uri"), b.TakesPushed, func(p *pushed) bool { return p.client == q.Get("client_id") })
+	if p == nil || !s.valid(p) || p.client != q.Get("client_id") && b.has(PushedClient) {
 		return nil, false
 	}
 	out := url.Values{"pushed": {q.Get("request_uri")}}
@@ -107,4 +107,10 @@ func (s *Server) spent(uri string) {
 	if p := s.pushedRequests[uri]; p != nil {
 		p.used = true
 	}
+}
+
+// valid reports whether a pushed request is neither used nor expired.
+func (s *Server) valid(p *pushed) bool {
+	b := &s.Behaviour
+	return !(p.used && b.has(PushedOnce)) && !(s.now().After(p.expires) && b.has(PushedExpire))
 }

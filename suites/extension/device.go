@@ -37,6 +37,7 @@ func bindsDeviceCodes(t *T) {
 	code := oauth.Object(ex).String("device_code")
 	t.Expect(t.AS.Poll(d, code), "a device code that no user has approved").To(expect.RefuseGrant("authorization_pending", "slow_down"))
 	t.Expect(t.AS.Poll(d, "mcpauth-no-code"), "an unknown device code").To(expect.RefuseGrant("invalid_grant", "expired_token"))
+	refusesSimilarCodes(t, d)
 	other := anotherClient(t, d)
 	if other != nil {
 		t.Expect(t.AS.Poll(*other, code), "the device code of another client").To(refuseAnotherClient)
@@ -45,6 +46,28 @@ func bindsDeviceCodes(t *T) {
 	approveDevice(t, d, other)
 	authenticatesDevices(t)
 }
+
+// refusesSimilarCodes polls with near misses of device codes, each of which nobody has polled with.
+func refusesSimilarCodes(t *T, d Device) {
+	polled := Attempt[Edit]{Name: "a poll with a device code that no user has approved", Good: beFound, Send: func(edits ...Edit) any {
+		code := oauth.Object(t.AS.AskForDevice(d)).String("device_code")
+		if code == "" {
+			t.Inconclusive("no further device code is issued: %s", expect.Describe(t.Last()))
+		}
+		return t.AS.Poll(d, code, edits...)
+	}}
+	Refuses(t, polled, append(NearMisses("device_code"), InheritedAs("device_code").In("device_code")...), notBeFound)
+}
+
+// beFound expects that a device is known (RFC 8628 section 3.5).
+var beFound = expect.ServedBy(pending)
+
+var notBeFound = expect.Refusing("a device code that is not known (RFC 8628 section 3.5)", func(ex *reports.Exchange) string {
+	if pending(ex) && oauth.ErrorCode(ex) != "slow_down" || oauth.Object(ex).String("access_token") != "" {
+		return expect.Describe(ex)
+	}
+	return ""
+})
 
 // authenticatesDevices judges the poll of a client with a secret, for a code that its user has approved (RFC 8628 section 3.4).
 func authenticatesDevices(t *T) {

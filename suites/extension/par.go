@@ -8,6 +8,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/login"
+	"github.com/mcpauth/conformance/suites/internal/nearmiss"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 	"github.com/mcpauth/conformance/suites/internal/session"
 
@@ -40,6 +41,7 @@ func bindsPushedRequests(t *T) {
 	}
 	t.Expect(p.begin(t, p.client, used), "a request_uri for the second time (RFC 9126 section 7.3)").Ideally(endWithoutSecondCode)
 	tryForeignRequest(t, p)
+	p.refuseSimilar(t)
 	refuseBadPushes(t, p)
 	letPushedRequestDecide(t, p)
 	if t.AS.PushedOnly() {
@@ -104,6 +106,21 @@ func tryForeignRequest(t *T, p pusher) {
 		return
 	}
 	t.Expect(p.begin(t, other, p.mustPush(t)), "the request_uri of another client").To(beForeign)
+}
+
+// refuseSimilar opens near misses of a request_uri. What comes before its last colon is the same for every request, and stays.
+func (p pusher) refuseSimilar(t *T) {
+	opened := Attempt[Edit]{Name: "a request that was pushed", Good: expect.Proceed(), Send: func(edits ...Edit) any {
+		return p.begin(t, p.client, p.mustPush(t), edits...)
+	}}
+	var rows Cases[Edit]
+	for _, w := range nearmiss.Ways(nearmiss.Changed, nearmiss.Shorter, nearmiss.Longer, nearmiss.LetterCase) {
+		rows = rows.And(w.Name, Change("request_uri", func(uri string) string {
+			at := strings.LastIndexByte(uri, ':') + 1
+			return uri[:at] + w.To(uri[at:])
+		}))
+	}
+	Refuses(t, opened, rows.In("request_uri"), beForeign)
 }
 
 var beForeign = expect.Unless(expect.Refusing("a refusal (RFC 9126 section 2.2)", func(g *Grant) string {

@@ -45,6 +45,9 @@ func checksOwnersIn(t *T, makes, takes Tool, owner, stranger string) {
 	for _, m := range nearmiss.Of(mine, nearmiss.Changed, nearmiss.Shorter, nearmiss.Longer, nearmiss.Pattern) {
 		rows = rows.And("the owner, with the handle, "+m.Name, attempt{t.Hide(m.Value), owner})
 	}
+	for _, name := range Inherited() {
+		rows = rows.And("the owner, with the handle "+name.Name, attempt{name.Value, owner})
+	}
 	Refuses(t, good, rows, expect.NotRun())
 	t.Expect(made, "the handles that the tool gives out").Ideally(expect.BeUnguessable("handles"))
 }

@@ -32,7 +32,7 @@ func bindsTasksToTheirMaker(t *T) {
 	for _, m := range nearmiss.Of(id, nearmiss.Changed, nearmiss.Shorter, nearmiss.Longer, nearmiss.Pattern) {
 		rows = rows.And("tasks/get by its maker, with the id, "+m.Name, about(own, "tasks/get", t.Hide(m.Value)))
 	}
-	Refuses(t, get, rows, expect.NotBypass())
+	Refuses(t, get, append(rows, inheritedTasks(own)...), expect.NotBypass())
 	t.Expect(t.Send(about(own, "tasks/get", cancelled)), "the task that another user tried to cancel").To(goOn)
 	showsNoTask(t, stranger, id)
 	staysOwn(t, own, stranger, id, cancelled)
@@ -42,6 +42,14 @@ func bindsTasksToTheirMaker(t *T) {
 	t.Expect(t.Send(about(renewed, "tasks/get", id)), "tasks/get with another token of its maker").Ideally(expect.Accept())
 	needsToken(t, renewed, id)
 	t.Expect(append([]string{id}, moreTasks(t, own, tool)...), "the ids of tasks").Ideally(expect.BeUnguessable("ids of tasks"))
+}
+
+// inheritedTasks ask for tasks that nobody made.
+func inheritedTasks(own mcp.Call) (rows Cases[mcp.Call]) {
+	for _, name := range Inherited() {
+		rows = rows.And("tasks/get by its maker, with the id "+name.Name, about(own, "tasks/get", name.Value))
+	}
+	return rows
 }
 
 func showsNoTask(t *T, stranger mcp.Call, id string) {

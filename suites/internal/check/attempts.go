@@ -118,7 +118,7 @@ func Change(name string, to func(value string) string) Edit {
 }
 
 var secretParameters = []string{"code", "code_verifier", "refresh_token", "client_secret", "client_assertion", "token", "assertion",
-	"subject_token"}
+	"subject_token", "device_code"}
 
 // NearMisses returns edits that make a parameter nearly right. A server that compares by prefix, suffix, length or letter case accepts one
 // of them. Kinds name further weaknesses.

@@ -38,7 +38,7 @@ const (
 )
 
 // Inherited are members of every JavaScript object: a server that stores its values in a plain object finds something under these names.
-var Inherited = []string{"constructor", "__proto__"}
+var Inherited = []string{"constructor", "__proto__", "toString"}
 
 // Way is one way to make a near miss.
 type Way struct {
