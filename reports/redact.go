@@ -159,55 +159,53 @@ var (
 func Redact(run Run, secrets *Secrets) Redacted {
 	text := redaction(secrets)
 	out := run
-	names, places := secrets.anyCase(), secrets.places()
 	out.Target.URL = text(run.Target.URL)
 	out.Identity = redactIdentity(run.Identity, text)
 	out.Unreachable, out.Instead, out.Doubt = text(run.Unreachable), text(run.Instead), text(run.Doubt)
-	out.Stale = append([]string(nil), run.Stale...)
-	for i := range out.Stale {
-		out.Stale[i] = text(out.Stale[i])
-	}
 	out.Open, out.Command, out.AuthorizedBy = text(run.Open), text(run.Command), text(run.AuthorizedBy)
-	out.NotWorking = append([]string(nil), run.NotWorking...)
-	for i := range out.NotWorking {
-		out.NotWorking[i] = text(out.NotWorking[i])
-	}
-	out.Discovered = make([]Fact, len(run.Discovered))
-	for i, f := range run.Discovered {
-		out.Discovered[i] = Fact{text(f.Name), text(f.Value)}
-	}
-	out.Revisions = make([]RevisionStatus, len(run.Revisions))
-	for i, s := range run.Revisions {
+	out.Stale, out.NotWorking = redactEach(run.Stale, text), redactEach(run.NotWorking, text)
+	out.Discovered = redactEach(run.Discovered, func(f Fact) Fact { return Fact{text(f.Name), text(f.Value)} })
+	out.Revisions = redactEach(run.Revisions, func(s RevisionStatus) RevisionStatus {
 		s.Why = text(s.Why)
-		out.Revisions[i] = s
+		return s
+	})
+	out.Results = redactEach(run.Results, func(r Result) Result { return redactResult(r, text) })
+	out.Screenshots = redactEach(run.Screenshots, func(s Screenshot) Screenshot { // these pages showed no secret
+		s.Title, s.URL = text(s.Title), text(s.URL)
+		return s
+	})
+	out.Exchanges = redactExchanges(run.Exchanges, secrets, text)
+	out.Tokens = redactEach(run.Tokens, func(t Token) Token { return Token{t.Name, text(t.Header), text(t.Claims)} })
+	out.Tokens = append(out.Tokens, secrets.tokens(&out, text)...)
+	return Redacted{out}
+}
+
+// redactEach redacts copies.
+func redactEach[V any](all []V, redact func(V) V) []V {
+	out := make([]V, len(all))
+	for i, v := range all {
+		out[i] = redact(v)
 	}
-	out.Results = make([]Result, len(run.Results))
-	for i, r := range run.Results {
-		out.Results[i] = redactResult(r, text)
-	}
-	out.Screenshots = append([]Screenshot(nil), run.Screenshots...) // these pages showed no secret
-	for i := range out.Screenshots {
-		out.Screenshots[i].Title, out.Screenshots[i].URL = text(out.Screenshots[i].Title), text(out.Screenshots[i].URL)
-	}
-	out.Exchanges = make([]Exchange, len(run.Exchanges))
+	return out
+}
+
+// redactExchanges is the largest part of the work; exchanges are independent.
+func redactExchanges(all []Exchange, secrets *Secrets, text func(string) string) []Exchange {
+	names, places := secrets.anyCase(), secrets.places()
+	out := make([]Exchange, len(all))
 	var together sync.WaitGroup
 	parts := min(runtime.GOMAXPROCS(0), mostParts)
-	for part := range parts { // the largest part of the work; exchanges are independent
+	for part := range parts {
 		together.Go(func() {
 			text := remembering(text)
 			fields := headers{text, remembering(names.inName), places}
-			for i := part; i < len(run.Exchanges); i += parts {
-				out.Exchanges[i] = redactExchange(run.Exchanges[i], text, fields)
+			for i := part; i < len(all); i += parts {
+				out[i] = redactExchange(all[i], text, fields)
 			}
 		})
 	}
 	together.Wait()
-	out.Tokens = nil
-	for _, t := range run.Tokens {
-		out.Tokens = append(out.Tokens, Token{t.Name, text(t.Header), text(t.Claims)})
-	}
-	out.Tokens = append(out.Tokens, secrets.tokens(&out, text)...)
-	return Redacted{out}
+	return out
 }
 
 // remembering redacts equal short texts once: many exchanges have the same header fields.
@@ -251,24 +249,29 @@ func redaction(secrets *Secrets) func(string) string {
 				return w
 			})
 		}
-		// Each expression is tried only where it can match: most texts hold none of these.
-		if strings.Contains(s, "eyJ") {
-			s = withoutSignatures(s)
-		}
-		if containsAny(s, "_token\"", "client_secret", "device_code", "code_verifier", "assertion", "password") {
-			s = secretMember.ReplaceAllString(s, "$1‹removed›$3")
-		}
-		if strings.Contains(s, `"signature`) {
-			s = jsonSignature.ReplaceAllString(s, "$1‹signature›")
-		}
-		if containsAny(s, `"d"`, `"p"`, `"q"`, `"dp"`, `"dq"`, `"qi"`, `"k"`) {
-			s = secretKey.ReplaceAllString(s, "$1‹removed›$3")
-		}
-		if strings.Contains(s, "PRIVATE KEY-----") {
-			s = pemKey.ReplaceAllString(s, "‹private key removed›")
-		}
-		return s
+		return withoutForms(s)
 	}
+}
+
+// withoutForms removes secrets that nobody registered, by their form. Each expression is tried only where it can match: most texts hold
+// none of these.
+func withoutForms(s string) string {
+	if strings.Contains(s, "eyJ") {
+		s = withoutSignatures(s)
+	}
+	if containsAny(s, "_token\"", "client_secret", "device_code", "code_verifier", "assertion", "password") {
+		s = secretMember.ReplaceAllString(s, "$1‹removed›$3")
+	}
+	if strings.Contains(s, `"signature`) {
+		s = jsonSignature.ReplaceAllString(s, "$1‹signature›")
+	}
+	if containsAny(s, `"d"`, `"p"`, `"q"`, `"dp"`, `"dq"`, `"qi"`, `"k"`) {
+		s = secretKey.ReplaceAllString(s, "$1‹removed›$3")
+	}
+	if strings.Contains(s, "PRIVATE KEY-----") {
+		s = pemKey.ReplaceAllString(s, "‹private key removed›")
+	}
+	return s
 }
 
 // replaceWords replaces words, which consist of characters that a secret may have without a break. A text without replacements is not

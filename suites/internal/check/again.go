@@ -156,37 +156,42 @@ func (j *rejudge) judge(i int, s *reports.BasisStep) {
 		j.contradict(i, s, "%v", err)
 		return
 	}
-	var ex *reports.Exchange
-	if s.Exchange != 0 {
-		found, ok := j.find(s.Exchange)
-		if !ok {
-			j.contradict(i, s, "the report holds no exchange %d", s.Exchange)
-			return
-		}
-		ex = found
+	ex, held := j.find(s.Exchange)
+	if s.Exchange != 0 && !held {
+		j.contradict(i, s, "the report holds no exchange %d", s.Exchange)
+		return
 	}
 	judgement, err := judgedAgain(m, actual)
 	if err != nil {
 		j.contradict(i, s, "%v", err)
 		return
 	}
-	inside := s.Outcome == reports.StepRefusedInside && ex != nil && expect.RefusedInside(ex) && !strings.HasPrefix(j.id, "RS-CHALLENGE-")
-	outcome := j.amountsTo(judgement, m.Kind(), ex, inside, cited)
-	finding := j.findingOf(judgement, outcome, ex, s)
-	switch {
-	case outcome != s.Outcome:
-		j.contradict(i, s, "it is recorded as %s, and what it judged gives %s: came: %s; should be: %s", s.Outcome, outcome,
-			reports.OneLine(judgement.Observed+judgement.Undecided, 300), judgement.Expected)
-	case kindOf(m) != s.Kind:
-		j.contradict(i, s, "%s is recorded as a %q", s.Matcher.Name, s.Kind)
-	case (finding == nil) != (s.Finding == nil) || finding != nil && *finding != *s.Finding:
-		j.contradict(i, s, "what is recorded as found is not what its exchange shows")
-	default:
+	if j.agrees(i, s, m, judgement, ex, cited) {
 		j.out.Recomputed++
 		for _, n := range append(seen, s.Exchange) {
 			j.looked[n] = true
 		}
 	}
+}
+
+// agrees compares a judgement with the recorded one.
+func (j *rejudge) agrees(i int, s *reports.BasisStep, m expect.Matcher, again expect.Judgement, ex *reports.Exchange,
+	cited []*reports.Exchange) bool {
+	inside := s.Outcome == reports.StepRefusedInside && ex != nil && expect.RefusedInside(ex) && !strings.HasPrefix(j.id, "RS-CHALLENGE-")
+	outcome := j.amountsTo(again, m.Kind(), ex, inside, cited)
+	finding := j.findingOf(again, outcome, ex, s)
+	switch {
+	case outcome != s.Outcome:
+		j.contradict(i, s, "it is recorded as %s, and what it judged gives %s: came: %s; should be: %s", s.Outcome, outcome,
+			reports.OneLine(again.Observed+again.Undecided, 300), again.Expected)
+	case kindOf(m) != s.Kind:
+		j.contradict(i, s, "%s is recorded as a %q", s.Matcher.Name, s.Kind)
+	case (finding == nil) != (s.Finding == nil) || finding != nil && *finding != *s.Finding:
+		j.contradict(i, s, "what is recorded as found is not what its exchange shows")
+	default:
+		return true
+	}
+	return false
 }
 
 // madeAgain makes a matcher again. Its constructor may need something that no report contains.

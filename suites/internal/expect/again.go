@@ -2,6 +2,7 @@ package expect
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"path"
@@ -385,17 +386,7 @@ func endingOf(g Ending) *reports.Ending {
 
 // Recall returns the judged value of a matcher from its description in a report.
 func Recall(m Matcher, s *reports.Subject, exchange Lookup) (any, error) {
-	find := func(n int) (*reports.Exchange, error) {
-		if n == 0 {
-			return nil, nil
-		}
-		ex, ok := exchange(n)
-		if !ok {
-			return nil, MissingError(n)
-		}
-		return ex, nil
-	}
-	ex, err := find(s.Exchange)
+	ex, err := exchange.mustFind(s.Exchange)
 	switch {
 	case err != nil:
 		return nil, err
@@ -417,20 +408,36 @@ func Recall(m Matcher, s *reports.Subject, exchange Lookup) (any, error) {
 		j.Claims, _, _ = document.ParseObject(s.JWT.Claims)
 		return j, nil
 	case s.Ending != nil:
-		shows, err := find(s.Ending.Exchange)
-		if err != nil {
-			return nil, err
-		}
-		e := &recalled{*s.Ending, shows}
-		if why := e.contradicts(); why != "" {
-			return nil, fmt.Errorf("%s", why)
-		}
-		if s.Ending.Flow {
-			return &recalledFlow{e, ex}, nil
-		}
-		return e, nil
+		return recallEnding(s.Ending, ex, exchange)
 	}
 	return ex, nil
+}
+
+// mustFind returns an exchange that a report names; nil if it names none.
+func (l Lookup) mustFind(number int) (*reports.Exchange, error) {
+	if number == 0 {
+		return nil, nil
+	}
+	ex, ok := l(number)
+	if !ok {
+		return nil, MissingError(number)
+	}
+	return ex, nil
+}
+
+func recallEnding(is *reports.Ending, ex *reports.Exchange, exchange Lookup) (any, error) {
+	shows, err := exchange.mustFind(is.Exchange)
+	if err != nil {
+		return nil, err
+	}
+	e := &recalled{*is, shows}
+	if why := e.contradicts(); why != "" {
+		return nil, errors.New(why)
+	}
+	if is.Flow {
+		return &recalledFlow{e, ex}, nil
+	}
+	return e, nil
 }
 
 // recalled is the end of an authorization request from a report.

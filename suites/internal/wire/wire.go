@@ -687,60 +687,75 @@ func (c *Client) remember(name, value string) {
 
 // stream reads server-sent events until Until returns true or a limit is reached.
 func (c *Client) stream(req Request, closer io.Closer, body io.Reader, resp *reports.Response) error {
-	if req.Peek > 0 {
-		timer := time.AfterFunc(req.Peek, func() { closer.Close() })
-		defer timer.Stop()
-	}
+	defer closeInTime(req, closer)()
 	if req.Opened != nil {
 		req.Opened()
 	}
-	if req.Close != nil {
-		done := make(chan struct{})
-		defer close(done)
-		go func() {
-			select {
-			case <-req.Close:
-				closer.Close()
-			case <-done:
-			}
-		}()
-	}
-	var all strings.Builder // lines are parts of it, because one may be as long as the stream
-	var data []string
-	events := 0
 	room := c.room()
 	shared := &sharing{Reader: io.LimitReader(body, room), client: c}
 	defer shared.end()
-	r := bufio.NewReader(shared)
-	defer func() { resp.Body = all.String() }()
+	r, e := bufio.NewReader(shared), &events{until: req.Until}
+	defer func() { resp.Body = e.all.String() }()
 	for {
-		start := all.Len()
-		err := readLine(r, &all)
-		switch field := strings.TrimRight(all.String()[start:], "\r\n"); {
-		case strings.HasPrefix(field, "data:"):
-			data = append(data, strings.TrimPrefix(strings.TrimPrefix(field, "data:"), " "))
-		case field == "" && len(data) > 0:
-			events++
-			if req.Until != nil && req.Until(strings.Join(data, "\n")) {
-				return nil
-			}
-			data = nil
-		}
-		if shared.cut {
+		wanted, err := e.read(r)
+		switch {
+		case wanted:
+			return nil
+		case shared.cut:
 			resp.Truncated = true
 			return ErrRoom
-		}
-		if events >= c.opt.Limits.Events || int64(all.Len()) >= room {
+		case e.number >= c.opt.Limits.Events || int64(e.all.Len()) >= room:
 			resp.Truncated = true
 			return nil
-		}
-		if err != nil {
-			if req.Peek > 0 || errors.Is(err, io.EOF) || isClosed(req.Close) {
-				return nil
-			}
+		case err == nil:
+		case req.Peek > 0 || errors.Is(err, io.EOF) || isClosed(req.Close):
+			return nil
+		default:
 			return fmt.Errorf("the event stream %w: %w", errBrokenOff, err)
 		}
 	}
+}
+
+// closeInTime closes a stream when its time is over, or when the request says so. stop ends that.
+func closeInTime(req Request, closer io.Closer) (stop func()) {
+	done := make(chan struct{})
+	var over <-chan time.Time
+	if req.Peek > 0 {
+		over = time.After(req.Peek)
+	}
+	go func() {
+		select {
+		case <-over:
+			closer.Close()
+		case <-req.Close:
+			closer.Close()
+		case <-done:
+		}
+	}()
+	return func() { close(done) }
+}
+
+// events are those of a stream so far.
+type events struct {
+	all    strings.Builder // lines are parts of it, because one may be as long as the stream
+	data   []string        // of the event that has not ended
+	number int
+	until  func(data string) bool
+}
+
+// read reads a line. It reports whether it ends the event that the request waits for.
+func (e *events) read(r *bufio.Reader) (wanted bool, err error) {
+	start := e.all.Len()
+	err = readLine(r, &e.all)
+	switch field := strings.TrimRight(e.all.String()[start:], "\r\n"); {
+	case strings.HasPrefix(field, "data:"):
+		e.data = append(e.data, strings.TrimPrefix(strings.TrimPrefix(field, "data:"), " "))
+	case field == "" && len(e.data) > 0:
+		e.number++
+		wanted = e.until != nil && e.until(strings.Join(e.data, "\n"))
+		e.data = nil
+	}
+	return wanted, err
 }
 
 // readLine reads a line and appends it.
