@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"net"
 	"net/http"
@@ -604,31 +605,15 @@ func (c *Client) gate(u *url.URL) []reports.Field {
 // atTarget reports whether a URL has the target's origin.
 func (c *Client) atTarget(u *url.URL) bool { return document.Origin(u) == c.opt.HeaderOrigin }
 
+// read reads an answer: its header, and its body as far as the limits allow.
 func (c *Client) read(req Request, resp *http.Response) (*reports.Response, error) {
-	out := &reports.Response{Status: resp.StatusCode, Proto: resp.Proto}
-	names := make([]string, 0, len(resp.Header))
-	for n := range resp.Header {
-		names = append(names, n)
+	out := &reports.Response{Status: resp.StatusCode, Proto: resp.Proto, Header: c.readHeader(resp.Header)}
+	body, err := c.decoded(resp)
+	if err != nil {
+		return out, fmt.Errorf("the body %w: %w", errBrokenOff, err)
 	}
-	slices.Sort(names)
-	for _, n := range names {
-		for _, v := range resp.Header[n] {
-			c.remember(n, v)
-			out.Header = append(out.Header, reports.Field{Name: once(n), Value: once(v)})
-		}
-	}
-	out.Header = c.keptFields(out.Header)
-	body := io.Reader(resp.Body)
-	if coding := strings.ToLower(resp.Header.Get("Content-Encoding")); coding == "gzip" || coding == "deflate" {
-		packed := bufio.NewReader(resp.Body)
-		if _, err := packed.Peek(1); err == io.EOF { // an empty body is not compressed
-			return out, nil
-		}
-		z, err := newBounded(packed, coding, c.opt.Limits.Ratio)
-		if err != nil {
-			return out, fmt.Errorf("the body %w: %w", errBrokenOff, err)
-		}
-		body = z
+	if body == nil {
+		return out, nil
 	}
 	if mediaType, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";"); strings.EqualFold(strings.TrimSpace(mediaType),
 		"text/event-stream") {
@@ -649,6 +634,30 @@ func (c *Client) read(req Request, resp *http.Response) (*reports.Response, erro
 		return out, fmt.Errorf("the body %w: %w", errBrokenOff, err)
 	}
 	return out, nil
+}
+
+// readHeader returns the fields by name.
+func (c *Client) readHeader(header http.Header) (out []reports.Field) {
+	for _, n := range slices.Sorted(maps.Keys(header)) {
+		for _, v := range header[n] {
+			c.remember(n, v)
+			out = append(out, reports.Field{Name: once(n), Value: once(v)})
+		}
+	}
+	return c.keptFields(out)
+}
+
+// decoded returns the body without its compression; nil if an answer that says that it is compressed has none.
+func (c *Client) decoded(resp *http.Response) (io.Reader, error) {
+	coding := strings.ToLower(resp.Header.Get("Content-Encoding"))
+	if coding != "gzip" && coding != "deflate" {
+		return resp.Body, nil
+	}
+	packed := bufio.NewReader(resp.Body)
+	if _, err := packed.Peek(1); err == io.EOF {
+		return nil, nil
+	}
+	return newBounded(packed, coding, c.opt.Limits.Ratio)
 }
 
 // The lengths of values in an answer that are treated as secrets: shorter ones are words, and longer cookies are not repeated elsewhere.
