@@ -11,9 +11,9 @@ import (
 
 // Group has the results of one requirement with one verdict: on both wires, and at all revisions.
 type Group struct {
-	Results  []*Result // at least one
-	Severity requirements.Severity
-	Why      string // the consequence, and for whom; empty if the catalogue does not say
+	Results  []*Result             // at least one
+	Severity requirements.Severity // of what was found, which may be less than that of the requirement
+	Why      string                // the consequence, and for whom; empty if the catalogue does not say
 }
 
 // First returns a representative result of the group.
@@ -33,16 +33,47 @@ func (r *Run) Groups(v Verdict) []Group {
 			continue
 		}
 		place[res.ID] = len(out)
-		g := Group{Results: []*Result{res}}
-		if entry, ok := requirements.Lookup(res.ID); ok {
-			g.Severity, g.Why = entry.Severity, entry.Why
+		out = append(out, Group{Results: []*Result{res}})
+	}
+	for i := range out {
+		if entry, ok := requirements.Lookup(out[i].First().ID); ok {
+			out[i].Severity, out[i].Why = out[i].found(entry.Severity), entry.Why
 		}
-		out = append(out, g)
 	}
 	slices.SortStableFunc(out, func(a, b Group) int {
 		return cmp.Or(headlined(a)-headlined(b), severityRank(a.Severity)-severityRank(b.Severity), force(a.First().Level)-force(b.First().Level))
 	})
 	return out
+}
+
+// found returns the severity of what was found. That of the requirement is for one that is not met: it is at most medium where each request
+// was refused, with another status or code, and where a MUST is met in a risky way.
+func (g *Group) found(whole requirements.Severity) requirements.Severity {
+	lesser := false
+	for _, res := range g.Results {
+		for _, f := range res.Findings {
+			if lesser = f.Refused || f.Advice && res.Level == string(requirements.Must); !lesser {
+				return whole
+			}
+		}
+	}
+	if lesser && severityRank(whole) < severityRank(requirements.Medium) {
+		return requirements.Medium
+	}
+	return whole
+}
+
+// Severity returns the severity of what was found about a requirement, the worst of its verdicts.
+func (r *Run) Severity(id string) requirements.Severity {
+	worst := requirements.Severity("")
+	for _, v := range []Verdict{Fail, Warn, Suppressed} {
+		for _, g := range r.Groups(v) {
+			if g.First().ID == id && (worst == "" || severityRank(g.Severity) < severityRank(worst)) {
+				worst = g.Severity
+			}
+		}
+	}
+	return worst
 }
 
 // Requirements counts the requirements with each verdict. One with several verdicts, at different revisions, counts for each.

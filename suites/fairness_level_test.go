@@ -6,12 +6,17 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
 	"github.com/mcpauth/conformance/fakes/answer"
 	"github.com/mcpauth/conformance/fakes/flaws"
 	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/fixtures/requirements"
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/tests/against"
 )
 
 // flawed has the flaw of this name.
@@ -86,4 +91,27 @@ func TestLevelsOfFindings(t *testing.T) {
 		"access tokens that live until they expire": {missing(mcpserver.CheckRevocation), nil, "AS-REVOKE-REFRESH-KILLS-ACCESS",
 			reports.NotApplicable},
 	})
+}
+
+// What is critical is a request that is served. One that is refused with another status is less.
+func TestSeverityIsThatOfWhatAServerDoes(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		bend func(o *reference.Options)
+		want requirements.Severity
+	}{
+		"forged tokens are answered with 403": {func(o *reference.Options) { o.Policy.Status = http.StatusForbidden }, requirements.Medium},
+		"forged tokens are served":            {missing(mcpserver.VerifySignature), requirements.Critical},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := reference.Ideal()
+			c.bend(&o)
+			cfg := against.WithToken(against.Start(t, o))
+			cfg.Only = []string{"RS-TOKEN-SIG-TAMPERED"}
+			failed := against.Run(t, cfg).Groups(reports.Fail)
+			require.Len(t, failed, 1)
+			assert.Equal(t, c.want, failed[0].Severity)
+		})
+	}
 }

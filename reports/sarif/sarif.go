@@ -127,7 +127,7 @@ func Write(w io.Writer, redacted reports.Redacted) error {
 		}
 		if _, known := index[judged.ID]; !known {
 			index[judged.ID] = len(r.Tool.Driver.Rules)
-			r.Tool.Driver.Rules = append(r.Tool.Driver.Rules, ruleOf(judged))
+			r.Tool.Driver.Rules = append(r.Tool.Driver.Rules, ruleOf(judged, source.Severity(judged.ID)))
 		}
 		r.Results = append(r.Results, resultOf(source, judged, level, index[judged.ID]))
 	}
@@ -143,12 +143,12 @@ var severities = map[requirements.Severity]string{
 	requirements.Critical: "9.5", requirements.High: "8.0", requirements.Medium: "5.5", requirements.Low: "3.0",
 }
 
-func ruleOf(r *reports.Result) rule {
+func ruleOf(r *reports.Result, found requirements.Severity) rule {
 	var sources []string
 	out := rule{ID: r.ID, ShortDescription: message{text(r.Title)}, FullDescription: message{text(r.Title + " (" + r.Level + ").")}}
 	if known, ok := requirements.Lookup(r.ID); ok {
 		out.FullDescription = message{text(known.Statement + " (" + r.Level + ")" + " " + known.Why)}
-		out.Properties.Severity = severities[known.Severity]
+		out.Properties.Severity = severities[found]
 	}
 	shown := "**How to fix it:** " + markdown.Text(r.Remediation) + "\n\n**Sources**\n"
 	for _, s := range r.Sources {

@@ -155,9 +155,19 @@ func describe(ex *reports.Exchange) string {
 
 // Refuse expects a refusal with one of the statuses, without a result or a session.
 func Refuse(statuses ...int) Matcher {
-	return named(onExchange("a refusal with HTTP "+list(statuses), Refusal, func(ex *reports.Exchange) bool {
+	refuse := onExchange("a refusal with HTTP "+list(statuses), Refusal, func(ex *reports.Exchange) bool {
 		return slices.Contains(statuses, Status(ex)) && mcp.Read(ex).Result == nil
-	}), "Refuse", statuses)
+	})
+	return named(&matcher{kind: Refusal, judge: func(actual any) Judgement {
+		j := refuse.Judge(actual)
+		j.Refused = refusedAnyway(ExchangeOf(actual))
+		return j
+	}}, "Refuse", statuses)
+}
+
+// refusedAnyway reports whether an answer is a refusal of any kind, HTTP 4xx without a result.
+func refusedAnyway(ex *reports.Exchange) bool {
+	return Status(ex) >= 400 && Status(ex) <= 499 && mcp.Read(ex).Result == nil
 }
 
 // RefusePreferably expects a refusal with a status; one of the other statuses is advice.
@@ -174,9 +184,7 @@ func RefusePreferably(status int, others ...int) Matcher {
 
 // RefuseAnyway expects any 4xx answer without a result.
 func RefuseAnyway() Matcher {
-	return named(onExchange("a refusal with HTTP 4xx", Refusal, func(ex *reports.Exchange) bool {
-		return Status(ex) >= 400 && Status(ex) <= 499 && mcp.Read(ex).Result == nil
-	}), "RefuseAnyway")
+	return named(onExchange("a refusal with HTTP 4xx", Refusal, refusedAnyway), "RefuseAnyway")
 }
 
 // NotBypass expects only that the answer contains nothing protected: no result, no stream, no server error.

@@ -40,6 +40,8 @@ type Judgement struct {
 	Untried bool
 	// Advice is what is risky or unusual in a value that matches; nil if nothing is.
 	Advice *Advice
+	// Refused says that the target refused all the same, with HTTP 4xx: only the kind of refusal is another.
+	Refused bool
 }
 
 // Advice is a finding that is at most a warning.
