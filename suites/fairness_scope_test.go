@@ -329,5 +329,30 @@ func TestScopesThatAreLeftOutAreNotGranted(t *testing.T) {
 			byLogin(c)
 			introspecting(c)
 		}, "AS-SCOPE-UNKNOWN", reports.Pass},
+		"unknown scopes are left out, and nothing says so": {all(dropsUnknownScopes, silent), byLogin, "AS-SCOPE-UNKNOWN", reports.Warn},
+		"unknown scopes are granted, and nothing says so":  {all(lacking(idp.KnownScopes), silent), byLogin, "AS-SCOPE-UNKNOWN", reports.Warn},
+		"unknown scopes are granted":                       {lacking(idp.KnownScopes), byLogin, "AS-SCOPE-UNKNOWN", reports.Fail},
+		"a deselected scope is left out, and nothing says so": {silent, noTool,
+			"AS-SCOPE-CONSENT-HONOURED", reports.Warn},
+		"a deselected scope is left out, and only a tool shows that": {silent, byLogin, "AS-SCOPE-CONSENT-HONOURED", reports.Pass},
+		"a deselected scope is granted, and only a tool shows that": {all(flawed("scope-despite-the-form"), silent), byLogin,
+			"AS-SCOPE-CONSENT-HONOURED", reports.Fail},
+		"scopes of other users, and nothing shows which a token has": {silent, noTool,
+			"AS-SCOPE-USER-PRIVILEGE", reports.Inconclusive},
 	})
+}
+
+// noTool declares nothing but logins.
+func noTool(c *suites.Config) {
+	byLogin(c)
+	c.Tools, c.Objects = nil, nil
+}
+
+// all makes several changes.
+func all(bends ...func(o *reference.Options)) func(o *reference.Options) {
+	return func(o *reference.Options) {
+		for _, bend := range bends {
+			bend(o)
+		}
+	}
 }

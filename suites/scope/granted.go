@@ -30,6 +30,8 @@ type grant struct {
 	answer *reports.Exchange // the answer of the token endpoint; nil without a code
 	tokens *oauth.Tokens     // nil if none were issued
 	held   []string          // the scopes, by the token, by introspection, or by the response
+	// silent says that nothing shows the scopes: the response names none, which means those of the request (RFC 6749 section 5.1).
+	silent bool
 }
 
 // Evidence is the exchange that shows how the flow ended.
@@ -63,8 +65,10 @@ func resultOf(t *T, ended *Grant, answer *reports.Exchange) *grant {
 	t.AS.MustReachDecision(ended)
 	g := &grant{Grant: ended, answer: answer}
 	if g.tokens = t.AS.Tokens(answer, ended.Client); g.tokens != nil {
-		g.held, _ = t.AS.Held(g.tokens, strings.Fields(ended.Request.Get("scope")))
-		g.held = Union(g.held, g.tokens.Scope)
+		real, shown := t.AS.RealScope(g.tokens)
+		if g.held = Union(real, g.tokens.Scope); !shown && !g.tokens.HasScope {
+			g.held, g.silent = strings.Fields(ended.Request.Get("scope")), true
+		}
 	}
 	return g
 }
@@ -73,8 +77,46 @@ func resultOf(t *T, ended *Grant, answer *reports.Exchange) *grant {
 var lackScope = expect.Family("lackScope", func(t *T, scopes ...string) expect.Matcher {
 	return expect.Refusing("no token with "+strings.Join(scopes, " or "), func(g *grant) string {
 		for _, s := range scopes {
-			if g.tokens != nil && slices.Contains(g.held, s) {
-				return "the token has " + s + runsWith(t, s, g.tokens.Access)
+			if g.tokens == nil || !slices.Contains(g.held, s) {
+				continue
+			}
+			switch tool := runsWith(t, s, g.tokens.Access); {
+			case g.silent && tool != "":
+				return tool + ", which needs " + s + ", runs"
+			case g.silent: // see sayWhatIsGranted
+			case tool != "":
+				return g.says(t) + " " + s + ", and " + tool + " runs with it"
+			default:
+				return g.says(t) + " " + s
+			}
+		}
+		return ""
+	})
+})
+
+// says names what shows the scopes of the token.
+func (g *grant) says(t *T) string {
+	if _, shown := t.AS.RealScope(g.tokens); shown {
+		return "the token has"
+	}
+	return "the response grants"
+}
+
+// expectLack expects a flow to end without a token that has a scope. Where nothing shows what a token has, the response should.
+func expectLack(t *T, g *grant, about string, scopes ...string) {
+	if t.Expect(g, "%s", about).To(lackScope(t, scopes...)) && g.tokens != nil && g.silent {
+		t.Expect(g, "%s", about).Ideally(sayWhatIsGranted(t, scopes...))
+	}
+}
+
+// sayWhatIsGranted expects a response to name the scope of a token that lacks a requested one. A tool that needs only this scope, and does
+// not run, shows that it lacks it.
+var sayWhatIsGranted = expect.Family("sayWhatIsGranted", func(t *T, scopes ...string) expect.Matcher {
+	return expect.That("a response that says what is granted, if that is less than what was requested", func(g *grant) string {
+		for _, s := range scopes {
+			tried := slices.ContainsFunc(t.MCP.ScopedTools(), func(tool Tool) bool { return SameSet(tool.Scopes(), []string{s}) })
+			if slices.Contains(g.held, s) && !tried {
+				return "no scope is named, which means that " + s + " is granted, too (RFC 6749 section 5.1); nothing else shows the token's scopes"
 			}
 		}
 		return ""
@@ -90,7 +132,7 @@ func grantsNoUnknownScope(t *T) {
 		{"a scope with admin in its name", "mcpauth-admin"},
 		{"*", "*"},
 	}, func(t *T, scope string) {
-		t.Expect(grantOf(t, With("scope", scope))).To(lackScope(t, "mcpauth:unknown", "mcpauth-admin", "*"))
+		expectLack(t, grantOf(t, With("scope", scope)), "", "mcpauth:unknown", "mcpauth-admin", "*")
 	})
 	expandsNoPattern(t)
 	if len(t.Session.RegisteredScopes()) > 0 {
@@ -211,7 +253,7 @@ func honoursConsent(t *T) {
 	if !choice {
 		t.Pages.NoConsent(reduced.Grant, "the consent page lets the user deselect no scope")
 	}
-	t.Expect(reduced, "%s deselected", pool[1]).To(lackScope(t, pool[1]))
+	expectLack(t, reduced, pool[1]+" deselected", pool[1])
 	noteAddition(t, pool)
 }
 

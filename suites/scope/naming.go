@@ -59,8 +59,13 @@ func limitsScopesToTheUser(t *T) {
 		rows = rows.And(scope, scope)
 	}
 	Each(t, rows, func(t *T, scope string) {
-		t.Expect(grantOf(t, Scope(scope)), "the first user").AsControl(haveScope(scope))
-		t.Expect(grantOf(t, Scope(scope), By(1)), "the second user's token").To(lackScope(t, scope))
+		first := grantOf(t, Scope(scope))
+		t.Expect(first, "the first user").AsControl(haveScope(scope))
+		second := grantOf(t, Scope(scope), By(1))
+		if second.silent && runsWith(t, scope, first.tokens.Access) == "" {
+			t.Inconclusive("nothing shows the scopes of a token: the response names none. Declare a tool that needs %s", scope)
+		}
+		t.Expect(second, "the second user's token").To(lackScope(t, scope))
 	})
 }
 
@@ -74,11 +79,11 @@ var haveScope = expect.Family("haveScope", func(scope string) expect.Matcher {
 	})
 })
 
-// runsWith returns the tool that runs and needs a scope.
+// runsWith returns the name of a tool that runs and needs a scope.
 func runsWith(t *T, scope, token string) string {
 	for _, tool := range t.MCP.ScopedTools() {
 		if slices.Contains(tool.Scopes(), scope) && expect.Ran(t.MCP.CallTool(token, tool)) {
-			return ", and " + tool.Name + " runs with it"
+			return tool.Name
 		}
 	}
 	return ""
