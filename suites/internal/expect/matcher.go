@@ -40,7 +40,7 @@ type Judgement struct {
 	Untried bool
 	// Advice is what is risky or unusual in a value that matches; nil if nothing is.
 	Advice *Advice
-	// Refused says that the target refused all the same, with HTTP 4xx: only the kind of refusal is another.
+	// Refused says that the target refused anyway, with HTTP 4xx: only the kind of refusal is another.
 	Refused bool
 }
 
