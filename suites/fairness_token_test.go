@@ -2,6 +2,7 @@ package suites_test
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -652,5 +653,55 @@ func told(bend func(members map[string]any)) func(endpoint string, members map[s
 		if endpoint == "/introspect" && members["active"] == true {
 			bend(members)
 		}
+	}
+}
+
+// failsOnce answers some of the requests with an assertion with HTTP 500, and counts those that come again after it.
+func failsOnce(at []int, again *[]string) func(b *idp.Behaviour) {
+	var mu sync.Mutex
+	count, failed := 0, map[string]bool{}
+	return func(b *idp.Behaviour) {
+		b.Wrap = func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				form, _ := url.ParseQuery(string(answer.Peek(r)))
+				assertion := cmp.Or(form.Get("assertion"), form.Get("client_assertion"))
+				if !strings.HasSuffix(r.URL.Path, "/token") || assertion == "" {
+					next.ServeHTTP(w, r)
+					return
+				}
+				mu.Lock()
+				count++
+				fails := slices.Contains(at, count)
+				if failed[assertion] {
+					*again = append(*again, assertion)
+				}
+				failed[assertion] = failed[assertion] || fails
+				mu.Unlock()
+				if fails {
+					http.Error(w, "out of memory", http.StatusInternalServerError)
+					return
+				}
+				next.ServeHTTP(w, r)
+			})
+		}
+	}
+}
+
+// A wrong assertion that gets a server error is made anew before it is sent again: a server may remember the jti of the first.
+func TestWrongAssertionsAreNewAfterAServerError(t *testing.T) {
+	t.Parallel()
+	for _, id := range []string{"AS-CC-ASSERTION-REJECTED", "AS-EMA-SIGNATURE-REJECTED", "AS-EMA-CLAIMS-REJECTED", "AS-CIMD-KEY-AUTH-ENFORCED"} {
+		t.Run(id, func(t *testing.T) {
+			t.Parallel()
+			var again []string
+			o := reference.Ideal()
+			failsOnce([]int{5, 9, 14}, &again)(&o.Behaviour)
+			cfg := against.SigningIn(against.Start(t, o))
+			cfg.Skip, cfg.Only = nil, []string{id}
+			for _, r := range against.Run(t, cfg).Results {
+				assert.Equal(t, reports.Pass, r.Verdict, "%s: %s", r.ID, r.Reason)
+			}
+			assert.Empty(t, again, "assertions are sent again as they were")
+		})
 	}
 }

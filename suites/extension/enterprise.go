@@ -78,13 +78,14 @@ func refusesAssertionsAsTokens(t *T) {
 	t.Expect(t.Mint.Presented().Send(jag), "an ID-JAG whose audience is this resource").Ideally(expect.Refuse(401))
 }
 
-// byIdentityAssertion is a token request with an identity assertion of a client. An edit is another assertion.
-func byIdentityAssertion(t *T, c *oauth.Client, edits ...Edit) Attempt[string] {
+// byIdentityAssertion is a token request with an identity assertion of a client. An edit makes another assertion, new each
+// time: a server may remember the jti of those that it refuses.
+func byIdentityAssertion(t *T, c *oauth.Client, edits ...Edit) Attempt[func() string] {
 	name := "a request with a valid identity assertion"
-	return Attempt[string]{Name: name, Good: expect.IssueTokens(), Send: func(assertions ...string) any {
+	return Attempt[func() string]{Name: name, Good: expect.IssueTokens(), Send: func(assertions ...func() string) any {
 		signed := t.Mint.Assertion(t.Mint.AssertionHeader(), t.Mint.AssertionClaims(c, nil))
 		for _, a := range assertions {
-			signed = a
+			signed = a()
 		}
 		ex := t.AS.PresentAssertion(c, signed, edits...)
 		t.AS.Tokens(ex, c)
@@ -164,36 +165,38 @@ var nameNothingElse = expect.Family("nameNothingElse", func(id string) expect.Ma
 func refusesWrongAssertions(t *T) {
 	c, _ := mustExchange(t)
 	good := byIdentityAssertion(t, c)
-	claims := func(changes map[string]any) string {
-		return t.Mint.Assertion(t.Mint.AssertionHeader(), t.Mint.AssertionClaims(c, changes))
+	claims := func(changes map[string]any) func() string {
+		return func() string { return t.Mint.Assertion(t.Mint.AssertionHeader(), t.Mint.AssertionClaims(c, changes)) }
 	}
 	Refuses(t, good, wrongIdentityClaims(t, c), expect.RefuseGrant("invalid_grant"))
-	Refuses(t, good, Cases[string]{
+	Refuses(t, good, Cases[func() string]{
 		{"for a foreign resource", claims(map[string]any{"resource": Attacker})},
 	}, expect.RefuseGrant("invalid_target", "invalid_grant"))
-	once := claims(nil)
-	first := good.Send(once)
-	Each(t, Cases[string]{
+	Each(t, Cases[func() string]{
 		{"without a resource, which MCP's extension requires", claims(map[string]any{"resource": nil})},
 		{"without jti", claims(map[string]any{"jti": nil})},
 		{"valid for ten years", claims(map[string]any{"exp": time.Now().Add(10 * 365 * 24 * time.Hour).Unix()})},
-		{"for the second time", once},
-	}, func(t *T, assertion string) {
-		if assertion == once && !expect.IssueTokens().Judge(first).Met {
+	}, func(t *T, assertion func() string) { t.Expect(good.Send(assertion)).Ideally(expect.RefuseGrant()) })
+	once := claims(nil)()
+	same := func() string { return once }
+	Each(t, Cases[any]{{"for the second time", good.Send(same)}}, func(t *T, first any) {
+		if !expect.IssueTokens().Judge(first).Met {
 			t.Inconclusive("the first time is answered with %s", expect.Describe(expect.ExchangeOf(first)))
 		}
-		t.Expect(good.Send(assertion)).Ideally(expect.RefuseGrant())
+		t.Expect(good.Send(same)).Ideally(expect.RefuseGrant())
 	})
 }
 
 // wrongIdentityClaims are assertions with a good signature, of another type or with one claim that is wrong (ID-JAG section 4.4.1).
-func wrongIdentityClaims(t *T, c *oauth.Client) Cases[string] {
+func wrongIdentityClaims(t *T, c *oauth.Client) Cases[func() string] {
 	now := time.Now().Unix()
-	typed := func(typ any, changes map[string]any) string {
-		return t.Mint.Assertion(t.Mint.AssertionHeader().With("typ", typ), t.Mint.AssertionClaims(c, changes))
+	typed := func(typ any, changes map[string]any) func() string {
+		return func() string {
+			return t.Mint.Assertion(t.Mint.AssertionHeader().With("typ", typ), t.Mint.AssertionClaims(c, changes))
+		}
 	}
-	claims := func(changes map[string]any) string { return typed("oauth-id-jag+jwt", changes) }
-	out := Cases[string]{
+	claims := func(changes map[string]any) func() string { return typed("oauth-id-jag+jwt", changes) }
+	out := Cases[func() string]{
 		{"typ JWT", typed("JWT", nil)},
 		{"no typ", typed(nil, nil)},
 		{"an ID token", typed("JWT", map[string]any{"aud": c.ID, "client_id": nil, "resource": nil, "nonce": "n"})},
@@ -220,11 +223,13 @@ func refusesForgedAssertions(t *T) {
 	ordinary := func() mint.Claims { return t.Mint.AssertionClaims(c, nil) }
 	with := func(issuer any) mint.Claims { return ChangedClaims(ordinary(), map[string]any{"iss": issuer}) }
 	alg, _ := h["alg"].(string)
+	attacker, unknown := mint.NewAttacker(), strings.TrimSuffix(trap.URL("/"), "/")
+	named := func(issuer any) func() string { return func() string { return t.Mint.Assertion(h, with(issuer)) } }
 	rows := GoodAssertion{Header: h, Claims: ordinary}.Forgeries(trap).
-		And("an issuer that is not configured", mint.NewAttacker().Sign(alg, h, with(strings.TrimSuffix(trap.URL("/"), "/")))).
-		And("no iss", t.Mint.Assertion(h, with(nil)))
+		And("an issuer that is not configured", func() string { return attacker.Sign(alg, h, with(unknown)) }).
+		And("no iss", named(nil))
 	for _, m := range nearmiss.OfURL(t.Enterprise.Identifier(), nearmiss.Host) {
-		rows = rows.And("a look-alike of the issuer, "+m.Name, t.Mint.Assertion(h, with(m.Value)))
+		rows = rows.And("a look-alike of the issuer, "+m.Name, named(m.Value))
 	}
 	Refuses(t, byIdentityAssertion(t, c), rows, expect.RefuseGrant("invalid_grant"))
 	t.Expect(trap, "an unknown issuer, jku, x5u").Ideally(BeLeftAlone) // RFC 8725 section 3.10: "should"

@@ -21,30 +21,45 @@ type GoodAssertion struct {
 	Public map[string]any
 }
 
-// Forgeries returns assertions with good claims and a signature by another key than the expected one. URLs in their headers lead to a
-// listener that the server has no reason to contact.
-func (g GoodAssertion) Forgeries(trap *listener.Listener) Cases[string] {
+// Forgeries make assertions with good claims and a signature by another key than the expected one. URLs in their headers lead to a
+// listener that the server has no reason to contact. Each is new when it is sent: a server may remember the jti of those that it refuses.
+func (g GoodAssertion) Forgeries(trap *listener.Listener) Cases[func() string] {
 	attacker := mint.NewAttacker()
 	alg, _ := g.Header["alg"].(string)
-	other := func(h mint.Header) string { return attacker.Sign(alg, h, g.Claims()) }
-	without := g.Header.With("kid", nil)
-	out := Cases[string]{
-		{"alg none", mint.Unsigned(g.Header.With("alg", "none"), g.Claims())},
-		{"alg None", mint.Unsigned(g.Header.With("alg", "None"), g.Claims())},
-		{"HS256 with an empty secret", mint.HS256(g.Header.With("alg", "HS256"), g.Claims(), nil)},
+	other := func(h mint.Header) func() string { return func() string { return attacker.Sign(alg, h, g.Claims()) } }
+	unsigned := func(alg string) func() string {
+		return func() string { return mint.Unsigned(g.Header.With("alg", alg), g.Claims()) }
+	}
+	hashed := func(secret []byte) func() string {
+		return func() string { return mint.HS256(g.Header.With("alg", "HS256"), g.Claims(), secret) }
+	}
+	out := Cases[func() string]{
+		{"alg none", unsigned("none")},
+		{"alg None", unsigned("None")},
+		{"HS256 with an empty secret", hashed(nil)},
 		{"another key", other(g.Header)},
 		{"another key, by jku", other(g.Header.With("jku", trap.URL("/jwks")))},
 		{"another key, by x5u", other(g.Header.With("x5u", trap.URL("/x5u")))},
 		{"another key, kid with a path", other(g.Header.With("kid", "../../../../dev/null"))},
 	}
-	for _, a := range attacker.Algorithms(g.Header) {
-		out = out.And("another key, as jwk, "+a, attacker.Sign(a, without.With("jwk", attacker.PublicKey(a)), g.Claims())).
-			And("another key, as x5c, "+a, attacker.Sign(a, without.With("x5c", attacker.CertificateChain(a)), g.Claims()))
-	}
+	out = append(out, g.withOwnKey(attacker)...)
 	if o, _, err := document.ParseObject(mint.JSON(g.Public)); err == nil && g.Public != nil {
 		for _, s := range mint.Spellings(o) {
-			out = out.And("HS256 with the public key, "+s.Name, mint.HS256(g.Header.With("alg", "HS256"), g.Claims(), s.Secret))
+			out = out.And("HS256 with the public key, "+s.Name, hashed(s.Secret))
 		}
+	}
+	return out
+}
+
+// withOwnKey are assertions that carry the key of an attacker.
+func (g GoodAssertion) withOwnKey(attacker *mint.Attacker) (out Cases[func() string]) {
+	without := g.Header.With("kid", nil)
+	for _, alg := range attacker.Algorithms(g.Header) {
+		signed := func(name string, key any) func() string {
+			return func() string { return attacker.Sign(alg, without.With(name, key), g.Claims()) }
+		}
+		out = out.And("another key, as jwk, "+alg, signed("jwk", attacker.PublicKey(alg))).
+			And("another key, as x5c, "+alg, signed("x5c", attacker.CertificateChain(alg)))
 	}
 	return out
 }
@@ -76,7 +91,7 @@ func AssertionsOf(c *oauth.Client) GoodAssertion {
 func (t AuthorizationServer) ForgedAssertions(c *oauth.Client, trap *listener.Listener) Cases[Edit] {
 	var out Cases[Edit]
 	for _, row := range AssertionsOf(c).Forgeries(trap) {
-		out = out.And(row.Name, With("client_assertion", row.Value))
+		out = out.And(row.Name, func(d *draft) { With("client_assertion", row.Value())(d) })
 	}
 	return out
 }
