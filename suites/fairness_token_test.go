@@ -690,7 +690,9 @@ func failsOnce(at []int, again *[]string) func(b *idp.Behaviour) {
 // A wrong assertion that gets a server error is made anew before it is sent again: a server may remember the jti of the first.
 func TestWrongAssertionsAreNewAfterAServerError(t *testing.T) {
 	t.Parallel()
-	for _, id := range []string{"AS-CC-ASSERTION-REJECTED", "AS-EMA-SIGNATURE-REJECTED", "AS-EMA-CLAIMS-REJECTED", "AS-CIMD-KEY-AUTH-ENFORCED"} {
+	for _, id := range []string{
+		"AS-CC-ASSERTION-REJECTED", "AS-EMA-SIGNATURE-REJECTED", "AS-EMA-CLAIMS-REJECTED", "AS-CIMD-KEY-AUTH-ENFORCED",
+	} {
 		t.Run(id, func(t *testing.T) {
 			t.Parallel()
 			var again []string

@@ -135,6 +135,7 @@ func TestDiagnosis(t *testing.T) {
 		"html":             {url: answer(t, 200, html, "<!doctype html><title>Shop</title>")},
 		"json":             {url: answer(t, 200, map[string]string{"Content-Type": "application/json"}, `{"ok":true}`)},
 		"no-server":        {url: answer(t, 502, html, "<h1>502</h1>")},
+		"no-issuer":        {url: answer(t, 500, nil, "Internal Server Error")},
 		"single-sign-on":   {url: answer(t, 302, map[string]string{"Location": "https://sso.example.com/authorize?x=1"}, "")},
 		"cookie-login":     {url: answer(t, 302, map[string]string{"Location": "/login?next=/mcp"}, "")},
 		"basic":            {url: answer(t, 401, map[string]string{"WWW-Authenticate": `Basic realm="staging"`}, "")},

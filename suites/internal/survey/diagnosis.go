@@ -40,7 +40,17 @@ func (t *taker) diagnose() string {
 	if gate := gate(s.URL, ex); gate != "" {
 		return sentences(asked(ex), gate)
 	}
-	return sentences(asked(ex), "This does not look like an MCP endpoint.", t.elsewhere())
+	return sentences(asked(ex), t.neither(ex))
+}
+
+// neither says what an endpoint may be that answers neither as MCP does nor as a gate does.
+func (t *taker) neither(ex *reports.Exchange) string {
+	hint := t.elsewhere()
+	if status := expect.Status(ex); t.instead == "" && (status == 500 || status == 503) {
+		return "The server fails before it asks for a token, as some do until their authorization server answers. Start that first. If the " +
+			"server trusts the issuer run by mcpauth, mcpauth serve idp starts it."
+	}
+	return sentences("This does not look like an MCP endpoint.", hint)
 }
 
 // describesItself reports whether protected resource metadata names this URL.
