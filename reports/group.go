@@ -46,13 +46,13 @@ func (r *Run) Groups(v Verdict) []Group {
 	return out
 }
 
-// found returns the severity of what was found. That of the requirement is for one that is not met: it is at most medium where each request
-// was refused, with another status or code, and where a MUST is met in a risky way.
+// found returns the severity of what was found. That of the requirement is for one that is not met: it is at most medium where nobody is
+// let in, and where a MUST is met in a risky way.
 func (g *Group) found(whole requirements.Severity) requirements.Severity {
 	lesser := false
 	for _, res := range g.Results {
 		for _, f := range res.Findings {
-			if lesser = f.Refused || f.Advice && res.Level == string(requirements.Must); !lesser {
+			if lesser = f.Minor || f.Advice && res.Level == string(requirements.Must); !lesser {
 				return whole
 			}
 		}

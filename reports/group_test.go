@@ -11,7 +11,7 @@ import (
 
 // RS-TOKEN-FOREIGN-KEY is critical: a forged token that is served. What is found may be less.
 func TestSeverityIsThatOfWhatWasFound(t *testing.T) {
-	served, refused, advice := Finding{Observed: "HTTP 200"}, Finding{Observed: "HTTP 403", Refused: true}, Finding{Advice: true}
+	served, refused, advice := Finding{Observed: "HTTP 200"}, Finding{Observed: "HTTP 403", Minor: true}, Finding{Advice: true}
 	for name, c := range map[string]struct {
 		verdict  Verdict
 		level    string

@@ -98,17 +98,22 @@ func TestSeverityIsThatOfWhatAServerDoes(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		bend func(o *reference.Options)
+		id   string
 		want requirements.Severity
 	}{
-		"forged tokens are answered with 403": {func(o *reference.Options) { o.Policy.Status = http.StatusForbidden }, requirements.Medium},
-		"forged tokens are served":            {missing(mcpserver.VerifySignature), requirements.Critical},
+		"forged tokens are answered with 403": {func(o *reference.Options) { o.Policy.Status = http.StatusForbidden }, "RS-TOKEN-SIG-TAMPERED",
+			requirements.Medium},
+		"forged tokens are served":                  {missing(mcpserver.VerifySignature), "RS-TOKEN-SIG-TAMPERED", requirements.Critical},
+		"any version is served, with a valid token": {missing(mcpserver.CheckVersion), "RS-TRANSPORT-VERSION-HEADER", requirements.Medium},
+		"any version is served, without a token": {missing(mcpserver.GuardAnyVersion), "RS-TRANSPORT-VERSION-HEADER",
+			requirements.Critical},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			o := reference.Ideal()
 			c.bend(&o)
 			cfg := against.WithToken(against.Start(t, o))
-			cfg.Only = []string{"RS-TOKEN-SIG-TAMPERED"}
+			cfg.Only = []string{c.id}
 			failed := against.Run(t, cfg).Groups(reports.Fail)
 			require.Len(t, failed, 1)
 			assert.Equal(t, c.want, failed[0].Severity)

@@ -133,5 +133,5 @@ func refusesUnsupportedVersions(t *T) {
 			return c
 		}}}
 	}
-	Refuses(t, withToken(t, call, t.MCP.Serve()), rows, expect.Refuse(400))
+	Refuses(t, withToken(t, call, t.MCP.Serve()), rows, expect.WithToken(expect.Refuse(400)))
 }

@@ -217,7 +217,7 @@ func judgedAgain(m expect.Matcher, actual any) (out expect.Judgement, err error)
 // findingOf returns the finding that follows from a judgement; nil for none.
 func (j *rejudge) findingOf(judgement expect.Judgement, outcome reports.StepOutcome, ex *reports.Exchange,
 	s *reports.BasisStep) *reports.Finding {
-	f := &reports.Finding{About: s.About, Looked: s.Finding != nil && s.Finding.Looked, Exchange: numberOf(ex), Refused: judgement.Refused}
+	f := &reports.Finding{About: s.About, Looked: s.Finding != nil && s.Finding.Looked, Exchange: numberOf(ex), Minor: judgement.Minor}
 	switch {
 	case outcome == reports.StepMet && judgement.Advice != nil:
 		f.Expected, f.Observed, f.Advice = judgement.Advice.Expected, judgement.Advice.Observed, true

@@ -767,11 +767,11 @@ func Shuffle(all []byte) { seeded.Suites.Shuffle(all) }
 
 // Assertion is an expectation about one value.
 type Assertion struct {
-	t       *T
-	actual  any
-	about   string
-	seen    *reports.Exchange
-	refused bool // the target refused, whatever the matcher says of how
+	t      *T
+	actual any
+	about  string
+	seen   *reports.Exchange
+	minor  bool // nobody is let in, whatever the matcher says
 }
 
 // Expect starts an expectation; about identifies the variant.
@@ -830,7 +830,7 @@ func (a Assertion) judgeAll(matchers []types.GomegaMatcher, advice bool) bool {
 func (a Assertion) judge(m expect.Matcher, advice bool) bool {
 	m = a.t.asked(m)
 	j, ex := m.Judge(a.actual), a.exchange()
-	a.refused = j.Refused
+	a.minor = j.Minor
 	cited := expect.ComparedWith(m)
 	outcome := a.t.amountsTo(j, m.Kind(), ex, a.t.MCP.RefusedInside(ex), cited)
 	a.judged(m, outcome, ex, advice, func() {
@@ -919,7 +919,7 @@ func (a Assertion) record(m types.GomegaMatcher, ex *reports.Exchange, expected,
 		return
 	}
 	f := reports.Finding{About: t.about(about), Looked: !sent(a.actual), Expected: expected, Observed: observed, Advice: advice,
-		Refused: a.refused}
+		Minor: a.minor}
 	if ex != nil {
 		t.Cite(ex)
 		f.Exchange = ex.Number

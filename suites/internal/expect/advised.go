@@ -26,6 +26,15 @@ func AdvisedOf[V any](m Matcher, ideal string, observed func(v V) string) Matche
 	}}
 }
 
+// WithToken returns a matcher for requests with a valid token: what it finds is minor, since it lets nobody in.
+func WithToken(m Matcher) Matcher {
+	return named(&matcher{kind: m.Kind(), judge: func(actual any) Judgement {
+		j := m.Judge(actual)
+		j.Minor = true
+		return j
+	}}, "WithToken", m)
+}
+
 // AtMostAdvised returns a matcher that warns where another is not met: what that expects is not demanded everywhere.
 func AtMostAdvised(m Matcher) Matcher {
 	return named(&matcher{kind: m.Kind(), judge: func(actual any) Judgement {

@@ -81,7 +81,8 @@ func init() { // Either refers to the table that contains it
 		"NameInChallenge": NameInChallenge, "HaveChallengeParam": HaveChallengeParam, "HaveChallengeParamOf": HaveChallengeParamOf,
 		"BeJWT":           BeJWT,
 		"IncludeAudience": IncludeAudience, "HaveAudience": HaveAudience, "HaveType": HaveType, "ExpireAfter": ExpireAfter, "Be": Be,
-		"BeUnguessable": BeUnguessable, "Either": Either, "AtMostAdvised": AtMostAdvised, "AllowPreflight": AllowPreflight,
+		"BeUnguessable": BeUnguessable, "Either": Either, "AtMostAdvised": AtMostAdvised, "WithToken": WithToken,
+		"AllowPreflight": AllowPreflight,
 		"BeReadable": BeReadable,
 	})
 	values = map[string]any{

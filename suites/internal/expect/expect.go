@@ -160,7 +160,7 @@ func Refuse(statuses ...int) Matcher {
 	})
 	return named(&matcher{kind: Refusal, judge: func(actual any) Judgement {
 		j := refuse.Judge(actual)
-		j.Refused = refusedAnyway(ExchangeOf(actual))
+		j.Minor = refusedAnyway(ExchangeOf(actual))
 		return j
 	}}, "Refuse", statuses)
 }

@@ -96,7 +96,7 @@ func BeRefused(status int, codes ...string) Matcher {
 		case NoAnswer(ex) != "":
 			return Judgement{Expected: expected, Undecided: NoAnswer(ex)}
 		case Status(ex) != status:
-			return Judgement{Expected: expected, Observed: Describe(ex), Refused: refusedAnyway(ex)}
+			return Judgement{Expected: expected, Observed: Describe(ex), Minor: refusedAnyway(ex)}
 		}
 		code, _ := Param(ex, "error")
 		return Judgement{Met: true, Advice: otherCode(codes, ex, code, "the challenge has no error parameter")}

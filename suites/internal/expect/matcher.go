@@ -40,8 +40,8 @@ type Judgement struct {
 	Untried bool
 	// Advice is what is risky or unusual in a value that matches; nil if nothing is.
 	Advice *Advice
-	// Refused says that the target refused anyway, with HTTP 4xx: only the kind of refusal is another.
-	Refused bool
+	// Minor says that nobody is let in: the target refused with another status, or was sent a valid token.
+	Minor bool
 }
 
 // Advice is a finding that is at most a warning.

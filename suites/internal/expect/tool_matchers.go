@@ -27,7 +27,7 @@ func BeForbidden() Matcher {
 	return named(&matcher{kind: Refusal, judge: func(actual any) Judgement {
 		j := NotRun().Judge(actual)
 		if ex := ExchangeOf(actual); j.Met && (Status(ex) != 403 || mcp.Read(ex).Result != nil) {
-			return Judgement{Expected: "a refusal with HTTP 403", Observed: Describe(ex), Refused: refusedAnyway(ex)}
+			return Judgement{Expected: "a refusal with HTTP 403", Observed: Describe(ex), Minor: refusedAnyway(ex)}
 		}
 		return j
 	}}, "BeForbidden")
