@@ -250,6 +250,9 @@ func (s *Server) Lookup(token string) map[string]any {
 		"iss": s.Issuer, "sub": t.grant.user, "aud": toAny(t.aud), "client_id": t.grant.client, "scope": strings.Join(t.scopes, " "),
 		"iat": float64(t.issued.Unix()), "exp": float64(t.expires.Unix()), "jti": t.jti,
 	}
+	if t.grant.key != "" && s.Behaviour.has(DPoPBinding) {
+		claims["cnf"] = map[string]any{"jkt": t.grant.key}
+	}
 	if s.Behaviour.AccessToken != nil {
 		s.Behaviour.AccessToken(map[string]any{}, claims)
 	}

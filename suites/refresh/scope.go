@@ -47,11 +47,10 @@ type widened struct {
 
 // begin returns the tokens whose refresh asks for more.
 func (w widened) begin(t *T, granted []string) *oauth.Tokens {
-	tokens := t.AS.MustGetRefreshToken(requesting(granted))
 	if w.later {
-		return t.AS.MustRefresh(tokens)
+		return refreshableAgain(t, t.AS.MustGetRefreshToken, requesting(granted))
 	}
-	return tokens
+	return t.AS.MustGetRefreshToken(requesting(granted))
 }
 
 func neverWidensScope(t *T) {

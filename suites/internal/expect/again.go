@@ -83,7 +83,7 @@ func init() { // Either refers to the table that contains it
 		"IncludeAudience": IncludeAudience, "HaveAudience": HaveAudience, "HaveType": HaveType, "ExpireAfter": ExpireAfter, "Be": Be,
 		"BeUnguessable": BeUnguessable, "Either": Either, "AtMostAdvised": AtMostAdvised, "WithToken": WithToken,
 		"AllowPreflight": AllowPreflight,
-		"BeReadable": BeReadable,
+		"BeReadable":     BeReadable,
 	})
 	values = map[string]any{
 		"NotEmpty": func() Value { return NotEmpty }, "Anything": func() Value { return Anything }, "ANumber": func() Value { return ANumber },
