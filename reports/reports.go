@@ -171,7 +171,7 @@ type Finding struct {
 	Looked   bool   `json:"looked,omitempty"`   // About names what was looked at, and not what was sent
 	Exchange int    `json:"exchange,omitempty"` // number of the exchange that shows it
 	Advice   bool   `json:"advice,omitempty"`   // at most a warning, whatever the level
-	Minor    bool   `json:"minor,omitempty"`    // nobody is let in: a refusal with another status, or a wrong answer to a valid token
+	Minor    bool   `json:"minor,omitempty"`    // nobody gains access: a refusal with another status, or a wrong answer to a valid token
 }
 
 // Exchange is one request with its response. Headers keep their order and spelling.

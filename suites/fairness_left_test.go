@@ -144,8 +144,9 @@ func TestFairnessOfErrorsAndSecondTries(t *testing.T) {
 		"a grant that is refreshed once, scopes":                      {behaving(refreshesOnce), nil, "AS-REFRESH-SCOPE-WIDEN", reports.Pass},
 		"a grant that is refreshed once, old tokens":                  {behaving(refreshesOnce), nil, "AS-REFRESH-OLD-DIES", reports.Pass},
 		"a grant that is refreshed once, users":                       {behaving(refreshesOnce), nil, "AS-REFRESH-SAME-USER", reports.Pass},
-		"completed tasks are forgotten":                               {forgetsCompletedTasks, onlyStateful, "RS-SESSION-TASK-OWNERSHIP", reports.Pass},
-		"opaque tokens that are bound to keys, alone":                 {opaqueToClients, byLogin, "RS-DPOP-DOWNGRADE", reports.Pass},
-		"opaque tokens that are bound to keys, and proofs":            {opaqueToClients, byLogin, "RS-DPOP-PROOF", reports.Pass},
+		"completed tasks are forgotten": {forgetsCompletedTasks, onlyStateful,
+			"RS-SESSION-TASK-OWNERSHIP", reports.Pass},
+		"opaque tokens that are bound to keys, alone":      {opaqueToClients, byLogin, "RS-DPOP-DOWNGRADE", reports.Pass},
+		"opaque tokens that are bound to keys, and proofs": {opaqueToClients, byLogin, "RS-DPOP-PROOF", reports.Pass},
 	})
 }

@@ -687,7 +687,7 @@ func failsOnce(at []int, again *[]string) func(b *idp.Behaviour) {
 	}
 }
 
-// A wrong assertion that gets a server error is made anew before it is sent again: a server may remember the jti of the first.
+// A wrong assertion that gets a server error has a new jti when it is sent again: a server may remember that of the first.
 func TestWrongAssertionsAreNewAfterAServerError(t *testing.T) {
 	t.Parallel()
 	for _, id := range []string{

@@ -771,7 +771,7 @@ type Assertion struct {
 	actual any
 	about  string
 	seen   *reports.Exchange
-	minor  bool // nobody is let in, whatever the matcher says
+	minor  bool // nobody gains access, whatever the matcher says
 }
 
 // Expect starts an expectation; about identifies the variant.
@@ -918,14 +918,18 @@ func (a Assertion) record(m types.GomegaMatcher, ex *reports.Exchange, expected,
 		t.leave(about, why, reports.Inconclusive)
 		return
 	}
-	f := reports.Finding{About: t.about(about), Looked: !sent(a.actual), Expected: expected, Observed: observed, Advice: advice,
-		Minor: a.minor}
+	f := a.finding(expected, observed, advice)
 	if ex != nil {
 		t.Cite(ex)
 		f.Exchange = ex.Number
 	}
 	t.findings = append(t.findings, f)
 	t.step(reports.BasisStep{Outcome: reports.BodyFound, About: f.About, Exchange: f.Exchange, Advice: advice, Finding: &f})
+}
+
+func (a Assertion) finding(expected, observed string, advice bool) reports.Finding {
+	return reports.Finding{About: a.t.about(a.about), Looked: !sent(a.actual), Expected: expected, Observed: observed, Advice: advice,
+		Minor: a.minor}
 }
 
 // sent reports whether a value is the outcome of one request or flow, so that the name of the judgement is that of what was sent.

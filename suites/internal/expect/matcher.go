@@ -40,7 +40,7 @@ type Judgement struct {
 	Untried bool
 	// Advice is what is risky or unusual in a value that matches; nil if nothing is.
 	Advice *Advice
-	// Minor says that nobody is let in: the target refused with another status, or was sent a valid token.
+	// Minor says that nobody gains access: the target refused with another status, or was sent a valid token.
 	Minor bool
 }
 
