@@ -57,6 +57,8 @@ var comparisons = []Flaw{
 		parsed(func(a, b *url.URL) bool {
 			return a.Host == b.Host && b.Path == a.Path+"/" && a.RawQuery == b.RawQuery && b.User == nil
 		})),
+	alsoNoticed(redirectMatch("fragment", "The fragment of a redirect URI is not compared.", "a fragment",
+		func(registered, sent string) bool { return strings.HasPrefix(sent, registered+"#") }), "AS-AUTHZ-LOOPBACK-STRICT"),
 	redirectMatch("dot-as-pattern", "Registered URIs are used as regular expressions.", "a letter instead of a dot of the host",
 		func(registered, sent string) bool { return sent == strings.Replace(registered, ".", "x", 1) }),
 

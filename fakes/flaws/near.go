@@ -22,6 +22,16 @@ var nearNames = []Flaw{
 	audienceNear("listed-upper-case", "RS-AUD-ARRAY", "a list with the path in upper case", amongAudiences(func(text, own string) bool {
 		return strings.EqualFold(text, own)
 	})),
+	{
+		Name: "issuer-near-fragment", Says: "The fragment of an issuer is not compared.", Row: "the issuer, but a fragment",
+		Bend: policy(func(p *mcpserver.Policy) {
+			p.Overlooks = func(r *http.Request, part string, claims map[string]any) bool {
+				text, _ := claims["iss"].(string)
+				return part == mcpserver.Issuer && strings.HasPrefix(text, "http://"+r.Host) && strings.HasSuffix(text, "#mcpauth")
+			}
+		}),
+		Noticed: []string{"RS-TOKEN-WRONG-ISS"},
+	},
 	userNear("upper-case", "the name with upper and lower case swapped", strings.ToLower),
 	userNear("full-width", "the name with a full-width character", func(subject string) string {
 		return strings.Map(func(c rune) rune {

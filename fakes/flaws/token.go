@@ -485,6 +485,9 @@ var grantRows = []Flaw{
 		"AS-TOKEN-CODE-REPLAY-REVOKES", "AS-TOKEN-RANDOM", "RS-TOKEN-REVOKED"), // the reference server knows its tokens by their jti
 	codeRedirect("other", "the client's other redirect URI", func(right, sent string) bool { return sent == right+"/second" }),
 	codeRedirect("any", "an unregistered redirect URI", func(_, sent string) bool { return strings.Contains(sent, "attacker") }),
+	codeRedirect("letter-case", "the redirect URI: the path in another letter case", strings.EqualFold),
+	codeRedirect("query", "the redirect URI: a parameter more", func(right, sent string) bool { return strings.HasPrefix(sent, right+"?") }),
+	codeRedirect("fragment", "the redirect URI: a fragment", func(right, sent string) bool { return strings.HasPrefix(sent, right+"#") }),
 	codeRedirect("slash", "the redirect URI with a slash", func(right, sent string) bool { return sent == right+"/" }),
 	codeRedirect("port", "the redirect URI with another port", parsed(func(a, b *url.URL) bool {
 		return a.Hostname() == b.Hostname() && a.RequestURI() == b.RequestURI()

@@ -11,6 +11,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/nearmiss"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 	"github.com/mcpauth/conformance/suites/internal/session"
 
@@ -176,6 +177,9 @@ func bindsCodeToRedirectURI(t *T) {
 		{"the client's other redirect URI", With("redirect_uri", base+"/second")},
 		{"an unregistered redirect URI", With("redirect_uri", "https://attacker.example/cb")},
 		{"the redirect URI with a slash", With("redirect_uri", base+"/")},
+	}
+	for _, m := range nearmiss.OfURL(base, nearmiss.LetterCase, nearmiss.Query) {
+		rows = rows.And("the redirect URI: "+m.Name, With("redirect_uri", m.Value))
 	}
 	without := expect.ExchangeOf(good.Send(Without("redirect_uri")))
 	if why := expect.NoAnswer(without); why != "" {

@@ -114,6 +114,7 @@ var urlWays = []Way{
 			p.query = "?x=1&" + p.query[1:]
 		}
 	})},
+	{Query, "a fragment", func(v string) string { return v + "#mcpauth" }},
 	{Null, "a NUL byte at the end", func(v string) string { return v + "\x00" }},
 	{Space, "a space after it", func(v string) string { return v + " " }},
 	{Space, "a tab after it", func(v string) string { return v + "\t" }},
