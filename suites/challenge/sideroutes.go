@@ -1,7 +1,6 @@
 package challenge
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/url"
 	"regexp"
@@ -12,6 +11,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/mint"
 	"github.com/mcpauth/conformance/suites/internal/wire"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
@@ -41,7 +41,7 @@ var sideRoutes = []sideRoute{
 
 // routesOf are the routes by which servers offer a tool: a route refuses a tool that does not exist, whoever calls.
 func routesOf(tool Tool) []sideRoute {
-	arguments, named := jsonOf(tool.Params()["arguments"]), jsonOf(tool.Params())
+	arguments, named := mint.JSON(tool.Params()["arguments"]), mint.JSON(tool.Params())
 	name := url.PathEscape(tool.Name)
 	return []sideRoute{
 		{"POST", "/tools/" + name, arguments},
@@ -50,11 +50,6 @@ func routesOf(tool Tool) []sideRoute {
 		{"POST", "/tools/call", named},
 		{"POST", "/call", named},
 	}
-}
-
-func jsonOf(v any) string {
-	b, _ := json.Marshal(v) // decoded YAML and JSON can always be encoded
-	return string(b)
 }
 
 func guardsSideRoutes(t *T) {

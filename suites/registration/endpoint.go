@@ -9,6 +9,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/listener"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/mint"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 	"github.com/mcpauth/conformance/suites/internal/wire"
 
@@ -31,7 +32,7 @@ func registersByPostOnly(t *T) {
 		t.Expect(ex).To(tellNothing(c, name, strings.Contains(address, c.ID)))
 	})
 	Each(t, Cases[string]{{"PUT", "PUT"}}, func(t *T, method string) {
-		r := post(t, endpoint, jsonOf(t.AS.ClientMetadata()))
+		r := post(t, endpoint, mint.JSON(t.AS.ClientMetadata()))
 		r.Method = method
 		t.Expect(decided(t, t.Do(r))).Ideally(refuse)
 	})
@@ -47,7 +48,7 @@ func registersFromBrowsers(t *T, endpoint string) {
 		mcp.Field("Access-Control-Request-Headers", "content-type,mcp-protocol-version"),
 	}}
 	t.Expect(decided(t, t.Do(preflight)), "OPTIONS").Ideally(expect.AllowPreflight(inspector, "POST", "content-type"))
-	t.Expect(decided(t, t.Do(post(t, endpoint, jsonOf(t.AS.ClientMetadata()), origin))), "POST with Origin").Ideally(
+	t.Expect(decided(t, t.Do(post(t, endpoint, mint.JSON(t.AS.ClientMetadata()), origin))), "POST with Origin").Ideally(
 		expect.BeReadable(inspector))
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/mint"
 	"github.com/mcpauth/conformance/suites/internal/nearmiss"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 	"github.com/mcpauth/conformance/suites/internal/wire"
@@ -59,7 +60,7 @@ func managing(t *T, c *oauth.Client, method string) wire.Request {
 	r := wire.Request{Method: method, URL: uri, Header: []reports.Field{mcp.Bearer(token), mcp.Field("Content-Type", "application/json")}}
 	switch method {
 	case "PUT":
-		r.Body = jsonOf(registration(t, c))
+		r.Body = mint.JSON(registration(t, c))
 	case "DELETE":
 		r.Done = func(ex *reports.Exchange) {
 			if s := expect.Status(ex); s >= 200 && s <= 299 {
@@ -142,7 +143,7 @@ func update(t *T) Attempt[changing] {
 		for _, e := range edits {
 			maps.Copy(m, e)
 		}
-		r.Body = jsonOf(m)
+		r.Body = mint.JSON(m)
 		u := &updated{put: t.Do(r)}
 		token := oauth.Object(u.put).String("registration_access_token")
 		t.Secrets.Add("registration_access_token", token)

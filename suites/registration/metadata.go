@@ -7,6 +7,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/mint"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
@@ -53,7 +54,7 @@ var nameRegistrationError = expect.NameError("invalid_redirect_uri", "invalid_cl
 var describeInASCII = expect.That("error_description in ASCII (RFC 7591 section 3.2.2)", func(ex *reports.Exchange) string {
 	text := oauth.Object(ex).String("error_description")
 	if strings.ContainsFunc(text, func(r rune) bool { return r > 0x7e }) {
-		return jsonOf(text)
+		return mint.JSON(text)
 	}
 	return ""
 })
@@ -76,14 +77,14 @@ var noRegistrations = Cases[body]{
 func survivesMalformedBodies(t *T) {
 	Each(t, noRegistrations.In("the body"), func(t *T, b body) { t.Expect(sendBody(t, b)).To(refuseBody) })
 	m := t.AS.ClientMetadata()
-	good := strings.TrimSuffix(jsonOf(m), "}")
+	good := strings.TrimSuffix(mint.JSON(m), "}")
 	m["redirect_uris"] = slices.Repeat([]string{t.Session.Callback}, 10000)
 	form := oauth.Form{{Name: "redirect_uris", Value: t.Session.Callback}}.Encode()
 	Each(t, Cases[body]{
 		{"a form", body{form, "application/x-www-form-urlencoded"}},
 		{"JSON as text/plain", body{good + "}", "text/plain"}},
 		{"a text of 1 MiB", body{good + `,"client_uri":"https://client.example/` + strings.Repeat("a", 1<<20) + `"}`, ofJSON}},
-		{"10000 redirect URIs", body{jsonOf(m), ofJSON}},
+		{"10000 redirect URIs", body{mint.JSON(m), ofJSON}},
 	}.In("the body"), func(t *T, b body) {
 		ex := sendBody(t, b)
 		if t.Expect(ex).To(survive) {

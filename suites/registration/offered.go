@@ -7,6 +7,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/mint"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 	"github.com/mcpauth/conformance/suites/internal/survey"
 	"github.com/mcpauth/conformance/suites/internal/wire"
@@ -56,10 +57,10 @@ var beOpen = expect.That("an open registration_endpoint", func(ex *reports.Excha
 func asStranger(t *T, endpoint string, fields ...reports.Field) *reports.Exchange {
 	m := t.AS.ClientMetadata()
 	delete(m, "application_type")
-	ex := attempt(t, endpoint, jsonOf(m), fields...)
+	ex := attempt(t, endpoint, mint.JSON(m), fields...)
 	if expect.Status(ex) == 400 {
 		m["application_type"] = "native"
-		ex = attempt(t, endpoint, jsonOf(m), fields...)
+		ex = attempt(t, endpoint, mint.JSON(m), fields...)
 	}
 	return ex
 }

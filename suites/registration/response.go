@@ -1,7 +1,6 @@
 package registration
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,6 +9,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/mint"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
@@ -63,15 +63,10 @@ func seconds(v any) bool {
 func whereSent(name, what string, right func(v any) bool) expect.Matcher {
 	return expect.That(name+": "+what, func(ex *reports.Exchange) string {
 		if v, ok := oauth.Object(ex).Get(name); ok && v != nil && !right(v) {
-			return jsonOf(v)
+			return mint.JSON(v)
 		}
 		return ""
 	})
-}
-
-func jsonOf(v any) string {
-	b, _ := json.Marshal(v) // plain values can always be encoded
-	return string(b)
 }
 
 func returnsWhatIsRegistered(t *T) {
@@ -132,7 +127,7 @@ var omitUnset = expect.That("members without a value left out", func(ex *reports
 	var unset []string
 	for _, m := range members(ex) {
 		if (m.Value == nil || m.Value == "") && slices.Contains(metadataMembers, m.Name) {
-			unset = append(unset, m.Name+" is "+jsonOf(m.Value))
+			unset = append(unset, m.Name+" is "+mint.JSON(m.Value))
 		}
 	}
 	return strings.Join(unset, ", ")
@@ -157,7 +152,7 @@ var issueNoSecret = expect.AdvisedOf(
 func secretOfPublicClient(ex *reports.Exchange) string {
 	o := oauth.Object(ex)
 	if method := o.String("token_endpoint_auth_method"); o.String("client_secret") != "" && (method == "" || method == oauth.None) {
-		return "client_secret is issued, and token_endpoint_auth_method is " + jsonOf(method)
+		return "client_secret is issued, and token_endpoint_auth_method is " + mint.JSON(method)
 	}
 	return ""
 }

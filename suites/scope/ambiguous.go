@@ -8,13 +8,14 @@ import (
 
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/mint"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
 // message is a call of a tool as one message of a batch.
 func message(id int, tool Tool) string {
-	return fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":%s}`, id, jsonOf(tool.Params()))
+	return fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":%s}`, id, mint.JSON(tool.Params()))
 }
 
 // text joins the text blocks of a tool result.
@@ -55,11 +56,11 @@ var ambiguities = Cases[func(meta string, free, guarded map[string]any) string]{
 	{"params twice", func(meta string, free, guarded map[string]any) string {
 		return fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{%s"name":%s,"arguments":{}},`+
 			`"params":{%s"name":%s,"arguments":%s}}`,
-			meta, jsonOf(free["name"]), meta, jsonOf(guarded["name"]), jsonOf(guarded["arguments"]))
+			meta, mint.JSON(free["name"]), meta, mint.JSON(guarded["name"]), mint.JSON(guarded["arguments"]))
 	}},
 	{"the method twice", func(meta string, _, guarded map[string]any) string {
 		return fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"tools/list","method":"tools/call","params":{%s"name":%s,"arguments":%s}}`,
-			meta, jsonOf(guarded["name"]), jsonOf(guarded["arguments"]))
+			meta, mint.JSON(guarded["name"]), mint.JSON(guarded["arguments"]))
 	}},
 	{"a name in another case", func(meta string, free, guarded map[string]any) string {
 		return request(meta, `"name":%s,"Name":%s,"arguments":%s`, free["name"], guarded["name"], guarded["arguments"])
@@ -96,12 +97,7 @@ var ambiguities = Cases[func(meta string, free, guarded map[string]any) string]{
 func request(meta, params string, values ...any) string {
 	texts := make([]any, len(values))
 	for i, v := range values {
-		texts[i] = jsonOf(v)
+		texts[i] = mint.JSON(v)
 	}
 	return `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{` + meta + fmt.Sprintf(params, texts...) + `}}`
-}
-
-func jsonOf(v any) string {
-	b, _ := json.Marshal(v) // strings and decoded YAML can always be encoded
-	return string(b)
 }

@@ -102,7 +102,7 @@ func (a *Attacker) JWK() map[string]any {
 	return map[string]any{"kty": "EC", "crv": "P-256", "x": b64(point[1:33]), "y": b64(point[33:])}
 }
 
-// JSON returns a value in the form of a claims set.
+// JSON encodes a value that can always be encoded: maps, lists and plain values, such as claims.
 func JSON(v any) string {
 	b, _ := json.Marshal(v) // maps of plain values always marshal
 	return string(b)
