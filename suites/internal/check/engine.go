@@ -276,6 +276,11 @@ func (e *Engine) Collect() ([]reports.Result, []reports.Exchange) {
 			seen[ex.Number] = ex
 		}
 	}
+	for i := range results { // the run may notice later than the first checks that the target no longer answers
+		if e.World.lostWithTheTarget(results[i], seen) {
+			results[i].Reason = e.World.Stopped()
+		}
+	}
 	exchanges := make([]reports.Exchange, 0, len(seen))
 	for _, ex := range seen {
 		exchanges = append(exchanges, *ex)

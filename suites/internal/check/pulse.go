@@ -3,6 +3,7 @@ package check
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -26,6 +27,8 @@ type pulse struct {
 	// asked is set while the probe is in progress.
 	asked   map[string]bool
 	stopped string
+	silent  string        // the origin that stopped answering
+	since   time.Time     // when its first request without a proper answer was sent
 	gone    chan struct{} // closed when the run must end
 	pace
 }
@@ -53,13 +56,14 @@ func (w *World) sent(ctx context.Context, exchanges ...*reports.Exchange) {
 		}
 		origin := document.Origin(u)
 		w.pulse.mu.Lock()
-		switch failure(ex) {
-		case requirements.NoAnswer, requirements.ServerError:
+		switch f := failure(ex); {
+		case f == requirements.NoAnswer, f == requirements.ServerError:
 			w.pulse.row[origin]++
 			w.pulse.blame(origin, ex)
+		case ex.Request.Raw, slices.Contains(byTheFrontEnd, expect.Status(ex)):
 		default:
 			w.pulse.row[origin] = 0
-			delete(w.pulse.first, origin)
+			w.pulse.acquit(origin, ex)
 		}
 		due := w.pulse.row[origin] >= inARow && !w.pulse.asked[origin] && w.pulse.stopped == ""
 		if due {
@@ -72,6 +76,10 @@ func (w *World) sent(ctx context.Context, exchanges ...*reports.Exchange) {
 	}
 }
 
+// byTheFrontEnd are the statuses with which a front end may refuse requests itself, whatever is behind it (RFC 9110 sections 15.5.1 and
+// 15.5.15, RFC 6585 section 5).
+var byTheFrontEnd = []int{http.StatusBadRequest, http.StatusRequestURITooLong, http.StatusRequestHeaderFieldsTooLarge}
+
 // blame notes a request without a proper answer. The first of them may be what stopped the target, though the wait for another one that was
 // sent later may end before.
 func (p *pulse) blame(origin string, ex *reports.Exchange) {
@@ -80,9 +88,17 @@ func (p *pulse) blame(origin string, ex *reports.Exchange) {
 	}
 }
 
+// acquit forgets the first request without a proper answer if one that was sent later has one.
+func (p *pulse) acquit(origin string, answered *reports.Exchange) {
+	if first := p.first[origin]; first != nil && answered.Started.After(first.Started) {
+		delete(p.first, origin)
+	}
+}
+
 // ask sends the probe to an origin, and ends the run if there is no proper answer.
 func (w *World) ask(ctx context.Context, origin string) (answers bool) {
 	question, surveyed := w.plainest(origin)
+	began := time.Now()
 	answers = !surveyed // nothing is known about an origin that the survey never reached
 	for i := 0; i < len(pauses) && question != nil && !answers && ctx.Err() == nil; i++ {
 		select {
@@ -100,6 +116,11 @@ func (w *World) ask(ctx context.Context, origin string) (answers bool) {
 	w.pulse.mu.Lock()
 	first := w.pulse.first[origin]
 	w.pulse.asked[origin], w.pulse.row[origin] = false, 0
+	if !answers && w.pulse.stopped == "" {
+		if w.pulse.silent, w.pulse.since = origin, began; first != nil {
+			w.pulse.since = first.Started
+		}
+	}
 	w.pulse.mu.Unlock()
 	if !answers {
 		w.stop(fmt.Sprintf("the target stopped answering after %s requests%s", thousands(w.Client.Sent()), blamed(first)))
@@ -124,6 +145,18 @@ func (w *World) stop(why string) {
 		w.pulse.stopped = why
 		close(w.pulse.gone)
 	}
+}
+
+// lostWithTheTarget reports whether a result is undecided because of requests that were sent when the target no longer answered, and the run
+// had not noticed it yet.
+func (w *World) lostWithTheTarget(r reports.Result, sent map[int]*reports.Exchange) bool {
+	w.pulse.mu.Lock()
+	defer w.pulse.mu.Unlock()
+	return w.pulse.silent != "" && r.Verdict == reports.Inconclusive && slices.ContainsFunc(r.Evidence, func(number int) bool {
+		ex := sent[number]
+		return ex != nil && (ex.Response == nil || ex.Response.Status >= 500) && !ex.Started.Before(w.pulse.since) &&
+			strings.HasPrefix(ex.Request.URL, w.pulse.silent+"/")
+	})
 }
 
 // pauses are the waits before each probe: a restart takes a moment.
@@ -189,17 +222,20 @@ func (w *World) lookAtSurvey(ctx context.Context) {
 		w.stop("the target answered no request properly: " + expect.Describe(asked[0]))
 		return
 	}
-	done := map[string]bool{}
+	var failing []string // origins
 	for _, ex := range asked {
 		u, err := document.ParseURL(ex.Request.URL)
-		if err != nil || !dead(ex) || done[document.Origin(u)] {
+		if err != nil || !dead(ex) {
 			continue
 		}
-		done[document.Origin(u)] = true
 		w.pulse.mu.Lock()
 		w.pulse.blame(document.Origin(u), ex)
 		w.pulse.mu.Unlock()
-		w.ask(ctx, document.Origin(u))
+		failing = append(failing, document.Origin(u))
+	}
+	slices.Sort(failing)
+	for _, origin := range slices.Compact(failing) {
+		w.ask(ctx, origin)
 	}
 }
 

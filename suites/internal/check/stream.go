@@ -41,6 +41,7 @@ func (t MCPServer) OpenStream(req wire.Request) *Stream {
 	case <-opened:
 	case s.ended = <-s.done:
 		t.transcript = append(t.transcript, s.ended)
+		t.sent(t.ctx, s.ended)
 	}
 	return s
 }
@@ -148,5 +149,6 @@ func (t *T) Meanwhile(requests []wire.Request, do func()) []*reports.Exchange {
 	}
 	t.settle(out, false)
 	t.transcript = append(t.transcript, out...)
+	t.sent(t.ctx, out...)
 	return out
 }
