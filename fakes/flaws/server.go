@@ -137,6 +137,8 @@ var refreshing = []Flaw{
 }
 
 var inspection = []Flaw{
+	rowOf(one("revoke-spares-rotated", idp.RevokeRotated, "AS-REVOKE-REFRESH-TOKEN", "AS-REVOKE-REFRESH-KILLS-ACCESS"),
+		"a revoked refresh token that a refresh issued"),
 	one("revoke-nothing", idp.RevokeRefresh, "AS-REVOKE-REFRESH-TOKEN", "AS-REVOKE-*", "AS-REFRESH-REVOKED"),
 	{
 		Name: "revoke-spares-machines", Says: "Access tokens of clients that act for themselves are not revoked.",
@@ -189,6 +191,8 @@ var inspection = []Flaw{
 	one("introspect-dead-active", idp.IntrospectState, "AS-INTROSPECT-INACTIVE", "AS-TOKEN-EXPIRY-ENFORCED"),
 	one("introspect-tells-why", idp.IntrospectSilence, "AS-INTROSPECT-NO-LEAK"),
 	one("introspect-any-client", idp.IntrospectOwn, "AS-INTROSPECT-OTHER-CLIENT"),
+	rowOf(one("introspect-refresh-of-others", idp.IntrospectOwnRefresh, "AS-INTROSPECT-OTHER-CLIENT", "AS-INTROSPECT-INACTIVE",
+		"AS-INTROSPECT-REFRESH-TOKEN"), "another client's refresh token"),
 	one("introspect-hint-hides", idp.IntrospectAnyHint, "AS-INTROSPECT-REQUEST-FORM"),
 	{
 		Name: "introspect-revoked-refresh-active", Says: "A revoked refresh token is active.", Row: "a revoked refresh token",
@@ -203,5 +207,6 @@ var inspection = []Flaw{
 	one("userinfo-without-openid", idp.UserinfoOpenID, "AS-USERINFO-SCOPES", "AS-CC-SUBJECT-DISTINCT"),
 	one("userinfo-dead-token", idp.UserinfoState, "AS-USERINFO-TOKEN-STATE", "AS-TOKEN-TYPE-CONFUSION"),
 	one("userinfo-query", idp.UserinfoHeaderOnly, "AS-USERINFO-NO-QUERY-TOKEN"),
+	rowOf(one("userinfo-query-of-post", idp.UserinfoPostedQuery, "AS-USERINFO-NO-QUERY-TOKEN"), "POST, the token in the query"),
 	one("userinfo-password-hash", idp.UserinfoClean, "AS-USERINFO-HYGIENE"),
 }

@@ -229,6 +229,7 @@ const (
 	VerifierEachTime      Defence = "a wrong code_verifier is refused each time"
 	NoSecretForKeys       Defence = "a client with a key has no secret"
 	RevokeRefreshed       Defence = "a revoked access token that a refresh issued is dead"
+	RevokeRotated         Defence = "a revoked refresh token that a refresh issued is dead"
 	IntrospectGrant       Defence = "an access token whose grant has ended is inactive"
 	RevokeGrant           Defence = "revoking a refresh token kills its access tokens"
 	RevokeUnknown         Defence = "revoking an unknown token is answered 200"
@@ -246,6 +247,7 @@ const (
 	IntrospectOwn         Defence = "a client sees its own tokens only"
 	IntrospectAnyHint     Defence = "the hint does not hide a token"
 	IntrospectTypes       Defence = "refresh tokens do not look like access tokens"
+	IntrospectOwnRefresh  Defence = "introspection tells other clients nothing about a refresh token"
 	NoTokenInfo           Defence = "there is no unguarded tokeninfo endpoint"
 	UserinfoChallenge     Defence = "userinfo answers 401 with a challenge"
 	UserinfoSubject       Defence = "userinfo names the subject"
@@ -254,6 +256,7 @@ const (
 	UserinfoGrant         Defence = "userinfo refuses an access token whose grant has ended"
 	UserinfoOpenID        Defence = "userinfo needs the scope openid"
 	UserinfoHeaderOnly    Defence = "userinfo does not accept a token in the query"
+	UserinfoPostedQuery   Defence = "userinfo does not accept a token in the query of a POST request"
 	UserinfoClean         Defence = "userinfo contains no credential"
 )
 

@@ -81,7 +81,8 @@ func (s *Server) revokeToken(value, hint string, owner func(*grant) bool) bool {
 		!(b.SparesMachines && access.grant.user == access.grant.client) {
 		access.revoked = true
 	}
-	if refresh != nil && owner(refresh.grant) && b.has(RevokeRefresh) && !s.revokedByHalf(refresh.grant) {
+	if refresh != nil && owner(refresh.grant) && b.has(RevokeRefresh) && !s.revokedByHalf(refresh.grant) &&
+		(b.has(RevokeRotated) || !refresh.rotated) {
 		refresh.grant.revoked = true
 		if !b.has(RevokeGrant) {
 			s.spareAccess(refresh.grant)
@@ -147,10 +148,8 @@ func (s *Server) describeToken(value string, c *client, trusted bool) map[string
 	b := &s.Behaviour
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := s.orUnsigned(s.access[value], value, IntrospectSignature)
-	if r := s.refresh[value]; r != nil && !b.has(IntrospectTypes) {
-		t = &accessToken{grant: r.grant, scopes: r.scopes, aud: r.grant.resources, issued: s.now(), expires: s.now().Add(lifetime)}
-	}
+	t := s.introspected(value)
+	trusted = trusted || s.refresh[value] != nil && !b.has(IntrospectOwnRefresh)
 	if t == nil || !trusted && !s.mayIntrospect(c, t) {
 		return s.inactive(nil)
 	}
@@ -171,6 +170,14 @@ func (s *Server) describeToken(value string, c *client, trusted bool) map[string
 	return out
 }
 
+func (s *Server) introspected(value string) *accessToken {
+	b := &s.Behaviour
+	if r := s.refresh[value]; r != nil && (!b.has(IntrospectTypes) || !b.has(IntrospectOwnRefresh)) {
+		return &accessToken{grant: r.grant, scopes: r.scopes, aud: r.grant.resources, issued: s.now(), expires: s.now().Add(lifetime)}
+	}
+	return s.orUnsigned(s.access[value], value, IntrospectSignature)
+}
+
 func (s *Server) inactive(t *accessToken) map[string]any {
 	out := map[string]any{"active": false}
 	if t != nil && !s.Behaviour.has(IntrospectSilence) {
@@ -188,7 +195,7 @@ func (s *Server) userinfo(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	value, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !bearer && !b.has(UserinfoHeaderOnly) {
+	if !bearer && (!b.has(UserinfoHeaderOnly) || !b.has(UserinfoPostedQuery) && r.Method == http.MethodPost) {
 		value = r.URL.Query().Get("access_token")
 	}
 	challenge := `Bearer realm="userinfo"`

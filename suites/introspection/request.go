@@ -57,8 +57,8 @@ func refusesBadCredentials(t *T) {
 		rows = append(rows, t.AS.Guesses(c, Cases[Edit]{
 			{"an empty secret", AsWithSecret(c, "")},
 			{"a wrong secret", AsWithSecret(c, "mcpauth-wrong-"+Random(16))},
-			{"the secret without its last character", AsWithSecret(c, t.Hide(c.Secret[:len(c.Secret)-1]))},
 		})...)
+		rows = append(rows, t.AS.NearSecrets(c)...)
 	}
 	if c.Method == oauth.Basic {
 		rows = rows.And("Basic with no base64", authorization("Basic !!!")).
@@ -72,15 +72,21 @@ func refusesBadCredentials(t *T) {
 
 // A client that registered itself is not a resource server.
 func tellsStrangersNothing(t *T) {
-	tokens := t.AS.MustGetTokens()
+	tokens := t.AS.MustGetTokens(t.AS.ForRefresh())
 	stranger, ex := t.AS.Register(map[string]any{"token_endpoint_auth_method": t.AS.SecretMethod()})
 	if stranger == nil || stranger.Secret == "" {
 		t.NotApplicable("registration issues no secrets: %s", expect.Describe(ex))
 	}
-	ex = t.AS.Introspect(stranger, tokens.Access)
-	about := "a client that has just registered itself asks about another client's token"
-	if t.Expect(ex, about).To(nameNobody) {
-		t.Expect(ex, about).Ideally(tellNothing)
+	tried := Cases[string]{{"token", tokens.Access}, {"refresh token", tokens.Refresh}}
+	for _, asked := range tried {
+		if asked.Value == "" {
+			continue
+		}
+		ex = t.AS.Introspect(stranger, asked.Value)
+		about := "a client that has just registered itself asks about another client's " + asked.Name
+		if t.Expect(ex, about).To(nameNobody) {
+			t.Expect(ex, about).Ideally(tellNothing)
+		}
 	}
 }
 

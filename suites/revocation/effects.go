@@ -52,7 +52,16 @@ func endsRefreshTokens(t *T) {
 	Refuses(t, refresh(t, As(revoker(t))), Cases[before]{
 		{"a revoked refresh token", revoked(t, With("token_type_hint", "refresh_token"))},
 		{"a refresh token that was revoked after its access token", revokedLast(t)},
+		{"a revoked refresh token that a refresh issued", revokedRefreshed(t)},
 	}, expect.RefuseGrant("invalid_grant"))
+}
+
+// revokedRefreshed revokes what a refresh has issued: it may be in another place than the first refresh token of a grant.
+func revokedRefreshed(t *T) before {
+	return func(tokens *oauth.Tokens) {
+		*tokens = *t.AS.MustRefresh(tokens)
+		mustConfirm(t, t.AS.Revoke(tokens, tokens.Refresh))
+	}
 }
 
 func findsTokenWhateverTheHint(t *T) {
@@ -92,13 +101,8 @@ func authenticatesConfidentialClients(t *T) {
 	if t.AS.MustGetTokens(As(c), t.AS.ForRefresh()).Refresh == "" {
 		t.NotApplicable("a confidential client gets no refresh token, so the effect is not seen")
 	}
-	Each(t, Cases[Edit]{
-		{"no credentials", Unidentified()},
-		{"client_id alone", Edits(Unidentified(), With("client_id", c.ID))},
-		{"an empty secret", AsWithSecret(c, "")},
-		{"a wrong secret", AsWithSecret(c, "mcpauth-wrong-"+Random(16))},
-		{"the secret without its last character", AsWithSecret(c, t.Hide(c.Secret[:len(c.Secret)-1]))},
-	}, func(t *T, unauthenticated Edit) {
+	rows := append(Cases[Edit]{{"no credentials", Unidentified()}}, t.AS.WrongSecrets(c)...)
+	Each(t, rows, func(t *T, unauthenticated Edit) {
 		tokens := t.AS.MustGetRefreshToken(As(c))
 		ex := t.AS.Revoke(tokens, tokens.Refresh, unauthenticated)
 		t.Expect(ex).Ideally(expect.RefuseGrant("invalid_client", "invalid_request"))

@@ -143,6 +143,10 @@ func readsHeaderOnly(t *T) {
 			address := oauth.AtQuery(t.AS.Server().Userinfo, oauth.Form{{Name: "access_token", Value: token}})
 			return wire.Request{Method: "GET", URL: address}
 		}},
+		{"POST, the token in the query", func(token string) wire.Request {
+			address := oauth.AtQuery(t.AS.Server().Userinfo, oauth.Form{{Name: "access_token", Value: token}})
+			return wire.Request{Method: "POST", URL: address}
+		}},
 	}, tellNothing)
 }
 

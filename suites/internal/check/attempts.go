@@ -79,6 +79,18 @@ func (t AuthorizationServer) guesses(c *oauth.Client) Cases[Edit] {
 		{"a wrong secret in the body", body(wrong)},
 		{"a wrong secret by Basic", Edits(Unidentified(), Header(oauth.BasicAuth(c.ID, wrong)))},
 	}
+	return append(rows, t.nearSecrets(c)...)
+}
+
+// NearSecrets returns rows with secrets that resemble that of a client, in the way in which it sends its own; none without permission.
+func (t AuthorizationServer) NearSecrets(c *oauth.Client) Cases[Edit] {
+	if t.mayGuess(c) {
+		return t.nearSecrets(c)
+	}
+	return nil
+}
+
+func (t AuthorizationServer) nearSecrets(c *oauth.Client) (rows Cases[Edit]) {
 	for _, m := range nearmiss.Of(c.Secret, nearmiss.Changed, nearmiss.Truncated, nearmiss.Shorter, nearmiss.Longer, nearmiss.LetterCase) {
 		rows = rows.And("the secret, "+m.Name, AsWithSecret(c, t.Hide(m.Value)))
 	}
