@@ -521,6 +521,9 @@ var answerRows = []Flaw{
 	withoutIssuer("error", "a request that gets an error", "AS-AUTHZ-ISS-PRESENT", func(p url.Values) bool {
 		return p.Get("error") == "unsupported_response_type"
 	}),
+	rowOf(one("answer-without-state-in-form", idp.StateInForms, "AS-AUTHZ-STATE-EXACT"), "in a form"),
+	rowOf(one("answer-without-state-of-errors-in-forms", idp.StateOfErrorsInForms, "AS-AUTHZ-STATE-ON-ERROR"), "an error in a form"),
+	rowOf(one("answer-with-other-iss-in-form", idp.RightIssuerInForms, "AS-AUTHZ-ISS-EXACT"), "a code in a form"),
 	rowOf(one("answer-without-iss-in-form", idp.IssuerInForms, "AS-AUTHZ-ISS-PROMISED"), "a code in a form"),
 	rowOf(one("answer-without-iss-of-errors-in-forms", idp.IssuerOfErrorsInForms, "AS-AUTHZ-ISS-PROMISED"), "an error in a form"),
 	withoutIssuer("promised-code", "a code", "AS-AUTHZ-ISS-PROMISED", func(p url.Values) bool { return p.Has("code") }),

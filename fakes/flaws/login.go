@@ -88,6 +88,18 @@ var logins = []Flaw{
 		}),
 	},
 	{
+		Name: "logout-to-what-resembles", Says: "After signing out, the browser is sent to every address that begins as a registered one.",
+		Noticed: []string{"AS-LOGIN-LOGOUT-REDIRECT"}, Row: "the registered address, one letter more at the end of the path",
+		Bend: wrapping(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			to := r.FormValue("post_logout_redirect_uri")
+			if strings.HasSuffix(r.URL.Path, "/logout") && strings.HasPrefix(to, "https://client.example/bye") {
+				http.Redirect(w, r, to, http.StatusFound)
+				return
+			}
+			next.ServeHTTP(w, r)
+		}),
+	},
+	{
 		Name: "logout-to-what-begins-alike", Says: "After signing out, the server compares the beginning of an address.",
 		Row: "begins as the client's redirect URI", Noticed: []string{"AS-LOGIN-LOGOUT-REDIRECT"},
 		Bend: wrapping(func(w http.ResponseWriter, r *http.Request, next http.Handler) {

@@ -3,6 +3,7 @@ package flaws
 import (
 	"html"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -78,8 +79,10 @@ func challengeFor(which func(r *http.Request) bool) func(o *reference.Options) {
 
 var pathsOfClients = []Flaw{
 	one("refresh-any-secret", idp.RefreshSecret, "AS-REFRESH-CONFIDENTIAL-AUTH", "AS-TOKEN-*"),
-	one("revoke-any-secret", idp.RevokeSecret, "AS-REVOKE-CLIENT-AUTH", "AS-REVOKE-*"),
-	one("introspect-any-secret", idp.IntrospectSecret, "AS-INTROSPECT-BAD-CREDENTIALS", "AS-INTROSPECT-*"),
+	inRows(one("revoke-any-secret", idp.RevokeSecret, "AS-REVOKE-CLIENT-AUTH", "AS-REVOKE-*"),
+		"a wrong secret by Basic", "the secret, the middle character changed", "another client's secret"),
+	inRows(one("introspect-any-secret", idp.IntrospectSecret, "AS-INTROSPECT-BAD-CREDENTIALS", "AS-INTROSPECT-*"),
+		"a wrong secret", "the secret, upper and lower case swapped", "another client's secret"),
 	one("revoke-names-nobody", idp.RevokeNamed, "AS-REVOKE-CLIENT-AUTH", "AS-REVOKE-*"),
 	{
 		Name: "token-basic-undecoded", Says: "Secrets have characters that are encoded in Basic, and the server does not decode them.",
@@ -359,7 +362,7 @@ var pathsOfTokens = []Flaw{
 		}),
 	},
 	asReflects("X-Forwarded-Proto"), asReflects("Forwarded"), asReflects("X-Original-Host"), asReflects("X-Forwarded-Server"),
-	asReflects("X-Forwarded-Prefix"),
+	asReflects("X-Forwarded-Prefix"), asReflects("X-Forwarded-Port"),
 	{
 		Name: "as-any-issuer", Says: "The metadata is served for every issuer path.", Noticed: []string{"AS-META-NO-CATCH-ALL"},
 		Bend: func(o *reference.Options) {
@@ -400,6 +403,9 @@ func asReflects(field string) Flaw {
 				value, known = value+"://"+r.Host, "http://"+r.Host
 			case "X-Forwarded-Prefix":
 				value = r.Host + value
+			case "X-Forwarded-Port":
+				host, _, _ := net.SplitHostPort(r.Host)
+				value = net.JoinHostPort(host, value)
 			}
 			if r.Header.Get(field) == "" || !strings.Contains(r.URL.Path, "/.well-known/") {
 				next.ServeHTTP(w, r)

@@ -133,6 +133,8 @@ func answersWith(id, name, says, row string, bend func(members map[string]any), 
 	return tokenFlaw(id, name, says, row, responses("/token", bend), also...)
 }
 
+func forAYear(m map[string]any) { m["expires_in"] = 365 * 24 * 3600 }
+
 // repeatedAtToken returns a flaw for each parameter that may be repeated, and each place of the wrong value.
 func repeatedAtToken() (out []Flaw) {
 	for _, grant := range []struct {
@@ -369,6 +371,14 @@ var tokenRows = slices.Concat(
 			func(m map[string]any) { m["scope"] = []string{"notes:read"} }, "AS-INTROSPECT-ACTIVE-SHAPE", "AS-TOKEN-SCOPE-REPORTED"),
 		answersWith("AS-TOKEN-SUCCESS-SHAPE", "no-type", "token_type is absent.", "token_type",
 			func(m map[string]any) { delete(m, "token_type") }),
+		tokenFlaw("AS-TOKEN-SUCCESS-SHAPE", "refreshed-no-type", "token_type is absent in the answer to a refresh.", "a refresh",
+			responses("refresh", func(m map[string]any) { delete(m, "token_type") })),
+		tokenFlaw("AS-TOKEN-SUCCESS-SHAPE", "credentials-no-type", "token_type is absent in the answer to client_credentials.",
+			"client_credentials", responses("credentials", func(m map[string]any) { delete(m, "token_type") })),
+		tokenFlaw("AS-TOKEN-SHORT-LIVED", "refreshed-for-a-year", "A refreshed access token is for a year.", "a refresh",
+			responses("refresh", forAYear), "AS-REFRESH-*", "AS-TOKEN-EXPIRES-IN"),
+		tokenFlaw("AS-TOKEN-SHORT-LIVED", "credentials-for-a-year", "The access token of client_credentials is for a year.",
+			"client_credentials", responses("credentials", forAYear)),
 		answersWith("AS-TOKEN-EXPIRES-IN", "expiry-negative", "expires_in is negative.", "expires_in",
 			func(m map[string]any) { m["expires_in"] = -1 }, "AS-INTROSPECT-ACTIVE-SHAPE", "AS-REFRESH-NEW-ACCESS-TOKEN"),
 		answersWith("AS-TOKEN-EXPIRES-IN", "expiry-absent", "expires_in is absent.", "expires_in",

@@ -1151,9 +1151,23 @@ func (b *Behaviour) needsIssuer(answer url.Values) bool {
 	return b.has(IssuerInForms)
 }
 
+// needsState reports whether an answer in a form has the state.
+func (b *Behaviour) needsState(answer url.Values) bool {
+	if answer.Has("error") {
+		return b.has(StateOfErrorsInForms)
+	}
+	return b.has(StateInForms)
+}
+
 func (s *Server) formPost(w http.ResponseWriter, t *transaction, params url.Values) {
 	if !s.Behaviour.needsIssuer(params) {
 		params.Del("iss")
+	}
+	if !s.Behaviour.needsState(params) {
+		params.Del("state")
+	}
+	if params.Has("iss") && !s.Behaviour.has(RightIssuerInForms) {
+		params.Set("iss", "https://upstream.example")
 	}
 	p := login.Page{Title: "Back to the application", Action: t.redirectURI, Hidden: map[string]string{}}
 	for k := range params {

@@ -60,7 +60,17 @@ func returnsStateExactly(t *T) {
 		t.Expect(g).Ideally(acceptState)
 		t.Expect(g).To(returnState(state))
 	})
+	Each(t, Cases[string]{{"in a form", Random(43)[:43]}}.In("state"), func(t *T, state string) {
+		g := t.AS.MustReachDecision(t.AS.Authorize(With("state", state), inForm))
+		if !g.Posted {
+			t.NotApplicable("the answer does not come in a form: %s", g.Describe())
+		}
+		t.Expect(g).To(returnState(state))
+	})
 }
+
+// inForm asks for the answer in a form (OAuth 2.0 Form Post Response Mode), for which a server may have other code.
+var inForm = With("response_mode", "form_post")
 
 var acceptState = expect.That("a code: no clause limits the length or the characters of state further", func(g *Grant) string {
 	if g.Code() == "" {
@@ -106,6 +116,7 @@ func returnsStateWithErrors(t *T) {
 	for _, early := range earlyErrors {
 		rows = rows.And(early.Name, erring{rows[2].Value.state, early.Value})
 	}
+	rows = rows.And("an error in a form", erring{rows[2].Value.state, Edits(inForm, Scope("mcpauth_bogus"))})
 	rows = rows.And("a denial", erring{rows[2].Value.state, Denying()})
 	Each(t, rows, func(t *T, e erring) {
 		g := t.AS.MustReachDecision(t.Pages.Asked(e.by, With("state", e.state)))
@@ -503,6 +514,7 @@ func namesTheRightIssuer(t *T) {
 	Each(t, Cases[[]Edit]{
 		{"a request that gets a code", nil},
 		{"a request that gets an error", []Edit{With("response_type", "mcpauth_bogus")}},
+		{"a request that gets a code in a form", []Edit{inForm}},
 		{"a request with an iss of its own", []Edit{With("iss", "https://attacker.example")}},
 	}, func(t *T, edits []Edit) {
 		g := answered(t, t.AS.Authorize(edits...))
@@ -522,7 +534,6 @@ func keepsThePromiseOfIss(t *T) {
 	if v, _ := t.AS.Server().Metadata.Bool("authorization_response_iss_parameter_supported"); !v {
 		t.NotApplicable("the metadata does not promise iss")
 	}
-	inForm := With("response_mode", "form_post")
 	rows := append(Cases[Edit]{
 		{"a code", Unchanged},
 		{"a code in a form", inForm},

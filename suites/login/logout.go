@@ -4,12 +4,14 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/login"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/nearmiss"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 	"github.com/mcpauth/conformance/suites/internal/wire"
 
@@ -26,9 +28,9 @@ func endSession(t *T) string {
 }
 
 // signedIn is a browser in which a user has signed in, with the parameters that a client sends to sign out there.
-func signedIn(t *T) (*login.Jar, oauth.Form) {
+func signedIn(t *T, edits ...Edit) (*login.Jar, oauth.Form) {
 	jar := login.NewJar()
-	g := t.AS.MustAuthorize(InJar(jar))
+	g := t.AS.MustAuthorize(append(edits, InJar(jar))...)
 	mustKeepSession(t, jar)
 	f := oauth.Form{{Name: "client_id", Value: g.Client.ID}}
 	if tokens := t.AS.Tokens(t.AS.Redeem(g), g.Client); tokens != nil && tokens.ID != "" {
@@ -125,7 +127,40 @@ func redirectsToRegisteredAddresses(t *T) {
 			{"an address that begins as the client's redirect URI", u.Scheme + "://" + u.Host + "@attacker.example/bye"},
 		}, func(t *T, to string) { t.Expect(leaving(t, "GET", endpoint, to)).To(notLeave) })
 	}
+	comparesRegisteredAddresses(t, endpoint)
 }
+
+// comparesRegisteredAddresses signs a client's user out, and asks for near misses of the address that the client registered.
+func comparesRegisteredAddresses(t *T, endpoint string) {
+	const own = "https://client.example/bye"
+	c, _ := t.AS.Register(map[string]any{"post_logout_redirect_uris": []string{own}})
+	if c == nil {
+		Untried(t, "addresses that resemble a registered one", "a client that registers post_logout_redirect_uris")
+		return
+	}
+	var rows Cases[string]
+	for _, m := range nearmiss.OfURL(own, nearmiss.Host, nearmiss.User, nearmiss.Scheme, nearmiss.Port, nearmiss.Path, nearmiss.Query) {
+		rows = rows.And("the registered address, "+m.Name, m.Value)
+	}
+	Each(t, rows, func(t *T, to string) {
+		jar, f := signedIn(t, As(c))
+		f.Set("post_logout_redirect_uri", to)
+		t.Expect(&entry{t.Pages.Confirm(toEndSession("GET", endpoint, f), jar), jar}).To(notGoTo(to))
+	})
+}
+
+// notGoTo expects no redirect to an address that only resembles a registered one.
+var notGoTo = expect.Family("notGoTo", func(address string) expect.Matcher {
+	return expect.Refusing("no redirect to an address that no client registered: "+address, func(e *entry) string {
+		goesThere := func(h login.Hop) bool {
+			return leads(h.To) || h.To == address || strings.HasPrefix(h.To, address+"?") || strings.HasPrefix(h.To, address+"&")
+		}
+		if i := slices.IndexFunc(e.Hops, goesThere); i >= 0 {
+			return "the browser is sent to " + e.Hops[i].To
+		}
+		return ""
+	})
+})
 
 // leaving signs out in a browser in which a user has signed in, and asks to be sent to an address.
 func leaving(t *T, method, endpoint, to string, absent ...string) *entry {

@@ -32,12 +32,32 @@ func answersInJSON(t *T) {
 		{"Accept: */*", accept("*/*")},
 		{"Accept: application/json", accept("application/json")},
 	}, func(t *T, accept requestEdit) {
-		answer := redemption(t).Send(accept)
-		if t.Expect(answer).To(expect.HaveStatus(200), expect.HaveMediaType("application/json")) {
-			t.Expect(answer).To(expect.HaveMember("access_token", visibleText), expect.HaveMember("token_type", bearerOrDPoP), rightTypes)
-			t.Expect(answer).Ideally(noNulls)
-		}
+		haveFormOfTokens(t, redemption(t).Send(accept))
 	})
+	atRefresh(t, func(t *T) { haveFormOfTokens(t, refreshing(t).Send()) })
+	ofMachine(t, func(t *T, c *oauth.Client) {
+		ex := t.AS.RequestForItself(c)
+		t.AS.Tokens(ex, c)
+		haveFormOfTokens(t, ex)
+	})
+}
+
+// haveFormOfTokens judges a token response (OAuth 2.1 section 3.2.3), whatever the grant is.
+func haveFormOfTokens(t *T, answer any) {
+	if t.Expect(answer).To(expect.HaveStatus(200), expect.HaveMediaType("application/json")) {
+		t.Expect(answer).To(expect.HaveMember("access_token", visibleText), expect.HaveMember("token_type", bearerOrDPoP), rightTypes)
+		t.Expect(answer).Ideally(noNulls)
+	}
+}
+
+// ofMachine judges the same of a client that acts for itself.
+func ofMachine(t *T, judge func(t *T, c *oauth.Client)) {
+	machines := t.Session.Machines()
+	if len(machines) == 0 {
+		Untried(t, "client_credentials", AMachine)
+		return
+	}
+	Each(t, Cases[*oauth.Client]{{"client_credentials", machines[0]}}, judge)
 }
 
 // OAuth 2.1 section 3.2.3: "Numerical values are included as JSON numbers", and other values as JSON strings.
@@ -161,17 +181,29 @@ func lifetime(t *T, tokens *oauth.Tokens) (seconds float64, known bool) {
 }
 
 func issuesShortLivedTokens(t *T) {
-	tokens := t.AS.SharedTokens()
-	seconds, ok := oauth.Seconds(tokens.Body)
-	if !ok {
-		seconds, ok = lifetime(t, tokens)
-	}
-	if !ok {
+	atRefresh(t, func(t *T) { alsoLivesShortly(t, t.AS.MustRefresh(t.AS.MustGetRefreshToken())) })
+	ofMachine(t, func(t *T, c *oauth.Client) { alsoLivesShortly(t, t.AS.Tokens(t.AS.RequestForItself(c), c)) })
+	if !livesShortly(t, t.AS.SharedTokens()) {
 		t.Inconclusive("nothing says how long the token is valid (AS-TOKEN-EXPIRES-IN); %s", t.AS.ToSeeTokens())
 	}
-	if t.Expect(seconds).SeenIn(tokens.Exchange).To(liveAtMost(24 * time.Hour)) {
+}
+
+func alsoLivesShortly(t *T, tokens *oauth.Tokens) {
+	if tokens == nil || !livesShortly(t, tokens) {
+		t.NotApplicable("no token is issued, or nothing says how long it is valid (AS-TOKEN-EXPIRES-IN)")
+	}
+}
+
+// livesShortly judges the lifetime of a token, if anything shows it.
+func livesShortly(t *T, tokens *oauth.Tokens) (known bool) {
+	seconds, known := oauth.Seconds(tokens.Body)
+	if !known {
+		seconds, known = lifetime(t, tokens)
+	}
+	if known && t.Expect(seconds).SeenIn(tokens.Exchange).To(liveAtMost(24*time.Hour)) {
 		t.Expect(seconds).SeenIn(tokens.Exchange).Ideally(liveAtMost(time.Hour))
 	}
+	return known
 }
 
 var liveAtMost = expect.Family("liveAtMost", func(longest time.Duration) expect.Matcher {
