@@ -214,7 +214,10 @@ func neverRuns(name string) func(o *reference.Options) {
 func TestFairnessOfControls(t *testing.T) {
 	t.Parallel()
 	noTools := func(o *reference.Options) { o.Policy.NoTools = true }
-	const second = "adm_0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+	const second = adminKey
+	withAdminKey := func(c *suites.Config) {
+		c.Credentials = append(c.Credentials, suites.Credential{Name: "the admin key", Header: "X-Admin-Key", Value: second})
+	}
 	expectFairness(t, map[string]fairness{
 		"a grace that ends in a crash": {func(o *reference.Options) { o.Policy.Status = http.StatusInternalServerError }, nil,
 			"RS-TOKEN-CLOCK-SKEW", reports.Inconclusive},
@@ -312,8 +315,41 @@ func TestFairnessOfControls(t *testing.T) {
 					next.ServeHTTP(w, r)
 				})
 			}
-		}, func(c *suites.Config) {
-			c.Credentials = append(c.Credentials, suites.Credential{Name: "the admin key", Header: "X-Admin-Key", Value: second})
-		}, "RS-APIKEY-REJECTED", reports.Fail},
+		}, withAdminKey, "RS-APIKEY-REJECTED", reports.Fail},
+		"a second field for keys, whose garbage is a user": {adminKeys(func(h http.Header) bool {
+			key := h.Get("X-Admin-Key")
+			return key == second || key == "garbage" && h.Get("Authorization") == ""
+		}), withAdminKey, "RS-MULTI-NO-FALLTHROUGH", reports.Fail},
+		"a second field for keys, beside which no token counts": {adminKeys(func(h http.Header) bool {
+			if h.Get("X-Admin-Key") != second {
+				return false
+			}
+			h.Del("Authorization")
+			return true
+		}), withAdminKey, "RS-MULTI-CONFLICT", reports.Warn},
+		"a second field for keys, which is not read": {adminKeys(func(http.Header) bool { return false }), withAdminKey,
+			"RS-MULTI-EACH-ALONE", reports.Warn},
+		"a second field for keys, like the first": {adminKeys(func(h http.Header) bool { return h.Get("X-Admin-Key") == second }), withAdminKey,
+			"RS-MULTI-NO-FALLTHROUGH", reports.Pass},
 	})
+}
+
+const adminKey = "adm_0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+
+// adminKeys treats some requests with a key in a second header field like those with the ordinary key. The server also refuses a request
+// with a good key and a token, as the reference does.
+func adminKeys(good func(h http.Header) bool) func(o *reference.Options) {
+	return func(o *reference.Options) {
+		o.Static = reference.Credentials()
+		i := slices.IndexFunc(o.Static, func(c mcpserver.Static) bool { return c.Header != "" && c.Limit == 0 && c.Tools == nil })
+		ordinary := o.Static[i].Value
+		o.Wrap = func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Header.Get("X-Admin-Key") != "" {
+					r.Header.Set(mcpserver.KeyHeader, map[bool]string{true: ordinary, false: "garbage"}[good(r.Header)])
+				}
+				next.ServeHTTP(w, r)
+			})
+		}
+	}
 }

@@ -72,6 +72,31 @@ var forgotten = []Flaw{
 		}),
 		Noticed: []string{"RS-CHALLENGE-BEARER-SCHEME"},
 	},
+	challengeFrom("error-without-token-get", "RS-CHALLENGE-NO-ERROR-WITHOUT-CREDENTIALS", "GET without a token",
+		`Bearer error="invalid_token"`, asked(http.MethodGet, false)),
+	challengeFrom("error-without-token-delete", "RS-CHALLENGE-NO-ERROR-WITHOUT-CREDENTIALS", "DELETE without a token",
+		`Bearer error="invalid_token"`, asked(http.MethodDelete, false)),
+	challengeFrom("error-without-token-in-session", "RS-CHALLENGE-NO-ERROR-WITHOUT-CREDENTIALS", "no token, in a session",
+		`Bearer error="invalid_token"`, func(r *http.Request) bool {
+			return r.Method == http.MethodPost && r.Header.Get("Mcp-Session-Id") != "" && r.Header.Get("Authorization") == ""
+		}),
+	challengeFrom("error-without-token-page", "RS-CHALLENGE-NO-ERROR-WITHOUT-CREDENTIALS", "no token, from the server's own page",
+		`Bearer error="invalid_token"`, func(r *http.Request) bool {
+			return r.Header.Get("Origin") == "http://"+r.Host && r.Header.Get("Authorization") == ""
+		}),
+	challengeFrom("error-without-token-revision", "RS-CHALLENGE-NO-ERROR-WITHOUT-CREDENTIALS", "no token, at 2025-06-18",
+		`Bearer error="invalid_token"`, func(r *http.Request) bool {
+			return bytes.Contains(answer.Peek(r), []byte(`"2025-06-18"`)) && r.Header.Get("Authorization") == ""
+		}),
+	challengeFrom("no-error-of-bad-token-get", "RS-CHALLENGE-INVALID-TOKEN-ERROR", "GET with a garbage token", `Bearer realm="mcp"`,
+		asked(http.MethodGet, true)),
+	challengeFrom("no-error-of-bad-token-delete", "RS-CHALLENGE-INVALID-TOKEN-ERROR", "DELETE with a garbage token", `Bearer realm="mcp"`,
+		asked(http.MethodDelete, true)),
+	challengeFrom("no-error-of-bad-token-in-session", "RS-CHALLENGE-INVALID-TOKEN-ERROR", "a garbage token, in a session",
+		`Bearer realm="mcp"`, func(r *http.Request) bool {
+			return r.Method == http.MethodPost && r.Header.Get("Mcp-Session-Id") != "" && r.Header.Get("Authorization") != ""
+		}),
+	challengeFrom("scheme-of-get", "RS-CHALLENGE-BEARER-SCHEME", "GET without a token", `JWT realm="mcp"`, asked(http.MethodGet, false)),
 	{
 		Name: "metadata-of-second-scheme", Says: "The second challenge to a malformed token names metadata that does not exist.", Row: "/nowhere",
 		Bend: func(o *reference.Options) {
@@ -407,6 +432,28 @@ var unspokenOldWire = func() Flaw {
 func badKey(r *http.Request) bool {
 	key := r.Header.Get("X-API-Key")
 	return key != "" && !strings.HasPrefix(key, "key_")
+}
+
+// asked matches requests of a method, with or without a token.
+func asked(method string, token bool) func(r *http.Request) bool {
+	return func(r *http.Request) bool {
+		return r.Method == method && (r.Header.Get("Authorization") != "") == token
+	}
+}
+
+// challengeFrom sends another challenge with the refusals of some requests.
+func challengeFrom(name, noticed, row, field string, when func(r *http.Request) bool) Flaw {
+	return Flaw{
+		Name: "challenge-" + name, Says: "The challenge of some requests is not as others are: " + row + ".", Row: row,
+		Noticed: []string{noticed}, Also: []string{"RS-CHALLENGE-*", "RS-DPOP-*"},
+		Bend: func(o *reference.Options) {
+			o.Wrap = bending(when, func(w http.ResponseWriter, _ *http.Request) {
+				if w.Header().Get("WWW-Authenticate") != "" {
+					w.Header().Set("WWW-Authenticate", field)
+				}
+			})
+		},
+	}
 }
 
 // bending changes the header of some refusals.

@@ -121,6 +121,11 @@ var private = []Flaw{
 		Bend: lacks(mcpserver.NoLoginByElicitation), Noticed: []string{"RS-ELICIT-NOT-MCP-AUTH"},
 	},
 	{
+		Name: "asks-bad-tokens-to-sign-in", Says: "A caller with a bad token is asked to sign in by elicitation.",
+		Row: "connect_account with a bad token", Bend: lacks(mcpserver.NoLoginForBadTokens),
+		Noticed: []string{"RS-ELICIT-NOT-MCP-AUTH"}, Also: []string{"RS-CHALLENGE-*", "RS-TOKEN-*"},
+	},
+	{
 		Name: "old-stream-open", Says: "The stream of the old transport opens without a token.",
 		Bend: lacks(mcpserver.GuardLegacyStream), Noticed: []string{"RS-CHALLENGE-LEGACY-SSE"},
 		Also: []string{"RS-CHALLENGE-SIDE-ROUTES"},

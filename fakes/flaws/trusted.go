@@ -53,6 +53,10 @@ var trusting = []Flaw{
 		Bend: lacks(mcpserver.NumericDates), Noticed: []string{"RS-TOKEN-NUMERIC-DATES"},
 	},
 	{
+		Name: "nbf-of-any-type", Says: "An nbf that is not a number is ignored.", Row: "nbf as a date in the future",
+		Bend: lacks(mcpserver.NumericNotBefore), Noticed: []string{"RS-TOKEN-NUMERIC-DATES"}, Rows: []string{"nbf as an array"},
+	},
+	{
 		Name: "nbf-ignored", Says: "The server ignores nbf.",
 		Bend: lacks(mcpserver.CheckNotBefore), Noticed: []string{"RS-TOKEN-NBF", "RS-TOKEN-CLOCK-SKEW"},
 	},

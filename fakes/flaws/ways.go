@@ -3,6 +3,7 @@ package flaws
 import (
 	"bytes"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 
@@ -122,6 +123,13 @@ var forgottenScopes = []Flaw{
 		return r.Header.Get("Origin") == "http://"+r.Host
 	})),
 	scopeForgotten("with-a-query", "a call with a query", func(r *http.Request, _ map[string]any) bool { return r.URL.RawQuery != "" }),
+	named("upper-case", "upper and lower case swapped", strings.ToLower),
+	named("space-before", "a space before it", func(name string) string { return trimmed(name, " ", "") }),
+	named("space-after", "a space after it", func(name string) string { return trimmed(name, "", " ") }),
+	named("line-break", "a line break after it", func(name string) string { return trimmed(name, "", "\n") }),
+	named("encoded", "a character percent-encoded", func(name string) string { tool, _ := url.PathUnescape(name); return tool }),
+	named("nul", "a NUL byte at the end", func(name string) string { return trimmed(name, "", "\x00") }),
+	named("cut-at-nul", "a NUL byte and more at the end", func(name string) string { tool, _, _ := strings.Cut(name, "\x00"); return tool }),
 	scopeForgotten("with-a-charset", "a call with a charset", forgetsFor(field("Content-Type", "charset"))),
 	scopeForgotten("without-a-version", "a call without its protocol version", func(r *http.Request, _ map[string]any) bool {
 		return r.Header.Get("MCP-Protocol-Version") == ""
@@ -159,6 +167,25 @@ func resumedBefore() func(r *http.Request) bool {
 		_, is := resumed.Load(id)
 		return is && id != ""
 	}
+}
+
+func trimmed(name, before, after string) string {
+	return strings.TrimSuffix(strings.TrimPrefix(name, before), after)
+}
+
+// named runs a tool for a name that resembles its own, without a look at the scope that it needs.
+func named(name, row string, tool func(name string) string) Flaw {
+	f := scopeForgotten("by-name-"+name, "a call by another name, "+row, func(_ *http.Request, params map[string]any) bool {
+		sent, _ := params["name"].(string)
+		return tool(sent) != sent
+	})
+	bend := f.Bend
+	f.Bend = func(o *reference.Options) {
+		bend(o)
+		o.Policy.NamesTool = func(_ *http.Request, name string) string { return tool(name) }
+	}
+	f.Also = append(f.Also, "RS-STATIC-TOKEN-PERMISSIONS", "RS-APIKEY-*")
+	return f
 }
 
 func scopeForgotten(name, row string, when func(r *http.Request, params map[string]any) bool) Flaw {

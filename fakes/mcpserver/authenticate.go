@@ -413,6 +413,8 @@ func (s *Server) inTime(c map[string]any) (late, good bool) {
 		return late, false
 	case hasNotBefore && p.has(CheckNotBefore) && notBefore > now+leeway:
 		return late, false
+	case !hasNotBefore && c["nbf"] != nil && p.has(NumericNotBefore):
+		return late, false
 	}
 	return late, true
 }

@@ -74,6 +74,7 @@ const (
 	RequireExpiry      Defence = "a token without expiry is refused"
 	NumericDates       Defence = "an expiry that is not a number is refused"
 	CheckNotBefore     Defence = "a token that is not valid yet is refused"
+	NumericNotBefore   Defence = "a token whose nbf is not a number is refused"
 	CheckIssuer        Defence = "the issuer of a token is checked"
 	WholeIssuer        Defence = "the issuer is compared as a whole"
 	IssuerCase         Defence = "the comparison of the issuer is case-sensitive"
@@ -144,6 +145,7 @@ const (
 	LinkOwner            Defence = "only the user who asked for it can link an account"
 	OwnLinkedAccount     Defence = "a user's tools use the account which that user linked"
 	NoLoginByElicitation Defence = "no user is asked to sign in by elicitation"
+	NoLoginForBadTokens  Defence = "no user with a bad token is asked to sign in by elicitation"
 )
 
 // The defences of the HTTP+SSE transport.

@@ -422,6 +422,8 @@ func (s *Server) open(r *http.Request, body []byte) bool {
 		return true
 	case !p.has(NoLoginByElicitation) && bytes.Contains(body, []byte(`"connect_account"`)): // the flaw
 		return true
+	case !p.has(NoLoginForBadTokens) && bytes.Contains(body, []byte(`"connect_account"`)) && r.Header.Get("Authorization") != "":
+		return true
 	}
 	return !p.has(GuardTools) && named(body) != ""
 }

@@ -31,7 +31,27 @@ func offersBearer(t *T) {
 	if bogus := t.MCP.Bogus(); expect.Status(bogus) == 401 && len(expect.Challenges(bogus)) > 0 {
 		t.Expect(bogus, "a garbage token").To(offerBearer)
 	}
+	for _, r := range elsewhereRefused(t, func(string) bool { return true }) {
+		t.Expect(r.Value, "%s", r.Name).To(offerBearer)
+	}
 }
+
+// elsewhereRefused are the 401s with a challenge to other requests than a POST outside a session: GET, DELETE, in a session, from the
+// server's own page, and at other revisions. Separate code may write them.
+func elsewhereRefused(t *T, wanted func(row string) bool) (out Cases[*reports.Exchange]) {
+	for _, r := range ofTokens(t)[2:] { // the first two are that without a token, and that with a garbage token
+		if wanted(r.Name) && expect.Status(r.Value) == 401 && len(expect.Challenges(r.Value)) > 0 {
+			out = out.And(r.Name, r.Value)
+		}
+	}
+	return out
+}
+
+func lacksToken(row string) bool {
+	return strings.HasPrefix(row, "no token") || strings.HasSuffix(row, "without a token")
+}
+
+func hasGarbageToken(row string) bool { return strings.Contains(row, "a garbage token") }
 
 var offerBearer = expect.That("a Bearer or DPoP challenge, which OAuth clients look for by name", func(ex *reports.Exchange) string {
 	var schemes []string
@@ -345,6 +365,7 @@ func namesNoErrorWithoutToken(t *T) {
 		{"no token", t.MCP.Anonymous()},
 		{"Basic credentials", t.Send(t.MCP.Call().With(mcp.Field("Authorization", "Basic dTpw")))},
 	}
+	rows = append(rows, elsewhereRefused(t, lacksToken)...)
 	Each(t, rows, func(t *T, ex *reports.Exchange) {
 		none := expect.That("no error code where no token was presented (OAuth 2.1 section 5.3.2)", func(ex *reports.Exchange) string {
 			if code, ok := expect.Param(ex, "error"); ok {
@@ -365,6 +386,7 @@ func namesInvalidToken(t *T) {
 	for _, bad := range t.Mint.BadTokens()[1:] {
 		rows = rows.And(bad.Name, t.Send(t.MCP.Call().With(mcp.Bearer(bad.Value))))
 	}
+	rows = append(rows, elsewhereRefused(t, hasGarbageToken)...)
 	Each(t, rows, func(t *T, ex *reports.Exchange) {
 		if s := expect.Status(answered(t, ex)); s != 401 {
 			t.Inconclusive("it is answered with %s (RS-TOKEN-GARBAGE)", expect.Describe(ex))

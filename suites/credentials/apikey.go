@@ -36,14 +36,27 @@ func acceptsKeys(t *T) {
 // refusesOtherKeys sends what might be accepted instead of a key, and the key in other places. Keys in one header field are compared by
 // one verifier, those in another field may have their own.
 func refusesOtherKeys(t *T) {
-	keys := t.MCP.APIKeys()
+	keys := firstKeys(t)
 	refusesOthersThan(t, keys[0])
-	for i, c := range keys {
-		inField := func(other Credential) bool { return strings.EqualFold(other.Header, c.Header) }
-		if slices.IndexFunc(keys, inField) == i && i > 0 {
-			Each(t, Cases[Credential]{{"the field " + c.Header, c}}, refusesOthersThan)
+	Each(t, fieldsOf(keys[1:]), refusesOthersThan)
+}
+
+// firstKeys are the first API key of each header field.
+func firstKeys(t *T) (out []Credential) {
+	for _, c := range t.MCP.APIKeys() {
+		if !slices.ContainsFunc(out, func(other Credential) bool { return strings.EqualFold(other.Header, c.Header) }) {
+			out = append(out, c)
 		}
 	}
+	return out
+}
+
+// fieldsOf are keys by their header fields.
+func fieldsOf(keys []Credential) (rows Cases[Credential]) {
+	for _, c := range keys {
+		rows = rows.And("the field "+c.Header, c)
+	}
+	return rows
 }
 
 func refusesOthersThan(t *T, c Credential) {

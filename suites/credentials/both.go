@@ -22,15 +22,24 @@ func both() {
 func acceptsEachAlone(t *T) {
 	t.Expect(t.MCP.Anonymous(), "neither").To(expect.Refuse(401))
 	// The key comes last: it must not get the user of the bearer token.
-	Each(t, rowsOf([]Credential{t.MCP.Bearers()[0], t.MCP.APIKeys()[0]}), func(t *T, c Credential) {
+	Each(t, rowsOf(append([]Credential{t.MCP.Bearers()[0]}, firstKeys(t)...)), func(t *T, c Credential) {
 		if t.Expect(presented(t, c).Send(), "alone").To(t.MCP.Serve()) {
 			identity(t, c)
 		}
 	})
 }
 
-func doesNotFallThrough(t *T) {
-	key, bearer := t.MCP.APIKeys()[0], t.MCP.Bearers()[0]
+// besideEachKey judges the first key, and then the first one of each other header field: each field may have code of its own.
+func besideEachKey(t *T, judge func(t *T, key Credential)) {
+	keys := firstKeys(t)
+	judge(t, keys[0])
+	Each(t, fieldsOf(keys[1:]), judge)
+}
+
+func doesNotFallThrough(t *T) { besideEachKey(t, doesNotFallThroughBeside) }
+
+func doesNotFallThroughBeside(t *T, key Credential) {
+	bearer := t.MCP.Bearers()[0]
 	t.MCP.ControlOf(key)
 	t.MCP.ControlOf(bearer)
 	unsigned := mint.Unsigned(mint.Header{"alg": "none"}, mint.Claims{"sub": key.Value, "jti": key.Value})
@@ -63,7 +72,12 @@ func spoiled(t *T, c Credential) string {
 }
 
 func letsOneDecide(t *T) {
-	key, bearer := t.MCP.APIKeys()[0], t.MCP.Bearers()[0]
+	besideEachKey(t, letsOneDecideBeside)
+	union(t)
+}
+
+func letsOneDecideBeside(t *T, key Credential) {
+	bearer := t.MCP.Bearers()[0]
 	t.MCP.ControlOf(key)
 	t.MCP.ControlOf(bearer)
 	Each(t, Cases[pair]{
@@ -81,7 +95,6 @@ func letsOneDecide(t *T) {
 		}
 		t.Expect([2]bool{t.MCP.Served(first), t.MCP.Served(second)}).SeenIn(second).To(beIndifferent)
 	})
-	union(t)
 }
 
 // pair is a key and a bearer token in one request, of which one is valid.

@@ -12,6 +12,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/login"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
+	"github.com/mcpauth/conformance/suites/internal/survey"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
@@ -210,12 +211,13 @@ var notRunYet = expect.That("an account that another user's visit does not link"
 
 func asksNoStrangers(t *T) {
 	t.MCP.Anonymous()
-	rows := Cases[Tool]{}
+	rows := Cases[stranger]{}
 	for _, tool := range t.MCP.Eliciting() {
-		rows = rows.And(tool.Name+" without a token", tool)
+		rows = rows.And(tool.Name+" without a token", stranger{tool, nil}).
+			And(tool.Name+" with a bad token", stranger{tool, []reports.Field{mcp.Bearer(survey.BogusToken)}})
 	}
-	Each(t, rows, func(t *T, tool Tool) {
-		ex := anonymously(t, tool)
+	Each(t, rows, func(t *T, s stranger) {
+		tool, ex := s.tool, s.call(t)
 		if expect.Ran(ex) && len(Elicitations(tool, ex)) == 0 && !t.MCP.Public("tools/call") && !linkShown.MatchString(Text(ex)) {
 			t.NotApplicable("it runs without a token (RS-CHALLENGE-EVERY-RPC-METHOD)")
 		}
@@ -242,14 +244,20 @@ var showNoLink = expect.Show("HTTP 401 with a challenge", func(ex *reports.Excha
 	return "a result with a link, which may be for a login"
 })
 
-// anonymously calls a tool without a token: on the stateful wire in a session that a token has opened, if there is one.
-func anonymously(t *T, tool Tool) *reports.Exchange {
+// stranger is a caller of a tool without a good token.
+type stranger struct {
+	tool Tool
+	with []reports.Field
+}
+
+// call calls the tool: on the stateful wire in a session that a token has opened, if there is one.
+func (s stranger) call(t *T) *reports.Exchange {
 	if t.Wire == mcp.Stateful && t.MCP.HasToken() {
 		if call, refused := t.MCP.CapableSession(FormAndURL, t.MCP.BearerField()); refused == nil {
-			return t.MCP.CallInto(call.Method("tools/call", tool.Params()))
+			return t.MCP.CallInto(call.Method("tools/call", s.tool.Params()).With(s.with...))
 		}
 	}
-	return t.MCP.CallCapably(tool, FormAndURL)
+	return t.MCP.CallCapably(s.tool, FormAndURL, s.with...)
 }
 
 // linking are the URL mode elicitations of the declared tools.

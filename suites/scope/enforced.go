@@ -9,6 +9,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/nearmiss"
 	"github.com/mcpauth/conformance/suites/internal/wire"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
@@ -228,6 +229,7 @@ func (d *denial) stays(t *T) {
 		return session.Method("tools/call", params).With(mcp.Bearer(d.token))
 	}
 	Each(t, withOtherParameters(d.tool), func(t *T, params map[string]any) { runsNeither(t, call(params).Request()) })
+	Each(t, underOtherNames(d.tool), func(t *T, params map[string]any) { runsNeither(t, call(params).Request()) })
 	Each(t, inOtherForms(t, call(d.tool.Params())), runsNeither)
 	if t.Wire == mcp.Stateful {
 		Each(t, Cases[mcp.Call]{{"as a call in a session whose stream was resumed", call(d.tool.Params())}}, func(t *T, c mcp.Call) {
@@ -254,6 +256,16 @@ func withOtherParameters(tool Tool) Cases[map[string]any] {
 		{"as a call with answers to questions", resumed},
 		{"as a call with the state of another one", with("requestState", "mcpauth")},
 	}
+}
+
+// underOtherNames are calls of a tool by names that resemble its own: a server that looks it up more loosely than its guard runs it.
+func underOtherNames(tool Tool) (out Cases[map[string]any]) {
+	for _, m := range nearmiss.Of(tool.Name, nearmiss.LetterCase, nearmiss.Space, nearmiss.Encoded, nearmiss.Null) {
+		params := tool.Params()
+		params["name"] = m.Value
+		out = out.And("as a call by another name, "+m.Name, params)
+	}
+	return out
 }
 
 // inOtherForms are a call in forms that a guard of scopes may overlook.

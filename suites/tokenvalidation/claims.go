@@ -87,6 +87,8 @@ func readsNumericDates(t *T) {
 		{"exp as an array", Claim("exp", []any{in(t, time.Hour)})},
 		{"exp as an object", Claim("exp", map[string]any{"$gt": 0})},
 		{"exp as a date", Claim("exp", "2099-01-01T00:00:00Z")},
+		{"nbf as a date in the future", Claim("nbf", "2099-01-01T00:00:00Z")},
+		{"nbf as an array", Claim("nbf", []any{in(t, time.Hour)})},
 	}, expect.Refuse(401))
 	notJSON := strings.TrimSuffix(mint.JSON(t.Mint.Claims(map[string]any{"exp": nil})), "}") + `,"exp":NaN}`
 	t.Expect(t.MCP.Use(t.Mint.Seal(mint.RawInput(t.Mint.Header(), notJSON))), "exp NaN, which is not JSON").To(expect.Refuse(401))
