@@ -68,7 +68,10 @@ func (all *requests) of(r *http.Request, form url.Values, a authAnswer) url.Valu
 	defer all.mu.Unlock()
 	if atAuthorization(r) {
 		q := r.URL.Query()
-		all.sent["last"], all.sent["state "+q.Get("state")] = q, q
+		all.sent["last"] = q
+		if q.Has("state") { // an answer without a state does not belong to a request without one
+			all.sent["state "+q.Get("state")] = q
+		}
 		if m := transactionField.FindSubmatch(a.Body.Bytes()); m != nil {
 			all.sent["transaction "+string(m[1])] = q
 		}

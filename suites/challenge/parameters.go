@@ -39,7 +39,8 @@ func offersBearer(t *T) {
 // elsewhereRefused are the 401s with a challenge to other requests than a POST outside a session: GET, DELETE, in a session, from the
 // server's own page, and at other revisions. Separate code may write them.
 func elsewhereRefused(t *T, wanted func(row string) bool) (out Cases[*reports.Exchange]) {
-	for _, r := range ofTokens(t)[2:] { // the first two are that without a token, and that with a garbage token
+	all := slices.Concat(ofTokens(t)[2:], ofRevisionsSince(t, "")) // the first two are that without a token, and that with a garbage token
+	for _, r := range all {
 		if wanted(r.Name) && expect.Status(r.Value) == 401 && len(expect.Challenges(r.Value)) > 0 {
 			out = out.And(r.Name, r.Value)
 		}
