@@ -1,6 +1,7 @@
 package check
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"sync/atomic"
@@ -45,4 +46,29 @@ func TestNoTokenIsSentWhileAllWait(t *testing.T) {
 	require.Len(t, results, 1)
 	assert.Equal(t, reports.Pass, results[0].Verdict, results[0].Reason)
 	assert.Equal(t, int64(1), refused.Load(), "requests that the limit refuses")
+}
+
+// The place of a limit is closed before another request may be sent: the target asked for a pause.
+func TestALimitClosesItsPlaceFirst(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "3600")
+		w.WriteHeader(http.StatusTooManyRequests)
+	}))
+	t.Cleanup(server.Close)
+	const id = "RS-TOKEN-GARBAGE"
+	e := engine(t, id, func(t *T) { t.Get(server.URL) })
+	var closed []bool
+	seen := func(wire.Request, *reports.Exchange) { // the place in the queue is free now
+		closed = append(closed, !e.World.pace.opens(place{endpoint: server.URL}).IsZero())
+	}
+	e.World.Client = wire.New(wire.Options{Guard: wire.NewGuard("127.0.0.1", nil), Seen: seen})
+	t.Cleanup(e.World.Client.Close)
+	run, end := context.WithTimeout(t.Context(), time.Minute) // the wait would end after it
+	defer end()
+	e.Start(run, []string{id})
+	results := e.Wait(id)
+	require.Len(t, results, 1)
+	assert.Equal(t, reports.Inconclusive, results[0].Verdict, results[0].Reason)
+	assert.Equal(t, []bool{true}, closed)
 }

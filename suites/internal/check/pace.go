@@ -32,6 +32,9 @@ var errLimited = errors.New("the target limits requests")
 func (t *T) withinLimits(req wire.Request) *reports.Exchange {
 	place := t.placeOf(req.URL, req.Header)
 	req.Turn = func() error { return t.mayPass(place) }
+	if !t.replaceable(req) {
+		req.Limited = func(limit *reports.Exchange) { t.pace.closeAfter(place, limit) }
+	}
 	for tries := 1; ; tries++ {
 		t.awaitTurn(place)
 		t.mustBeThere()
@@ -134,6 +137,13 @@ func (p *pace) close(at place, until time.Time) {
 			p.extend(place{at.endpoint, everybody}, earlier(its, until))
 			return
 		}
+	}
+}
+
+// closeAfter blocks a place if an answer asks for a long wait.
+func (p *pace) closeAfter(at place, limit *reports.Exchange) {
+	if wait, told := retryAfter(limit); told && wait > shortWait {
+		p.close(at, time.Now().Add(wait))
 	}
 }
 

@@ -69,15 +69,11 @@ func (w *World) anotherToken(ctx context.Context, used string) string {
 // withAnother replaces the token of a request that has met a limit with another one of the user; ok is false if it has none of those, or if
 // there is no other.
 func (t *T) withAnother(req wire.Request, limit *reports.Exchange) (wire.Request, bool) {
-	i := slices.IndexFunc(req.Header, func(f reports.Field) bool { return strings.EqualFold(f.Name, "Authorization") })
-	if i < 0 || expect.Status(limit) != 429 || t.Session == nil || t.MCP.T == nil {
+	if expect.Status(limit) != 429 || !t.replaceable(req) {
 		return req, false
 	}
-	used, bearer := strings.CutPrefix(req.Header[i].Value, "Bearer ")
-	if !bearer || used != t.token && used != t.Survey.Token {
-		return req, false
-	}
-	next := t.anotherToken(t.ctx, used)
+	i := slices.IndexFunc(req.Header, isAuthorization)
+	next := t.anotherToken(t.ctx, strings.TrimPrefix(req.Header[i].Value, "Bearer "))
 	if next == "" {
 		return req, false
 	}
@@ -86,3 +82,15 @@ func (t *T) withAnother(req wire.Request, limit *reports.Exchange) (wire.Request
 	req.Header[i] = mcp.Bearer(next)
 	return req, true
 }
+
+// replaceable reports whether a request has a token for which another one of the user may do.
+func (t *T) replaceable(req wire.Request) bool {
+	i := slices.IndexFunc(req.Header, isAuthorization)
+	if i < 0 || t.Session == nil || t.MCP.T == nil {
+		return false
+	}
+	used, bearer := strings.CutPrefix(req.Header[i].Value, "Bearer ")
+	return bearer && (used == t.token || used == t.Survey.Token)
+}
+
+func isAuthorization(f reports.Field) bool { return strings.EqualFold(f.Name, "Authorization") }

@@ -233,6 +233,8 @@ type Request struct {
 	Certificate *tls.Certificate
 	// Turn, if set, is called when it is the request's turn; with an error, the request is not sent.
 	Turn func() error
+	// Limited, if set, gets the header of an answer that may ask for a wait (429, 503), before another request has its place.
+	Limited func(*reports.Exchange)
 	// Done, if set, gets the exchange first. Such a request creates something that must be undone: once it is sent, the client waits for
 	// its answer even if the run has ended.
 	Done func(*reports.Exchange)
@@ -531,6 +533,9 @@ func (c *Client) ended(ctx context.Context, req Request, hr *http.Request, resp 
 	if err == nil {
 		e.status = resp.StatusCode
 		c.awaited(ctx, e.took)
+		if req.Limited != nil && (e.status == http.StatusTooManyRequests || e.status == http.StatusServiceUnavailable) {
+			req.Limited(&reports.Exchange{Response: &reports.Response{Status: e.status, Header: c.readHeader(resp.Header)}})
+		}
 	}
 	if req.answered != nil {
 		req.answered(e)
