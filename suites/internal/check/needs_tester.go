@@ -67,7 +67,7 @@ func (t *T) signsInUpstream() *lack {
 	case u == nil:
 		return missing("it needs a target whose users sign in at an authorization server run by mcpauth (upstream in the target file)")
 	case len(u.Issued()) == 0:
-		return unusable("the target has sent no user to the given upstream, %s", u.Identifier())
+		return unusable("the target sent no login to the configured upstream, %s", u.Identifier())
 	}
 	return nil
 }
