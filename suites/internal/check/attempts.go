@@ -261,21 +261,6 @@ func Exchanging(t *T, c *oauth.Client, subject string) Attempt[Edit] {
 	}}
 }
 
-// Revocation returns a good revocation request for a new access token (RFC 7009 section 2.1).
-func (t AuthorizationServer) Revocation(base ...Edit) Attempt[Edit] {
-	return Attempt[Edit]{Name: "an ordinary revocation", Good: expect.ConfirmRevocation(), Send: func(edits ...Edit) any {
-		tokens := t.MustGetTokens(base...)
-		return t.Revoke(tokens, tokens.Access, edits...)
-	}}
-}
-
-// Introspection returns a good introspection request of a client for a valid token (RFC 7662 section 2.1).
-func (t AuthorizationServer) Introspection(c *oauth.Client, token string) Attempt[Edit] {
-	return Attempt[Edit]{Name: "an ordinary introspection", Good: expect.BeActive(), Send: func(edits ...Edit) any {
-		return t.Introspect(c, token, edits...)
-	}}
-}
-
 // Registration returns a good registration (RFC 7591 section 3.1). An edit is a set of members to change; nil removes one.
 func (t AuthorizationServer) Registration(base map[string]any) Attempt[map[string]any] {
 	return Attempt[map[string]any]{Name: "an ordinary registration", Good: expect.BeRegistered(), Send: func(edits ...map[string]any) any {

@@ -870,9 +870,6 @@ func (t *T) citeFirstFlow(refused bool) {
 	}
 }
 
-// Decoded returns all values of a parameter of the answer.
-func (g *Grant) Decoded(name string) []string { return g.Params[name] }
-
 // Sorted iterates over a table in the order of its names, so that runs agree.
 func Sorted[V any](table map[string]V) iter.Seq2[string, V] {
 	return func(yield func(string, V) bool) {

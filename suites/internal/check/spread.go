@@ -36,17 +36,6 @@ func (t MCPServer) Token() string {
 	return t.token
 }
 
-// OwnToken returns a token that no other check uses; ok is false where there is none.
-func (t MCPServer) OwnToken() (token string, ok bool) {
-	if another := t.Session.Another(t.ctx); another != nil && t.Survey.Token == t.Session.Tokens.Access {
-		return another.Access, true
-	}
-	if t.Mint.Trusted() {
-		return t.Mint.Token(nil), true
-	}
-	return t.Token(), false
-}
-
 // anotherToken returns a token that has not met a limit; empty if the user cannot sign in for one.
 func (w *World) anotherToken(ctx context.Context, used string) string {
 	w.spread.turn.Lock()
