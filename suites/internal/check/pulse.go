@@ -56,8 +56,8 @@ func (w *World) sent(ctx context.Context, exchanges ...*reports.Exchange) {
 		}
 		origin := document.Origin(u)
 		w.pulse.mu.Lock()
-		switch f := failure(ex); {
-		case f == requirements.NoAnswer, f == requirements.ServerError:
+		switch {
+		case unanswered(ex):
 			w.pulse.row[origin]++
 			w.pulse.blame(origin, ex)
 		case ex.Request.Raw, slices.Contains(byTheFrontEnd, expect.Status(ex)):
@@ -74,6 +74,11 @@ func (w *World) sent(ctx context.Context, exchanges ...*reports.Exchange) {
 			w.ask(ctx, origin)
 		}
 	}
+}
+
+// unanswered reports whether a request has no proper answer.
+func unanswered(ex *reports.Exchange) bool {
+	return failure(ex) == requirements.NoAnswer || failure(ex) == requirements.ServerError
 }
 
 // byTheFrontEnd are the statuses with which a front end may refuse requests itself, whatever is behind it (RFC 9110 sections 15.5.1 and
@@ -97,22 +102,8 @@ func (p *pulse) acquit(origin string, answered *reports.Exchange) {
 
 // ask sends the probe to an origin, and ends the run if there is no proper answer.
 func (w *World) ask(ctx context.Context, origin string) (answers bool) {
-	question, surveyed := w.plainest(origin)
 	began := time.Now()
-	answers = !surveyed // nothing is known about an origin that the survey never reached
-	for i := 0; i < len(pauses) && question != nil && !answers && ctx.Err() == nil; i++ {
-		select {
-		case <-time.After(pauses[i]):
-		case <-ctx.Done():
-		}
-		one, cancel := context.WithTimeout(ctx, w.patienceFor(ctx, question))
-		f := failure(w.Client.Do(one, survey.Check, *question))
-		cancel()
-		answers = f == "" || f == requirements.RateLimit
-	}
-	if ctx.Err() != nil {
-		answers = true // the run ends for another reason
-	}
+	answers = w.answersTheProbe(ctx, origin)
 	w.pulse.mu.Lock()
 	first := w.pulse.first[origin]
 	w.pulse.asked[origin], w.pulse.row[origin] = false, 0
@@ -126,6 +117,23 @@ func (w *World) ask(ctx context.Context, origin string) (answers bool) {
 		w.stop(fmt.Sprintf("the target stopped answering after %s requests%s", thousands(w.Client.Sent()), blamed(first)))
 	}
 	return answers
+}
+
+// answersTheProbe reports whether an origin answers the probe, or the run ends for another reason.
+func (w *World) answersTheProbe(ctx context.Context, origin string) (answers bool) {
+	question, surveyed := w.plainest(origin)
+	answers = !surveyed // nothing is known about an origin that the survey never reached
+	for i := 0; i < len(pauses) && question != nil && !answers && ctx.Err() == nil; i++ {
+		select {
+		case <-time.After(pauses[i]):
+		case <-ctx.Done():
+		}
+		one, cancel := context.WithTimeout(ctx, w.patienceFor(ctx, question))
+		f := failure(w.Client.Do(one, survey.Check, *question))
+		cancel()
+		answers = f == "" || f == requirements.RateLimit
+	}
+	return answers || ctx.Err() != nil
 }
 
 // blamed names the first request without a proper answer, and the check that sent it. There is none if another one was answered meanwhile.
@@ -147,8 +155,8 @@ func (w *World) stop(why string) {
 	}
 }
 
-// lostWithTheTarget reports whether a result is undecided because of requests that were sent when the target no longer answered, and the run
-// had not noticed it yet.
+// lostWithTheTarget reports whether a result is undecided because of requests that were sent when the target no longer answered, but the
+// run had not noticed that yet.
 func (w *World) lostWithTheTarget(r reports.Result, sent map[int]*reports.Exchange) bool {
 	w.pulse.mu.Lock()
 	defer w.pulse.mu.Unlock()
@@ -215,17 +223,14 @@ func (w *World) lookAtSurvey(ctx context.Context) {
 	if w.Session != nil {
 		asked = slices.Concat(asked, w.Session.Exchanges())
 	}
-	dead := func(ex *reports.Exchange) bool {
-		return failure(ex) == requirements.NoAnswer || failure(ex) == requirements.ServerError
-	}
-	if len(asked) > 0 && !slices.ContainsFunc(asked, func(ex *reports.Exchange) bool { return !dead(ex) }) {
+	if len(asked) > 0 && !slices.ContainsFunc(asked, func(ex *reports.Exchange) bool { return !unanswered(ex) }) {
 		w.stop("the target answered no request properly: " + expect.Describe(asked[0]))
 		return
 	}
 	var failing []string // origins
 	for _, ex := range asked {
 		u, err := document.ParseURL(ex.Request.URL)
-		if err != nil || !dead(ex) {
+		if err != nil || !unanswered(ex) {
 			continue
 		}
 		w.pulse.mu.Lock()
