@@ -107,6 +107,9 @@ func (w *World) ask(ctx context.Context, origin string) (answers bool) {
 	w.pulse.mu.Lock()
 	first := w.pulse.first[origin]
 	w.pulse.asked[origin], w.pulse.row[origin] = false, 0
+	if answers && first != nil && first.Started.Before(began) { // the probe was sent later
+		delete(w.pulse.first, origin)
+	}
 	if !answers && w.pulse.stopped == "" {
 		if w.pulse.silent, w.pulse.since = origin, began; first != nil {
 			w.pulse.since = first.Started

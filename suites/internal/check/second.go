@@ -39,7 +39,8 @@ func (e *Engine) secondLook(ctx context.Context) {
 	if len(e.doubts) == 0 {
 		return
 	}
-	defer func() { e.doubts = nil }()
+	again := &Engine{Registry: e.Registry, Timeout: e.Timeout, repeated: e.repeated}
+	defer func() { e.doubts, e.repeated = nil, again.repeated }()
 	// In the order of the catalogue, so that two runs agree; checks that disturb others come last.
 	slices.SortStableFunc(e.doubts, func(a, b *doubt) int {
 		if n := last(a.check) - last(b.check); n != 0 {
@@ -48,7 +49,6 @@ func (e *Engine) secondLook(ctx context.Context) {
 		return strings.Compare(a.check.Requirement.ID+string(a.job.wire)+a.job.revisions[0],
 			b.check.Requirement.ID+string(b.job.wire)+b.job.revisions[0])
 	})
-	again := &Engine{Registry: e.Registry, Timeout: e.Timeout}
 	if e.World.Stopped() == "" && ctx.Err() == nil {
 		again.World = e.World.renewed(ctx)
 	}
@@ -125,7 +125,7 @@ func (e *Engine) confirm(ctx context.Context, d *doubt) ([]reports.Result, []*re
 	return out, exchanges
 }
 
-// mostRepeated bounds the executions that are repeated because of a server error: a target may always fail at some requests.
+// mostRepeated bounds the executions of a run that are repeated because of a server error: a target may always fail at some requests.
 const mostRepeated = 12
 
 // repeats reports whether an execution is repeated because it is undecided after a server error.
@@ -251,7 +251,7 @@ func mayBeLost(r *requirements.Requirement, res reports.Result) bool {
 
 // decided returns the result of a second execution that replaces the first one. A finding of it must be seen in a third one, too.
 func (e *Engine) decided(ctx context.Context, d *doubt, second reports.Result, i int) (reports.Result, []*reports.Exchange) {
-	if d.failed {
+	if d.failed && d.results[i].Verdict == reports.Inconclusive {
 		second.Notes = append(slices.Clone(second.Notes), "undecided in a first try: "+d.results[i].Reason)
 	}
 	if !doubtful(d.check.Requirement, second) {

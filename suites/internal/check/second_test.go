@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/mcp"
 )
 
 // Two findings are the same if they differ only in generated values, and different if they expect different things.
@@ -22,4 +23,24 @@ func TestAFindingIsSeenTwiceWhateverItsValues(t *testing.T) {
 	} {
 		assert.Len(t, seenTwice(first, []reports.Finding{c.second}), c.kept, about)
 	}
+}
+
+// A run repeats a bounded number of executions because of server errors, though its last checks have a second look of their own.
+func TestRepetitionsAreBoundedInARun(t *testing.T) {
+	const id = "RS-TOKEN-GARBAGE"
+	executions := 0
+	e := engine(t, id, func(t *T) {
+		executions++
+		t.Inconclusive("a server error")
+	})
+	e.Timeout = OrdinaryTimeout
+	e.World.Begin()
+	for range 2 {
+		for range mostRepeated - 2 {
+			e.doubts = append(e.doubts, &doubt{check: e.Registry.byID[id], job: job{wire: mcp.Stateful, revisions: []string{"2025-11-25"}},
+				failed: true, results: []reports.Result{{Verdict: reports.Inconclusive}}, settle: func([]reports.Result, []*reports.Exchange) {}})
+		}
+		e.secondLook(t.Context())
+	}
+	assert.Equal(t, mostRepeated, executions)
 }
