@@ -138,7 +138,7 @@ func Write(w io.Writer, redacted reports.Redacted) error {
 
 var levels = map[reports.Verdict]string{reports.Fail: "error", reports.Warn: "warning", reports.Suppressed: "note"}
 
-// severities are the catalogue's in the scale of code scanning: critical above 9, high from 7, medium from 4.
+// severities are those of what was found, in the scale of code scanning: critical above 9, high from 7, medium from 4.
 var severities = map[requirements.Severity]string{
 	requirements.Critical: "9.5", requirements.High: "8.0", requirements.Medium: "5.5", requirements.Low: "3.0",
 }

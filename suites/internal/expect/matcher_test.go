@@ -157,3 +157,10 @@ func TestOfALongAnswerTheBeginningIsQuoted(t *testing.T) {
 		assert.Contains(t, Describe(ex), "bytes in all)")
 	}
 }
+
+// An error that comes with HTTP 200 lets nobody in.
+func TestATokenErrorWithAnotherStatusIsMinor(t *testing.T) {
+	assert.True(t, RefuseGrant().Judge(answer(200, `{"error":"invalid_grant"}`)).Minor)
+	assert.False(t, RefuseGrant().Judge(answer(200, `{}`)).Minor)
+	assert.False(t, RefuseGrant().Judge(answer(200, `{"access_token":"a","error":"invalid_grant"}`)).Minor)
+}

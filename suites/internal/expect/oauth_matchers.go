@@ -60,7 +60,7 @@ func RefuseGrant(codes ...string) Matcher {
 		case NoAnswer(ex) != "":
 			return Judgement{Expected: "a refusal", Undecided: NoAnswer(ex)}
 		case status < 400:
-			return Judgement{Expected: "a refusal with HTTP 400 or 401", Observed: Describe(ex)}
+			return Judgement{Expected: "a refusal with HTTP 400 or 401", Observed: Describe(ex), Minor: oauth.ErrorCode(ex) != ""}
 		}
 		return Judgement{Met: true, Advice: codeOfBody(codes, ex)}
 	}}, "RefuseGrant", codes)
