@@ -5,6 +5,7 @@ package nearmiss
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -106,7 +107,12 @@ var ways = []Way{
 	{Shorter, "the first character left out", func(v string) string { return v[min(1, len(v)):] }},
 	{Longer, "one character more", func(v string) string { return v + "A" }},
 	{Longer, "one character before it", func(v string) string { return "A" + v }},
-	{LetterCase, "upper and lower case swapped", SwapCase},
+	{LetterCase, "upper and lower case swapped", func(v string) string {
+		if uuid.MatchString(v) {
+			return v
+		}
+		return SwapCase(v)
+	}},
 	{Space, "a space before it", func(v string) string { return " " + v }},
 	{Space, "a space after it", func(v string) string { return v + " " }},
 	{Space, "a line break after it", func(v string) string { return v + "\n" }},
@@ -128,6 +134,9 @@ var ways = []Way{
 	{Pattern, "* alone", func(string) string { return "*" }},
 	{Pattern, "a letter instead of a dot", func(v string) string { return strings.Replace(v, ".", "x", 1) }},
 }
+
+// uuid matches UUIDs, which are the same in another letter case (RFC 9562 section 4).
+var uuid = regexp.MustCompile(`^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$`)
 
 // ChangedAt changes one character. It stays in the alphabets of base64url and of hexadecimal numbers, so that no other rule rejects the
 // value. It changes the upper bits of the character in base64url, because the lower bits at the end of a value may be unused. It

@@ -46,6 +46,14 @@ func TestEachWeakComparisonAcceptsANearMiss(t *testing.T) {
 	}
 }
 
+// UUIDs are the same in another letter case (RFC 9562 section 4).
+func TestUUIDsHaveNoLetterCase(t *testing.T) {
+	const id = "f81d4fae-7dec-11d0-a765-00a0c91e6bf6"
+	assert.Empty(t, nearmiss.Of(id, nearmiss.LetterCase))
+	assert.Len(t, nearmiss.Of(id+"x", nearmiss.LetterCase), 1)
+	assert.NotEmpty(t, nearmiss.Of(id, nearmiss.Changed))
+}
+
 func TestNoNearMissIsTheValueItself(t *testing.T) {
 	for _, good := range []string{"", "a", "A", "/", "%", "abc", "https://client.example/cb", "http://127.0.0.1:80", "http://[::1]/x?y"} {
 		values := map[string]string{}
