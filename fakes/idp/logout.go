@@ -3,6 +3,7 @@ package idp
 import (
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/mcpauth/conformance/fakes/login"
 )
@@ -19,8 +20,9 @@ func (s *Server) logout(w http.ResponseWriter, r *http.Request) {
 		s.mu.Unlock()
 		s.setCookie(w, "as_session", "")
 	}
-	if to := r.FormValue("post_logout_redirect_uri"); to != "" && !s.Behaviour.has(LogoutStays) {
-		http.Redirect(w, r, to, http.StatusFound) // the flaw: no client registered it
+	to := r.FormValue("post_logout_redirect_uri")
+	if to != "" && (s.registeredExit(r.FormValue("client_id"), to) || !s.Behaviour.has(LogoutStays)) {
+		http.Redirect(w, r, to, http.StatusFound)
 		return
 	}
 	if s.Behaviour.LoginAnywhere {
@@ -30,6 +32,16 @@ func (s *Server) logout(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	fmt.Fprint(w, "<!doctype html><title>Signed out</title><p>You are signed out.</p>")
+}
+
+// registeredExit reports whether a client has registered an address for users who have signed out. Addresses are compared as they are.
+func (s *Server) registeredExit(id, address string) bool {
+	c := s.find(id)
+	if c == nil {
+		return false
+	}
+	addresses, _ := list(c.sent["post_logout_redirect_uris"])
+	return slices.Contains(addresses, address)
 }
 
 // loginHere signs a user in without an authorization request: its form goes to an address that calls it too.
