@@ -143,6 +143,7 @@ func TestFairnessOfErrorsAndSecondTries(t *testing.T) {
 		"a grant that is refreshed once, resources":                   {behaving(refreshesOnce), nil, "AS-REFRESH-RESOURCE", reports.Pass},
 		"a grant that is refreshed once, scopes":                      {behaving(refreshesOnce), nil, "AS-REFRESH-SCOPE-WIDEN", reports.Pass},
 		"a grant that is refreshed once, old tokens":                  {behaving(refreshesOnce), nil, "AS-REFRESH-OLD-DIES", reports.Pass},
+		"a grant that is refreshed once, revoked":                     {behaving(refreshesOnce), nil, "AS-REVOKE-REFRESH-TOKEN", reports.Pass},
 		"a grant that is refreshed once, users":                       {behaving(refreshesOnce), nil, "AS-REFRESH-SAME-USER", reports.Pass},
 		"completed tasks are forgotten": {forgetsCompletedTasks, onlyStateful,
 			"RS-SESSION-TASK-OWNERSHIP", reports.Pass},
