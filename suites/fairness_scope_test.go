@@ -235,9 +235,11 @@ func prefixed(c *suites.Config) {
 func TestFairnessOfScopes(t *testing.T) {
 	t.Parallel()
 	expectFairness(t, map[string]fairness{
-		"a tool that needs more than is declared": {nil, declaring("copy_note", "notes:write"), "RS-SCOPE-EVERY-TOOL", reports.Pass},
-		"a tool that needs less than is declared": {nil, declaring("read_note", "notes:read notes:write"), "RS-SCOPE-EVERY-TOOL", reports.Fail},
-		"a token that is refused as a whole":      {refusingWhole("notes:read"), nil, "RS-SCOPE-403-STATUS", reports.Inconclusive},
+		"a tool that does not exist, and succeeds": {namesUnknownTools, nil, "RS-SCOPE-EVERY-TOOL", reports.Pass},
+		"a tool that does not exist, and keys":     {namesUnknownTools, nil, "RS-STATIC-TOKEN-PERMISSIONS", reports.Pass},
+		"a tool that needs more than is declared":  {nil, declaring("copy_note", "notes:write"), "RS-SCOPE-EVERY-TOOL", reports.Pass},
+		"a tool that needs less than is declared":  {nil, declaring("read_note", "notes:read notes:write"), "RS-SCOPE-EVERY-TOOL", reports.Fail},
+		"a token that is refused as a whole":       {refusingWhole("notes:read"), nil, "RS-SCOPE-403-STATUS", reports.Inconclusive},
 		"a token that is refused as a whole, and tools": {refusingWhole("notes:read"), nil, "RS-SCOPE-EVERY-TOOL",
 			reports.Inconclusive},
 		"a default scope, and nobody mints tokens": {func(o *reference.Options) {
@@ -354,5 +356,15 @@ func all(bends ...func(o *reference.Options)) func(o *reference.Options) {
 		for _, bend := range bends {
 			bend(o)
 		}
+	}
+}
+
+// namesUnknownTools says in a successful result that there is no such tool.
+func namesUnknownTools(o *reference.Options) {
+	o.Wrap = func(next http.Handler) http.Handler {
+		return answer.ChangedWhere(next, `"tools/call"`, func(_ []byte, a *answer.Answer) {
+			a.Say(strings.Replace(a.Body.String(), `"error":{"code":-32602,"message":"Unknown tool"}`,
+				`"result":{"content":[{"type":"text","text":"There is no such tool."}]}`, 1))
+		})
 	}
 }

@@ -219,7 +219,7 @@ func asksNoStrangers(t *T) {
 	Each(t, rows, func(t *T, s stranger) {
 		tool, ex := s.tool, s.call(t)
 		if expect.Ran(ex) && len(Elicitations(tool, ex)) == 0 && !t.MCP.Public("tools/call") && !linkShown.MatchString(Text(ex)) {
-			t.NotApplicable("it runs without a token (RS-CHALLENGE-EVERY-RPC-METHOD)")
+			t.NotApplicable("it runs without a good token (RS-CHALLENGE-EVERY-RPC-METHOD)")
 		}
 		t.Expect(ex).To(notElicit(tool))
 		t.Expect(ex).Ideally(showNoLink)

@@ -229,7 +229,11 @@ func (d *denial) stays(t *T) {
 		return session.Method("tools/call", params).With(mcp.Bearer(d.token))
 	}
 	Each(t, withOtherParameters(d.tool), func(t *T, params map[string]any) { runsNeither(t, call(params).Request()) })
-	Each(t, underOtherNames(d.tool), func(t *T, params map[string]any) { runsNeither(t, call(params).Request()) })
+	if none := t.Send(call(Nonexistent(d.tool).Params())); expect.Ran(none) {
+		t.Note("%s by similar names: not tried, since a tool that does not exist seems to run, too", d.tool.Name)
+	} else {
+		Each(t, underOtherNames(d.tool), func(t *T, params map[string]any) { runsNeither(t, call(params).Request()) })
+	}
 	Each(t, inOtherForms(t, call(d.tool.Params())), runsNeither)
 	if t.Wire == mcp.Stateful {
 		Each(t, Cases[mcp.Call]{{"as a call in a session whose stream was resumed", call(d.tool.Params())}}, func(t *T, c mcp.Call) {

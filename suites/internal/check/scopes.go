@@ -228,14 +228,19 @@ func Challenged(ex *reports.Exchange) []string {
 	return strings.Fields(scope)
 }
 
+// Nonexistent returns a tool that does not exist, with the arguments of one that does.
+func Nonexistent(tool Tool) Tool {
+	tool.Name = "mcpauth_no_such_tool"
+	return tool
+}
+
 // Unknown reports whether a call of a tool gets the same answer as a call of a tool that does not exist, with the same credentials: a
 // server may hide what is forbidden (RFC 9110 section 15.5.4).
 func (t MCPServer) Unknown(ex *reports.Exchange, tool Tool, credentials ...reports.Field) bool {
 	if expect.Ran(ex) || expect.Status(ex) == 401 || expect.Status(ex) == 403 || expect.NoAnswer(ex) != "" {
 		return false
 	}
-	none := tool
-	none.Name = "mcpauth_no_such_tool"
+	none := Nonexistent(tool)
 	other := t.CallToolAs(none, credentials...)
 	same := func(ex *reports.Exchange, name string) string { return strings.ReplaceAll(expect.Body(ex), name, "") }
 	return expect.Status(ex) == expect.Status(other) && same(ex, tool.Name) == same(other, none.Name)
