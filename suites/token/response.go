@@ -37,7 +37,9 @@ func answersInJSON(t *T) {
 	atRefresh(t, func(t *T) { haveFormOfTokens(t, refreshing(t).Send()) })
 	ofMachine(t, func(t *T, c *oauth.Client) {
 		ex := t.AS.RequestForItself(c)
-		t.AS.Tokens(ex, c)
+		if t.AS.Tokens(ex, c) == nil && !expect.Succeeded(ex) {
+			t.NotApplicable("no token is issued: %s", expect.Describe(ex))
+		}
 		haveFormOfTokens(t, ex)
 	})
 }
