@@ -191,6 +191,8 @@ var beyond = map[string]string{
 	"old-stream-of-anybody":                          "a second user",
 	"old-stream-of-anybody-late":                     "a second user",
 	"passes-compressed":                              "a trusted issuer",
+	"token-credentials-for-a-year":                   "a client that acts for itself",
+	"token-credentials-no-type":                      "a client that acts for itself",
 	"token-weak-secret-of-credentials":               "a client that acts for itself",
 	"pkce-downgrade-of-documents":                    "a client with a metadata document",
 	"token-code-of-any-document":                     "a client with a metadata document",
