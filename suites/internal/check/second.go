@@ -233,13 +233,13 @@ func (e *Engine) lostToOverlap(ctx context.Context, r *requirements.Requirement,
 }
 
 // failedShortly reports whether an execution is undecided after a server error that may have been a short one. A target that fails at each
-// bad token or each unknown code is not asked again.
+// bad token or each unknown code is not asked again, and a check that strains accounts or servers is not repeated for that.
 func failedShortly(r *requirements.Requirement, o *outcome) bool {
 	undecided := slices.ContainsFunc(o.results, func(res reports.Result) bool {
 		return res.Verdict == reports.Inconclusive && !strings.Contains(res.Reason, first)
 	})
 	timed := slices.ContainsFunc(r.Needs, func(n string) bool { return n == "time" || n == "time-in-part" || n == "clock" })
-	return undecided && !timed && !r.Statistical && slices.ContainsFunc(o.exchanges, func(ex *reports.Exchange) bool {
+	return undecided && !timed && !r.Statistical && !r.Intrusive && slices.ContainsFunc(o.exchanges, func(ex *reports.Exchange) bool {
 		return failure(ex) == requirements.ServerError && !notImplemented(ex) && ex.Check == r.ID
 	})
 }
