@@ -112,6 +112,43 @@ func TestFairnessOfWhatIsPublished(t *testing.T) {
 	})
 }
 
+// A document of another product at the root is not judged, whatever is wrong with it.
+func TestADocumentOfAnotherProductIsNotJudged(t *testing.T) {
+	t.Parallel()
+	table := map[string]fairness{}
+	for _, id := range []string{
+		"RS-DISC-RESOURCE-FORM", "RS-DISC-AS-PRESENT", "RS-DISC-AS-ENTRIES", "RS-DISC-SCOPES-SHAPE", "RS-DISC-SCOPES-MINIMAL",
+		"RS-DISC-NO-OFFLINE-ACCESS", "RS-DISC-BEARER-METHODS", "RS-DISC-KEYS-AND-ALGS", "RS-DISC-CORS", "RS-DISC-UNAUTHENTICATED",
+	} {
+		table[id+" at the origin"] = fairness{anotherProduct(""), withToken, id, reports.Pass}
+		table[id+" at another path"] = fairness{anotherProduct("/shop#"), withToken, id, reports.Pass}
+	}
+	table["a signed copy"] = fairness{anotherProduct("/shop"), withToken, "RS-DISC-SIGNED-METADATA", reports.NotApplicable}
+	expectFairness(t, table)
+}
+
+// anotherProduct publishes a faulty document at the root, about a resource with another path.
+func anotherProduct(path string) func(o *reference.Options) {
+	return func(o *reference.Options) {
+		o.Policy.PRM = func(place string, d map[string]any) {
+			if place != "root" {
+				return
+			}
+			d["resource"] = withPath(d["resource"], path)
+			d["authorization_servers"] = []any{map[string]any{}}
+			d["scopes_supported"], d["bearer_methods_supported"] = "* offline_access", []string{"query"}
+			d["dpop_signing_alg_values_supported"], d["signed_metadata"] = []string{"none"}, "eyJhbGciOiJub25lIn0.e30."
+		}
+		o.Wrap = func(next http.Handler) http.Handler {
+			return answer.Changed(next, ofResource, func(r *http.Request, a *answer.Answer) {
+				if r.URL.Path == ofResource {
+					a.Fields.Del("Access-Control-Allow-Origin")
+				}
+			})
+		}
+	}
+}
+
 // connectingLate asks its authorization server when the first token comes, and publishes nothing before.
 func connectingLate(o *reference.Options) {
 	var connected atomic.Bool

@@ -61,7 +61,7 @@ func All() []Flaw { return slices.Concat(BeforeLogin(), Trusting(), AfterLogin()
 // BeforeLogin returns the flaws that a run with a token can see.
 func BeforeLogin() []Flaw {
 	return slices.Concat(discovery, challenges, otherRefusals, metadataFlaws, tokens, sessions, transport, otherTransport, publishedKeys,
-		sessionIDs, crossOrigin, exemptions, forgotten)
+		sessionIDs, crossOrigin, rootDocument, exemptions, forgotten)
 }
 
 // AfterLogin returns the flaws of the authorization server that only a run that registers clients and signs in can see.

@@ -245,16 +245,7 @@ var wholeTables = []Flaw{
 		Name: "metadata-for-no-agent", Says: "A bot rule refuses the metadata to most clients, and to every caller with a bad token.",
 		Noticed: []string{"RS-DISC-UNAUTHENTICATED"}, Row: "User-Agent: curl/8",
 		Bend: func(o *reference.Options) {
-			o.Wrap = before(func(w http.ResponseWriter, r *http.Request) bool {
-				agent := r.UserAgent()
-				refused := strings.Contains(r.URL.Path, "oauth-protected-resource") && (r.Header.Get("Authorization") != "" ||
-					agent == "" || slices.ContainsFunc([]string{"curl/", "Mozilla/", "python-httpx/", "Claude-User/"},
-					func(beginning string) bool { return strings.HasPrefix(agent, beginning) }))
-				if refused {
-					http.Error(w, "forbidden", http.StatusForbidden)
-				}
-				return refused
-			})
+			o.Wrap = forNoAgent(func(path string) bool { return strings.HasPrefix(path, wellKnownResource) })
 		},
 	},
 	{
@@ -510,4 +501,18 @@ func (w *spoiling) WriteHeader(status int) {
 	if refused && w.body != nil {
 		w.body(w.ResponseWriter)
 	}
+}
+
+// forNoAgent refuses what is at a path to most clients, and to every caller with a token.
+func forNoAgent(at func(path string) bool) func(http.Handler) http.Handler {
+	return before(func(w http.ResponseWriter, r *http.Request) bool {
+		agent := r.UserAgent()
+		refused := at(r.URL.Path) && (r.Header.Get("Authorization") != "" ||
+			agent == "" || slices.ContainsFunc([]string{"curl/", "Mozilla/", "python-httpx/", "Claude-User/"},
+			func(beginning string) bool { return strings.HasPrefix(agent, beginning) }))
+		if refused {
+			http.Error(w, "forbidden", http.StatusForbidden)
+		}
+		return refused
+	})
 }

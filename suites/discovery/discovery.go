@@ -3,6 +3,9 @@ package discovery
 
 import (
 	"fmt"
+	"reflect"
+	"slices"
+	"strings"
 
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/document"
@@ -80,6 +83,46 @@ func found(t *T) Cases[*survey.Document] {
 		}
 	}
 	return out
+}
+
+// others are the further documents about the resource of the first one: its root location may have the document of another product.
+func others(t *T, first *survey.Document) Cases[*survey.Document] {
+	var out Cases[*survey.Document]
+	seen := []string{first.URL}
+	for i := range t.Survey.Resources {
+		if d := &t.Survey.Resources[i]; d.Found() && !slices.Contains(seen, d.URL) && aboutTheTarget(t, first, d) {
+			out, seen = out.And(d.URL, d), append(seen, d.URL)
+		}
+	}
+	return out
+}
+
+// aboutTheTarget reports whether a document names the resource that the first one names, or the endpoint, as it is or misspelt.
+func aboutTheTarget(t *T, first, d *survey.Document) bool {
+	resource := d.Object.String("resource")
+	switch document.Relation(t.Survey.Endpoint, resource) {
+	case document.OtherPath, document.OtherOrigin, document.Prefix, document.Root:
+		return resource == first.Object.String("resource")
+	case document.NoURL:
+		return d.Place != "root" || strings.Contains(resource, t.Survey.URL.Host)
+	}
+	return true
+}
+
+// eachDocument judges the document that clients find first, and those about the same resource that differ from it in one of the members.
+func eachDocument(t *T, judge func(t *T, d *survey.Document), members ...string) {
+	first := t.MCP.Resource()
+	different := others(t, first).Where(func(d *survey.Document) bool {
+		return slices.ContainsFunc(members, func(name string) bool { return !reflect.DeepEqual(memberOf(d, name), memberOf(first, name)) })
+	})
+	if len(different) == 0 {
+		judge(t, first)
+		return
+	}
+	Each(t, append(Cases[*survey.Document]{{first.URL, first}}, different...), func(t *T, d *survey.Document) {
+		t.Cite(d.Exchange)
+		judge(t, d)
+	})
 }
 
 // refusals are the answers to the protected request without a token, in both protocols.

@@ -45,8 +45,9 @@ var beWithoutUser = expect.Family("beWithoutUser", func() expect.Matcher {
 })
 
 // RFC 9728 section 1.2: an https URL without fragment.
-func identifiesByURL(t *T) {
-	d := t.MCP.Resource()
+func identifiesByURL(t *T) { eachDocument(t, judgeResource, "resource") }
+
+func judgeResource(t *T, d *survey.Document) {
 	resource := d.Object.String("resource")
 	if resource == "" {
 		t.NotApplicable("resource is missing (RS-DISC-RESOURCE-PRESENT)")
@@ -78,8 +79,9 @@ var beURL = expect.Family("beURL", func(expected string) expect.Matcher {
 	})
 })
 
-func listsAuthorizationServers(t *T) {
-	d := t.MCP.Resource()
+func listsAuthorizationServers(t *T) { eachDocument(t, judgePresence, "authorization_servers") }
+
+func judgePresence(t *T, d *survey.Document) {
 	t.Expect(memberOf(d, "authorization_servers")).SeenIn(d.Exchange).To(expect.That(
 		"authorization_servers, an array with at least one entry", func(m member) string {
 			_, singular := d.Object.Get("authorization_server")
@@ -93,8 +95,9 @@ func listsAuthorizationServers(t *T) {
 		}))
 }
 
-func listsIssuers(t *T) {
-	d := t.MCP.Resource()
+func listsIssuers(t *T) { eachDocument(t, judgeIssuers, "authorization_servers") }
+
+func judgeIssuers(t *T, d *survey.Document) {
 	list := memberOf(d, "authorization_servers").list()
 	if len(list) == 0 {
 		t.NotApplicable("authorization_servers is missing (RS-DISC-AS-PRESENT)")
@@ -218,8 +221,9 @@ func resolution(a *survey.Server) string {
 	return ""
 }
 
-func listsScopeTokens(t *T) {
-	d := t.MCP.Resource()
+func listsScopeTokens(t *T) { eachDocument(t, judgeScopeTokens, "scopes_supported") }
+
+func judgeScopeTokens(t *T, d *survey.Document) {
 	scopes := memberOf(d, "scopes_supported")
 	if !scopes.present {
 		t.NotApplicable("scopes_supported is absent, which is allowed")
@@ -251,8 +255,9 @@ var beScopeToken = expect.Family("beScopeToken", func() expect.Matcher {
 	})
 })
 
-func listsFewScopes(t *T) {
-	d := t.MCP.Resource()
+func listsFewScopes(t *T) { eachDocument(t, judgeNumber, "scopes_supported") }
+
+func judgeNumber(t *T, d *survey.Document) {
 	scopes, ok := d.Object.Strings("scopes_supported")
 	if !ok {
 		t.NotApplicable("scopes_supported is absent or malformed")
@@ -274,9 +279,10 @@ func listsFewScopes(t *T) {
 
 // MCP 2026-07-28, Refresh Tokens.
 func leavesOfflineAccessOut(t *T) {
-	d := t.MCP.Resource()
-	scopes, _ := d.Object.Strings("scopes_supported")
-	t.Expect(scopes, "scopes_supported").SeenIn(d.Exchange).To(notHoldOfflineAccess())
+	eachDocument(t, func(t *T, d *survey.Document) {
+		scopes, _ := d.Object.Strings("scopes_supported")
+		t.Expect(scopes, "scopes_supported").SeenIn(d.Exchange).To(notHoldOfflineAccess())
+	}, "scopes_supported")
 	for _, ex := range refusals(t) {
 		v, _ := expect.Param(ex, "scope")
 		t.Expect(strings.Fields(v), "the challenge").SeenIn(ex).To(notHoldOfflineAccess())
@@ -292,8 +298,9 @@ var notHoldOfflineAccess = expect.Family("notHoldOfflineAccess", func() expect.M
 	})
 })
 
-func advertisesHeaderOnly(t *T) {
-	d := t.MCP.Resource()
+func advertisesHeaderOnly(t *T) { eachDocument(t, judgeMethods, "bearer_methods_supported") }
+
+func judgeMethods(t *T, d *survey.Document) {
 	m := memberOf(d, "bearer_methods_supported")
 	if !m.present {
 		t.NotApplicable("bearer_methods_supported is absent, which is allowed")
@@ -351,7 +358,10 @@ func notEmpty(m member) bool {
 }
 
 func publishesPublicKeysOnly(t *T) {
-	d := t.MCP.Resource()
+	eachDocument(t, judgeKeys, "jwks_uri", "resource_signing_alg_values_supported", "dpop_signing_alg_values_supported")
+}
+
+func judgeKeys(t *T, d *survey.Document) {
 	uri := memberOf(d, "jwks_uri")
 	signing, dpop := memberOf(d, "resource_signing_alg_values_supported"), memberOf(d, "dpop_signing_alg_values_supported")
 	if !uri.present && !signing.present && !dpop.present {

@@ -29,19 +29,24 @@ func publishesPublicURLs(t *T) {
 	if document.PrivateHost(t.Survey.URL.Hostname()) {
 		t.NotApplicable("the target is not public itself")
 	}
-	d := t.MCP.Resource()
+	eachDocument(t, judgeURLs, append(slices.Clone(pages), "resource", "authorization_servers", "jwks_uri")...)
+	for _, ex := range refusals(t) {
+		v, _ := expect.Param(ex, "resource_metadata")
+		t.Expect(v, "the challenge").SeenIn(ex).To(useHTTPS())
+		t.Expect(v, "the challenge").SeenIn(ex).Ideally(bePublic())
+	}
+}
+
+var pages = []string{"resource_documentation", "resource_policy_uri", "resource_tos_uri"}
+
+func judgeURLs(t *T, d *survey.Document) {
 	servers, _ := d.Object.Strings("authorization_servers")
 	for _, v := range append([]string{d.Object.String("resource"), d.Object.String("jwks_uri")}, servers...) {
 		t.Expect(v).SeenIn(d.Exchange).To(useHTTPS())
 		t.Expect(v).SeenIn(d.Exchange).Ideally(bePublic())
 	}
-	for _, page := range []string{"resource_documentation", "resource_policy_uri", "resource_tos_uri"} {
+	for _, page := range pages {
 		t.Expect(d.Object.String(page), "%s", page).SeenIn(d.Exchange).Ideally(useHTTPS())
-	}
-	for _, ex := range refusals(t) {
-		v, _ := expect.Param(ex, "resource_metadata")
-		t.Expect(v, "the challenge").SeenIn(ex).To(useHTTPS())
-		t.Expect(v, "the challenge").SeenIn(ex).Ideally(bePublic())
 	}
 }
 

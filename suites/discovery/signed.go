@@ -3,13 +3,17 @@ package discovery
 import (
 	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/survey"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
 // signsTruthfully is RFC 9728 section 2.2.
 func signsTruthfully(t *T) {
-	d := t.MCP.Resource()
+	eachDocument(t, judgeSigned, "signed_metadata", "authorization_servers", "scopes_supported", "jwks_uri")
+}
+
+func judgeSigned(t *T, d *survey.Document) {
 	s := SignedCopyOf(d.Object)
 	if s == nil {
 		t.NotApplicable("signed_metadata is absent, which is usual")
