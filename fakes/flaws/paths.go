@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/mcpauth/conformance/fakes/answer"
@@ -235,7 +236,11 @@ var pathsOfDocuments = []Flaw{
 	documentURL("http", "http", func(u *url.URL) bool { return u.Scheme == "http" }),
 	documentURL("fragment", "fragment", func(u *url.URL) bool { return u.Fragment != "" }),
 	documentURL("user", "user", func(u *url.URL) bool { return u.User != nil }),
-	documentURL("dots", "dot", func(u *url.URL) bool { return strings.Contains(u.EscapedPath(), "/.") }),
+	documentURL("two-dots", "dot segments", func(u *url.URL) bool { return strings.Contains(u.EscapedPath(), "/../") }),
+	documentURL("dot", "a single dot", func(u *url.URL) bool { return strings.Contains(u.EscapedPath(), "/./") }),
+	documentURL("no-path", "no path", func(u *url.URL) bool { return u.Scheme == "https" && u.Path == "" }),
+	documentStatus(http.StatusNotFound),
+	documentStatus(http.StatusInternalServerError),
 	documentID("prefix", func(id, claimed string) bool { return claimed != "" && strings.HasPrefix(id, claimed) }),
 	documentID("longer", func(id, claimed string) bool { return strings.HasPrefix(claimed, id) }),
 	documentID("letter-case", strings.EqualFold),
@@ -258,6 +263,16 @@ func documentURL(name, row string, is func(u *url.URL) bool) Flaw {
 				return err == nil && is(u)
 			}
 		}),
+	}
+}
+
+// documentStatus reads a document whatever its status says.
+func documentStatus(status int) Flaw {
+	code := strconv.Itoa(status)
+	return Flaw{
+		Name: "cimd-status-" + code, Says: "A document that is answered with " + code + " is read.", Row: "answered with " + code,
+		Noticed: []string{"AS-CIMD-FETCH-FAILURE"}, Also: []string{"AS-CIMD-CACHE"},
+		Bend: behaviour(func(b *idp.Behaviour) { b.TakesStatus = func(got int) bool { return got == status } }),
 	}
 }
 

@@ -106,7 +106,7 @@ func (s *Server) fetchDocument(id string) (*client, time.Duration, error) {
 		return nil, 0, err
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
+	if resp.StatusCode != http.StatusOK && (b.TakesStatus == nil || !b.TakesStatus(resp.StatusCode)) {
 		return nil, 0, fmt.Errorf("status %d", resp.StatusCode)
 	}
 	limit := int64(largestDocument)

@@ -114,6 +114,8 @@ type Manners struct {
 	// client_id is another address, or missing: flaws.
 	TakesDocumentURL func(id string) bool
 	TakesDocumentID  func(id, claimed string) bool
+	// TakesStatus reads a document that is answered with another status than 200: a flaw. Nil: never.
+	TakesStatus func(status int) bool
 	// LimitsOnTheWire counts the bytes of a compressed document before they are decompressed: a flaw.
 	LimitsOnTheWire bool
 	// FragileCodes end with the first token request that names them, even if the request fails.

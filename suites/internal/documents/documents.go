@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"compress/gzip"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -276,6 +277,29 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.open.Add(1)
 	defer p.open.Add(-1)
 	p.write(&counting{ResponseWriter: w, page: p}, r)
+}
+
+// Leads reports whether an address leads to a page from here: behind a proxy, plain HTTP may not. Its own fetch does not count.
+func (s *Server) Leads(address string, p *Page) bool {
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		roots = x509.NewCertPool()
+	}
+	roots.AppendCertsFromPEM(s.ca)
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport, Timeout: 3 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error {
+		return http.ErrUseLastResponse
+	}}
+	before := p.Hits()
+	if resp, err := client.Get(address); err == nil {
+		_ = resp.Body.Close()
+	}
+	led := p.Hits() > before
+	if led {
+		p.hits.Add(-1)
+	}
+	return led
 }
 
 // counting counts the bytes read from a body.

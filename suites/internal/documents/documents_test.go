@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -38,6 +39,24 @@ func TestForbiddenAddressesLeadToTheDocument(t *testing.T) {
 		assert.Equal(t, before+1, page.Hits(), about)
 	}
 	assert.Equal(t, `"root"`, fetch(t, client, root.URL), "the document at a URL without a path is missing")
+}
+
+// An address leads to a page if a fetch arrives there, which does not count. Behind a proxy that redirects plain HTTP, it does not.
+func TestLeads(t *testing.T) {
+	t.Parallel()
+	s, err := documents.New("127.0.0.1:0", "")
+	require.NoError(t, err)
+	defer s.Close()
+	page := s.Put(documents.NotFound)
+	plain := "http" + strings.TrimPrefix(page.URL, "https")
+	assert.True(t, s.Leads(page.URL, page))
+	assert.True(t, s.Leads(plain, page))
+	assert.Zero(t, page.Hits())
+
+	proxy := httptest.NewServer(http.RedirectHandler(page.URL, http.StatusMovedPermanently))
+	defer proxy.Close()
+	assert.False(t, s.Leads(proxy.URL, page))
+	assert.False(t, s.Leads("https://127.0.0.1:1/", page))
 }
 
 func fetch(t *testing.T, client *http.Client, address string) string {
