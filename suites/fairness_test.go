@@ -61,6 +61,19 @@ func expectFairness(t *testing.T, servers map[string]fairness) {
 	}
 }
 
+// limitingFields refuses credentials of more than 4 KiB as a proxy does.
+func limitingFields(o *reference.Options) {
+	o.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if len(r.Header.Get("Authorization")) > 4<<10 {
+				http.Error(w, "too long", http.StatusRequestHeaderFieldsTooLarge)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
 // withoutTheFirstNote answers that the first resource in the list does not exist.
 func withoutTheFirstNote(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -316,6 +329,8 @@ func TestFairness(t *testing.T) {
 		}, "RS-RATE-RECOVERS", reports.Pass},
 		"a form that says where no password belongs": {asking("To whom? Never enter a password here.", "name", `{"type":"string"}`), nil,
 			"RS-ELICIT-NO-SECRETS-IN-FORM", reports.Pass},
+		"a limit of 4 KiB for credentials, and a long kid":    {limitingFields, nil, "RS-TOKEN-UNKNOWN-KID", reports.Pass},
+		"a limit of 4 KiB for credentials, and a valid token": {limitingFields, nil, "RS-TOKEN-OVERSIZED", reports.Pass},
 		"a form that asks for a yes": {asking("Should we reset your password?", "reset_password", `{"type":"boolean"}`), nil,
 			"RS-ELICIT-NO-SECRETS-IN-FORM", reports.Pass},
 		"a form that sends a link": {asking("Where to send the password reset link?", "email", `{"type":"string"}`), nil,

@@ -52,7 +52,7 @@ var tokenEndpoint = []Flaw{
 	},
 	one("token-as-html", idp.TokenJSON, "AS-TOKEN-SUCCESS-SHAPE"),
 	one("token-stored", idp.TokenNoStore, "AS-TOKEN-NO-STORE"),
-	one("token-expiry-string", idp.NumericExpiry, "AS-TOKEN-EXPIRES-IN", "AS-TOKEN-SUCCESS-SHAPE"),
+	alsoNoticed(one("token-expiry-string", idp.NumericExpiry, "AS-TOKEN-EXPIRES-IN"), "AS-TOKEN-SUCCESS-SHAPE"),
 	one("token-for-a-year", idp.ShortLived, "AS-TOKEN-SHORT-LIVED", "AS-INTROSPECT-ACTIVE-SHAPE", "AS-TOKEN-EXPIRES-IN"),
 	one("token-scope-constant", idp.ReportScope, "AS-TOKEN-SCOPE-REPORTED", "AS-INTROSPECT-ACTIVE-SHAPE"),
 	one("token-query", idp.PostOnly, "AS-TOKEN-POST-ONLY", "AS-REVOKE-REQUEST-FORM", "AS-INTROSPECT-REQUEST-FORM"),

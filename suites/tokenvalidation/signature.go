@@ -182,7 +182,8 @@ func refusesUnknownKeys(t *T) {
 		{"a list as kid", []any{"rsa-1"}},
 		{"a kid of 4 KiB", strings.Repeat("k", 4<<10)},
 	}, func(t *T, kid any) {
-		t.Expect(t.Mint.Presented().Send(HeaderParameter("kid", kid)), "the genuine key").Ideally(expect.Refuse(401, 400))
+		// A limit on the size of header fields may refuse the longest one (RS-TOKEN-OVERSIZED).
+		t.Expect(t.Mint.Presented().Send(HeaderParameter("kid", kid)), "the genuine key").Ideally(expect.Refuse(401, 400, 413, 431))
 	})
 }
 
