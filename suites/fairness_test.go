@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -457,26 +458,54 @@ func unused(c *suites.Config) {
 }
 
 // Servers run by mcpauth are not judged: with fake_idp the requirements for the authorization server do not apply, unless the target names
-// its own.
+// its own. Then that one alone is judged, whichever is first.
 func TestTheFakeIssuerIsNotJudged(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct {
-		issuer func(own string) string
-		want   bool
-	}{
-		"the only authorization server": {func(own string) string { return own }, true},
-		"beside one of the target":      {func(string) string { return "https://fake.example" }, false},
+	for name, c := range map[string]runByMcpauth{
+		"the only authorization servers": {true, true, true},
+		"before one of the target":       {false, false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := against.Start(t, reference.Ideal())
-			cfg := against.WithToken(r)
-			cfg.Issuer = r.IDP
-			cfg.FakeIDP = &target.FakeIDP{Issuer: c.issuer(r.IDP.Identifier()), Listen: "127.0.0.1:0", Audience: cfg.URL}
-			cfg.Only = []string{"AS-META-*", "RS-TOKEN-SIG-STRIPPED"}
-			for _, res := range against.Run(t, cfg).Results {
-				own := strings.Contains(res.Reason, "run by mcpauth")
-				assert.Equal(t, c.want && strings.HasPrefix(res.ID, "AS-"), own, "%s: %s %s", res.ID, res.Verdict, res.Reason)
-			}
+			t.Parallel()
+			c.expect(t)
 		})
 	}
+}
+
+// runByMcpauth is a target that lists an address where nobody answers, and the authorization server that answers.
+type runByMcpauth struct {
+	answers bool // fake_idp is the one that answers, else the other one
+	second  bool // the other one is second_idp
+	all     bool // no authorization server is left to judge
+}
+
+func (c runByMcpauth) expect(t *testing.T) {
+	const silent = "https://fake.example"
+	r := against.Start(t, publishingServers(silent))
+	cfg := against.SigningIn(r)
+	cfg.Issuer, cfg.SecondIssuer, cfg.SecondIDP = r.IDP, idp.NewSecond(silent, cfg.URL), nil
+	cfg.FakeIDP = &target.FakeIDP{Issuer: silent, Listen: "127.0.0.1:0", Audience: cfg.URL}
+	if c.answers {
+		cfg.FakeIDP.Issuer = r.IDP.Identifier()
+	}
+	if c.second {
+		cfg.SecondIDP = &target.SecondIDP{Issuer: silent + "/", Listen: "127.0.0.1:0", Audience: cfg.URL}
+	}
+	cfg.Only = []string{"AS-META-*", "AS-KEYS-*", "AS-PKCE-REJECT-MISSING-VERIFIER", "RS-TOKEN-SIG-STRIPPED"}
+	for _, res := range against.Run(t, cfg).Results {
+		ofServer, own := strings.HasPrefix(res.ID, "AS-"), strings.Contains(res.Reason, "run by mcpauth")
+		assert.Equal(t, c.all && ofServer, own, "%s: %s %s", res.ID, res.Verdict, res.Reason)
+		if ofServer {
+			assert.NotContains(t, res.Reason+fmt.Sprint(res.Findings, res.Tried, res.Notes), silent, res.ID)
+		}
+	}
+}
+
+// publishingServers lists another authorization server before the one that answers.
+func publishingServers(other string) reference.Options {
+	o := reference.Ideal()
+	publishing(func(d map[string]any) {
+		d["authorization_servers"] = append([]string{other}, d["authorization_servers"].([]string)...)
+	})(&o)
+	return o
 }

@@ -186,20 +186,25 @@ func (s *preparation) notWorking() []string {
 }
 
 // authorizationServer returns the authorization server with an issuer identifier, or where that is empty the first, of those whose metadata
-// name the endpoints of the code flow. One whose endpoints may be used goes first.
-func (c *Config) authorizationServer(sv *survey.Survey, issuer string) (server oauth.Server, ok bool) {
-	for _, one := range c.usable(sv) {
-		if issuer != "" && one.Issuer != issuer {
-			continue
-		}
-		if one.Authorization != "" && one.Token != "" {
-			return one, true
-		}
-		if !ok {
-			server, ok = one, true
-		}
+// name the endpoints of the code flow. One whose endpoints may be used goes first, and one that mcpauth does not run.
+func (c *Config) authorizationServer(sv *survey.Survey, issuer string) (oauth.Server, bool) {
+	servers := slices.DeleteFunc(c.usable(sv), func(s oauth.Server) bool { return issuer != "" && s.Issuer != issuer })
+	if len(servers) == 0 {
+		return oauth.Server{}, false
 	}
-	return server, ok
+	slices.SortStableFunc(servers, func(a, b oauth.Server) int { return cmp.Compare(c.reluctance(a), c.reluctance(b)) })
+	return servers[0], true
+}
+
+// reluctance orders authorization servers: lower ones go first.
+func (c *Config) reluctance(s oauth.Server) (n int) {
+	if c.Runs(s.Issuer) {
+		n += 2
+	}
+	if s.Authorization == "" || s.Token == "" {
+		n++
+	}
+	return n
 }
 
 // usable returns the authorization servers whose metadata name the endpoints of the code flow. Metadata are accepted only from the

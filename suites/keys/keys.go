@@ -65,8 +65,8 @@ func (k jwk) Evidence() *reports.Exchange { return k.from }
 // eachKeySet judges every key set that a jwks_uri names.
 func eachKeySet(t *T, judge func(t *T, set keySet)) {
 	sets := Cases[keySet]{}
-	for i := range t.Survey.Servers {
-		if s := &t.Survey.Servers[i]; s.JWKS.URL != "" {
+	for _, s := range t.AS.Servers() {
+		if s.JWKS.URL != "" {
 			sets = sets.And(s.JWKS.URL, keySet{&s.JWKS})
 		}
 	}

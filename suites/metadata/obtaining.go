@@ -31,8 +31,8 @@ func obtaining() {
 // servers are the authorization servers that could be asked. RS-DISC-AS-ENTRIES reports an identifier that is not a URL.
 func servers(t *T) Cases[*survey.Server] {
 	var out Cases[*survey.Server]
-	for i := range t.Survey.Servers {
-		if s := &t.Survey.Servers[i]; s.Err == nil {
+	for _, s := range t.AS.Servers() {
+		if s.Err == nil {
 			out = out.And(s.Issuer, s)
 		}
 	}

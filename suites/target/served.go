@@ -2,6 +2,7 @@ package target
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -47,6 +48,12 @@ type SecondIDP struct {
 	Issuer string `yaml:"issuer" need:"yes"`
 	// Audience is the aud of tokens for the target.
 	Audience string `yaml:"audience" need:"yes"`
+}
+
+// Runs reports whether mcpauth runs an issuer that the target trusts: fake_idp or second_idp.
+func (t *Target) Runs(issuer string) bool {
+	is := func(own string) bool { return strings.TrimSuffix(issuer, "/") == strings.TrimSuffix(own, "/") }
+	return t.FakeIDP != nil && is(t.FakeIDP.Issuer) || t.SecondIDP != nil && is(t.SecondIDP.Issuer)
 }
 
 // EnterpriseIDP is an identity provider of enterprise-managed authorization.

@@ -401,16 +401,27 @@ func (e *Engine) settle(s *slot, o *outcome) {
 	e.ended.Add(1)
 }
 
-// ownAuthorizationServer returns the issuer that mcpauth runs (fake_idp) if the target names no other one; else "".
+// ownAuthorizationServer says that users sign in at an issuer that mcpauth runs (fake_idp, second_idp), or that the target has no other one;
+// else "".
 func (w *World) ownAuthorizationServer() string {
-	if w.FakeIDP == nil || len(w.Survey.Servers) == 0 {
-		return ""
+	switch {
+	case w.Session != nil && w.Runs(w.Session.Server.Issuer):
+		return "users sign in at " + w.Session.Server.Issuer
+	case w.FakeIDP != nil && len(w.judgedServers()) == 0:
+		return "the target names no other authorization server than " + strings.TrimSuffix(w.FakeIDP.Issuer, "/")
 	}
-	own := strings.TrimSuffix(w.FakeIDP.Issuer, "/")
-	if slices.ContainsFunc(w.Survey.Servers, func(s survey.Server) bool { return strings.TrimSuffix(s.Issuer, "/") != own }) {
-		return ""
+	return ""
+}
+
+// judgedServers are the authorization servers that the target names, without those that mcpauth runs.
+func (w *World) judgedServers() []*survey.Server {
+	var out []*survey.Server
+	for i := range w.Survey.Servers {
+		if s := &w.Survey.Servers[i]; !w.Runs(s.Issuer) {
+			out = append(out, s)
+		}
 	}
-	return own
+	return out
 }
 
 func (e *Engine) report(r reports.Result) {
@@ -452,7 +463,7 @@ func (e *Engine) jobs(r *requirements.Requirement) ([]job, *reports.Result) {
 func (e *Engine) ownServer(r *requirements.Requirement, revisions []string, own string) *reports.Result {
 	res := e.result(r, "", revisions, r.Level)
 	res.Verdict, res.Reason = reports.NotApplicable, "the authorization server is run by mcpauth (fake_idp), which judges nothing of its own"
-	res.Observation = "the target names no other authorization server than " + own
+	res.Observation = own
 	return &res
 }
 

@@ -67,13 +67,17 @@ func decode(segment string, into any) bool {
 	return err == nil && json.Unmarshal(b, into) == nil
 }
 
-// Surveyed returns the surveyed authorization server where users sign in, or else the first that the target names; nil if it names none.
+// Surveyed returns the surveyed authorization server where users sign in, or else the first that the target names, preferably one that
+// mcpauth does not run; nil if it names none.
 func (t AuthorizationServer) Surveyed() *survey.Server {
 	servers := t.Survey.Servers
 	for i := range servers {
 		if t.Session != nil && servers[i].Issuer == t.Session.Server.Issuer {
 			return &servers[i]
 		}
+	}
+	if judged := t.Servers(); len(judged) > 0 {
+		return judged[0]
 	}
 	if len(servers) == 0 {
 		return nil

@@ -113,10 +113,8 @@ func server(condition func(*survey.Server) bool, why string) func(*T) *lack {
 		if len(t.Survey.Servers) == 0 {
 			return missing("no authorization server is named by the target")
 		}
-		for i := range t.Survey.Servers {
-			if condition(&t.Survey.Servers[i]) {
-				return nil
-			}
+		if slices.ContainsFunc(t.judgedServers(), condition) {
+			return nil
 		}
 		return missing("%s", why)
 	}

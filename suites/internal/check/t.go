@@ -1016,17 +1016,20 @@ func (t MCPServer) Resources() []*survey.Document {
 // Each judges every authorization server that has metadata; about names it if there are several.
 func (t AuthorizationServer) Each(judge func(s *survey.Server, m *survey.Document)) {
 	n := 0
-	for i := range t.Survey.Servers {
-		if m := t.Survey.Servers[i].Metadata(); m != nil {
+	for _, s := range t.Servers() {
+		if m := s.Metadata(); m != nil {
 			n++
 			t.Cite(m.Exchange)
-			judge(&t.Survey.Servers[i], m)
+			judge(s, m)
 		}
 	}
 	if n == 0 {
 		t.NotApplicable("no authorization server metadata was found (AS-META-PUBLISHED)")
 	}
 }
+
+// Servers returns the authorization servers that the target names. Those that mcpauth runs are not judged.
+func (t AuthorizationServer) Servers() []*survey.Server { return t.judgedServers() }
 
 // Loopback reports whether the target is on this machine.
 func (t MCPServer) Loopback() bool { return document.LoopbackHost(t.Survey.URL.Hostname()) }
