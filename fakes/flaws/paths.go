@@ -238,7 +238,6 @@ var pathsOfDocuments = []Flaw{
 	documentURL("user", "user", func(u *url.URL) bool { return u.User != nil }),
 	documentURL("two-dots", "dot segments", func(u *url.URL) bool { return strings.Contains(u.EscapedPath(), "/../") }),
 	documentURL("dot", "a single dot", func(u *url.URL) bool { return strings.Contains(u.EscapedPath(), "/./") }),
-	documentURL("no-path", "no path", func(u *url.URL) bool { return u.Scheme == "https" && u.Path == "" }),
 	documentStatus(http.StatusNotFound),
 	documentStatus(http.StatusInternalServerError),
 	documentID("prefix", func(id, claimed string) bool { return claimed != "" && strings.HasPrefix(id, claimed) }),
