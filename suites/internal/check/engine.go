@@ -401,8 +401,8 @@ func (e *Engine) settle(s *slot, o *outcome) {
 	e.ended.Add(1)
 }
 
-// ownAuthorizationServer says that users sign in at an issuer that mcpauth runs (fake_idp, second_idp), or that the target has no other one;
-// else "".
+// ownAuthorizationServer says that users sign in at an issuer that mcpauth runs (fake_idp, second_idp), or that the target has no other
+// one; else "".
 func (w *World) ownAuthorizationServer() string {
 	switch {
 	case w.Session != nil && w.Runs(w.Session.Server.Issuer):
