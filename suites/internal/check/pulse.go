@@ -165,7 +165,7 @@ func (w *World) lostWithTheTarget(r reports.Result, sent map[int]*reports.Exchan
 	defer w.pulse.mu.Unlock()
 	return w.pulse.silent != "" && r.Verdict == reports.Inconclusive && slices.ContainsFunc(r.Evidence, func(number int) bool {
 		ex := sent[number]
-		return ex != nil && (ex.Response == nil || ex.Response.Status >= 500) && !ex.Started.Before(w.pulse.since) &&
+		return ex != nil && (ex.Response == nil || ex.Response.Status >= 500) && !ex.Ended().Before(w.pulse.since) &&
 			strings.HasPrefix(ex.Request.URL, w.pulse.silent+"/")
 	})
 }
