@@ -60,7 +60,7 @@ func TestALimitClosesItsPlaceFirst(t *testing.T) {
 	e := engine(t, id, func(t *T) { t.Get(server.URL) })
 	var closed []bool
 	seen := func(wire.Request, *reports.Exchange) { // the place in the queue is free now
-		closed = append(closed, !e.World.pace.opens(place{endpoint: server.URL}).IsZero())
+		closed = append(closed, !e.World.pace.opens(e.World.placeOf(server.URL, nil)).IsZero())
 	}
 	e.World.Client = wire.New(wire.Options{Guard: wire.NewGuard("127.0.0.1", nil), Seen: seen})
 	t.Cleanup(e.World.Client.Close)
@@ -71,4 +71,17 @@ func TestALimitClosesItsPlaceFirst(t *testing.T) {
 	require.Len(t, results, 1)
 	assert.Equal(t, reports.Inconclusive, results[0].Verdict, results[0].Reason)
 	assert.Equal(t, []bool{true}, closed)
+}
+
+// Another spelling of a path is the same place, and another path is not.
+func TestALimitHoldsForAllSpellingsOfAPath(t *testing.T) {
+	t.Parallel()
+	w := &World{}
+	for _, spelling := range []string{"http://127.0.0.1/mcp?a=b", "http://127.0.0.1//mcp", "http://127.0.0.1/./mcp", "http://127.0.0.1/mcp/",
+		"http://127.0.0.1/x/../mcp", "http://127.0.0.1/%6dcp"} {
+		assert.Equal(t, w.placeOf("http://127.0.0.1/mcp", nil), w.placeOf(spelling, nil), spelling)
+	}
+	for _, other := range []string{"http://127.0.0.1/", "http://127.0.0.1/mcp/more", "http://127.0.0.1:81/mcp", "http://127.0.0.1/MCP"} {
+		assert.NotEqual(t, w.placeOf("http://127.0.0.1/mcp", nil), w.placeOf(other, nil), other)
+	}
 }

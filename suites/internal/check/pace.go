@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/wire"
 )
@@ -111,9 +113,18 @@ type place struct{ endpoint, credential string }
 // everybody is a credential that no header field can have.
 const everybody = "\n"
 
+// cleaned returns an address without its query and in its plainest spelling, since a limit holds for all spellings of a path.
+func cleaned(address string) string {
+	u, err := document.ParseURL(address)
+	if err != nil {
+		return endpoint(address)
+	}
+	return document.Origin(u) + path.Clean("/"+u.Path)
+}
+
 // placeOf returns the place of a request.
 func (w *World) placeOf(address string, header []reports.Field) place {
-	p := place{endpoint: endpoint(address)}
+	p := place{endpoint: cleaned(address)}
 	for _, f := range header {
 		isKey := slices.ContainsFunc(w.Credentials, func(c Credential) bool { return strings.EqualFold(c.Header, f.Name) })
 		if isKey || strings.EqualFold(f.Name, "Authorization") {
