@@ -205,6 +205,9 @@ func TestFairness(t *testing.T) {
 		"an expired token that crashes": {func(o *reference.Options) {
 			o.Policy.Crash = func(token string) bool { return strings.Count(token, ".") == 2 }
 		}, nil, "RS-SESSION-EXPIRY-MIDWAY", reports.Inconclusive},
+		"an nbf that nobody looks at, of another type": {func(o *reference.Options) {
+			o.Policy.Lacks = []mcpserver.Defence{mcpserver.CheckNotBefore, mcpserver.NumericNotBefore}
+		}, nil, "RS-TOKEN-NUMERIC-DATES", reports.Pass},
 		"a date that no number holds crashes":       {crashesOnPart(1, "1e400"), nil, "RS-TOKEN-NUMERIC-DATES", reports.Pass},
 		"a crit that no producer may write crashes": {crashesOnPart(0, `"crit":"exp"`), nil, "RS-TOKEN-CRIT-UNKNOWN", reports.Pass},
 		"a look-alike scope that crashes": {func(o *reference.Options) { o.Policy.ScopeStatus = 500 }, nil, "RS-SCOPE-NO-SUBSTRING",

@@ -82,14 +82,12 @@ func requiresExpiry(t *T) {
 func readsNumericDates(t *T) {
 	t.Expect(t.Mint.Presented().Send(Claim("exp", float64(in(t, time.Hour))+0.5)),
 		"exp with a fraction of a second").Ideally(expect.BeServed())
-	Refuses(t, t.Mint.Presented(), Cases[TokenEdit]{
+	Refuses(t, t.Mint.Presented(), slices.Concat(Cases[TokenEdit]{
 		{"exp true", Claim("exp", true)},
 		{"exp as an array", Claim("exp", []any{in(t, time.Hour)})},
 		{"exp as an object", Claim("exp", map[string]any{"$gt": 0})},
 		{"exp as a date", Claim("exp", "2099-01-01T00:00:00Z")},
-		{"nbf as a date in the future", Claim("nbf", "2099-01-01T00:00:00Z")},
-		{"nbf as an array", Claim("nbf", []any{in(t, time.Hour)})},
-	}, expect.Refuse(401))
+	}, notBeforeOfOtherTypes(t)), expect.Refuse(401))
 	notJSON := strings.TrimSuffix(mint.JSON(t.Mint.Claims(map[string]any{"exp": nil})), "}") + `,"exp":NaN}`
 	t.Expect(t.MCP.Use(t.Mint.Seal(mint.RawInput(t.Mint.Header(), notJSON))), "exp NaN, which is not JSON").To(expect.Refuse(401))
 	t.Expect(t.Mint.Presented().Send(Claim("exp", "9999999999")), "exp as a string of digits").Ideally(expect.Refuse(401))
@@ -104,6 +102,18 @@ func readsNumericDates(t *T) {
 			t.Note("a date that is far away is answered with %s: exp %s", expect.Describe(expect.ExchangeOf(ex)), mint.JSON(exp))
 		}
 	})
+}
+
+// notBeforeOfOtherTypes are rows for a target that heeds nbf at all, which RS-TOKEN-NBF judges.
+func notBeforeOfOtherTypes(t *T) Cases[TokenEdit] {
+	if early := t.Mint.Presented().Send(Claim("nbf", in(t, time.Hour))); expect.Status(expect.ExchangeOf(early)) != 401 {
+		t.Note("nbf of another type: not tried, since nbf in an hour is not refused (RS-TOKEN-NBF)")
+		return nil
+	}
+	return Cases[TokenEdit]{
+		{"nbf as a date in the future", Claim("nbf", "2099-01-01T00:00:00Z")},
+		{"nbf as an array", Claim("nbf", []any{in(t, time.Hour)})},
+	}
 }
 
 func refusesNotYetValid(t *T) {
