@@ -237,6 +237,7 @@ var pathsOfDocuments = []Flaw{
 	documentURL("fragment", "fragment", func(u *url.URL) bool { return u.Fragment != "" }),
 	documentURL("user", "user", func(u *url.URL) bool { return u.User != nil }),
 	documentURL("two-dots", "dot segments", func(u *url.URL) bool { return strings.Contains(u.EscapedPath(), "/../") }),
+	documentURL("no-path", "no path", func(u *url.URL) bool { return u.Scheme == "https" && u.Path == "" }),
 	documentURL("dot", "a single dot", func(u *url.URL) bool { return strings.Contains(u.EscapedPath(), "/./") }),
 	documentStatus(http.StatusNotFound),
 	documentStatus(http.StatusInternalServerError),

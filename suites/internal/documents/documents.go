@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"cmp"
 	"compress/gzip"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -33,6 +34,7 @@ type Server struct {
 	mu     sync.Mutex
 	pages  map[string]*Page
 	number int
+	root   chan struct{} // full while a run has its page at the address without a path
 }
 
 // Page is the document at one address.
@@ -162,7 +164,7 @@ func New(listen, publicURL string) (*Server, error) {
 		l.Close()
 		return nil, fmt.Errorf("the address of client documents %q is not an https URL", publicURL)
 	}
-	s := &Server{base: strings.TrimSuffix(publicURL, "/"), pages: map[string]*Page{}}
+	s := &Server{base: strings.TrimSuffix(publicURL, "/"), pages: map[string]*Page{}, root: make(chan struct{}, 1)}
 	if s.issuer, err = newAuthority(u.Hostname()); err != nil {
 		l.Close()
 		return nil, err
@@ -256,13 +258,19 @@ func (s *Server) Put(a Answer) *Page {
 	return p
 }
 
-// PutRoot adds a page at the address without a path.
-func (s *Server) PutRoot(a Answer) *Page {
+// PutRoot adds a page at the address without a path, of which a server has one: it waits until other runs have given theirs back. It fails
+// only if the context ends before that.
+func (s *Server) PutRoot(ctx context.Context, a Answer) (p *Page, giveBack func(), err error) {
+	select {
+	case s.root <- struct{}{}:
+	case <-ctx.Done():
+		return nil, nil, ctx.Err()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p := &Page{URL: s.base, answer: a}
+	p = &Page{URL: s.base, answer: a}
 	s.pages["/"] = p
-	return p
+	return p, sync.OnceFunc(func() { <-s.root }), nil
 }
 
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {

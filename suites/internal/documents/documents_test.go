@@ -1,6 +1,7 @@
 package documents_test
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"io"
@@ -27,7 +28,9 @@ func TestForbiddenAddressesLeadToTheDocument(t *testing.T) {
 	client := &http.Client{Transport: transport}
 
 	page := s.Put(documents.Answer{Type: "application/json", Body: "{}"})
-	root := s.PutRoot(documents.Answer{Type: "application/json", Body: `"root"`})
+	root, giveBack, err := s.PutRoot(t.Context(), documents.Answer{Type: "application/json", Body: `"root"`})
+	require.NoError(t, err)
+	defer giveBack()
 	for about, address := range map[string]string{
 		"as it is": page.URL, "http": "http" + strings.TrimPrefix(page.URL, "https"), "a fragment": page.URL + "#f",
 		"user information": strings.Replace(page.URL, "https://", "https://u:p@", 1),
@@ -67,4 +70,24 @@ func fetch(t *testing.T, client *http.Client, address string) string {
 	body, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)
 	return string(body)
+}
+
+// Runs that share a server have its address without a path one after another.
+func TestOneRunHasTheAddressWithoutAPath(t *testing.T) {
+	t.Parallel()
+	s, err := documents.New("127.0.0.1:0", "")
+	require.NoError(t, err)
+	t.Cleanup(s.Close)
+	_, giveBack, err := s.PutRoot(t.Context(), documents.NotFound)
+	require.NoError(t, err)
+	ended, end := context.WithCancel(t.Context())
+	end()
+	_, _, err = s.PutRoot(ended, documents.NotFound)
+	require.ErrorIs(t, err, context.Canceled)
+	giveBack()
+	giveBack() // a second time, it gives back nothing
+	_, _, err = s.PutRoot(t.Context(), documents.NotFound)
+	require.NoError(t, err)
+	_, _, err = s.PutRoot(ended, documents.NotFound)
+	require.ErrorIs(t, err, context.Canceled)
 }
