@@ -89,13 +89,15 @@ func (e *Engine) carryOut(ctx context.Context, s *schedule) {
 		e.overlapping(ctx, s)
 	}
 	e.secondLook(ctx)
-	e.inTurn(ctx, s.last()) // the second look at all others needs a target that serves
+	e.inTurn(ctx, s.breaking) // the second look at all others needs a target that serves
 	e.secondLook(ctx)
 }
 
 // schedule says when each check runs.
 type schedule struct {
 	others, reading, signing, waiting, clocked, timed []*Check
+	withoutKeys                                       []*Check // the target may serve nobody until it fetches the good key set
+	breaking                                          []*Check // the target may serve nobody afterwards
 	alone                                             map[requirements.Alone][]*Check
 }
 
@@ -131,18 +133,15 @@ func (s *schedule) add(c *Check) {
 		s.timed = append(s.timed, c)
 	case needs("clock"):
 		s.clocked = append(s.clocked, c)
+	case where == requirements.Last && needs("fake-jwks"):
+		s.withoutKeys = append(s.withoutKeys, c)
+	case where == requirements.Last:
+		s.breaking = append(s.breaking, c)
 	case where != "":
 		s.alone[where] = append(s.alone[where], c)
 	default:
 		s.others = append(s.others, c)
 	}
-}
-
-// last returns the checks after which the target may serve nobody: those with another key set come last of all, since the target serves
-// again when it has fetched the good one.
-func (s *schedule) last() []*Check {
-	rest, keys := apart(s.alone[requirements.Last], func(c *Check) bool { return !slices.Contains(c.Requirement.Needs, "fake-jwks") })
-	return slices.Concat(rest, keys)
 }
 
 // apart divides checks into those for which a condition holds, and the others.
@@ -161,7 +160,7 @@ func apart(checks []*Check, holds func(*Check) bool) (these, others []*Check) {
 func (e *Engine) oneAfterAnother(ctx context.Context, s *schedule) {
 	for _, c := range slices.Concat(s.others, s.alone[requirements.AtTheKeySet], s.alone[requirements.AtTheResourceServer],
 		s.alone[requirements.AtTheAuthorizationServer], s.alone[requirements.AfterAWait], s.alone[requirements.Everywhere],
-		s.clocked, s.timed) {
+		s.clocked, s.timed, s.withoutKeys) {
 		e.run(ctx, c)
 	}
 }
@@ -194,7 +193,8 @@ func (e *Engine) overlapping(ctx context.Context, s *schedule) {
 	alone(requirements.Everywhere, both)
 	waiters.others.Wait()
 	waiting.Wait()
-	e.inTurn(ctx, s.timed) // while no other check measures time
+	e.inTurn(ctx, s.timed)       // while no other check measures time
+	e.inTurn(ctx, s.withoutKeys) // before the checks that wait until the target fetches the key set again: one wait serves all
 	waiters.resume()
 }
 

@@ -8,6 +8,8 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"github.com/mcpauth/conformance/fixtures/requirements"
+	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites/internal/expect"
 )
 
 func TestASeedGivesTheOrder(t *testing.T) {
@@ -29,4 +31,37 @@ func TestASeedGivesTheOrder(t *testing.T) {
 	sorted := strings.Split(order("one"), "")
 	slices.Sort(sorted)
 	assert.Equal(t, "ABCDEFGH", strings.Join(sorted, ""), "a check is missing")
+}
+
+// A check without keys runs before those that wait for the next fetch of the key set, so that one wait serves all. One that may put the
+// target out of order runs after the second look at the others.
+func TestChecksThatUpsetTheTargetComeLast(t *testing.T) {
+	e := engine(t, "RS-TOKEN-GARBAGE", func(*T) {})
+	e.Timeout = OrdinaryTimeout
+	e.World.Begin()
+	var order []string
+	made := func(id string, alone requirements.Alone, body func(*T)) *Check {
+		r := &requirements.Requirement{ID: id, Level: "MUST", Alone: alone, Revisions: []string{"2025-11-25"}}
+		return &Check{Requirement: r, Level: r.Level, Body: func(t *T) {
+			body(t)
+			order = append(order, id)
+		}}
+	}
+	s := &schedule{
+		others:      []*Check{made("a finding", "", findsSomething)},
+		withoutKeys: []*Check{made("no keys", requirements.Last, func(*T) {})},
+		breaking:    []*Check{made("out of order", requirements.Last, func(*T) {})},
+		alone:       map[requirements.Alone][]*Check{requirements.AtTheKeySet: {made("a wait", requirements.AtTheKeySet, (*T).afterOthers)}},
+	}
+	e.slots = map[string]*slot{}
+	for _, id := range []string{"a finding", "a wait", "no keys", "out of order"} {
+		e.slots[id] = &slot{done: make(chan struct{})}
+	}
+	e.carryOut(t.Context(), s)
+	assert.Equal(t, []string{"a finding", "no keys", "a wait", "a finding", "out of order"}, order)
+}
+
+func findsSomething(t *T) {
+	good := &reports.Exchange{Number: 1, Response: &reports.Response{Status: 200}}
+	t.Expect(good).To(expect.That("as before", func(*reports.Exchange) string { return "otherwise" }))
 }
