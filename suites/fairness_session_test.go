@@ -2,13 +2,17 @@ package suites_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 
+	"github.com/mcpauth/conformance/fakes/answer"
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites"
 	"github.com/mcpauth/conformance/suites/internal/survey"
 )
 
@@ -71,4 +75,40 @@ func holdsHeader(o *reference.Options) {
 			<-r.Context().Done()
 		})
 	}
+}
+
+// forgetsCompletedTasks knows a task no longer once its result was fetched.
+func forgetsCompletedTasks(o *reference.Options) {
+	var gone sync.Map
+	o.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			var m struct {
+				ID     json.RawMessage
+				Method string
+				Params struct{ TaskID string }
+			}
+			if json.Unmarshal(answer.Peek(r), &m) != nil || !strings.HasPrefix(m.Method, "tasks/") {
+				next.ServeHTTP(w, r)
+				return
+			}
+			if _, is := gone.Load(m.Params.TaskID); is && r.Header.Get("Authorization") != "" {
+				w.Header().Set("Content-Type", "application/json")
+				_, _ = io.WriteString(w, `{"jsonrpc":"2.0","id":`+string(m.ID)+`,"error":{"code":-32602,"message":"Task not found"}}`)
+				return
+			}
+			a := answer.Of(next, r)
+			if m.Method == "tasks/result" && strings.Contains(a.Body.String(), `"content"`) {
+				gone.Store(m.Params.TaskID, true)
+			}
+			a.Send(w)
+		})
+	}
+}
+
+func TestFairnessOfTasks(t *testing.T) {
+	t.Parallel()
+	onlyStateful := func(c *suites.Config) { c.Revisions = []string{"2025-11-25"} }
+	expectFairness(t, map[string]fairness{
+		"completed tasks are forgotten": {forgetsCompletedTasks, onlyStateful, "RS-SESSION-TASK-OWNERSHIP", reports.Pass},
+	})
 }

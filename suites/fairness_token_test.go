@@ -423,6 +423,25 @@ func registeredDevices(b *idp.Behaviour) {
 	b.ConfirmsGrant = func(grant string) bool { return strings.HasSuffix(grant, ":device_code") }
 }
 
+// opaqueToClients issues access tokens that say nothing to their clients; introspection does.
+func opaqueToClients(o *reference.Options) { o.Behaviour.Opaque = "at_" }
+
+// refusesFragments answers invalid_request to a token request whose redirect URI has a fragment, which no redirect URI may have (RFC 6749
+// section 3.1.2).
+func refusesFragments(b *idp.Behaviour) {
+	b.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			form, _ := url.ParseQuery(string(answer.Peek(r)))
+			a := answer.Of(next, r)
+			if r.URL.Path == "/token" && strings.Contains(form.Get("redirect_uri"), "#") {
+				a.Status = http.StatusBadRequest
+				a.Say(`{"error":"invalid_request"}`)
+			}
+			a.Send(w)
+		})
+	}
+}
+
 // One check judges each token endpoint that is right and differs from the reference, or shows less.
 func TestFairnessOfTokens(t *testing.T) {
 	t.Parallel()
@@ -430,6 +449,9 @@ func TestFairnessOfTokens(t *testing.T) {
 		return behaving(func(b *idp.Behaviour) { b.LimitOfOthers = status })
 	}
 	expectFairness(t, map[string]fairness{
+		"opaque tokens that are bound to keys, alone":                        {opaqueToClients, byLogin, "RS-DPOP-DOWNGRADE", reports.Pass},
+		"opaque tokens that are bound to keys, and proofs":                   {opaqueToClients, byLogin, "RS-DPOP-PROOF", reports.Pass},
+		"a redirect URI with a fragment is malformed":                        {behaving(refusesFragments), nil, "AS-TOKEN-CODE-BOUND-REDIRECT", reports.Pass},
 		"a limit of errors that holds for all clients of an address":         {limited(429), nil, "AS-RATE-TOKEN-429", reports.Pass},
 		"a limit of errors that holds for all clients of an address, by 503": {limited(503), nil, "AS-RATE-TOKEN-429", reports.Pass},
 		"a limit of errors that ends the grants of others":                   {limited(400), nil, "AS-RATE-TOKEN-429", reports.Warn},

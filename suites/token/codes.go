@@ -173,26 +173,42 @@ func bindsCodeToRedirectURI(t *T) {
 	base := t.Session.Callback
 	c := t.AS.MustRegister(map[string]any{"redirect_uris": []string{base, base + "/second"}})
 	good := t.AS.Redemption(As(c), With("redirect_uri", base))
-	rows := Cases[Edit]{
+	without := expect.ExchangeOf(good.Send(Without("redirect_uri")))
+	if why := expect.NoAnswer(without); why != "" {
+		t.Inconclusive("whether redirect_uri is demanded is not seen: %s", why)
+	}
+	refuses := func(rows Cases[Edit], m expect.Matcher) {
+		if expect.Status(without) == 200 {
+			Each(t, rows, func(t *T, uri Edit) { t.Expect(good.Send(uri)).Ideally(m) })
+		} else {
+			Refuses(t, good, rows, m)
+		}
+	}
+	others, malformed := otherRedirectURIs(base)
+	refuses(others, expect.RefuseGrant("invalid_grant"))
+	refuses(malformed, expect.RefuseGrant("invalid_grant", "invalid_request"))
+	Each(t, Cases[Edit]{
+		{"the redirect URI with another port", Change("redirect_uri", otherPort)},
+	}, func(t *T, port Edit) { t.Expect(good.Send(port)).Ideally(expect.RefuseGrant()) })
+}
+
+// otherRedirectURIs returns redirect URIs that differ from that of the code. The malformed ones are no redirect URIs (RFC 6749 section
+// 3.1.2): a server may say so before it looks at the code.
+func otherRedirectURIs(base string) (others, malformed Cases[Edit]) {
+	others = Cases[Edit]{
 		{"the client's other redirect URI", With("redirect_uri", base+"/second")},
 		{"an unregistered redirect URI", With("redirect_uri", "https://attacker.example/cb")},
 		{"the redirect URI with a slash", With("redirect_uri", base+"/")},
 	}
 	for _, m := range nearmiss.OfURL(base, nearmiss.LetterCase, nearmiss.Query) {
-		rows = rows.And("the redirect URI: "+m.Name, With("redirect_uri", m.Value))
+		name, uri := "the redirect URI: "+m.Name, With("redirect_uri", m.Value)
+		if strings.Contains(m.Value, "#") {
+			malformed = malformed.And(name, uri)
+		} else {
+			others = others.And(name, uri)
+		}
 	}
-	without := expect.ExchangeOf(good.Send(Without("redirect_uri")))
-	if why := expect.NoAnswer(without); why != "" {
-		t.Inconclusive("whether redirect_uri is demanded is not seen: %s", why)
-	}
-	if expect.Status(without) == 200 {
-		Each(t, rows, func(t *T, uri Edit) { t.Expect(good.Send(uri)).Ideally(expect.RefuseGrant("invalid_grant")) })
-	} else {
-		Refuses(t, good, rows, expect.RefuseGrant("invalid_grant"))
-	}
-	Each(t, Cases[Edit]{
-		{"the redirect URI with another port", Change("redirect_uri", otherPort)},
-	}, func(t *T, port Edit) { t.Expect(good.Send(port)).Ideally(expect.RefuseGrant()) })
+	return others, malformed
 }
 
 // otherPort is a loopback URI with another port; any other URI is left as it is.

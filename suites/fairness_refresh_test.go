@@ -1,0 +1,63 @@
+package suites_test
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/mcpauth/conformance/fakes/answer"
+	"github.com/mcpauth/conformance/fakes/idp"
+	"github.com/mcpauth/conformance/reports"
+)
+
+// refreshesOnce issues refresh tokens at a refresh that nobody can use: a grant ends with its second refresh.
+func refreshesOnce(b *idp.Behaviour) {
+	var mu sync.Mutex
+	second := map[string]bool{}
+	b.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			form, _ := url.ParseQuery(string(answer.Peek(r)))
+			if !strings.HasSuffix(r.URL.Path, "/token") || form.Get("grant_type") != "refresh_token" {
+				next.ServeHTTP(w, r)
+				return
+			}
+			mu.Lock()
+			ended := second[form.Get("refresh_token")]
+			mu.Unlock()
+			if ended {
+				w.Header().Set("Content-Type", "application/json")
+				w.Header().Set("Cache-Control", "no-store")
+				w.WriteHeader(http.StatusBadRequest)
+				_, _ = io.WriteString(w, `{"error":"invalid_grant","error_description":"sign in again"}`)
+				return
+			}
+			a := answer.Of(next, r)
+			var issued struct {
+				Refresh string `json:"refresh_token"`
+			}
+			if json.Unmarshal(a.Body.Bytes(), &issued) == nil && issued.Refresh != "" {
+				mu.Lock()
+				second[issued.Refresh] = true
+				mu.Unlock()
+			}
+			a.Send(w)
+		})
+	}
+}
+
+// One check judges each right authorization server whose grants are refreshed once.
+func TestFairnessOfGrantsThatAreRefreshedOnce(t *testing.T) {
+	t.Parallel()
+	expectFairness(t, map[string]fairness{
+		"works":      {behaving(refreshesOnce), nil, "AS-REFRESH-WORKS", reports.Pass},
+		"resources":  {behaving(refreshesOnce), nil, "AS-REFRESH-RESOURCE", reports.Pass},
+		"scopes":     {behaving(refreshesOnce), nil, "AS-REFRESH-SCOPE-WIDEN", reports.Pass},
+		"old tokens": {behaving(refreshesOnce), nil, "AS-REFRESH-OLD-DIES", reports.Pass},
+		"revoked":    {behaving(refreshesOnce), nil, "AS-REVOKE-REFRESH-TOKEN", reports.Pass},
+		"users":      {behaving(refreshesOnce), nil, "AS-REFRESH-SAME-USER", reports.Pass},
+	})
+}
