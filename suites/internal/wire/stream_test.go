@@ -3,8 +3,11 @@ package wire
 import (
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -78,4 +81,50 @@ func TestLongBodiesShareTheirRoom(t *testing.T) {
 	alone := &reports.Response{}
 	require.NoError(t, c.stream(Request{}, io.NopCloser(nil), &endless{part: "data: x"}, alone))
 	assert.Len(t, alone.Body, 1<<20)
+}
+
+// A stream stays open beyond the time limit of requests until the check closes it, and does not keep other requests waiting.
+func TestAStreamStaysOpenUntilItIsClosed(t *testing.T) {
+	late := make(chan struct{})
+	send := sync.OnceFunc(func() { close(late) })
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/stream" {
+			w.Header().Set("Content-Type", "text/event-stream")
+			_ = http.NewResponseController(w).Flush()
+			<-late
+			_, _ = io.WriteString(w, "data: late\n\n")
+			_ = http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+		}
+	}))
+	defer server.Close()
+	defer send()
+	const limit = 200 * time.Millisecond
+	c := New(Options{Guard: NewGuard("127.0.0.1", nil), Limits: Limits{Concurrency: 1, Request: limit}})
+	opened, events, closed, ended := make(chan struct{}), make(chan string, 1), make(chan struct{}), make(chan *reports.Exchange, 1)
+	go func() {
+		ended <- c.Do(t.Context(), "check", Request{Method: "GET", URL: server.URL + "/stream", Close: closed,
+			Opened: func() { close(opened) }, Until: func(data string) bool { events <- data; return false }})
+	}()
+	<-opened
+	other := c.Do(t.Context(), "check", Request{Method: "GET", URL: server.URL + "/other"})
+	require.NotNil(t, other.Response, other.Error)
+	select {
+	case ex := <-ended:
+		t.Fatalf("the stream ended: %q", ex.Error)
+	case <-time.After(2 * limit):
+	}
+	send()
+	assert.Equal(t, "late", <-events)
+	close(closed)
+	assert.Empty(t, (<-ended).Error)
+}
+
+// The header of a stream must arrive within the time limit of requests.
+func TestAStreamWithoutAHeaderEndsAtTheTimeLimit(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	defer server.Close()
+	c := New(Options{Guard: NewGuard("127.0.0.1", nil), Limits: Limits{Request: 50 * time.Millisecond}})
+	ex := c.Do(t.Context(), "check", Request{Method: "GET", URL: server.URL, Close: make(chan struct{})})
+	assert.Equal(t, TimedOut, ex.Error)
 }

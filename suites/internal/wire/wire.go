@@ -225,7 +225,8 @@ type Request struct {
 	Peek time.Duration
 	// Opened, if set, is called when the header of an event stream has arrived.
 	Opened func()
-	// Close, if set, ends the reading of an event stream when it is closed.
+	// Close, if set, ends the reading of an event stream when it is closed. Nothing else ends it once its header has arrived, except the
+	// server and the context.
 	Close <-chan struct{}
 	// From, if set, is the local address to send from, on a new connection.
 	From netip.Addr
@@ -346,24 +347,54 @@ func (c *Client) queued(ctx context.Context, check string, req Request, ex *repo
 	defer resume()
 	select {
 	case c.slots <- struct{}{}:
-		defer func() { <-c.slots }()
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+	held := &slots{ends: []func(){func() { <-c.slots }}}
+	defer held.leave()
+	if req.Close != nil {
+		req.whenOpened(held.leave)
 	}
 	u, err := url.Parse(req.URL)
 	if err != nil {
 		return err
 	}
-	return c.admitted(ctx, c.at(ctx, u), resume, check, req, ex)
+	return c.admitted(ctx, c.at(ctx, u), held, resume, check, req, ex)
+}
+
+// slots are those that a request holds. A stream that stays open returns them when its header arrives: others could wait for them while the
+// check that holds the stream waits for others.
+type slots struct {
+	once sync.Once
+	ends []func()
+}
+
+func (s *slots) leave() {
+	s.once.Do(func() {
+		for _, end := range s.ends {
+			end()
+		}
+	})
+}
+
+// whenOpened adds what happens when the header of an event stream arrives.
+func (r *Request) whenOpened(do func()) {
+	then := r.Opened
+	r.Opened = func() {
+		do()
+		if then != nil {
+			then()
+		}
+	}
 }
 
 // admitted sends a request when its host is not overloaded; it does not call resume before.
-func (c *Client) admitted(ctx context.Context, h *host, resume func(), check string, req Request, ex *reports.Exchange) error {
+func (c *Client) admitted(ctx context.Context, h *host, held *slots, resume func(), check string, req Request, ex *reports.Exchange) error {
 	end, err := h.load.begin(ctx)
 	if err != nil {
 		return err
 	}
-	defer end()
+	held.ends = append(held.ends, end)
 	if !req.Together {
 		place, err := h.load.gate.enter(ctx)
 		if err != nil {
@@ -376,7 +407,7 @@ func (c *Client) admitted(ctx context.Context, h *host, resume func(), check str
 	if err != nil {
 		return err
 	}
-	defer endShared()
+	held.ends = append(held.ends, endShared)
 	resume()
 	req.silence = h.load.gate.atItsPace(c.opt.Limits.Silence)
 	return c.begun(ctx, check, req, ex)
@@ -397,13 +428,31 @@ func (c *Client) begun(ctx context.Context, check string, req Request, ex *repor
 	if req.Done != nil {
 		ctx = context.WithoutCancel(ctx)
 	}
-	ctx, cancel := context.WithTimeout(ctx, within)
+	ctx, cancel := limited(ctx, &req, within)
 	defer cancel()
 	if req.Done != nil {
 		defer context.AfterFunc(run, func() { time.AfterFunc(parting, cancel) })()
 	}
 	ex.Started = time.Now()
-	return c.written(ctx, check, req, ex)
+	err = c.written(ctx, check, req, ex)
+	if err != nil && req.Close != nil && errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
+		return context.DeadlineExceeded
+	}
+	return err
+}
+
+// limited limits the time of a request. A stream that the check closes has no limit once its header has arrived.
+func limited(ctx context.Context, req *Request, within time.Duration) (context.Context, context.CancelFunc) {
+	if req.Close == nil {
+		return context.WithTimeout(ctx, within)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	timer := time.AfterFunc(within, func() { cancel(context.DeadlineExceeded) })
+	req.whenOpened(func() { timer.Stop() })
+	return ctx, func() {
+		timer.Stop()
+		cancel(nil)
+	}
 }
 
 // written sends a request in the requested form.
