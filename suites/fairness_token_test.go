@@ -449,9 +449,10 @@ func TestFairnessOfTokens(t *testing.T) {
 		return behaving(func(b *idp.Behaviour) { b.LimitOfOthers = status })
 	}
 	expectFairness(t, map[string]fairness{
-		"opaque tokens that are bound to keys, alone":                        {opaqueToClients, byLogin, "RS-DPOP-DOWNGRADE", reports.Pass},
-		"opaque tokens that are bound to keys, and proofs":                   {opaqueToClients, byLogin, "RS-DPOP-PROOF", reports.Pass},
-		"a redirect URI with a fragment is malformed":                        {behaving(refusesFragments), nil, "AS-TOKEN-CODE-BOUND-REDIRECT", reports.Pass},
+		"opaque tokens that are bound to keys, alone":      {opaqueToClients, byLogin, "RS-DPOP-DOWNGRADE", reports.Pass},
+		"opaque tokens that are bound to keys, and proofs": {opaqueToClients, byLogin, "RS-DPOP-PROOF", reports.Pass},
+		"a redirect URI with a fragment is malformed": {behaving(refusesFragments), nil,
+			"AS-TOKEN-CODE-BOUND-REDIRECT", reports.Pass},
 		"a limit of errors that holds for all clients of an address":         {limited(429), nil, "AS-RATE-TOKEN-429", reports.Pass},
 		"a limit of errors that holds for all clients of an address, by 503": {limited(503), nil, "AS-RATE-TOKEN-429", reports.Pass},
 		"a limit of errors that ends the grants of others":                   {limited(400), nil, "AS-RATE-TOKEN-429", reports.Warn},
