@@ -192,7 +192,7 @@ func bindsCodeToRedirectURI(t *T) {
 	}, func(t *T, port Edit) { t.Expect(good.Send(port)).Ideally(expect.RefuseGrant()) })
 }
 
-// otherRedirectURIs returns redirect URIs that differ from that of the code. The malformed ones are no redirect URIs (RFC 6749 section
+// otherRedirectURIs returns redirect URIs that differ from that of the code. The malformed ones have a fragment (RFC 6749 section
 // 3.1.2): a server may say so before it looks at the code.
 func otherRedirectURIs(base string) (others, malformed Cases[Edit]) {
 	others = Cases[Edit]{
