@@ -24,6 +24,9 @@ var logins = []Flaw{
 		Bend: behaviour(func(b *idp.Behaviour) { b.AnyName = true }), Noticed: []string{"AS-LOGIN-REJECT-WRONG-PASSWORD"},
 		Also: []string{"AS-RATE-LOGIN"},
 	},
+	queried("login-queries-name", "username[$ne]", "any name but one that does not exist, by [$ne]"),
+	queried("login-queries-password", "password[$ne]", "any password but a wrong one, by [$ne]"),
+	queried("login-queries-greater-password", "password[$gt]", "any password, by [$gt]"),
 	rowOf(one("login-tells-users", idp.SameLoginError, "AS-LOGIN-REJECT-WRONG-PASSWORD"), "a wrong password, and an unknown name"),
 	rowOf(one("login-demo-user", idp.NoDemoCredentials, "AS-LOGIN-NO-DEFAULT-CREDENTIALS"), "the demo user of a guide"),
 	demoClient("login-demo-client", "client_secret_basic", "the demo client of a guide, by Basic"),
@@ -137,6 +140,11 @@ func rowOf(f Flaw, row string) Flaw {
 func wrongPassword(name, says, row string, same func(typed, right string) bool) Flaw {
 	return Flaw{Name: name, Says: says, Row: row, Noticed: []string{"AS-LOGIN-REJECT-WRONG-PASSWORD"},
 		Bend: behaviour(func(b *idp.Behaviour) { b.SamePassword = same })}
+}
+
+func queried(name, field, row string) Flaw {
+	return Flaw{Name: name, Says: "The login form has " + field + ", which is a query.", Row: row,
+		Noticed: []string{"AS-LOGIN-REJECT-WRONG-PASSWORD"}, Bend: behaviour(func(b *idp.Behaviour) { b.Queries = field })}
 }
 
 func demoClient(name, method, row string) Flaw {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"html/template"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -609,7 +610,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 		s.loginPage(w, r, t, "", http.StatusOK)
 		return
 	}
-	form := r.PostForm
+	form := s.queried(r.PostForm)
 	if r.Method == http.MethodGet {
 		form = r.Form
 	}
@@ -618,6 +619,25 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.checkLogin(w, r, t, form)
+}
+
+// queried is a flaw: name[$ne] is a query for a value that is not the one given. It puts a value that is found there instead.
+func (s *Server) queried(form url.Values) url.Values {
+	field, operator, _ := strings.Cut(s.Behaviour.Queries, "[")
+	given := s.Behaviour.Queries
+	if operator == "" || !form.Has(given) || form.Get(given) == "" && operator == "$ne]" {
+		return form
+	}
+	out := maps.Clone(form)
+	for _, u := range s.Users {
+		switch {
+		case field == "username" && u.Password == form.Get("password"):
+			out.Set(field, u.Name)
+		case field == "password" && u.Name == form.Get("username"):
+			out.Set(field, u.Password)
+		}
+	}
+	return out
 }
 
 // owner is the name of the user with a password.

@@ -78,6 +78,8 @@ type Manners struct {
 	LoginNamesClient bool
 	// DemoClient is the authentication method of a guide's client, if that is registered: a flaw.
 	DemoClient string
+	// Queries is a field of the login form that is read as a query, with its operator, such as username[$ne]: a flaw.
+	Queries string
 	// AnyName signs in under any name, and creates the account: a flaw.
 	AnyName bool
 	// BareForms omit the token of the consent form, and do not bind it to a browser: SameSite cookies, or a comparison of Origin, prevent

@@ -14,23 +14,67 @@ import (
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
 
-// someone is an edit of the name or the password with which a user signs in.
-type someone func(u *login.User)
+// person is a user who signs in, and the field of the form, if any, that is sent under another name.
+type person struct {
+	login.User
+	field func(f *login.Form) *login.Input
+	ends  string // comes after the name of the field
+}
 
-func named(name string) someone { return func(u *login.User) { u.Name = name } }
+// someone is an edit of the name or the password with which a user signs in.
+type someone func(p *person)
+
+func named(name string) someone { return func(p *person) { p.Name = name } }
 
 func password(to func(right string) string) someone {
-	return func(u *login.User) { u.Password = to(u.Password) }
+	return func(p *person) { p.Password = to(p.Password) }
 }
+
+// asQuery sends a field as name[$ne]=value. Some frameworks read that as an object, and some databases read such an object as a query: any
+// other value than this one (OWASP Web Security Testing Guide, Testing for NoSQL Injection).
+func asQuery(operator string, field func(f *login.Form) *login.Input) someone {
+	return func(p *person) { p.field, p.ends = field, "["+operator+"]" }
+}
+
+// enter tries to sign in, and ends the row where the field is not on a page that is sent without a browser.
+func (p *person) enter(t *T) *entry {
+	if p.field == nil {
+		return enter(t, p.User)
+	}
+	sent := false
+	e := enter(t, p.User, Submitting(func(_ *login.Page, f *login.Form, values *oauth.Form) {
+		in := p.field(f)
+		for i := range *values {
+			if v := &(*values)[i]; in != nil && v.Name == in.Name {
+				v.Name, sent = v.Name+p.ends, true
+			}
+		}
+	}))
+	if !sent {
+		t.NotApplicable("no form with this field is sent without a browser")
+	}
+	return e
+}
+
+func both(one, other someone) someone {
+	return func(p *person) {
+		one(p)
+		other(p)
+	}
+}
+
+func wrong(string) string { return "mcpauth-wrong-" + Random(9) }
+
+func empty(string) string { return "" }
 
 // asUser is a login by name and password in a new browser, over as many pages as it takes.
 func asUser(t *T, u login.User) Attempt[someone] {
 	return Attempt[someone]{Name: "a login of " + u.Name + " with the right password", Good: letIn, Send: func(edits ...someone) any {
-		who := u
+		who := person{User: u}
 		for _, edit := range edits {
 			edit(&who)
 		}
-		e := enter(t, who)
+		e := who.enter(t)
 		if e.inside() && who.Name != u.Name && !e.Named {
 			t.NotApplicable("the login page asks for no name")
 		}
@@ -39,8 +83,8 @@ func asUser(t *T, u login.User) Attempt[someone] {
 }
 
 // enter tries to sign in. The check does not apply if the server does not ask for a password.
-func enter(t *T, u login.User) *entry {
-	g := t.AS.AuthorizeAs(&u, Leaving())
+func enter(t *T, u login.User, edits ...Edit) *entry {
+	g := t.AS.AuthorizeAs(&u, append(edits, Leaving())...)
 	e := understood(t, g.Outcome, g.Jar)
 	if e.inside() && !e.Typed {
 		t.NotApplicable("the server asks for no password (AS-AUTHZ-USER-AUTHENTICATED)")
@@ -52,13 +96,18 @@ func enter(t *T, u login.User) *entry {
 // name that does not exist cannot be locked.
 func refusesWrongPasswords(t *T) {
 	u := user(t)
-	Refuses(t, asUser(t, u), Cases[someone]{{"a name that does not exist", named(strangerLike(u.Name))}}, keepOut)
+	Refuses(t, asUser(t, u), Cases[someone]{
+		{"a name that does not exist", named(strangerLike(u.Name))},
+		{"any name but one that does not exist, by [$ne]", both(named(strangerLike(u.Name)), asQuery("$ne", (*login.Form).User))},
+	}, keepOut)
 	rows := Cases[someone]{
-		{"a wrong password", password(func(string) string { return "mcpauth-wrong-" + Random(9) })},
-		{"an empty password", password(func(string) string { return "" })},
+		{"a wrong password", password(wrong)},
+		{"an empty password", password(empty)},
 		{"the password without its last character", password(func(right string) string { return right[:len(right)-1] })},
 		{"the password with one character more", password(func(right string) string { return right + "x" })},
 		{"the password in other letter case", password(otherCase)},
+		{"any password but a wrong one, by [$ne]", both(password(wrong), asQuery("$ne", (*login.Form).Password))},
+		{"any password, by [$gt]", both(password(empty), asQuery("$gt", (*login.Form).Password))},
 	}
 	who := t.Session.Sacrificial()
 	if who == nil || who.Password == "" {
