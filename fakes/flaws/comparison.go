@@ -2,6 +2,7 @@ package flaws
 
 import (
 	"net/url"
+	"path"
 	"strings"
 
 	"github.com/mcpauth/conformance/fakes/idp"
@@ -39,6 +40,15 @@ var comparisons = []Flaw{
 		parsed(func(a, b *url.URL) bool { return a.Host == b.Host && a.Path == b.Path && b.User == nil })),
 	redirectMatch("any-path", "Of a redirect URI, only the host is compared.", "another path",
 		parsed(func(a, b *url.URL) bool { return a.Host == b.Host && b.User == nil })),
+	redirectMatch("two-slashes", "Slashes in a path are counted once.", "a slash of the path twice",
+		parsed(func(a, b *url.URL) bool {
+			return a.Host == b.Host && path.Clean(b.Path) == a.Path && a.RawQuery == b.RawQuery && b.User == nil
+		})),
+	redirectMatch("path-parameter", "What follows a semicolon in a path is not compared.", "a parameter of the last segment",
+		parsed(func(a, b *url.URL) bool {
+			whole, _, _ := strings.Cut(b.Path, ";")
+			return a.Host == b.Host && whole == a.Path && a.RawQuery == b.RawQuery && b.User == nil
+		})),
 	redirectMatch("subdomain", "Subdomains of a registered host are accepted.", "a subdomain",
 		parsed(func(a, b *url.URL) bool {
 			return strings.HasSuffix(b.Host, "."+a.Host) && a.RequestURI() == b.RequestURI()

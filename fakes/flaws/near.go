@@ -9,7 +9,7 @@ import (
 
 // nearNames are servers that read a name in a token as another one that resembles it.
 var nearNames = []Flaw{
-	audienceNear("parameter", "RS-AUD-LOOKALIKE", "aud: a parameter", func(aud any, own string) bool {
+	audienceNear("parameter", "RS-AUD-LOOKALIKE", "aud: a parameter of the last segment", func(aud any, own string) bool {
 		text, _ := aud.(string)
 		return strings.HasPrefix(text, own+";")
 	}),

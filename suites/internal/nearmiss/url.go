@@ -94,6 +94,11 @@ var urlWays = []Way{
 	{Path, "the path left out", of(onPaths(func(p *parts) { p.path = "/" }))},
 	{Path, "dot segments to another path", of(onPaths(func(p *parts) { p.path += "/../evil" }))},
 	{Path, "encoded dot segments", of(onPaths(func(p *parts) { p.path += "/..%2fevil" }))},
+	{Path, "a slash of the path twice", of(onPaths(func(p *parts) {
+		i := strings.LastIndex(p.path, "/")
+		p.path = p.path[:i] + "/" + p.path[i:]
+	}))},
+	{Path, "a parameter of the last segment", of(onPaths(func(p *parts) { p.path += ";x" }))}, // RFC 3986 section 3.3
 	{LetterCase, "the path in another letter case", of(onPaths(func(p *parts) { p.path = SwapCase(p.path) }))},
 	{Encoded, "a slash of the path encoded", of(onPaths(func(p *parts) {
 		if i := strings.LastIndex(p.path, "/"); i > 0 {
