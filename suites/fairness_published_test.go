@@ -90,6 +90,13 @@ func TestFairnessOfWhatIsPublished(t *testing.T) {
 		"keys that no metadata name":                               {unlistedKeys(), withToken, "RS-TOKEN-KEY-CONFUSION", reports.Pass},
 		"keys that no metadata name, accepted as the secret of a MAC": {
 			unlistedKeys(mcpserver.RefuseSymmetric), withToken, "RS-TOKEN-KEY-CONFUSION", reports.Fail},
+		"keys that no metadata name, and that verify tokens": {unlistedKeys(), nil, "AS-KEYS-JWT-SIGNATURE", reports.Pass},
+		"keys that no metadata name, and that do not verify tokens": {func(o *reference.Options) {
+			unlistedKeys()(o)
+			o.Behaviour.Lacks = append(o.Behaviour.Lacks, idp.SignedTokens)
+		}, nil, "AS-KEYS-JWT-SIGNATURE", reports.Warn},
+		"keys that nobody publishes": {serving(func(d map[string]any) { delete(d, "jwks_uri") }), nil, "AS-KEYS-JWT-SIGNATURE",
+			reports.Fail},
 		"nosniff in capitals": {sniffingForbiddenInCapitals, nil, "RS-DISC-NOSNIFF", reports.Pass},
 		"keys of the resource that are not there": {
 			publishing(func(d map[string]any) { d["jwks_uri"] = withPath(d["resource"], "/nowhere") }), nil,
