@@ -324,9 +324,14 @@ func TestWrongDeclarations(t *testing.T) {
 		"credentials: [{kind: bearer, value: {env: READ_TOKEN}, tools: [], scopes: []}]":                    "give tools or scopes, not both",
 		"upstream: {listen: a, issuer: b, client_id: c, client_secret: {env: READ_TOKEN}, redirect_uri: d}": "upstream needs users under login",
 		"login: {users: [{username: a, password: {env: READ_TOKEN, file: x}}]}":                             "a secret has one of env and file",
-		"limits: {rate: fast}":       "target.yaml:3:16: limits.rate: want a number",
-		"tools: {name: a}":           "target.yaml:3:8: tools: want a list",
-		"limits: {intrusive: maybe}": "limits.intrusive: want true or false",
+		"limits: {rate: fast}":                            "target.yaml:3:16: limits.rate: want a number",
+		"tools: {name: a}":                                "target.yaml:3:8: tools: want a list",
+		"limits: {intrusive: maybe}":                      "limits.intrusive: want true or false",
+		"login: {grants_page: /grants}":                   "target.yaml:3:22: login.grants_page: want a URL such as",
+		"login: {issuer: id.example}":                     "target.yaml:3:17: login.issuer: want a URL such as",
+		"login: {trust_endpoints: [a.example]}":           "target.yaml:3:27: login.trust_endpoints: want a URL such as",
+		"login: {id_token_callback: {url: /cb}}":          "login.id_token_callback.url: want a URL such as",
+		"client: {clients: [{id: a, redirect_uri: /cb}]}": "client a: redirect_uri: want a URL such as",
 	} {
 		_, err := target.Load(write(t, "target.yaml", "version: 1\ntarget: {url: x}\n"+content+"\n"))
 		assert.ErrorContains(t, err, want, content)
@@ -371,6 +376,22 @@ func TestFeaturesThatAServerDoesNotHave(t *testing.T) {
 	assert.Equal(t, []string{"api_keys", "elicitation"}, got.Without)
 	_, err = target.Load(write(t, "target.yaml", "version: 1\ntarget:\n  url: x\n  without: [api_key]\n"))
 	assert.ErrorContains(t, err, `target.yaml:4:13: target.without "api_key": want api_keys, elicitation,`)
+}
+
+// An origin of a browser has a scheme and a host, and no path.
+func TestOriginsInATargetFile(t *testing.T) {
+	for origins, wrong := range map[string]bool{
+		"['https://a.example', 'http://127.0.0.1:6274', 'vscode-webview://id']": false,
+		"['https://a.example', a.example]":                                      true,
+		"['https://a.example/']":                                                true,
+	} {
+		_, err := target.Load(write(t, "target.yaml", "version: 1\ntarget: {url: x, origins: "+origins+"}\n"))
+		if wrong {
+			assert.ErrorContains(t, err, "target.origins: want a URL such as", origins)
+		} else {
+			assert.NoError(t, err, origins)
+		}
+	}
 }
 
 // Reading any target file takes memory and time in proportion to it. Each mistake is reported with its place in the file, and only {env:

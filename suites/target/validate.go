@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -28,8 +29,7 @@ func (t *Target) Validate() error {
 }
 
 func (t *Target) mistakes() []mistake {
-	out := append(t.wrongTools(), t.wrongObjects()...)
-	out = append(out, t.wrongCredentials()...)
+	out := slices.Concat(t.wrongTools(), t.wrongObjects(), t.wrongCredentials(), t.wrongURLs())
 	if n := len(t.SharedSecret.Value); n > 0 && n < 8 {
 		out = append(out, mistake{[]any{"shared_secret", "value"}, fmt.Sprintf("the shared secret has %d bytes: want at least 8", n)})
 	}
@@ -98,4 +98,35 @@ func (t *Target) wrongCredentials() (out []mistake) {
 		}
 	}
 	return out
+}
+
+// wrongURLs are the pages, endpoints and origins that nothing can be sent to.
+func (t *Target) wrongURLs() (out []mistake) {
+	wrong := func(is func(*url.URL) bool, example, value, name string, path ...any) {
+		if u, err := url.Parse(value); value != "" && (err != nil || !is(u)) {
+			out = append(out, mistake{path, fmt.Sprintf("%s: want a URL such as %s", name, example)})
+		}
+	}
+	wrong(isWeb, "https://mcp.example.com/mcp", t.OtherResource, "target.other_resource", "target", "other_resource")
+	for i, origin := range t.Origins {
+		wrong(isOrigin, "https://app.example.com, without a path", origin, "target.origins", "target", "origins", i)
+	}
+	wrong(isWeb, "https://id.example.com", t.SignInAt, "login.issuer", "login", "issuer")
+	wrong(isWeb, "https://id.example.com/grants", t.GrantsPage, "login.grants_page", "login", "grants_page")
+	wrong(isWeb, "https://id.example.com/callback", t.IDTokenCallback, "login.id_token_callback.url", "login", "id_token_callback", "url")
+	for i, endpoint := range t.TrustEndpoints {
+		wrong(isWeb, "https://tokens.example.com", endpoint, "login.trust_endpoints", "login", "trust_endpoints", i)
+	}
+	for i, c := range t.Clients {
+		wrong((*url.URL).IsAbs, "http://127.0.0.1:8765/callback", c.RedirectURI, "client "+c.ID+": redirect_uri",
+			"client", "clients", i, "redirect_uri")
+	}
+	return out
+}
+
+func isWeb(u *url.URL) bool { return (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" }
+
+// isOrigin reports whether a URL has a scheme and a host, and nothing else. Browser extensions have schemes of their own.
+func isOrigin(u *url.URL) bool {
+	return u.Scheme != "" && u.Host != "" && u.User == nil && u.Path == "" && u.RawQuery == "" && u.Fragment == ""
 }
