@@ -155,17 +155,20 @@ var forgottenHalves = []Flaw{
 	}),
 	{
 		Name: "session-ended-by-anybody-400", Says: "DELETE without a token is refused, and ends the session: its user is answered 400.",
-		Bend:    policy(func(p *mcpserver.Policy) { p.EndsFirst, p.GoneStatus = true, http.StatusBadRequest }),
-		Noticed: []string{"RS-SESSION-STREAM-NEEDS-TOKEN"}, Row: "anyway", Also: []string{"RS-*"},
+		Bend: policy(func(p *mcpserver.Policy) {
+			p.GoneStatus, p.Lacks = http.StatusBadRequest, append(p.Lacks, mcpserver.VerifyBeforeEnding)
+		}),
+		Noticed: []string{"RS-SESSION-STREAM-NEEDS-TOKEN"}, Row: "anyway",
+		Also: []string{"RS-CHALLENGE-EVERY-HTTP-METHOD", "RS-SESSION-*"},
 	},
 	{
 		Name: "session-unknown-401", Says: "A session id that names no session is answered 401, although the token is good.",
 		Bend:    policy(func(p *mcpserver.Policy) { p.GoneStatus = http.StatusUnauthorized }),
-		Noticed: []string{"RS-SESSION-FIXATION"}, Also: []string{"RS-*"},
+		Noticed: []string{"RS-SESSION-FIXATION"}, Also: []string{"RS-SESSION-*"},
 	},
 	{
 		Name: "task-cancelled-first", Says: "Another user is refused, and the task is cancelled anyway.", Row: "tried to cancel",
-		Bend:    policy(func(p *mcpserver.Policy) { p.CancelsFirst = true }),
+		Bend:    lacks(mcpserver.OwnerBeforeCancelling),
 		Noticed: []string{"RS-SESSION-TASK-OWNERSHIP"},
 	},
 	{
@@ -215,7 +218,7 @@ var forgottenHalves = []Flaw{
 	},
 	{
 		Name: "result-shows-key", Says: "The result of a tool shows the request to the API, with its key.", Row: "the API answers well",
-		Bend: lacks(mcpserver.HideKeyInResults), Noticed: []string{"RS-PASS-UPSTREAM-SECRET-HIDDEN"}, Also: []string{"RS-*"},
+		Bend: lacks(mcpserver.HideKeyInResults), Noticed: []string{"RS-PASS-UPSTREAM-SECRET-HIDDEN"},
 	},
 	{
 		Name: "key-in-another-field-for-any-url", Says: "The key for the API, in a field of its own, goes to whatever address a caller names.",
@@ -224,7 +227,9 @@ var forgottenHalves = []Flaw{
 	},
 	{
 		Name: "page-shows-key", Says: "The page of the API, which shows the key in a field of its own, is passed on.", Row: "the API answers 500",
-		Bend:    policy(func(p *mcpserver.Policy) { p.KeyField, p.RelaysPages = "X-Api-Key", true }),
+		Bend: policy(func(p *mcpserver.Policy) {
+			p.KeyField, p.Lacks = "X-Api-Key", append(p.Lacks, mcpserver.HideUpstreamPage)
+		}),
 		Noticed: []string{"RS-PASS-UPSTREAM-SECRET-HIDDEN"},
 	},
 	linkTo("mail-behind-another", "an e-mail address is in who", func(a string) string { return a + "?who=1&who=alice%40users.example" }),

@@ -149,7 +149,7 @@ var private = []Flaw{
 	},
 	{
 		Name: "old-stream-unnamed", Says: "A message that names no stream of the old transport is answered on those of others.",
-		Bend:    policy(func(p *mcpserver.Policy) { p.OnlyStreams = true }),
+		Bend:    lacks(mcpserver.MessagesNameStreams),
 		Noticed: []string{"RS-CHALLENGE-LEGACY-SSE"}, Row: "a message without a token that names no stream",
 		Rows: []string{"a message with another user's token that names no stream"}, Also: []string{"RS-CHALLENGE-SIDE-ROUTES"},
 	},

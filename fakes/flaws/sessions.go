@@ -26,7 +26,7 @@ var sessionIDs = []Flaw{
 	verbFlaw("end", "DELETE", func(r *http.Request, _ []byte) bool { return r.Method == http.MethodDelete }),
 	{
 		Name: "session-ended-by-anybody", Says: "DELETE without a token is refused, and ends the session.",
-		Bend:    policy(func(p *mcpserver.Policy) { p.EndsFirst = true }),
+		Bend:    lacks(mcpserver.VerifyBeforeEnding),
 		Noticed: []string{"RS-SESSION-STREAM-NEEDS-TOKEN"}, Row: "anyway", Also: []string{"RS-CHALLENGE-EVERY-HTTP-METHOD"},
 	},
 	{
@@ -37,7 +37,8 @@ var sessionIDs = []Flaw{
 	{
 		Name: "session-upgraded", Says: "A session that was opened without a token gets the rights of the first token that is sent in it.",
 		Bend: policy(func(p *mcpserver.Policy) {
-			p.SessionUpgrades, p.SessionShared = true, func(*http.Request, string) bool { return true }
+			p.SessionShared = func(*http.Request, string) bool { return true }
+			p.Lacks = append(p.Lacks, mcpserver.TokenInEveryRequest)
 			p.Public = []string{"initialize", "notifications/initialized", "ping"}
 		}),
 		Noticed: []string{"RS-SESSION-NOT-BEFORE-AUTH"}, Row: "a session that was opened without a token",

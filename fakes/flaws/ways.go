@@ -141,7 +141,7 @@ var forgottenScopes = []Flaw{
 	scopeForgottenOf("a-resumed-stream", "a call in a session whose stream was resumed", resumedBefore()),
 	{
 		Name: "notified-tool-runs", Says: "A call without an id runs its tool, whatever the scope.",
-		Bend:    policy(func(p *mcpserver.Policy) { p.NotifiedActs = true }),
+		Bend:    lacks(mcpserver.NotificationsRunNothing),
 		Noticed: []string{"RS-SCOPE-NOT-EXECUTED"}, Row: "without the scope and without an id",
 	},
 }

@@ -60,7 +60,7 @@ func (s *Server) legacySSE(w http.ResponseWriter, r *http.Request) {
 func (s *Server) legacyMessage(w http.ResponseWriter, r *http.Request) {
 	p := &s.Policy
 	who, cause := s.authenticate(r, nil)
-	if p.OnlyStreams && r.URL.Query().Get("sessionId") == "" {
+	if !p.has(MessagesNameStreams) && r.URL.Query().Get("sessionId") == "" {
 		s.toAll(w, r)
 		return
 	}

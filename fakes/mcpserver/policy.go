@@ -123,11 +123,9 @@ type Defects struct {
 	// TakesCertificate accepts a token that is bound to any certificate, for some requests.
 	TakesCertificate func(r *http.Request) bool
 
-	RelaysPages bool   // a failed tool shows the page of the API
-	KeyField    string // the field of the key for the API, instead of Authorization
+	KeyField string // the field of the key for the API, instead of Authorization
 
 	SameToken    func(kept, sent string) bool                      // accepts a token instead of one that was valid before
-	NotifiedActs bool                                              // a tool runs for a call without an id, whatever its scope
 	ForgetsScope func(r *http.Request, params map[string]any) bool // the calls that need no scope
 	NamesTool    func(r *http.Request, name string) string         // the tool that runs for a name that no tool has; "": none
 	SessionManners

@@ -529,7 +529,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, cause string) {
 	if !p.has(SameForBrowsers) && strings.Contains(r.UserAgent(), "Mozilla") {
 		status = http.StatusForbidden
 	}
-	if p.RefusalEndsSession && r.Method == http.MethodPost || p.EndsFirst && r.Method == http.MethodDelete {
+	if p.RefusalEndsSession && r.Method == http.MethodPost || !p.has(VerifyBeforeEnding) && r.Method == http.MethodDelete {
 		s.forget(r)
 	}
 	if !p.has(NoSessionOnRefusal) {

@@ -11,11 +11,8 @@ type SessionManners struct {
 	SessionShared      func(r *http.Request, method string) bool // methods that other users may call in a session: a flaw
 	TakesSession       func(id, sent string) bool                // accepts an id that is not equal: a flaw
 	AdoptsSession      func(sent string) bool                    // ids chosen by a client that are adopted: a flaw
-	OnlyStreams        bool                                      // a message that names no stream of the old transport goes to all: a flaw
 	ServesEnded        func(r *http.Request, method string) bool // requests that are served in an ended session: a flaw
 	GoneStatus         int                                       // the status of requests in an ended session; 404 if zero
-	SessionUpgrades    bool                                      // a session needs no token after it had a good one: a flaw
-	EndsFirst          bool                                      // DELETE ends the session before the token is verified: a flaw
 	AwaitsInitialized  bool                                      // a session serves no request before notifications/initialized
 	BindsAnonymous     bool                                      // a caller without a token cannot use a user's session, nor the reverse
 	RefusalEndsSession bool                                      // the first refused request ends its session
@@ -23,7 +20,6 @@ type SessionManners struct {
 	TakesHandle        func(handle, sent string) bool            // accepts a handle that is not equal: a flaw
 	TakesTask          func(id, sent string) bool                // accepts a task id that is not equal: a flaw
 	SharesTask         func(status string) bool                  // tasks that every user may see: a flaw
-	CancelsFirst       bool                                      // a task is cancelled before its owner is looked at: a flaw
 	TakesState         func(sent string) bool                    // request states that are always good: a flaw
 	StateIsJWT         bool                                      // a request state is a JWT
 	TakesStateOf       func(tool, sent string) bool              // request states that are always good for a tool: a flaw
@@ -60,7 +56,7 @@ func (s *Server) servesInSession(r *http.Request, body []byte) bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return p.SessionServes != nil && p.SessionServes(r, body) || p.SessionUpgrades && live.upgraded
+	return p.SessionServes != nil && p.SessionServes(r, body) || !p.has(TokenInEveryRequest) && live.upgraded
 }
 
 // upgrade records that a session has had a valid token.

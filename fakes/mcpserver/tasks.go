@@ -66,7 +66,7 @@ func (s *Server) taskMethod(w http.ResponseWriter, m *message, who *caller) {
 			list = append(list, t.document())
 		}
 	}
-	if t != nil && m.Method == "tasks/cancel" && p.CancelsFirst {
+	if t != nil && m.Method == "tasks/cancel" && !p.has(OwnerBeforeCancelling) {
 		t.status = "cancelled" // the flaw
 	}
 	s.mu.Unlock()

@@ -180,7 +180,7 @@ func (s *Server) inFlight(id string) <-chan struct{} {
 
 // notified records a notification.
 func (s *Server) notified(r *http.Request, m *message, who *caller) {
-	if name, _ := m.Params["name"].(string); m.Method == "tools/call" && s.Policy.NotifiedActs {
+	if name, _ := m.Params["name"].(string); m.Method == "tools/call" && !s.Policy.has(NotificationsRunNothing) {
 		s.act(r.Context(), name, m, who) // the flaw
 	}
 	if m.Method != "notifications/cancelled" || s.Policy.has(CancelOwn) {

@@ -77,7 +77,7 @@ func (s *Server) passOn(w http.ResponseWriter, m *message, resp *http.Response, 
 		writeJSON(w, resp.StatusCode, map[string]any{"error": "upstream"})
 	case !p.has(HideUpstreamRequest):
 		failedTool(w, m, fmt.Sprint("the request failed: ", sent))
-	case p.RelaysPages:
+	case !p.has(HideUpstreamPage):
 		failedTool(w, m, string(body))
 	default:
 		failedTool(w, m, "the other side does not serve it")
