@@ -107,8 +107,9 @@ var unsaid = []Flaw{
 var grantsUnlisted = []Flaw{
 	{
 		Name: "unlisted-grant-with-secret", Says: "client_credentials works for each client with a secret, and is not listed.",
-		Noticed: []string{"AS-META-GRANTS-MATCH-BEHAVIOUR"}, Also: []string{"AS-*"},
-		Bend: unlistedGrant,
+		Noticed: []string{"AS-META-GRANTS-MATCH-BEHAVIOUR"},
+		Also:    []string{"AS-CC-METADATA", "AS-DCR-NO-PRIVILEGED-GRANTS", "AS-REFRESH-CLIENT-CAPABILITY", "AS-TOKEN-UNAUTHORIZED-GRANT"},
+		Bend:    unlistedGrant,
 	},
 }
 

@@ -54,7 +54,7 @@ var halfway = []Flaw{
 	{
 		Name: "token-known-by-jti", Says: "A token is found by its jti; the signature is not verified.",
 		Row:     "sub changed under the old signature",
-		Noticed: []string{"RS-TOKEN-SIG-TAMPERED"}, Also: []string{"RS-*"},
+		Noticed: []string{"RS-TOKEN-SIG-TAMPERED"}, Also: []string{"RS-CHALLENGE-MALFORMED-400", "RS-EXT-*", "RS-TOKEN-*"},
 		Bend: func(o *reference.Options) {
 			var issued sync.Map
 			o.Behaviour.AccessToken = func(_, claims map[string]any) {

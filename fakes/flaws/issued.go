@@ -81,8 +81,11 @@ var issuedRows = []Flaw{
 		}), responses("/userinfo", func(m map[string]any) {
 			m["phone_number"], m["address"] = "+1 202 555 0100", map[string]any{"formatted": "1 Main Street"}
 		})), "AS-USERINFO-SCOPES")),
-	anyOf("any-opaque-token", "The MCP server accepts any text as a token.", lacks(mcpserver.VerifyTokens),
+	follows(anyOf("any-opaque-token", "The MCP server accepts any text as a token.", lacks(mcpserver.VerifyTokens),
 		"AS-TOKEN-TYPE-CONFUSION", "RS-TOKEN-REFRESH-OR-CODE"),
+		"AS-DCRM-DELETE", "AS-REFRESH-*", "AS-REVOKE-*", "AS-TOKEN-*", "RS-APIKEY-REJECTED", "RS-AUD-*", "RS-CHALLENGE-*", "RS-DPOP-*",
+		"RS-ELICIT-*", "RS-EXT-*", "RS-MULTI-*", "RS-PASS-*", "RS-SCOPE-*", "RS-SESSION-*", "RS-STATIC-*", "RS-TOKEN-*",
+		"RS-TRANSPORT-CONNECTION-IDENTITY"),
 	follows(anyOf("revoke-from-query", "A token is read from the query of a revocation.", atEndpoint("/revoke",
 		func(form url.Values, r *http.Request) {
 			maps.Copy(form, r.URL.Query())
@@ -163,7 +166,7 @@ var issuedRows = []Flaw{
 const assertionTypeLength = len("urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
 
 func anyOf(name, says string, bend func(o *reference.Options), noticed ...string) Flaw {
-	return Flaw{Name: name, Says: says, Bend: bend, Noticed: noticed, Also: []string{"AS-*", "RS-*"}}
+	return Flaw{Name: name, Says: says, Bend: bend, Noticed: noticed}
 }
 
 // follows narrows who else may notice a flaw to what a whole run has shown.

@@ -52,7 +52,8 @@ var pathsOfCodes = []Flaw{
 	rowOf(one("widened-at-second-refresh", idp.NoWideningLater, "AS-REFRESH-SCOPE-WIDEN", "AS-REFRESH-*"), "at a second refresh"),
 	rowOf(one("audience-lost-at-second-refresh", idp.SameResourceLater, "AS-REFRESH-RESOURCE", "AS-REFRESH-*"), "after a second refresh"),
 	rowOf(one("pkce-first-time-only", idp.VerifierEachTime, "AS-PKCE-REJECT-WRONG-VERIFIER", "AS-PKCE-*"), "for the second time"),
-	rowOf(one("assertion-or-any-secret", idp.NoSecretForKeys, "AS-CC-ASSERTION-REJECTED", "AS-*"), "a client_secret instead"),
+	rowOf(one("assertion-or-any-secret", idp.NoSecretForKeys, "AS-CC-ASSERTION-REJECTED", "AS-CIMD-KEY-AUTH-ENFORCED"),
+		"a client_secret instead"),
 	one("reuse-kills-newest-access", idp.ReuseKillsEveryAccess, "AS-REFRESH-REUSE-KILLS-ACCESS", "AS-REFRESH-*"),
 	rowOf(one("revoke-spares-refreshed-access", idp.RevokeRefreshed, "AS-REVOKE-ACCESS-TOKEN", "AS-REVOKE-*", "AS-INTROSPECT-*",
 		"AS-USERINFO-*"), "that a refresh issued"),
@@ -94,7 +95,7 @@ var pathsOfClients = []Flaw{
 		Name: "dcr-short-secrets", Says: "Client secrets have six characters.", Noticed: []string{"AS-DCR-IDS-UNIQUE-RANDOM"},
 		Bend: behaviour(func(b *idp.Behaviour) { b.SecretOf = func(string) string { return seeded.Fakes.Text(3) } }),
 	},
-	one("dcr-same-metadata-same-client", idp.OwnRegistration, "AS-DCR-IDS-UNIQUE-RANDOM", "AS-*"), // two clients of a run are the same
+	one("dcr-same-metadata-same-client", idp.OwnRegistration, "AS-DCR-IDS-UNIQUE-RANDOM", "AS-DCR-*"), // two clients of a run are the same
 	one("assertion-for-another-client", idp.AssertionNames, "AS-CC-ASSERTION-REJECTED", "AS-CIMD-*"),
 	one("assertion-of-no-type", idp.AssertionTypeNamed, "AS-CC-ASSERTION-REJECTED", "AS-CIMD-*"),
 	rowOf(one("assertion-unverified-at-refresh", idp.AssertionAtRefresh, "AS-CIMD-KEY-AUTH-ENFORCED"), "a refresh"),
@@ -128,7 +129,7 @@ func oddSecrets(o *reference.Options) {
 }
 
 var pathsOfRedirects = []Flaw{
-	rowOf(one("redirect-of-confidential-clients", idp.RedirectOfConfidential, "AS-AUTHZ-REDIRECT-UNREGISTERED", "AS-*"),
+	rowOf(one("redirect-of-confidential-clients", idp.RedirectOfConfidential, "AS-AUTHZ-REDIRECT-UNREGISTERED", "AS-AUTHZ-*"),
 		"of a client with a secret"),
 	rowOf(one("redirect-of-posted-requests", idp.PostedRedirect, "AS-AUTHZ-REDIRECT-UNREGISTERED", "AS-AUTHZ-*"), "in a request by POST"),
 	one("authorize-redirect-of-another-client", idp.OwnRedirect, "AS-AUTHZ-REDIRECT-UNREGISTERED"),

@@ -249,7 +249,7 @@ var verifierFlaws = []Flaw{
 	downgrade("two", "public client, two code_challenges", func(q url.Values) bool { return len(q["code_challenge"]) > 1 }),
 
 	// Which challenge is the last depends on the other checks that run at the same time.
-	rowOf(one("pkce-challenge-per-client", idp.ChallengePerCode, "AS-PKCE-PER-CODE", "AS-*"),
+	rowOf(one("pkce-challenge-per-client", idp.ChallengePerCode, "AS-PKCE-PER-CODE", "AS-PKCE-*", "AS-TOKEN-*"),
 		"the first of two codes with the verifier of the second"),
 	{
 		Name: "pkce-challenge-before", Says: "The verifier of the previous code is accepted too.",
@@ -266,7 +266,7 @@ var verifierFlaws = []Flaw{
 			h := &history{}
 			b.KeepsChallenge, b.TakesVerifier = h.keepOneOfTwo, h.forgetWhatIsUsed
 		}),
-		Noticed: []string{"AS-PKCE-PER-CODE"}, Also: []string{"AS-*"}, // every check that has a code at the same time
+		Noticed: []string{"AS-PKCE-PER-CODE"}, Also: []string{"AS-PKCE-*", "AS-TOKEN-*"}, // checks that have a code at the same time
 	},
 	rowOf(one("pkce-odd-errors", idp.PKCEErrors, "AS-PKCE-ERROR-CODES", "AS-PKCE-*", "AS-AUTHZ-*", "AS-TOKEN-*"), "a wrong verifier"),
 }

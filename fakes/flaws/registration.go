@@ -57,7 +57,8 @@ var registrations = []Flaw{
 	one("dcr-believes-statements", idp.NoUnsignedStatements, "AS-DCR-SOFTWARE-STATEMENT"),
 	// Every registration changes the client that all other checks use.
 	// Each registration changes the client of every other check, so which of them notice depends on the order.
-	alsoNoticed(one("dcr-one-client-for-all", idp.DistinctClients, "AS-DCR-NO-SHARED-UPSTREAM", "AS-*"), "AS-DCR-IDS-UNIQUE-RANDOM"),
+	alsoNoticed(one("dcr-one-client-for-all", idp.DistinctClients, "AS-DCR-NO-SHARED-UPSTREAM", "AS-DCR-*", "AS-TOKEN-*", "AS-REFRESH-*",
+		"AS-CONSENT-*"), "AS-DCR-IDS-UNIQUE-RANDOM"),
 	one("dcrm-any-token", idp.ManagementToken, "AS-DCRM-TOKEN-REQUIRED"),
 	one("dcrm-update-unchecked", idp.RevalidateUpdates, "AS-DCRM-UPDATE-REVALIDATES"),
 	one("dcrm-delete-does-nothing", idp.DeleteClients, "AS-DCRM-DELETE"),

@@ -352,7 +352,9 @@ func crashShowing(text string) Flaw {
 
 // unversioned changes a flaw so that the server does not compare versions either.
 func unversioned(f Flaw) Flaw {
-	f.Also = append(f.Also, "RS-*") // every client names a version
+	// every client names a version
+	f.Also = append(f.Also, "RS-ABUSE-INPUT-SCREENING", "RS-AUD-*", "RS-CHALLENGE-*", "RS-DPOP-*", "RS-ELICIT-*", "RS-MULTI-*", "RS-SESSION-*",
+		"RS-TOKEN-*", "RS-TRANSPORT-*")
 	f.Bend = all(f.Bend, lacks(mcpserver.CheckVersion))
 	return f
 }
