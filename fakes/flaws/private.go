@@ -30,8 +30,12 @@ var private = []Flaw{
 		Bend: lacks(mcpserver.SubscribeOwn), Noticed: []string{"RS-SESSION-SUBSCRIPTION-ACCESS"},
 	},
 	{
-		Name: "streams-outlive", Says: "A stream stays open after its token has expired.",
+		Name: "streams-outlive", Says: "A stream stays open after its token has ended.",
 		Bend: lacks(mcpserver.StreamsEnd), Noticed: []string{"RS-SESSION-STREAM-EXPIRY"},
+	},
+	{
+		Name: "streams-outlive-expiry", Says: "A stream stays open after its token has expired.", Row: "the token expires",
+		Bend: lacks(mcpserver.StreamsExpire), Noticed: []string{"RS-SESSION-STREAM-EXPIRY"},
 	},
 	{
 		Name: "one-log-of-events", Says: "The events of all users have consecutive ids in one log.",

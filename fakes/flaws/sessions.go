@@ -152,11 +152,17 @@ var sharedSessions = []Flaw{
 }
 
 // renewedSessions show after a login.
-var renewedSessions = []Flaw{{
-	Name: "session-ends-with-refresh", Says: "A session belongs to the token that opened it, also after a refresh.",
-	Bend: lacks(mcpserver.SessionOutlivesToken), Noticed: []string{"RS-SESSION-TOKEN-RENEWAL"}, Row: "a refreshed token",
-	Also: []string{"RS-SESSION-*"},
-}}
+var renewedSessions = []Flaw{
+	{
+		Name: "session-ends-with-refresh", Says: "A session belongs to the token that opened it, also after a refresh.",
+		Bend: lacks(mcpserver.SessionOutlivesToken), Noticed: []string{"RS-SESSION-TOKEN-RENEWAL"}, Row: "a refreshed token",
+		Also: []string{"RS-SESSION-*"},
+	},
+	{
+		Name: "streams-outlive-revocation", Says: "A stream stays open after its token was revoked.", Row: "the token is revoked",
+		Bend: lacks(mcpserver.StreamsRevoked), Noticed: []string{"RS-SESSION-STREAM-EXPIRY"},
+	},
+}
 
 func beginning(id, sent string) bool { return len(sent) > 8 && strings.HasPrefix(id, sent) }
 

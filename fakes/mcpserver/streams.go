@@ -109,8 +109,16 @@ func (s *Server) listen(w http.ResponseWriter, r *http.Request, m *message, who 
 func (s *Server) watch(r *http.Request, who *caller) *watcher {
 	_, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	return &watcher{user: who.user, events: make(chan event, 16), alive: func() bool {
-		return who.static != nil || who.thumbprint != "" || !s.Policy.has(StreamsEnd) || who.user == "anonymous" || s.verify(r, token) != nil
+		return who.static != nil || who.thumbprint != "" || who.user == "anonymous" || s.verify(r, token) != nil || s.outlives(token)
 	}}
+}
+
+// outlives reports whether streams go on, by a flaw, after their token was revoked or has expired.
+func (s *Server) outlives(token string) bool {
+	var claims struct{ Exp float64 }
+	parts := strings.Split(token, ".")
+	expired := len(parts) == 3 && decodeSegment(parts[1], &claims) && float64(s.now().Unix()) > claims.Exp
+	return !s.Policy.has(StreamsEnd) || expired && !s.Policy.has(StreamsExpire) || !expired && !s.Policy.has(StreamsRevoked)
 }
 
 // takePlace takes the one place for a stream in a session. The place is free again a while after the stream has ended, as at a server

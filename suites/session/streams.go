@@ -98,7 +98,9 @@ var tellOfChange = expect.Serving("the notification of a change", func(told bool
 })
 
 // A cached verification may still be used for a moment.
-func endsStreamsWithTheirToken(t *T) {
+func endsStreamsWithTheirToken(t *T) { Each(t, deaths(t), endsStreamWithItsToken) }
+
+func endsStreamWithItsToken(t *T, mortal func(t *T) (token string, kill func())) {
 	o, change, _ := t.MCP.Changing()
 	token, kill := mortal(t)
 	stream := mustWatch(t, t.MCP.MustOpenSession(token), o)
@@ -114,7 +116,7 @@ func endsStreamsWithTheirToken(t *T) {
 	}
 	stream.Drain()
 	changed()
-	expected := fmt.Sprintf("on a stream whose token expired %s ago", expect.Span(t.Patience))
+	expected := fmt.Sprintf("on a stream whose token ended %s ago", expect.Span(t.Patience))
 	t.Expect(watched{stream, o.Resource, silence}).To(deliverNothing(expected))
 }
 
@@ -230,21 +232,37 @@ func watch(t *T, call mcp.Call, o Object) (stream *Stream, agreed bool, answer *
 	return t.MCP.OpenStream(call.Using("GET").Request()), expect.Accepted(answer), answer
 }
 
-// mortal is a token of the first user that the check can make invalid.
-func mortal(t *T) (token string, kill func()) {
-	if t.Session != nil && t.Session.Ready && t.AS.Server().Revocation != "" {
-		tokens := t.AS.MustGetTokens()
-		return tokens.Access, func() {
-			t.AS.Revoke(tokens, tokens.Access)
-			if ex, dead := t.MCP.UntilRefused(tokens.Access); !dead {
-				t.Inconclusive("a revoked token is still answered with %s (RS-TOKEN-REVOKED)", expect.Describe(ex))
-			}
-		}
+// deaths are tokens of the first user that the check can make invalid, by the way in which they end.
+func deaths(t *T) (rows Cases[func(t *T) (token string, kill func())]) {
+	revocable := t.Session != nil && t.Session.Ready && t.AS.Server().Revocation != ""
+	if revocable {
+		rows = rows.And("the token is revoked", revocableToken)
 	}
-	if !t.Mint.Trusted() {
+	switch {
+	case t.Mint.Trusted() && (!revocable || t.Clock != nil || t.MaxWait >= time.Minute+leeway):
+		return rows.And("the token expires", shortToken)
+	case revocable:
+		Untried(t, "a token that expires", "an issuer run by mcpauth that the target trusts, and time (--max-wait)")
+	default:
 		t.NotTested("it needs a token that can be revoked: a login (--username) at a server with a revocation endpoint; or, for one that " +
 			"expires soon, an issuer run by mcpauth that the target trusts")
 	}
+	return rows
+}
+
+// revocableToken is a token that is good until it is revoked. Where its revocation has no effect here, the streams may go on.
+func revocableToken(t *T) (token string, kill func()) {
+	tokens := t.AS.MustGetTokens()
+	return tokens.Access, func() {
+		t.AS.Revoke(tokens, tokens.Access)
+		if ex, dead := t.MCP.UntilRefused(tokens.Access); !dead {
+			t.NotApplicable("a revoked token is still answered with %s (RS-TOKEN-REVOKED)", expect.Describe(ex))
+		}
+	}
+}
+
+// shortToken is a token that is good for a minute.
+func shortToken(t *T) (token string, kill func()) {
 	token = t.Mint.Token(map[string]any{"exp": time.Now().Add(time.Minute).Unix()})
 	return token, func() {
 		t.Elapse(time.Minute + leeway)
