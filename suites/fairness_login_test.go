@@ -19,6 +19,23 @@ import (
 // offlineOnly issues refresh tokens only for offline_access with prompt=consent.
 func offlineOnly(o *reference.Options) { o.Behaviour.OfflineOnly = true }
 
+// forTheScopeAlone issues refresh tokens for offline_access, without a further consent.
+func forTheScopeAlone(o *reference.Options) {
+	offlineOnly(o)
+	o.Behaviour.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if q := r.URL.Query(); strings.Contains(q.Get("scope"), "offline_access") && !q.Has("prompt") {
+				q.Set("prompt", "consent")
+				r.URL.RawQuery = q.Encode()
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// requestsOffline declares a request for offline_access.
+func requestsOffline(c *suites.Config) { c.Scopes = append(slices.Clone(c.Scopes), "offline_access") }
+
 // asksToSignOut shows a page with a button before it ends the session; its other button stays signed in.
 func asksToSignOut(b *idp.Behaviour) {
 	b.Wrap = func(next http.Handler) http.Handler {
@@ -229,6 +246,8 @@ func TestFairnessOfLogins(t *testing.T) {
 		"a refresh token for offline_access, used":       {offlineOnly, nil, "AS-REFRESH-WORKS", reports.Pass},
 		"a refresh token for offline_access, used again": {offlineOnly, nil, "AS-REFRESH-OLD-DIES", reports.Pass},
 		"a refresh token for offline_access, revoked":    {offlineOnly, nil, "AS-REVOKE-REFRESH-TOKEN", reports.Pass},
+		"offline_access in the request, a wider refresh": {forTheScopeAlone, requestsOffline, "AS-REFRESH-SCOPE-WIDEN", reports.Pass},
+		"offline_access in the request, a narrower one":  {forTheScopeAlone, requestsOffline, "AS-REFRESH-SCOPE-NARROW", reports.Pass},
 		"the name on a page of its own, wrong passwords": {pagesOf("two-pages"), nil, "AS-LOGIN-REJECT-WRONG-PASSWORD", reports.Pass},
 		"the name on a page of its own, other sites":     {pagesOf("two-pages"), nil, "AS-LOGIN-CSRF", reports.Pass},
 		"users who sign in with their e-mail address":    {behaving(byEmail), emailed, "AS-LOGIN-REJECT-WRONG-PASSWORD", reports.Pass},

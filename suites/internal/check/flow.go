@@ -717,10 +717,15 @@ func (t AuthorizationServer) MustGetRefreshToken(edits ...Edit) *oauth.Tokens {
 
 // ForRefresh adds what the server requires for a refresh token, if that is more than an ordinary request.
 func (t AuthorizationServer) ForRefresh() Edit {
-	if t.Session == nil || !t.Session.Offline {
+	switch {
+	case t.Session == nil:
 		return Unchanged
+	case t.Session.Offline:
+		return change(session.ForOffline)
+	case slices.Contains(t.Session.RequestedScopes(), session.OfflineAccess):
+		return change(session.KeepOffline)
 	}
-	return change(session.ForOffline)
+	return Unchanged
 }
 
 // Refresh sends a refresh request.

@@ -522,10 +522,21 @@ const OfflineAccess = "offline_access"
 
 // ForOffline adds what the server requires for a refresh token.
 func ForOffline(f *oauth.Form) {
+	addOffline(f)
+	f.Set("prompt", "consent")
+}
+
+// KeepOffline adds offline_access to a request for fewer scopes than the ordinary one, which has it. A request without scope stays so.
+func KeepOffline(f *oauth.Form) {
+	if f.Get("scope") != "" {
+		addOffline(f)
+	}
+}
+
+func addOffline(f *oauth.Form) {
 	if scopes := strings.Fields(f.Get("scope")); !slices.Contains(scopes, OfflineAccess) {
 		f.Set("scope", strings.Join(append(scopes, OfflineAccess), " "))
 	}
-	f.Set("prompt", "consent")
 }
 
 // requestRefused reports whether the server refused the first request or its code, and not the user.
