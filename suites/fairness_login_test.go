@@ -8,12 +8,17 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/mcpauth/conformance/fakes/answer"
 	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites"
+	"github.com/mcpauth/conformance/suites/tests/against"
 )
 
 // offlineOnly issues refresh tokens only for offline_access with prompt=consent.
@@ -261,4 +266,22 @@ func TestFairnessOfLogins(t *testing.T) {
 		"a login at another provider, and no page before it": {atProvider, nil, "AS-LOGIN-DISCLOSURE", reports.NotApplicable},
 		"a login page that goes on at its own page":          {goesOnAtHome, nil, "AS-LOGIN-RETURN-URL", reports.Pass},
 	})
+}
+
+// A user who is locked out for longer than a run waits costs no other check its verdict.
+func TestFairnessOfLongLocks(t *testing.T) {
+	t.Parallel()
+	o := reference.Ideal()
+	o.Behaviour.LockTime = time.Hour
+	cfg := against.SigningIn(against.Start(t, o))
+	cfg.Skip, cfg.Only = nil, []string{"AS-LOGIN-REJECT-WRONG-PASSWORD", "AS-RATE-LOGIN", "AS-RATE-LOGIN-RECOVERY"}
+	cfg.Patience = 10 * time.Millisecond
+	run, err := against.Evaluate(t, cfg)
+	require.NoError(t, err)
+	verdicts := map[string]reports.Verdict{}
+	for _, r := range run.Results {
+		verdicts[r.ID] = r.Verdict
+	}
+	assert.Equal(t, map[string]reports.Verdict{"AS-LOGIN-REJECT-WRONG-PASSWORD": reports.Pass, "AS-RATE-LOGIN": reports.Pass,
+		"AS-RATE-LOGIN-RECOVERY": reports.Inconclusive}, verdicts)
 }
