@@ -27,7 +27,9 @@ func TestFairnessAtTheAuthorizationEndpoint(t *testing.T) {
 		"a changed challenge of any length is kept": {lacking(idp.CheckChallengeFormat), nil,
 			"AS-PKCE-REJECT-WRONG-VERIFIER", reports.Pass},
 		"prompt is unknown to a server without OpenID Connect": {behaving(withoutPrompt), nil, "AS-AUTHZ-PROMPT-NONE", reports.Pass},
-		"an unsigned request object may be believed":           {behaving(withUnsignedObjects), nil, "AS-AUTHZ-REQUEST-OBJECT", reports.Pass},
+		"a description quotes markup, with other quotation marks": {behaving(quotesWithApostrophes), nil, "AS-AUTHZ-ERROR-CHARSET",
+			reports.Warn},
+		"an unsigned request object may be believed": {behaving(withUnsignedObjects), nil, "AS-AUTHZ-REQUEST-OBJECT", reports.Pass},
 		"a transaction belongs to the user who was asked": {behaving(func(b *idp.Behaviour) { b.BindsUser = true }), nil,
 			"AS-AUTHZ-TRANSACTION-BINDING", reports.Pass},
 		"SameSite cookies keep other sites from sending a form without a token": {behaving(withoutTokens), nil,
@@ -205,6 +207,13 @@ func reading(b *idp.Behaviour, change func(q url.Values)) {
 			next.ServeHTTP(w, r)
 		})
 	}
+}
+
+// quotesWithApostrophes repeats the scope in error_description, in the characters that OAuth 2.1 section 4.1.2.1 allows.
+func quotesWithApostrophes(b *idp.Behaviour) {
+	b.Lacks = []idp.Defence{idp.CleanErrorText}
+	allowed := strings.NewReplacer(`"`, "'", `\`, "/")
+	reading(b, func(q url.Values) { q.Set("scope", allowed.Replace(q.Get("scope"))) })
 }
 
 // withoutPrompt does not implement OpenID Connect.
