@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/mcpauth/conformance/fakes/answer"
 	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/reports"
@@ -65,6 +66,9 @@ func TestFairnessAtTheAuthorizationEndpoint(t *testing.T) {
 		"an approval counts from then on, and a denial until the next": {behaving(askingOnce), nil, "AS-AUTHZ-DENY", reports.Pass},
 		"an approval counts until it is withdrawn":                     {behaving(askingOnce), nil, "AS-CONSENT-REVOCABLE", reports.Pass},
 		"answers come by form": {behaving(func(b *idp.Behaviour) { b.ResponseMode = "form_post" }), nil, "AS-AUTHZ-RESPONSE-MODE",
+			reports.Pass},
+		"both requests have to name the resource": {behaving(demandsResource), nil, "AS-RES-ACCEPTED", reports.Pass},
+		"requests have to name the resource, and nobody can sign in": {behaving(demandsResourceOfNobody), nil, "AS-AUTHZ-UNKNOWN-CLIENT",
 			reports.Pass},
 		"every token has one audience, and the first request for another fails": {behaving(troubled), nil, "AS-RES-UNKNOWN-TARGET", reports.Warn},
 		"an error without a client is a crash": {lacking(idp.RequireClient), nil,
@@ -203,6 +207,46 @@ func reading(b *idp.Behaviour, change func(q url.Values)) {
 			if q, err := url.ParseQuery(r.URL.RawQuery); err == nil && strings.HasSuffix(r.URL.Path, "/authorize") {
 				change(q)
 				r.URL.RawQuery = q.Encode()
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// demandsResource refuses authorization and token requests without a resource.
+func demandsResource(b *idp.Behaviour) {
+	reading(b, func(q url.Values) {
+		if !q.Has("resource") {
+			q.Set("resource", "https://missing.example/")
+		}
+	})
+	authorizing := b.Wrap
+	b.Wrap = func(next http.Handler) http.Handler {
+		next = authorizing(next)
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			form, _ := url.ParseQuery(string(answer.Peek(r)))
+			if strings.HasSuffix(r.URL.Path, "/token") && form.Get("grant_type") == "authorization_code" && !form.Has("resource") {
+				w.Header().Set("Content-Type", "application/json")
+				w.Header().Set("Cache-Control", "no-store")
+				w.WriteHeader(http.StatusBadRequest)
+				_, _ = w.Write([]byte(`{"error":"invalid_target"}`))
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// demandsResourceOfNobody has an error page after the decision, too.
+func demandsResourceOfNobody(b *idp.Behaviour) {
+	demandsResource(b)
+	demanding := b.Wrap
+	b.Wrap = func(next http.Handler) http.Handler {
+		next = demanding(next)
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, "/consent") && r.Method == http.MethodPost {
+				http.Error(w, "This page does not exist.", http.StatusNotFound)
+				return
 			}
 			next.ServeHTTP(w, r)
 		})

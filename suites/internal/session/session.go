@@ -356,14 +356,24 @@ func (s *Session) Begin(ctx context.Context) {
 		c = s.beginWithScope(ctx, c)
 	}
 	if !s.Ready && s.SendResource && s.requestRefused() {
-		why := s.Why
-		s.SendResource = false
-		if s.begin(ctx, c); !s.Ready {
-			s.Why = why
-		}
+		s.beginWithoutResource(ctx, c)
 	}
 	s.learnGrant(ctx)
 	s.seekRefresh(ctx)
+}
+
+// beginWithoutResource starts without a resource indicator. Where the server demands one (RFC 8707 section 2), requests keep it: the first
+// flow failed for another reason.
+func (s *Session) beginWithoutResource(ctx context.Context, c *oauth.Client) {
+	why, first := s.Why, s.First
+	s.SendResource = false
+	if s.begin(ctx, c); s.Ready {
+		return
+	}
+	s.Why = why
+	if s.First.Params.Get("error") == "invalid_target" {
+		s.SendResource, s.First = true, first
+	}
 }
 
 // firstClient returns the client of the first flow: a public one, or else a confidential one. If there is none, it says why there is no
