@@ -72,6 +72,9 @@ func normalizing(b *idp.Behaviour) {
 func TestFairnessOfRegistrations(t *testing.T) {
 	t.Parallel()
 	expectFairness(t, map[string]fairness{
+		"registrations are refused with codes of the token endpoint": {behaving(func(b *idp.Behaviour) {
+			b.RegistrationError = func(_ *int, _ *string, m map[string]any) { m["error"] = "unsupported_grant_type" }
+		}), nil, "AS-DCR-ERROR-SHAPE", reports.Warn},
 		"an invented code is answered with a bare 401, before and after other registrations": {
 			behaving(refusingInventedCodes(http.StatusUnauthorized)), nil, "AS-DCR-NO-CLIENT-CHOSEN-IDS", reports.Pass},
 		"a token endpoint that fails at an invented code does not show that it knows the client": {
