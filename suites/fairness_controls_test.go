@@ -327,6 +327,11 @@ func TestFairnessOfControls(t *testing.T) {
 			h.Del("Authorization")
 			return true
 		}), withAdminKey, "RS-MULTI-CONFLICT", reports.Warn},
+		"a second field for keys, beside which the first is not read": {
+			adminKeys(func(h http.Header) bool { return h.Get("X-Admin-Key") == second }), withAdminKey, "RS-MULTI-CONFLICT", reports.Warn},
+		"a second field for keys, which must be alone": {adminKeys(func(h http.Header) bool {
+			return h.Get("X-Admin-Key") == second && h.Get(mcpserver.KeyHeader) == ""
+		}), withAdminKey, "RS-MULTI-CONFLICT", reports.Pass},
 		"a second field for keys, which is not read": {adminKeys(func(http.Header) bool { return false }), withAdminKey,
 			"RS-MULTI-EACH-ALONE", reports.Warn},
 		"a second field for keys, like the first": {adminKeys(func(h http.Header) bool { return h.Get("X-Admin-Key") == second }), withAdminKey,

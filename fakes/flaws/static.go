@@ -106,6 +106,13 @@ var static = []Flaw{
 	falls("both", "garbage in both", func(h http.Header) bool {
 		return h.Get(mcpserver.KeyHeader) == "garbage" && h.Get("Authorization") == "Bearer garbage"
 	}),
+	falls("access-token", "the access token with its end changed, alone", func(h http.Header) bool {
+		token := h.Get("Authorization")
+		return strings.HasPrefix(token, "Bearer eyJ") && strings.HasSuffix(token, "AAAAAAAAAAAA") && h.Get(mcpserver.KeyHeader) == ""
+	}),
+	falls("access-token-as-key", "the access token as the key", func(h http.Header) bool {
+		return strings.HasPrefix(h.Get(mcpserver.KeyHeader), "eyJ")
+	}),
 	falls("type", "garbage, with the type said to be api_key", func(h http.Header) bool { return h.Get("X-Auth-Type") != "" }),
 }
 

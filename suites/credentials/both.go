@@ -52,15 +52,35 @@ func doesNotFallThroughBeside(t *T, key Credential) {
 		{"garbage in both", presentedFields{key.With("garbage"), bad}},
 		{"garbage, with the type said to be api_key", presentedFields{mcp.Field("X-Auth-Type", "api_key"), bad}},
 	}
+	if access, own := besideStatic(t, bearer); own {
+		rows = rows.And("the access token with its end changed, alone", presentedFields{mcp.Bearer(spoiled(t, access))})
+	}
 	if t.Mint.Trusted() {
 		rows = rows.And("an expired token, alone", presentedFields{mcp.Bearer(t.Mint.Token(map[string]any{"exp": 1}))})
 	}
 	Each(t, rows, func(t *T, fields presentedFields) {
 		t.Expect(t.Send(t.MCP.Call().With(fields...))).To(expect.RefuseAnyway())
 	})
-	// Both are valid; a second place for them is an alias, which may be documented.
+	inTheOtherPlace(t, key, bearer)
+}
+
+// inTheOtherPlace sends a good credential in the place of the other one: that is an alias, which may be documented.
+func inTheOtherPlace(t *T, key, bearer Credential) {
 	t.Expect(t.Send(t.MCP.CallFor(key).With(mcp.Bearer(key.Value))), "the key as a bearer token").Ideally(expect.RefuseAnyway())
 	t.Expect(t.Send(t.MCP.CallFor(bearer).With(key.With(bearer.Value))), "the bearer token as the key").Ideally(expect.RefuseAnyway())
+	if access, own := besideStatic(t, bearer); own {
+		t.Expect(t.Send(t.MCP.CallFor(access).With(key.With(access.Value))), "the access token as the key").Ideally(expect.RefuseAnyway())
+	}
+}
+
+// besideStatic is the access token, which another verifier accepts than a static token; own is false where there is no static token.
+func besideStatic(t *T, bearer Credential) (access Credential, own bool) {
+	if !t.MCP.HasToken() || t.MCP.Token() == bearer.Value {
+		return Credential{}, false
+	}
+	access = CredentialOf("the access token", t.MCP.Token(), nil)
+	t.MCP.ControlOf(access)
+	return access, true
 }
 
 type presentedFields []reports.Field
@@ -73,6 +93,7 @@ func spoiled(t *T, c Credential) string {
 
 func letsOneDecide(t *T) {
 	besideEachKey(t, letsOneDecideBeside)
+	letsOneKeyDecide(t)
 	union(t)
 }
 
@@ -83,24 +104,40 @@ func letsOneDecideBeside(t *T, key Credential) {
 	Each(t, Cases[pair]{
 		{"a good key with a bad bearer token", pair{key, key.Header + ": " + key.Value, "Authorization: Bearer garbage"}},
 		{"a bad key with a good bearer token", pair{bearer, key.Header + ": garbage", "Authorization: Bearer " + bearer.Value}},
-	}, func(t *T, p pair) {
-		call := t.MCP.CallFor(p.good)
-		first := t.Do(RawCall(t, call, p.key+"\r\n"+p.token+"\r\n"))
-		second := t.Do(RawCall(t, call, p.token+"\r\n"+p.key+"\r\n"))
-		for _, ex := range []*reports.Exchange{first, second} {
-			t.Expect(ex).Ideally(notContradict(t))
-		}
-		if expect.NoAnswer(first) != "" || expect.NoAnswer(second) != "" {
-			return // a failure is not an answer
-		}
-		t.Expect([2]bool{t.MCP.Served(first), t.MCP.Served(second)}).SeenIn(second).To(beIndifferent)
-	})
+	}, judgePair)
 }
 
-// pair is a key and a bearer token in one request, of which one is valid.
+// letsOneKeyDecide sends keys in two header fields, of which one is valid.
+func letsOneKeyDecide(t *T) {
+	keys := firstKeys(t)
+	first, field := keys[0], keys[0].Header
+	for _, other := range keys[1:] {
+		t.MCP.ControlOf(other)
+		Each(t, Cases[pair]{
+			{"a good " + field + " with a bad " + other.Header, pair{first, field + ": " + first.Value, other.Header + ": garbage"}},
+			{"a bad " + field + " with a good " + other.Header, pair{other, field + ": garbage", other.Header + ": " + other.Value}},
+		}, judgePair)
+	}
+}
+
+// pair are two credentials in one request, of which one is valid.
 type pair struct {
 	good       Credential
-	key, token string // header fields
+	one, other string // header fields
+}
+
+// judgePair sends both credentials, in either order.
+func judgePair(t *T, p pair) {
+	call := t.MCP.CallFor(p.good)
+	first := t.Do(RawCall(t, call, p.one+"\r\n"+p.other+"\r\n"))
+	second := t.Do(RawCall(t, call, p.other+"\r\n"+p.one+"\r\n"))
+	for _, ex := range []*reports.Exchange{first, second} {
+		t.Expect(ex).Ideally(notContradict(t))
+	}
+	if expect.NoAnswer(first) != "" || expect.NoAnswer(second) != "" {
+		return // a failure is not an answer
+	}
+	t.Expect([2]bool{t.MCP.Served(first), t.MCP.Served(second)}).SeenIn(second).To(beIndifferent)
 }
 
 var notContradict = expect.Family("notContradict", func(t *T) expect.Matcher {
