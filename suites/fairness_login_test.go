@@ -241,6 +241,20 @@ func atProvider(o *reference.Options) {
 	o.Proxy, o.Behaviour.Lacks = true, []idp.Defence{idp.ProxyConsent}
 }
 
+// redirectsBy307 sends browsers on with 307, as some frameworks do where nothing else is said. A GET stays a GET then.
+func redirectsBy307(o *reference.Options) {
+	atProvider(o)
+	o.Behaviour.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			a := answer.Of(next, r)
+			if r.Method == http.MethodGet && (a.Status == http.StatusFound || a.Status == http.StatusSeeOther) {
+				a.Status = http.StatusTemporaryRedirect
+			}
+			a.Send(w)
+		})
+	}
+}
+
 // goesOnAtHome makes the login page keep the address for after the login, and accept only its own paths.
 func goesOnAtHome(o *reference.Options) { o.Behaviour.GoesOn, o.Behaviour.OwnPaths = "address", true }
 
@@ -264,6 +278,7 @@ func TestFairnessOfLogins(t *testing.T) {
 		"a token instead of SameSite":                        {crossSite, nil, "AS-LOGIN-CSRF", reports.Pass},
 		"a code that is looked at before its client":         {codeFirst, nil, "AS-LOGIN-NO-DEFAULT-CREDENTIALS", reports.Pass},
 		"a login at another provider, and no page before it": {atProvider, nil, "AS-LOGIN-DISCLOSURE", reports.NotApplicable},
+		"a login at another provider, where 307 leads":       {redirectsBy307, nil, "AS-PKCE-REJECT-WRONG-VERIFIER", reports.Pass},
 		"a login page that goes on at its own page":          {goesOnAtHome, nil, "AS-LOGIN-RETURN-URL", reports.Pass},
 	})
 }

@@ -262,7 +262,7 @@ func (w *walk) redirect(from *url.URL, status int, location string) bool {
 		}
 	}
 	w.out.Hops = append(w.out.Hops, Hop{status, w.req.Method, w.req.URL, target, w.carries})
-	keeps := status == 307 || status == 308 // method and body
+	keeps := w.req.Method == "POST" && (status == 307 || status == 308) // method and body
 	switch rest, ok := answers(w.route.RedirectURI, target); {
 	case ok:
 		w.answered(target, rest)
