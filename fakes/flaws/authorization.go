@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -412,6 +413,7 @@ var stateRows = []Flaw{
 		}
 		return template.HTMLEscapeString(v)
 	}),
+	keeps("colours", "colour codes of a terminal", func(v string) string { return colourCode.ReplaceAllString(v, "") }),
 	keeps("zero", "0", func(v string) string { return strings.TrimPrefix(v, "0") }),
 	keeps("null", "null", func(v string) string { return strings.TrimPrefix(v, "null") }),
 	keeps("spaces", "spaces around it", strings.TrimSpace),
@@ -437,6 +439,7 @@ var stateRows = []Flaw{
 	refusing("AS-AUTHZ-STATE-ABSENT", "no-state", "no state", func(q url.Values) bool { return !q.Has("state") }),
 	errorState("ascii", "all printable ASCII", func(v string) bool { return len(v) == 97 }),
 	errorState("reserved", "reserved characters", func(v string) bool { return strings.HasPrefix(v, "a+b") }),
+	errorState("colours", "colour codes of a terminal", colourCode.MatchString),
 	stateless("pkce", "no code_challenge", "invalid_request"), stateless("scope", "a scope that does not exist", "invalid_scope"),
 	stateless("resource", "a resource that does not exist", "invalid_target"), stateless("silent", "prompt=none", "consent_required"),
 	at("AS-AUTHZ-STATE-ON-ERROR", "denial-without-state", "A denial has no state.", "a denial", toClient(func(_, params url.Values) {
@@ -453,6 +456,9 @@ var stateRows = []Flaw{
 	unencoded("fragment", "# and a code", "x#code=INJECTED"), unencoded("code", "& and a code", "x&code=INJECTED"),
 	unencoded("iss", "& and an iss", "x&iss=https://attacker.example/cb"),
 }
+
+// colourCode is what changes the colour of a terminal, without its first character.
+var colourCode = regexp.MustCompile(`\[[0-9;]+m`)
 
 // keeps returns a different state from the one sent.
 func keeps(name, row string, kept func(v string) string) Flaw {

@@ -762,9 +762,6 @@ func (t *T) aliveBy(ex *reports.Exchange) {
 // Random returns n random bytes in base64url.
 func Random(n int) string { return seeded.Suites.Text(n) }
 
-// Shuffle puts bytes into a random order.
-func Shuffle(all []byte) { seeded.Suites.Shuffle(all) }
-
 // Assertion is an expectation about one value.
 type Assertion struct {
 	t      *T
