@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/mcpauth/conformance/fakes/answer"
@@ -47,6 +48,30 @@ func refreshesOnce(b *idp.Behaviour) {
 			a.Send(w)
 		})
 	}
+}
+
+// endsOne ends one grant, such as with the login of its browser, before its code or its refresh token is used: the n-th, from 1.
+func endsOne(grant string, n int32) func(b *idp.Behaviour) {
+	return func(b *idp.Behaviour) {
+		var served atomic.Int32
+		b.Wrap = func(next http.Handler) http.Handler {
+			return answer.Changed(next, "/token", func(r *http.Request, a *answer.Answer) {
+				if r.FormValue("grant_type") == grant && a.Status == http.StatusOK && served.Add(1) == n {
+					a.Status = http.StatusBadRequest
+					a.Say(`{"error":"invalid_grant"}`)
+				}
+			})
+		}
+	}
+}
+
+// A control that fails because its grant has ended elsewhere is sent once more, with a new login.
+func TestFairnessOfGrantsThatEndElsewhere(t *testing.T) {
+	t.Parallel()
+	expectFairness(t, map[string]fairness{
+		"before its first refresh": {behaving(endsOne("refresh_token", 4)), nil, "AS-REFRESH-INVALID", reports.Pass},
+		"before its code is used":  {behaving(endsOne("authorization_code", 3)), nil, "AS-TOKEN-INVALID-CODE", reports.Pass},
+	})
 }
 
 // One check judges each right authorization server whose grants are refreshed once.

@@ -225,6 +225,11 @@ func (t AuthorizationServer) CodeFlow(base ...Edit) Attempt[Edit] {
 // Redemption returns a good token request with a new code. The base edits change the authorization request before it.
 func (t AuthorizationServer) Redemption(base ...Edit) Attempt[Edit] {
 	return Attempt[Edit]{Name: "an ordinary token request", Good: expect.IssueTokens(), Send: func(edits ...Edit) any {
+		if len(edits) == 0 {
+			g, ex := t.ordinaryFlow(base)
+			t.Tokens(ex, g.Client)
+			return ex
+		}
 		g := t.MustAuthorize(base...)
 		ex := t.Redeem(g, edits...)
 		t.Tokens(ex, g.Client)
@@ -236,7 +241,11 @@ func (t AuthorizationServer) Redemption(base ...Edit) Attempt[Edit] {
 func (t AuthorizationServer) RefreshGrant(base ...Edit) Attempt[Edit] {
 	return Attempt[Edit]{Name: "an ordinary refresh", Good: expect.IssueTokens(), Send: func(edits ...Edit) any {
 		tokens := t.MustGetRefreshToken(base...)
-		ex := t.Refresh(tokens, edits...)
+		ask := func() *reports.Exchange { return t.Refresh(tokens, edits...) }
+		if len(edits) == 0 {
+			ask = func() *reports.Exchange { return t.ordinaryRefresh(tokens, base) }
+		}
+		ex := ask()
 		t.Tokens(ex, tokens.Client)
 		return ex
 	}}

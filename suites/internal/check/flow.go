@@ -607,17 +607,22 @@ func (t AuthorizationServer) Tokens(ex *reports.Exchange, c *oauth.Client) *oaut
 // MustGetTokens completes an ordinary flow, with edits of the authorization request; a failure ends the check undecided. After a server
 // error it tries a second flow, because a server may fail now and then.
 func (t AuthorizationServer) MustGetTokens(edits ...Edit) *oauth.Tokens {
+	return t.mustBeTokens(t.ordinaryFlow(edits))
+}
+
+// ordinaryFlow redeems a new code, and another one if that fails for a reason outside of the flow.
+func (t AuthorizationServer) ordinaryFlow(edits []Edit) (*Grant, *reports.Exchange) {
 	g := t.MustAuthorize(edits...)
 	ex := t.Redeem(g)
 	switch {
 	case oauth.ErrorCode(ex) == "invalid_grant": // another check may have ended this browser's login
 		g = t.MustAuthorize(append(slices.Clone(edits), SignedOut())...)
-		ex = t.Redeem(g)
 	case failure(ex) == requirements.ServerError:
 		g = t.MustAuthorize(edits...)
-		ex = t.Redeem(g)
+	default:
+		return g, ex
 	}
-	return t.mustBeTokens(g, ex)
+	return g, t.Redeem(g)
 }
 
 // MustRedeem redeems the code of a grant; a failure ends the check undecided.
@@ -696,10 +701,25 @@ func (t AuthorizationServer) whyUnrefreshed(edits ...Edit) string {
 	if tokens.Refresh == "" {
 		return noRefreshToken
 	}
-	if ex := t.Refresh(tokens); t.Tokens(ex, tokens.Client) == nil {
+	ex := t.ordinaryRefresh(tokens, edits)
+	if t.Tokens(ex, tokens.Client) == nil {
 		return "an ordinary refresh fails (AS-REFRESH-WORKS): " + expect.Describe(ex)
 	}
 	return ""
+}
+
+// ordinaryRefresh uses a new refresh token, and that of another flow with the same edits if the grant has ended: another check may have
+// ended this browser's login.
+func (t AuthorizationServer) ordinaryRefresh(tokens *oauth.Tokens, edits []Edit) *reports.Exchange {
+	ex := t.Refresh(tokens)
+	if oauth.ErrorCode(ex) != "invalid_grant" {
+		return ex
+	}
+	again := t.MustGetTokens(append(slices.Clone(edits), t.ForRefresh(), As(tokens.Client), SignedOut())...)
+	if again.Refresh == "" {
+		return ex
+	}
+	return t.Refresh(again)
 }
 
 // MustGetRefreshToken is MustGetTokens with a refresh token in the response, at a server where refreshing works.
