@@ -451,6 +451,8 @@ func TestFairnessOfTokens(t *testing.T) {
 	expectFairness(t, map[string]fairness{
 		"opaque tokens that are bound to keys, alone":      {opaqueToClients, byLogin, "RS-DPOP-DOWNGRADE", reports.Pass},
 		"opaque tokens that are bound to keys, and proofs": {opaqueToClients, byLogin, "RS-DPOP-PROOF", reports.Pass},
+		"clients that prove their secret by a MAC": {behaving(func(b *idp.Behaviour) { b.SecretAssertions = true }), nil,
+			"AS-TOKEN-WRONG-SECRET", reports.Pass},
 		"a redirect URI with a fragment is malformed": {behaving(refusesFragments), nil,
 			"AS-TOKEN-CODE-BOUND-REDIRECT", reports.Pass},
 		"a limit of errors that holds for all clients of an address":         {limited(429), nil, "AS-RATE-TOKEN-429", reports.Pass},

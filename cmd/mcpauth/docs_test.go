@@ -36,7 +36,7 @@ func TestDocsHasAPageForEachCheckAndCommand(t *testing.T) {
 	for _, row := range []string{
 		"| `url` | string, required | The MCP endpoint |",
 		"| `headers` | map of names to: secret | Sent to the target's origin only, for servers behind a gate |",
-		"| `clients.auth_method` | `none`, `client_secret_basic`, `client_secret_post`, `private_key_jwt` |",
+		"| `clients.auth_method` | `none`, `client_secret_basic`, `client_secret_post`, `client_secret_jwt`, `private_key_jwt` |",
 		"| `users.password` | secret, required |",
 	} {
 		assert.Contains(t, string(file), row)

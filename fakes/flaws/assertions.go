@@ -26,6 +26,32 @@ var (
 	byIdentity = []string{"AS-EMA-CLAIMS-REJECTED"}
 )
 
+// macs are servers at which clients authenticate by client_secret_jwt.
+var macs = []Flaw{
+	macFlaw("unverified", "The MAC of an assertion is not compared.", "HS256 with another secret", lacks(idp.VerifyAssertions)),
+	macFlaw("claims-ignored", "The claims of an assertion with a MAC are not compared.", "iss of another", lacks(idp.AssertionClaims)),
+	macFlaw("twice", "An assertion with a MAC works again.", "an assertion for the second time", lacks(idp.AssertionOnce)),
+	macBelieved("unsigned", "alg none", header("alg", "none")),
+	macBelieved("keyed", "ES256 by a key in the header", hasHeader("jwk")),
+	macBelieved("for-another", "aud of another", claim("aud", "https://other.example")),
+	macBelieved("expired", "expired", past("exp")),
+}
+
+// macFlaw is a flaw of a server at which clients authenticate by client_secret_jwt.
+func macFlaw(name, says, row string, bend func(o *reference.Options)) Flaw {
+	return Flaw{Name: "mac-" + name, Says: says, Row: row, Noticed: []string{"AS-TOKEN-WRONG-SECRET"},
+		Also: []string{"AS-CC-ASSERTION-*", "AS-CIMD-KEY-AUTH-ENFORCED", "AS-CIMD-NO-SHARED-SECRET", "AS-EMA-*"},
+		Bend: func(o *reference.Options) {
+			o.Behaviour.SecretAssertions = true
+			bend(o)
+		}}
+}
+
+func macBelieved(name, row string, is func(header, claims map[string]any) bool) Flaw {
+	return macFlaw(name, "An assertion with a MAC is accepted, whatever else is wrong with it: "+row+".", row,
+		behaviour(func(b *idp.Behaviour) { b.Believes = is }))
+}
+
 // rowsOfAssertions has one flaw for each way to forge an assertion, and for each claim.
 var rowsOfAssertions = slices.Concat(
 	slices.Concat(embedded("RS256"), embedded("ES256"), embedded("EdDSA")),

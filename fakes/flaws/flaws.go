@@ -69,8 +69,8 @@ func AfterLogin() []Flaw {
 	return slices.Concat(issuedRows, authorizationEndpoint, comparisons, pkce, tokenEndpoint, refreshing, refreshRows, inspection,
 		registrations,
 		registrationNeeds, registrationAnswers, redirectsTaken, registrationRows, registrationRights, clientDocuments, consents,
-		grants, proxies, machines, binding, assertions, rowsOfAssertions, linking, idTokens, renewedSessions, revokedWays, crossOriginClients,
-		onePath, elsewhere, grantsUnlisted, hostsWithCase, issuerProofs, singleRowsOfIssuers, describedTokens, similarNames)
+		grants, proxies, machines, binding, assertions, rowsOfAssertions, macs, linking, idTokens, renewedSessions, revokedWays,
+		crossOriginClients, onePath, elsewhere, grantsUnlisted, hostsWithCase, issuerProofs, singleRowsOfIssuers, describedTokens, similarNames)
 }
 
 // bareCookie makes the endpoint of an https target set a cookie without one attribute.

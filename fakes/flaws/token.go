@@ -146,6 +146,7 @@ func repeatedAtToken() (out []Flaw) {
 		{"refresh_token", "refreshing-", "a refresh, ", []string{"client_id", "grant_type", "refresh_token"}},
 		{"refresh_token", "refreshing-", "a refresh with scope, ", []string{"scope"}},
 		{"client_credentials", "credentials-", "client_credentials, ", []string{"grant_type", "scope"}},
+		{"client_credentials", "assertion-", "an assertion, ", []string{"client_assertion", "client_assertion_type"}},
 		{"urn:ietf:params:oauth:grant-type:token-exchange", "exchange-", "a token exchange, ",
 			[]string{"grant_type", "subject_token", "subject_token_type"}},
 		{"urn:ietf:params:oauth:grant-type:device_code", "device-", "a device, ", []string{"client_id", "device_code", "grant_type"}},

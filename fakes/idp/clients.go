@@ -210,7 +210,8 @@ func (s *Server) method(c *client, meta map[string]any) *badMetadata {
 	if m, given := meta["token_endpoint_auth_method"]; given {
 		c.method, _ = m.(string)
 	}
-	if !slices.Contains([]string{"none", "client_secret_basic", "client_secret_post"}, c.method) {
+	if !slices.Contains([]string{"none", "client_secret_basic", "client_secret_post"}, c.method) &&
+		!(s.Behaviour.SecretAssertions && c.method == "client_secret_jwt") {
 		return &badMetadata{"invalid_client_metadata", "token_endpoint_auth_method is not supported"}
 	}
 	if !c.public() {

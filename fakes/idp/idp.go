@@ -410,6 +410,11 @@ func (s *Server) Document(issuer string) map[string]any {
 	}
 	maps.Copy(doc, abilities())
 	s.addOptional(doc, base)
+	if s.Behaviour.SecretAssertions {
+		const methods, algorithms = "token_endpoint_auth_methods_supported", "token_endpoint_auth_signing_alg_values_supported"
+		doc[methods] = append(doc[methods].([]string), "client_secret_jwt")
+		doc[algorithms] = append(doc[algorithms].([]string), "HS256")
+	}
 	return doc
 }
 

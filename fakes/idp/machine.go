@@ -50,10 +50,10 @@ func (s *Server) byAssertion(r *http.Request) *client {
 		return nil
 	}
 	c := s.find(id)
-	if c != nil && c.method == "client_secret_jwt" && header.Alg == "HS256" && verifiesHS256(c.secret, parts) {
-		return c
+	if c != nil && c.method == "client_secret_jwt" && !b.SecretAssertions && header.Alg == "HS256" && verifiesHS256(c.secret, parts) {
+		return c // the flaw of a published secret
 	}
-	if c == nil || c.key == nil {
+	if c == nil || c.key == nil && !(b.SecretAssertions && c.method == "client_secret_jwt") {
 		return nil
 	}
 	if grant := form.Get("grant_type"); grant == "refresh_token" && !b.has(AssertionAtRefresh) ||
@@ -68,13 +68,21 @@ func (s *Server) byAssertion(r *http.Request) *client {
 	if b.has(AssertionClaims) && (claims.Iss != id || !audience || claims.Exp <= now || claims.Exp > now+3600 || claims.Nbf > now+30) {
 		return nil
 	}
-	if b.has(VerifyAssertions) && (header.Alg != "ES256" || !verifiesES256(c.key, parts)) {
+	if b.has(VerifyAssertions) && !c.signed(header.Alg, parts) {
 		return nil
 	}
 	if claims.Jti == "" || s.assertedBefore(r, id+" "+claims.Jti) && b.has(AssertionOnce) {
 		return nil
 	}
 	return c
+}
+
+// signed reports whether an assertion has the signature of a client, or the MAC by its secret.
+func (c *client) signed(alg string, parts []string) bool {
+	if c.key == nil {
+		return alg == "HS256" && verifiesHS256(c.secret, parts)
+	}
+	return alg == "ES256" && verifiesES256(c.key, parts)
 }
 
 // asserts reports whether the audience of a client assertion is right for an endpoint.

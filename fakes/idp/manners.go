@@ -78,6 +78,8 @@ type Manners struct {
 	LoginNamesClient bool
 	// DemoClient is the authentication method of a guide's client, if that is registered: a flaw.
 	DemoClient string
+	// SecretAssertions says that clients may authenticate by client_secret_jwt.
+	SecretAssertions bool
 	// Queries is a field of the login form that is read as a query, with its operator, such as username[$ne]: a flaw.
 	Queries string
 	// AnyName signs in under any name, and creates the account: a flaw.

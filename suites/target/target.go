@@ -150,7 +150,7 @@ type Client struct {
 	// Secret is its client_secret, if it has one.
 	Secret string `yaml:"secret" secret:"yes"`
 	// Method is how it authenticates; by default private_key_jwt with a key, client_secret_basic with a secret, else none.
-	Method string `yaml:"auth_method" enum:"none,client_secret_basic,client_secret_post,private_key_jwt"`
+	Method string `yaml:"auth_method" enum:"none,client_secret_basic,client_secret_post,client_secret_jwt,private_key_jwt"`
 	// RedirectURI is the redirect URI that is registered for it.
 	RedirectURI string `yaml:"redirect_uri"`
 	// Key is the private key, in PEM, of a client that authenticates by private_key_jwt.

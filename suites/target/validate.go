@@ -42,6 +42,9 @@ func (t *Target) mistakes() []mistake {
 		if c.Method == "private_key_jwt" && c.Key == "" {
 			out = append(out, mistake{[]any{"client", "clients", i}, "client " + c.ID + ": private_key_jwt needs a key"})
 		}
+		if c.Method == "client_secret_jwt" && c.Secret == "" {
+			out = append(out, mistake{[]any{"client", "clients", i}, "client " + c.ID + ": client_secret_jwt needs a secret"})
+		}
 	}
 	return out
 }

@@ -82,6 +82,45 @@ func refusesWrongSecrets(t *T) {
 		{"client_secret[$regex] with most of the secret",
 			Edits(Unidentified(), With("client_id", c.ID), With("client_secret[$regex]", t.Hide(MostOf(c.Secret))))},
 	}), expect.RefuseGrant())
+	refusesWrongMACs(t)
+}
+
+// refusesWrongMACs is about a client that proves by a MAC that it knows its secret (RFC 7523 section 3, OpenID Connect Core section 9).
+func refusesWrongMACs(t *T) {
+	if !t.AS.Lists("token_endpoint_auth_methods_supported", oauth.SecretJWT) {
+		return
+	}
+	shared, why := t.Session.Client(t.Context(), session.ConfidentialJWT)
+	if shared == nil || shared.Method != oauth.SecretJWT {
+		t.Note("client_secret_jwt: not tried, since it needs a client with this method (client.clients in the target file): %s", why)
+		return
+	}
+	Each(t, Cases[oauth.Client]{{"client_secret_jwt", *shared}}, func(t *T, c oauth.Client) {
+		c.Audience = audienceOf(t, c)
+		refused := expect.RefuseGrant("invalid_client", "invalid_request")
+		Refuses(t, t.AS.Redemption(As(&c)), append(t.AS.Guesses(&c, t.AS.ForgedMACs(&c)), t.AS.WrongAssertions(&c)...), refused)
+		usesMACOnce(t, &c)
+	})
+}
+
+// audienceOf is the audience that is accepted in assertions: the issuer, or the token endpoint (RFC 7523 section 3, item 3).
+func audienceOf(t *T, c oauth.Client) string {
+	for _, c.Audience = range []string{t.AS.Server().Issuer, t.AS.Server().Token} {
+		if expect.IssueTokens().Judge(t.AS.Redemption(As(&c)).Send()).Met {
+			return c.Audience
+		}
+	}
+	return t.AS.Server().Issuer // the control says that it is not accepted
+}
+
+// usesMACOnce sends an accepted assertion again, with another code.
+func usesMACOnce(t *T, c *oauth.Client) {
+	once := With("client_assertion", c.Sign(c.Assertion()))
+	if first := t.AS.Redemption(As(c)).Send(once); !expect.IssueTokens().Judge(first).Met {
+		t.Inconclusive("a code with a valid assertion gets no token: %s", expect.Describe(expect.ExchangeOf(first)))
+	}
+	again := t.AS.Redemption(As(c)).Send(once)
+	t.Expect(again, "an assertion for the second time (RFC 7523 section 3, jti)").Ideally(expect.RefuseGrant())
 }
 
 func holdsClientsToTheirMethod(t *T) {

@@ -30,6 +30,7 @@ func refusesRepeatedParameters(t *T) {
 		{"a refresh", ofRefreshes},
 		{"a refresh with scope", ofScopedRefreshes},
 		{"client_credentials", ofMachines},
+		{"an assertion", ofAssertions},
 		{"a token exchange", ofExchanges},
 		{"a device", ofDevices},
 	}, func(t *T, offered func(t *T) *offer) {
@@ -41,7 +42,7 @@ func refusesRepeatedParameters(t *T) {
 
 // ofExtensions are parameters that OAuth 2.1 does not define. It forbids to repeat those "defined by this specification" (section 3.2), and
 // RFC 6749 (section 3.2) to repeat any.
-var ofExtensions = []string{"device_code", "subject_token", "subject_token_type"}
+var ofExtensions = []string{"client_assertion", "client_assertion_type", "device_code", "subject_token", "subject_token_type"}
 
 func refusesRepeated(t *T, o *offer) {
 	isExtension := func(p oauth.Parameter) bool { return slices.Contains(ofExtensions, p.Name) }
@@ -115,6 +116,19 @@ func ofMachines(t *T) *offer {
 		o.wrong = append(o.wrong, oauth.Parameter{Name: "scope", Value: "mcpauth:other"})
 	}
 	return o.named(c)
+}
+
+// ofAssertions are requests of a client that authenticates by an assertion (RFC 7523 section 2.2).
+func ofAssertions(t *T) *offer {
+	c := t.AS.MachineWithKey()
+	if c == nil {
+		Untried(t, "client_assertion", AMachine+" with a key")
+		return nil
+	}
+	return &offer{good: ForItself(t, c, "a request with an assertion"), wrong: oauth.Form{
+		{Name: "client_assertion", Value: "mcpauth-other"},
+		{Name: "client_assertion_type", Value: "urn:ietf:params:oauth:client-assertion-type:saml2-bearer"},
+	}}
 }
 
 func ofExchanges(t *T) *offer {

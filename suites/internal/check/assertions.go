@@ -87,6 +87,30 @@ func AssertionsOf(c *oauth.Client) GoodAssertion {
 	return GoodAssertion{mint.Header{"alg": c.Key.Algorithm(), "typ": "JWT", "kid": c.Key.ID}, c.Assertion, c.Key.JWK()}
 }
 
+// ForgedMACs returns edits of a good token request of a client with client_secret_jwt: assertions by somebody who does not know the secret.
+func (t AuthorizationServer) ForgedMACs(c *oauth.Client) Cases[Edit] {
+	attacker, header := mint.NewAttacker(), mint.Header{"alg": "HS256", "typ": "JWT"}
+	by := func(secret string) func() string {
+		return func() string { return mint.HS256(header, c.Assertion(), []byte(secret)) }
+	}
+	unsigned := func() string { return mint.Unsigned(header.With("alg", "none"), c.Assertion()) }
+	keyed := func() string {
+		return attacker.Sign("ES256", header.With("jwk", attacker.PublicKey("ES256")), c.Assertion())
+	}
+	rows := Cases[func() string]{
+		{"alg none", unsigned},
+		{"HS256 with another secret", by("mcpauth-wrong-" + Random(24))},
+		{"HS256 with an empty secret", by("")},
+		{"HS256 with the client_id as the secret", by(c.ID)},
+		{"ES256 by a key in the header", keyed},
+	}
+	var out Cases[Edit]
+	for _, row := range rows {
+		out = out.And(row.Name, func(d *draft) { With("client_assertion", row.Value())(d) })
+	}
+	return out
+}
+
 // ForgedAssertions returns edits of a good token request of any grant: another assertion, whose signature is not the client's.
 func (t AuthorizationServer) ForgedAssertions(c *oauth.Client, trap *listener.Listener) Cases[Edit] {
 	var out Cases[Edit]
@@ -106,7 +130,7 @@ func (t AuthorizationServer) WrongAssertions(c *oauth.Client) Cases[Edit] {
 		{"an empty assertion", With("client_assertion", "")},
 		{"a client_secret instead of an assertion", Edits(Without("client_assertion", "client_assertion_type"),
 			With("client_secret", "mcpauth-"+Random(24)))},
-		{"half of one", With("client_assertion", strings.Split(c.Key.JWT(nil, c.Assertion()), ".")[0]+".")},
+		{"half of one", With("client_assertion", strings.Split(c.Sign(c.Assertion()), ".")[0]+".")},
 		{"the signature of another assertion", func(d *draft) { With("client_assertion", resigned(c))(d) }},
 		{"no client_assertion_type", Without("client_assertion_type")},
 		{"another client_assertion_type", With("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:saml2-bearer")},
@@ -127,7 +151,7 @@ func (t AuthorizationServer) WrongAssertions(c *oauth.Client) Cases[Edit] {
 // signedWith presents an assertion with a good signature and changed claims. It is new in each request: a server may remember the jti even
 // of assertions that it refuses.
 func signedWith(c *oauth.Client, changes map[string]any) Edit {
-	return func(d *draft) { With("client_assertion", c.Key.JWT(nil, ChangedClaims(c.Assertion(), changes)))(d) }
+	return func(d *draft) { With("client_assertion", c.Sign(ChangedClaims(c.Assertion(), changes)))(d) }
 }
 
 // WrongAudiences are near misses of an issuer as aud, which is compared character by character (RFC 7523 section 3), also in a list.
@@ -143,9 +167,9 @@ func WrongAudiences(issuer string) Cases[any] {
 	return out
 }
 
-// resigned returns an assertion with the signature of another assertion by the same key.
+// resigned returns an assertion with the signature of another assertion by the same client.
 func resigned(c *oauth.Client) string {
-	one, other := c.Key.JWT(nil, c.Assertion()), c.Key.JWT(nil, c.Assertion())
+	one, other := c.Sign(c.Assertion()), c.Sign(c.Assertion())
 	return one[:strings.LastIndexByte(one, '.')] + other[strings.LastIndexByte(other, '.'):]
 }
 
@@ -153,5 +177,5 @@ func resigned(c *oauth.Client) string {
 // identify the same client as is identified by the client assertion").
 func AssertedBy(named, signer *oauth.Client) Edit {
 	return Edits(Unidentified(), With("client_id", named.ID), With("client_assertion_type", oauth.AssertionType),
-		With("client_assertion", signer.Key.JWT(nil, signer.Assertion())))
+		With("client_assertion", signer.Sign(signer.Assertion())))
 }

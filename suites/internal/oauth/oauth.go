@@ -115,6 +115,8 @@ const (
 	Post  = "client_secret_post"
 	// PrivateKey is private_key_jwt (RFC 7523 section 2.2).
 	PrivateKey = "private_key_jwt"
+	// SecretJWT is client_secret_jwt: the assertion has a MAC by the secret (OpenID Connect Core section 9).
+	SecretJWT = "client_secret_jwt"
 )
 
 // Client is a client that the authorization server knows.
@@ -122,7 +124,7 @@ type Client struct {
 	ID, Secret, Method string
 	RedirectURI        string // the first registered one
 	RedirectURIs       []string
-	// Key signs the assertions of a client that uses private_key_jwt, and Audience is their audience.
+	// Key signs the assertions of a client that uses private_key_jwt; Audience is that of its assertions, and of those of client_secret_jwt.
 	Key      *mint.Key
 	Audience string
 	// Machine says that the client acts for itself: it may use the client_credentials grant.
@@ -150,14 +152,22 @@ func (c *Client) Authenticate(f *Form) []reports.Field {
 	case Post:
 		f.Set("client_id", c.ID)
 		f.Set("client_secret", c.Secret)
-	case PrivateKey:
+	case PrivateKey, SecretJWT:
 		f.Set("client_id", c.ID)
 		f.Set("client_assertion_type", AssertionType)
-		f.Set("client_assertion", c.Key.JWT(nil, c.Assertion()))
+		f.Set("client_assertion", c.Sign(c.Assertion()))
 	default:
 		f.Set("client_id", c.ID)
 	}
 	return nil
+}
+
+// Sign makes an assertion with these claims: signed by the key of the client or, without a key, with a MAC by its secret.
+func (c *Client) Sign(claims mint.Claims) string {
+	if c.Key == nil {
+		return mint.HS256(mint.Header{"alg": "HS256", "typ": "JWT"}, claims, []byte(c.Secret))
+	}
+	return c.Key.JWT(nil, claims)
 }
 
 // AssertionType is the client_assertion_type of a JWT (RFC 7523 section 2.2).

@@ -732,6 +732,7 @@ const (
 	Confidential      = "confidential"
 	ConfidentialBasic = "confidential, client_secret_basic"
 	ConfidentialPost  = "confidential, client_secret_post"
+	ConfidentialJWT   = "confidential, client_secret_jwt"
 )
 
 // SecretMethod returns how confidential clients authenticate: like the shared one.
@@ -865,7 +866,8 @@ func (s *Session) find(ctx context.Context, kind string) (*oauth.Client, string)
 	if kind == Confidential {
 		return s.findConfidential(ctx)
 	}
-	method := cmp.Or(map[string]string{ConfidentialBasic: oauth.Basic, ConfidentialPost: oauth.Post}[kind], oauth.None)
+	method := cmp.Or(map[string]string{ConfidentialBasic: oauth.Basic, ConfidentialPost: oauth.Post,
+		ConfidentialJWT: oauth.SecretJWT}[kind], oauth.None)
 	if c := s.given(method, kind == Second); c != nil && !s.separates(ctx) {
 		return c, ""
 	}
