@@ -65,11 +65,13 @@ func callsItMalformed(b *idp.Behaviour) {
 func TestLevelsOfFindings(t *testing.T) {
 	t.Parallel()
 	expectFairness(t, map[string]fairness{
-		"plain by default is what RFC 7636 says": {flawed("pkce-no-method-plain"), nil, "AS-PKCE-METHOD-DEFAULT", reports.Warn},
-		"a port that the grammar allows":         {flawed("dcr-takes-port-99999"), nil, "AS-DCR-REJECT-NON-ABSOLUTE", reports.Warn},
-		"a space in base64":                      {skippingSpaces, nil, "RS-TOKEN-SYNTAX-BYTES", reports.Warn},
-		"a long state":                           {flawed("authorize-state-refused-513"), nil, "AS-AUTHZ-STATE-EXACT", reports.Warn},
-		"a short state":                          {flawed("authorize-short-state-refused"), nil, "AS-AUTHZ-STATE-EXACT", reports.Fail},
+		"a code of the one client for all":          {flawed("dcr-one-client-for-all"), nil, "AS-TOKEN-CODE-BOUND-CLIENT", reports.NotTested},
+		"a refresh token of the one client for all": {flawed("dcr-one-client-for-all"), nil, "AS-REFRESH-BOUND-CLIENT", reports.NotTested},
+		"plain by default is what RFC 7636 says":    {flawed("pkce-no-method-plain"), nil, "AS-PKCE-METHOD-DEFAULT", reports.Warn},
+		"a port that the grammar allows":            {flawed("dcr-takes-port-99999"), nil, "AS-DCR-REJECT-NON-ABSOLUTE", reports.Warn},
+		"a space in base64":                         {skippingSpaces, nil, "RS-TOKEN-SYNTAX-BYTES", reports.Warn},
+		"a long state":                              {flawed("authorize-state-refused-513"), nil, "AS-AUTHZ-STATE-EXACT", reports.Warn},
+		"a short state":                             {flawed("authorize-short-state-refused"), nil, "AS-AUTHZ-STATE-EXACT", reports.Fail},
 		"a challenge of the 403 without a code": {func(o *reference.Options) {
 			o.Policy.ScopeChallenge = func(url, _ string) string { return `Bearer resource_metadata="` + url + `"` }
 		}, nil, "RS-SCOPE-403-CHALLENGE", reports.Warn},

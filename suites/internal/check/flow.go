@@ -284,7 +284,14 @@ func (t AuthorizationServer) sharedClient(kind string) *oauth.Client {
 
 // PublicClient returns the shared public client; SecondClient another one; ConfidentialClient one with a secret.
 func (t AuthorizationServer) PublicClient() *oauth.Client { return t.sharedClient(session.Public) }
-func (t AuthorizationServer) SecondClient() *oauth.Client { return t.sharedClient(session.Second) }
+func (t AuthorizationServer) SecondClient() *oauth.Client {
+	second := t.sharedClient(session.Second)
+	if first, _ := t.Session.Client(t.ctx, session.Public); first != nil && first.ID == second.ID {
+		t.NotTested("there is no second client: two registrations get the client_id %s (AS-DCR-IDS-UNIQUE-RANDOM)", first.ID)
+	}
+	return second
+}
+
 func (t AuthorizationServer) ConfidentialClient() *oauth.Client {
 	return t.sharedClient(session.Confidential)
 }
