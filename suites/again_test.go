@@ -2,6 +2,7 @@ package suites_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -27,12 +28,9 @@ func TestVerdictsAreJudgedAgain(t *testing.T) {
 	require.NoError(t, err)
 	var text bytes.Buffer
 	require.NoError(t, reportjson.Write(&text, redacted))
-	read := func() *reports.Run {
-		again, err := reportjson.Read(bytes.NewReader(text.Bytes()))
-		require.NoError(t, err)
-		return again.Run()
-	}
-	again := suites.JudgeAgain(read())
+	read, err := reportjson.Read(bytes.NewReader(text.Bytes()))
+	require.NoError(t, err)
+	again := suites.JudgeAgain(read.Run())
 	for _, c := range again.Contradictions {
 		t.Errorf("%s: %s", c.ID, c.Says)
 	}
@@ -87,9 +85,10 @@ func TestVerdictsAreJudgedAgain(t *testing.T) {
 		}, "shows something else than the observation says"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			run := read()
-			c.change(run)
-			again := suites.JudgeAgain(run)
+			var run reports.Run
+			require.NoError(t, json.Unmarshal(text.Bytes(), &run)) // it was read above as a user's
+			c.change(&run)
+			again := suites.JudgeAgain(&run)
 			require.NotEmpty(t, again.Contradictions)
 			assert.Contains(t, again.Contradictions[0].Says, c.says)
 		})
