@@ -290,6 +290,9 @@ func TestUsageErrors(t *testing.T) {
 		"password with a slash":    {suites.Config{Target: target.At("http://u:p/u:p@127.0.0.1/")}, "invalid port"},
 		"user name in a sibling's URL": {suites.Config{
 			Target: target.Target{Server: target.Server{URL: local.URL, OtherResource: "ftp://u:p@127.0.0.1/"}}},
+			"target.other_resource: want a URL such as"},
+		"the target as its own sibling": {suites.Config{
+			Target: target.Target{Server: target.Server{URL: local.URL, OtherResource: local.URL}}},
 			"the URL of another MCP endpoint"},
 	} {
 		t.Run(name, func(t *testing.T) {

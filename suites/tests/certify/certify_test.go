@@ -703,9 +703,6 @@ func TestNoKeyOfTheQueryInABundle(t *testing.T) {
 	cfg := against.SigningIn(against.Start(t, o))
 	cfg.URL += "?tenant=acme&api_key=" + key
 	cfg.Only, cfg.Revisions, cfg.KeepBasis, cfg.Identify = slices.Concat(set.Musts, set.Shoulds), []string{set.Revision}, true, true
-	if !whole.All(t) {
-		cfg.Only = []string{"RS-CHALLENGE-*", "RS-DISC-*", "RS-AUD-*"}
-	}
 	run, err := suites.Run(t.Context(), cfg)
 	require.NoError(t, err)
 	files, err := bundle.Make(input(run, set))
