@@ -225,30 +225,37 @@ func (t AuthorizationServer) CodeFlow(base ...Edit) Attempt[Edit] {
 // Redemption returns a good token request with a new code. The base edits change the authorization request before it.
 func (t AuthorizationServer) Redemption(base ...Edit) Attempt[Edit] {
 	return Attempt[Edit]{Name: "an ordinary token request", Good: expect.IssueTokens(), Send: func(edits ...Edit) any {
-		if len(edits) == 0 {
-			g, ex := t.ordinaryFlow(base)
-			t.Tokens(ex, g.Client)
-			return ex
-		}
-		g := t.MustAuthorize(base...)
-		ex := t.Redeem(g, edits...)
+		g, ex := t.redeemNew(base, edits)
 		t.Tokens(ex, g.Client)
 		return ex
 	}}
+}
+
+// redeemNew redeems a new code. Without edits of the token request this is an ordinary flow.
+func (t AuthorizationServer) redeemNew(base, edits []Edit) (*Grant, *reports.Exchange) {
+	if len(edits) == 0 {
+		return t.ordinaryFlow(base)
+	}
+	g := t.MustAuthorize(base...)
+	return g, t.Redeem(g, edits...)
 }
 
 // RefreshGrant returns a good refresh request with a new refresh token. The base edits change the flow that issues it.
 func (t AuthorizationServer) RefreshGrant(base ...Edit) Attempt[Edit] {
 	return Attempt[Edit]{Name: "an ordinary refresh", Good: expect.IssueTokens(), Send: func(edits ...Edit) any {
 		tokens := t.MustGetRefreshToken(base...)
-		ask := func() *reports.Exchange { return t.Refresh(tokens, edits...) }
-		if len(edits) == 0 {
-			ask = func() *reports.Exchange { return t.ordinaryRefresh(tokens, base) }
-		}
-		ex := ask()
+		ex := t.refreshNew(tokens, base, edits)
 		t.Tokens(ex, tokens.Client)
 		return ex
 	}}
+}
+
+// refreshNew uses a new refresh token. Without edits of the request this is an ordinary refresh.
+func (t AuthorizationServer) refreshNew(tokens *oauth.Tokens, base, edits []Edit) *reports.Exchange {
+	if len(edits) == 0 {
+		return t.ordinaryRefresh(tokens, base)
+	}
+	return t.Refresh(tokens, edits...)
 }
 
 // ForItself returns a good token request of a client for itself.
