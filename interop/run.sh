@@ -28,7 +28,7 @@ cleanup() {
 	[ -n "${INTEROP_CACHE:-}" ] || rm -rf "$cache"
 }
 trap cleanup EXIT
-go build -o "$cache/mcpauth" ./cmd/mcpauth || exit 1
+go build -o "$logs/mcpauth" ./cmd/mcpauth || exit 1
 
 # npm and pip install into the cache once; the first argument of each names the package and version.
 npm() { mkdir -p "$work/npm" && (cd "$work/npm" && { [ -f package.json ] || echo '{"private":true,"type":"module"}' >package.json; } && command npm install --silent --no-audit --no-fund "$@"); }
@@ -76,7 +76,7 @@ steady() {
 		began=$SECONDS
 		for run in $(seq "$INTEROP_RUNS"); do
 			[ -z "${breaks:-}" ] || { end "$server"; start || return 1; }
-			"$cache/mcpauth" run -q -c "$folder/target.yaml" --fail-on none --patience 1s --report ndjson="$logs/verdicts" ${arguments:-} ${INTEROP_ARGS:-} || [ $? -eq 3 ] || return 1
+			"$logs/mcpauth" run -q -c "$folder/target.yaml" --fail-on none --patience 1s --report ndjson="$logs/verdicts" ${arguments:-} ${INTEROP_ARGS:-} || [ $? -eq 3 ] || return 1
 			[ -z "${INTEROP_REPORTS:-}" ] || cp "$logs/verdicts" "$INTEROP_REPORTS/$name-$load-$run.ndjson"
 			verdicts "$logs/verdicts" >"$logs/now"
 			[ -f "$logs/first-$name" ] || cp "$logs/now" "$logs/first-$name"
@@ -111,13 +111,13 @@ one() (
 		exit
 	fi
 	if [ -n "${INTEROP_WRITE:-}" ]; then
-		"$cache/mcpauth" run -c "$folder/target.yaml" --fail-on none --patience 1s --report ndjson="$logs/verdicts" ${arguments:-} ${INTEROP_ARGS:-}
+		"$logs/mcpauth" run -c "$folder/target.yaml" --fail-on none --patience 1s --report ndjson="$logs/verdicts" ${arguments:-} ${INTEROP_ARGS:-}
 		case $? in 0 | 3) ;; *) exit 1 ;; esac
 		[ -z "${INTEROP_REPORTS:-}" ] || cp "$logs/verdicts" "$INTEROP_REPORTS/$name.ndjson"
 		python3 interop/write.py "$folder" "$logs/verdicts"
 		exit
 	fi
-	"$cache/mcpauth" run -c "$folder/target.yaml" --baseline "$folder/expected.yaml" --fail-on practice --patience 1s --report ndjson="$logs/verdicts" \
+	"$logs/mcpauth" run -c "$folder/target.yaml" --baseline "$folder/expected.yaml" --fail-on practice --patience 1s --report ndjson="$logs/verdicts" \
 		${arguments:-} ${INTEROP_ARGS:-}
 	code=$?
 	[ "$code" -eq 0 ] || [ "$code" -eq 3 ] || exit 1

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -13,6 +14,7 @@ import (
 	"github.com/mcpauth/conformance/fakes/answer"
 	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites"
 )
 
 // refreshesOnce issues refresh tokens at a refresh that nobody can use: a grant ends with its second refresh.
@@ -65,7 +67,42 @@ func endsOne(grant string, n int32) func(b *idp.Behaviour) {
 	}
 }
 
-// A control that fails because its grant has ended elsewhere is sent once more, with a new login.
+// withheld is a scope that no user is granted, without a word at the consent page.
+func withheld(scope string) func(b *idp.Behaviour) {
+	without := func(scopes string) string {
+		return strings.Join(slices.DeleteFunc(strings.Fields(scopes), func(s string) bool { return s == scope }), " ")
+	}
+	return func(b *idp.Behaviour) {
+		b.AccessToken = func(_, claims map[string]any) {
+			scopes, _ := claims["scope"].(string)
+			claims["scope"] = without(scopes)
+		}
+		b.Wrap = func(next http.Handler) http.Handler {
+			return answer.Changed(next, "/token", func(_ *http.Request, a *answer.Answer) {
+				var tokens map[string]any
+				if scopes := ""; json.Unmarshal(a.Body.Bytes(), &tokens) == nil && tokens["access_token"] != nil {
+					scopes, _ = tokens["scope"].(string)
+					tokens["scope"] = without(scopes)
+					text, _ := json.Marshal(tokens)
+					a.Say(string(text))
+				}
+			})
+		}
+	}
+}
+
+// Two scopes that the user is granted are enough, wherever they are in the list.
+func TestFairnessOfScopesThatAreWithheld(t *testing.T) {
+	t.Parallel()
+	three := func(c *suites.Config) { c.Scopes = []string{"notes:read", "notes:write", "notes:admin"} }
+	rows := map[string]fairness{}
+	for _, scope := range []string{"notes:read", "notes:write", "notes:admin"} {
+		rows[scope] = fairness{behaving(withheld(scope)), three, "AS-REFRESH-SCOPE-NARROW", reports.Pass}
+	}
+	expectFairness(t, rows)
+}
+
+// A control whose grant was ended elsewhere is sent once more, with a new login.
 func TestFairnessOfGrantsThatEndElsewhere(t *testing.T) {
 	t.Parallel()
 	expectFairness(t, map[string]fairness{

@@ -12,31 +12,52 @@ import (
 
 // A refresh may ask for less; the refresh token still keeps the scope of its grant (OAuth 2.1 section 4.3.1).
 func narrowsScope(t *T) {
-	pool := t.AS.ScopePool()
-	tokens := t.AS.MustGetRefreshToken(Scope(pool[0], pool[1]))
-	if held, seen := t.AS.Held(tokens, pool[:2]); seen && !slices.Contains(held, pool[1]) {
-		t.Inconclusive("the user was not granted %s, only %s", ScopesInWords(pool[:2]), ScopesInWords(held))
-	}
-	ex := t.AS.Refresh(tokens, Scope(pool[0]))
+	tokens, kept, left := grantedTogether(t)
+	ex := t.AS.Refresh(tokens, Scope(kept))
 	narrow := t.AS.Tokens(ex, tokens.Client)
 	if narrow == nil {
 		t.Expect(ex, "a refresh with a narrower scope").Ideally(expect.IssueTokens())
 		return
 	}
-	if held, _ := t.AS.Holds(narrow, pool[:1], pool[1]); held {
-		t.Expect(narrow, "a refresh with a narrower scope").To(reportScope(pool[1]))
-		t.Expect(narrow, "a refresh with a narrower scope").Ideally(lackScope(pool[1], held))
+	if held, _ := t.AS.Holds(narrow, []string{kept}, left); held {
+		t.Expect(narrow, "a refresh with a narrower scope").To(reportScope(left))
+		t.Expect(narrow, "a refresh with a narrower scope").Ideally(lackScope(left, held))
 	}
 	if narrow.Refresh == "" {
 		narrow.Refresh = tokens.Refresh
 	}
 	wide := t.AS.MustRefresh(narrow)
-	held, seen := t.AS.Holds(wide, nil, pool[1])
+	held, seen := t.AS.Holds(wide, nil, left)
 	if !seen {
 		t.Inconclusive("nothing says what the next refreshed token may do: neither the token, nor introspection, nor its response, " +
 			"or by a declared tool")
 	}
-	t.Expect(wide, "a refresh without scope after that").To(holdScope(pool[1], held))
+	t.Expect(wide, "a refresh without scope after that").To(holdScope(left, held))
+}
+
+// grantedTogether returns tokens with two scopes that the user is granted. It is the first pair of the pool, unless the user is not granted
+// both.
+func grantedTogether(t *T) (tokens *oauth.Tokens, one, other string) {
+	pool := t.AS.ScopePool()
+	tokens = t.AS.MustGetRefreshToken(Scope(pool[:2]...))
+	granted := grantedOf(t, tokens, pool[:2])
+	if len(granted) < 2 {
+		granted = grantedOf(t, t.AS.MustGetRefreshToken(Scope(pool...)), pool)
+		if len(granted) < 2 {
+			t.Inconclusive("of %s, the user was granted %s", ScopesInWords(pool), ScopesInWords(granted))
+		}
+		tokens = t.AS.MustGetRefreshToken(Scope(granted[:2]...))
+	}
+	return tokens, granted[0], granted[1]
+}
+
+// grantedOf returns the requested scopes that tokens hold: all of them where nothing shows it.
+func grantedOf(t *T, tokens *oauth.Tokens, requested []string) []string {
+	held, seen := t.AS.Held(tokens, requested)
+	if !seen {
+		return requested
+	}
+	return slices.DeleteFunc(slices.Clone(requested), func(scope string) bool { return !slices.Contains(held, scope) })
 }
 
 // widened is a refresh for more than was granted, and the scope that must not be added.
