@@ -109,8 +109,9 @@ func (c *Config) validKeys() error {
 }
 
 func (c *Config) validLimits() error {
+	_, err := document.ParseURL(c.OtherResource)
 	switch {
-	case c.OtherResource == c.URL:
+	case c.OtherResource != "" && (err != nil || c.OtherResource == c.URL):
 		return usage("the other resource %q: want the URL of another MCP endpoint", reports.Named(reports.WithoutUserinfo(c.OtherResource)))
 	case c.MaxWait < 0:
 		return usage("a wait of %v: want a positive time such as 90s", c.MaxWait)

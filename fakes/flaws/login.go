@@ -24,7 +24,6 @@ var logins = []Flaw{
 		Bend: behaviour(func(b *idp.Behaviour) { b.AnyName = true }), Noticed: []string{"AS-LOGIN-REJECT-WRONG-PASSWORD"},
 		Also: []string{"AS-RATE-LOGIN"},
 	},
-	queried("login-queries-name", "username[$ne]", "any name but one that does not exist, by [$ne]"),
 	queried("login-queries-password", "password[$ne]", "any password but a wrong one, by [$ne]"),
 	queried("login-queries-greater-password", "password[$gt]", "any password, by [$gt]"),
 	rowOf(one("login-tells-users", idp.SameLoginError, "AS-LOGIN-REJECT-WRONG-PASSWORD"), "a wrong password, and an unknown name"),

@@ -47,6 +47,9 @@ func grantedTogether(t *T) (tokens *oauth.Tokens, one, other string) {
 			t.Inconclusive("of %s, the user was granted %s", ScopesInWords(pool), ScopesInWords(granted))
 		}
 		tokens = t.AS.MustGetRefreshToken(Scope(granted[:2]...))
+		if pair := grantedOf(t, tokens, granted[:2]); len(pair) < 2 {
+			t.Inconclusive("of %s alone, the user was granted %s", ScopesInWords(granted[:2]), ScopesInWords(pair))
+		}
 	}
 	return tokens, granted[0], granted[1]
 }

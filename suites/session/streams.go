@@ -106,6 +106,9 @@ func endsStreamWithItsToken(t *T, mortal func(t *T) (token string, kill func()))
 	stream := mustWatch(t, t.MCP.MustOpenSession(token), o)
 	changed := func() { changes(t, t.MCP.TokenBeside(), change) }
 	silence := mustBeTold(t, stream, o, changed)
+	if stream.Ended() {
+		t.Inconclusive("the stream ended while its token was good")
+	}
 	kill()
 	for end := time.Now().Add(t.Patience); time.Now().Before(end); {
 		stream.Drain() // discards what was delivered before
@@ -254,7 +257,9 @@ func deaths(t *T) (rows Cases[func(t *T) (token string, kill func())]) {
 func revocableToken(t *T) (token string, kill func()) {
 	tokens := t.AS.MustGetTokens()
 	return tokens.Access, func() {
-		t.AS.Revoke(tokens, tokens.Access)
+		if ex := t.AS.Revoke(tokens, tokens.Access); !expect.Confirmed(ex) {
+			t.Inconclusive("the token could not be revoked: %s", expect.Describe(ex))
+		}
 		if ex, dead := t.MCP.UntilRefused(tokens.Access); !dead {
 			t.NotApplicable("a revoked token is still answered with %s (RS-TOKEN-REVOKED)", expect.Describe(ex))
 		}

@@ -127,9 +127,9 @@ func (t *Target) wrongURLs() (out []mistake) {
 	return out
 }
 
-func isWeb(u *url.URL) bool { return (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" }
+func isWeb(u *url.URL) bool { return (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" }
 
 // isOrigin reports whether a URL has a scheme and a host, and nothing else. Browser extensions have schemes of their own.
 func isOrigin(u *url.URL) bool {
-	return u.Scheme != "" && u.Host != "" && u.User == nil && u.Path == "" && u.RawQuery == "" && u.Fragment == ""
+	return u.Scheme != "" && u.Hostname() != "" && u.User == nil && u.Path == "" && u.RawQuery == "" && u.Fragment == ""
 }

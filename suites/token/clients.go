@@ -91,14 +91,21 @@ func refusesWrongMACs(t *T) {
 		return
 	}
 	shared, why := t.Session.Client(t.Context(), session.ConfidentialJWT)
-	if shared == nil || shared.Method != oauth.SecretJWT {
+	algorithms, listed := t.Session.Server.Metadata.Strings("token_endpoint_auth_signing_alg_values_supported")
+	switch {
+	case shared == nil && t.Session.Unanswered(why):
+		t.Inconclusive("client_secret_jwt: %s", why)
+	case shared == nil:
 		t.Note("client_secret_jwt: not tried, since it needs a client with this method (client.clients in the target file): %s", why)
+		return
+	case listed && !slices.Contains(algorithms, "HS256"):
+		t.Note("client_secret_jwt: not tried, since the server does not list HS256 for assertions")
 		return
 	}
 	Each(t, Cases[oauth.Client]{{"client_secret_jwt", *shared}}, func(t *T, c oauth.Client) {
 		c.Audience = audienceOf(t, c)
 		refused := expect.RefuseGrant("invalid_client", "invalid_request")
-		Refuses(t, t.AS.Redemption(As(&c)), append(t.AS.Guesses(&c, t.AS.ForgedMACs(&c)), t.AS.WrongAssertions(&c)...), refused)
+		Refuses(t, t.AS.Redemption(As(&c)), t.AS.Guesses(&c, slices.Concat(t.AS.ForgedMACs(&c), t.AS.WrongAssertions(&c))), refused)
 		usesMACOnce(t, &c)
 	})
 }

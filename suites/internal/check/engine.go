@@ -89,7 +89,7 @@ func (e *Engine) carryOut(ctx context.Context, s *schedule) {
 		e.overlapping(ctx, s)
 	}
 	e.secondLook(ctx)
-	e.inTurn(ctx, s.breaking) // the second look at all others needs a target that serves
+	e.inTurn(ctx, slices.Concat(s.breaking, s.withoutKeys)) // the second look at all others needs a target that serves
 	e.secondLook(ctx)
 }
 
@@ -160,7 +160,7 @@ func apart(checks []*Check, holds func(*Check) bool) (these, others []*Check) {
 func (e *Engine) oneAfterAnother(ctx context.Context, s *schedule) {
 	for _, c := range slices.Concat(s.others, s.alone[requirements.AtTheKeySet], s.alone[requirements.AtTheResourceServer],
 		s.alone[requirements.AtTheAuthorizationServer], s.alone[requirements.AfterAWait], s.alone[requirements.Everywhere],
-		s.clocked, s.timed, s.withoutKeys) {
+		s.clocked, s.timed) {
 		e.run(ctx, c)
 	}
 }
@@ -193,8 +193,11 @@ func (e *Engine) overlapping(ctx context.Context, s *schedule) {
 	alone(requirements.Everywhere, both)
 	waiters.others.Wait()
 	waiting.Wait()
-	e.inTurn(ctx, s.timed)       // while no other check measures time
-	e.inTurn(ctx, s.withoutKeys) // before the checks that wait until the target fetches the key set again: one wait serves all
+	e.inTurn(ctx, s.timed) // while no other check measures time
+	if waiters.any() {     // until the target fetches the key set again: one wait serves all checks on key sets
+		e.inTurn(ctx, s.withoutKeys)
+		s.withoutKeys = nil
+	}
 	waiters.resume()
 }
 

@@ -52,6 +52,9 @@ func (s *Stream) Conflicts() bool { return expect.Status(s.ended) == http.Status
 // Over reports whether the stream ended before any event, or was closed.
 func (s *Stream) Over() bool { return s.ended != nil }
 
+// Ended reports whether the target, or a limit, has ended the stream.
+func (s *Stream) Ended() bool { return s.ended != nil || len(s.done) > 0 }
+
 // MayKeepSilent says that a right server may send no header before the first event, so that silence shows nothing.
 func (s *Stream) MayKeepSilent() *Stream {
 	s.t.calmStreams = append(s.t.calmStreams, s)

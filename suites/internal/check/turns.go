@@ -57,6 +57,13 @@ type waiters struct {
 	postponed []*hold // those that wait for the others, in order
 }
 
+// any reports whether checks wait for the others.
+func (w *waiters) any() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.postponed) > 0
+}
+
 // resume lets the checks that wait for the others continue, one by one.
 func (w *waiters) resume() {
 	w.mu.Lock()

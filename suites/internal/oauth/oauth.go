@@ -162,9 +162,9 @@ func (c *Client) Authenticate(f *Form) []reports.Field {
 	return nil
 }
 
-// Sign makes an assertion with these claims: signed by the key of the client or, without a key, with a MAC by its secret.
+// Sign makes an assertion with these claims: with a MAC by the secret for client_secret_jwt, or else signed by the key of the client.
 func (c *Client) Sign(claims mint.Claims) string {
-	if c.Key == nil {
+	if c.Method == SecretJWT {
 		return mint.HS256(mint.Header{"alg": "HS256", "typ": "JWT"}, claims, []byte(c.Secret))
 	}
 	return c.Key.JWT(nil, claims)

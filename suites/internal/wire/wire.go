@@ -225,8 +225,8 @@ type Request struct {
 	Peek time.Duration
 	// Opened, if set, is called when the header of an event stream has arrived.
 	Opened func()
-	// Close, if set, ends the reading of an event stream when it is closed. Nothing else ends it once its header has arrived, except the
-	// server and the context.
+	// Close, if set, ends the reading of an event stream when it is closed. The time limit of requests does not end it once its header has
+	// arrived.
 	Close <-chan struct{}
 	// From, if set, is the local address to send from, on a new connection.
 	From netip.Addr
@@ -350,7 +350,7 @@ func (c *Client) queued(ctx context.Context, check string, req Request, ex *repo
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	held := &slots{ends: []func(){func() { <-c.slots }}}
+	held := &places{ends: []func(){func() { <-c.slots }}}
 	defer held.leave()
 	if req.Close != nil {
 		req.whenOpened(held.leave)
@@ -362,14 +362,14 @@ func (c *Client) queued(ctx context.Context, check string, req Request, ex *repo
 	return c.admitted(ctx, c.at(ctx, u), held, resume, check, req, ex)
 }
 
-// slots are those that a request holds. A stream that stays open returns them when its header arrives: others could wait for them while the
-// check that holds the stream waits for others.
-type slots struct {
+// places are the slots that a request holds. A stream that stays open returns them when its header arrives: others could wait for them
+// while the check that holds the stream waits for others.
+type places struct {
 	once sync.Once
 	ends []func()
 }
 
-func (s *slots) leave() {
+func (s *places) leave() {
 	s.once.Do(func() {
 		for _, end := range s.ends {
 			end()
@@ -389,12 +389,12 @@ func (r *Request) whenOpened(do func()) {
 }
 
 // admitted sends a request when its host is not overloaded; it does not call resume before.
-func (c *Client) admitted(ctx context.Context, h *host, held *slots, resume func(), check string, req Request, ex *reports.Exchange) error {
+func (c *Client) admitted(ctx context.Context, h *host, in *places, resume func(), check string, req Request, ex *reports.Exchange) error {
 	end, err := h.load.begin(ctx)
 	if err != nil {
 		return err
 	}
-	held.ends = append(held.ends, end)
+	in.ends = append(in.ends, end)
 	if !req.Together {
 		place, err := h.load.gate.enter(ctx)
 		if err != nil {
@@ -407,7 +407,7 @@ func (c *Client) admitted(ctx context.Context, h *host, held *slots, resume func
 	if err != nil {
 		return err
 	}
-	held.ends = append(held.ends, endShared)
+	in.ends = append(in.ends, endShared)
 	resume()
 	req.silence = h.load.gate.atItsPace(c.opt.Limits.Silence)
 	return c.begun(ctx, check, req, ex)
