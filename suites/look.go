@@ -11,6 +11,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/mcp"
 	"github.com/mcpauth/conformance/suites/internal/survey"
 	"github.com/mcpauth/conformance/suites/internal/wire"
+	"github.com/mcpauth/conformance/suites/target"
 )
 
 // Surveyed is what a target's metadata and its first answers show.
@@ -30,10 +31,10 @@ type Surveyed struct {
 	Unreachable string // why the target could not be surveyed; empty if it was
 }
 
-// Look surveys a target without judging it. It registers no client, and no user signs in.
+// Look surveys a target without judging it. It registers no client, and no user signs in. Servers that the target is declared to trust or
+// to call need not run.
 func Look(ctx context.Context, cfg Config) (Surveyed, error) {
-	no := false
-	cfg.Register, cfg.Users = &no, nil
+	cfg.alone()
 	ctx, s, err := prepare(ctx, cfg)
 	if err != nil {
 		return Surveyed{}, err
@@ -57,6 +58,13 @@ func Look(ctx context.Context, cfg Config) (Surveyed, error) {
 		}
 	}
 	return out, nil
+}
+
+// alone leaves out whoever else takes part in a run: clients, users, and servers that the target trusts.
+func (c *Config) alone() {
+	no := false
+	c.Register, c.Users = &no, nil
+	c.FakeIDP, c.SecondIDP, c.EnterpriseIDP, c.UpstreamIDP = nil, nil, target.EnterpriseIDP{}, nil
 }
 
 // readRefusals reads the answers to requests without a token.

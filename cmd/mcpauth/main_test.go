@@ -15,6 +15,7 @@ import (
 	"errors"
 	"flag"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -426,6 +427,22 @@ func TestListAndExplain(t *testing.T) {
 	assert.True(t, json.Valid([]byte(out)))
 }
 
+// The passwords of the reference are published, so no other machine may reach it.
+func TestServeMCPListensOnLoopbackOnly(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+	for listen, want := range map[string]string{
+		"0.0.0.0:0": "only this machine reaches", ":0": "only this machine reaches", "[::]:0": "only this machine reaches",
+		"9300": "want HOST:PORT", taken.Addr().String(): "another program listens at",
+	} {
+		code, _, stderr := mcpauth(t, nil, "serve", "mcp", "--listen", listen)
+		assert.Equal(t, reports.ExitUsage, code, listen)
+		assert.Contains(t, strings.Join(strings.Fields(stderr), " "), want, listen)
+	}
+}
+
 func TestServeMCP(t *testing.T) {
 	t.Parallel()
 	addr := free(t)
@@ -514,6 +531,11 @@ func TestDoctor(t *testing.T) {
 		"10 (from the command line)", "within 30 s"} {
 		assert.Contains(t, strings.Join(strings.Fields(out), " "), want)
 	}
+	file := filepath.Join(t.TempDir(), "target.yaml")
+	require.NoError(t, os.WriteFile(file, []byte("version: 1\ntarget: {url: '"+r.URL+"'}\nfake_idp: {listen: '127.0.0.1:0', "+
+		"issuer: 'http://127.0.0.1:9', audience: '"+r.URL+"'}\n"), 0o600))
+	code, out, _ = mcpauth(t, nil, "doctor", "-c", file)
+	assert.Equal(t, reports.ExitConformant, code, "a server that a run would start is missed: %s", out)
 	code, out, _ = mcpauth(t, nil, "doctor", "http://127.0.0.1:1/mcp")
 	assert.Equal(t, reports.ExitUsage, code)
 	assert.Contains(t, out, "BAD")

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -37,6 +38,9 @@ func serveMCP() *cobra.Command {
 		Use: "mcp", Short: "Start the reference MCP server with its authorization server, or one of the designs of docs/guides/my-server.md",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := loopbackOnly(listen); err != nil {
+				return &exit{reports.ExitUsage, err}
+			}
 			if design != "" {
 				return serveDesign(c, design, listen)
 			}
@@ -48,13 +52,34 @@ func serveMCP() *cobra.Command {
 	return c
 }
 
+// loopbackOnly refuses addresses that other machines can reach: the passwords of the servers are published.
+func loopbackOnly(listen string) error {
+	host, _, err := net.SplitHostPort(listen)
+	if err != nil {
+		return fmt.Errorf("--listen %q: want HOST:PORT, such as %s", listen, usual)
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return fmt.Errorf("--listen %q: want an address that only this machine reaches, such as %s: the passwords of this server are published",
+			listen, usual)
+	}
+	return nil
+}
+
+// listening is the error of a server that could not start.
+func listening(listen string, err error) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		err = fmt.Errorf("another program listens at %s: give another address with --listen", listen)
+	}
+	return &exit{reports.ExitUsage, err}
+}
+
 // serveReference starts the reference server, and says how to test it.
 func serveReference(c *cobra.Command, listen string) error {
 	o := reference.Ideal()
 	o.Listen = listen
 	r, err := reference.Start(o)
 	if err != nil {
-		return &exit{reports.ExitToolFailed, err}
+		return listening(listen, err)
 	}
 	defer r.Close()
 	fmt.Fprintf(c.ErrOrStderr(), `MCP endpoint  %[1]s
@@ -78,7 +103,7 @@ func serveDesign(c *cobra.Command, name, listen string) error {
 	}
 	r, err := d.Start(designs.Addresses{Listen: listen, Issuer: "http://127.0.0.1:9400", Asks: "http://127.0.0.1:9401"})
 	if err != nil {
-		return &exit{reports.ExitUsage, err}
+		return listening(listen, err)
 	}
 	defer r.Close()
 	console.Fold(c.ErrOrStderr(), "", d.Says)
@@ -142,7 +167,7 @@ func (f *fakeIDP) serve(c *cobra.Command) error {
 	}
 	l, err := net.Listen("tcp", f.listen)
 	if err != nil {
-		return &exit{reports.ExitUsage, err}
+		return listening(f.listen, err)
 	}
 	s, err := idp.New("http://"+l.Addr().String()+p.Path, p.Behaviour())
 	if err != nil {

