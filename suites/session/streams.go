@@ -53,6 +53,7 @@ func changes(t *T, token string, tool Tool) {
 // mustBeTold ends the check if no stream reports a change: then a silent stream is evidence of nothing. It returns how long a silent
 // stream must be watched.
 func mustBeTold(t *T, stream *Stream, o Object, change func()) (silence time.Duration) {
+	t.SettleForSeed()
 	for range 2 { // a stream may begin after the first change
 		began := time.Now()
 		change()
@@ -110,6 +111,7 @@ func endsStreamWithItsToken(t *T, mortal func(t *T) (token string, kill func()))
 		t.Inconclusive("the stream ended while its token was good")
 	}
 	kill()
+	t.SettleForSeed()
 	for end := time.Now().Add(t.Patience); time.Now().Before(end); {
 		stream.Drain() // discards what was delivered before
 		if changed(); !stream.Waits(o.Resource, silence) {
