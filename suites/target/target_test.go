@@ -327,6 +327,8 @@ func TestWrongDeclarations(t *testing.T) {
 		"limits: {rate: fast}":                            "target.yaml:3:16: limits.rate: want a number",
 		"tools: {name: a}":                                "target.yaml:3:8: tools: want a list",
 		"limits: {intrusive: maybe}":                      "limits.intrusive: want true or false",
+		"tols: []":                                        "did you mean tools?",
+		"cleint: {}":                                      "did you mean client?",
 		"login: {grants_page: /grants}":                   "target.yaml:3:22: login.grants_page: want a URL such as",
 		"login: {issuer: id.example}":                     "target.yaml:3:17: login.issuer: want a URL such as",
 		"login: {trust_endpoints: [a.example]}":           "target.yaml:3:27: login.trust_endpoints: want a URL such as",

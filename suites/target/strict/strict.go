@@ -15,6 +15,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/mcpauth/conformance/fixtures/nearest"
 )
 
 // Problem is one thing that is wrong with a file.
@@ -394,6 +396,9 @@ func suggestion(known []Field, key string) string {
 			return fmt.Sprintf("; did you mean %s?", f.Key)
 		}
 		names = append(names, f.Key)
+	}
+	if near := nearest.Of(key, names); near != "" {
+		return fmt.Sprintf("; did you mean %s?", near)
 	}
 	return "; known are " + strings.Join(names, ", ")
 }
