@@ -111,18 +111,26 @@ const NotReached = "the run was interrupted before this was judged"
 
 // reached says how far an interrupted run came.
 func (r *Run) reached() string {
-	all, left := map[string]bool{}, map[string]bool{}
+	all := map[string]bool{}
 	for i := range r.Results {
 		all[r.Results[i].ID] = true
-		if r.Results[i].Reason == NotReached {
-			left[r.Results[i].ID] = true
-		}
 	}
 	most := max(r.Selected, len(all))
 	if most == 0 {
 		return ""
 	}
-	return fmt.Sprintf(" after %d of %s", len(all)-len(left), Count(most, "check"))
+	return fmt.Sprintf(" after %d of %s", len(all)-len(r.NotReached()), Count(most, "check"))
+}
+
+// NotReached returns the requirements that an interrupted run did not judge.
+func (r *Run) NotReached() map[string]bool {
+	left := map[string]bool{}
+	for i := range r.Results {
+		if r.Results[i].Reason == NotReached {
+			left[r.Results[i].ID] = true
+		}
+	}
+	return left
 }
 
 // undecided says why the results are not a success although nothing failed; empty if they are.

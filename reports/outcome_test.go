@@ -180,6 +180,16 @@ func TestInterruptedAfterHowMany(t *testing.T) {
 	assert.Equal(t, "INTERRUPTED: the report is partial", (&reports.Run{Interrupted: true}).Outcome().Headline)
 }
 
+// What an interrupted run did not judge was not tested.
+func TestCoverageOfAnInterruptedRun(t *testing.T) {
+	left := judged("B", reports.Inconclusive)
+	left.Reason = reports.NotReached
+	run := reports.Run{Interrupted: true, Selected: 2, Results: []reports.Result{judged("A", reports.Pass), left}}
+	var b bytes.Buffer
+	require.NoError(t, html.Write(&b, reports.Redact(run, &reports.Secrets{})))
+	assert.Contains(t, b.String(), "Coverage: 50 % of what applies was tested")
+}
+
 // Findings that --fail-on none tolerates do not fail a job that reads JUnit, but are in the report.
 func TestToleratedInJUnit(t *testing.T) {
 	for on, want := range map[reports.FailOn][2]string{reports.FailOnNone: {`failures="0"`, "tolerated by --fail-on none: FAIL"},

@@ -497,7 +497,7 @@ func (s *preparation) finish(ctx context.Context) reports.Redacted {
 // endedEarly reports whether a check gave this reason because the run ended while it was under way.
 func endedEarly(reason string) bool {
 	return strings.Contains(reason, "the time for this check is over") || strings.Contains(reason, "the time for this run is over") ||
-		strings.Contains(reason, context.Canceled.Error()) ||
+		strings.Contains(reason, context.Canceled.Error()) || strings.Contains(reason, reports.NotReached) ||
 		strings.Contains(reason, "the run ended before")
 }
 

@@ -263,7 +263,7 @@ func cover(run *reports.Run) coverage {
 		c.Parts = append(c.Parts, k)
 	}
 	if apply := c.All - n["not_applicable"]; apply > 0 {
-		c.Tested = 100 * (apply - n["not_tested"]) / apply
+		c.Tested = 100 * max(0, apply-n["not_tested"]-len(run.NotReached())) / apply
 	}
 	c.Wanting = wanting(run)
 	return c

@@ -3,6 +3,7 @@ package check
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -311,7 +312,11 @@ func changes(req wire.Request) bool {
 
 // timeIsOver ends the check when its time limit, or that of the run, is reached.
 func (t *T) timeIsOver() {
-	if t.run != nil && t.run.Err() != nil {
+	switch {
+	case t.run == nil || t.run.Err() == nil:
+	case errors.Is(t.run.Err(), context.Canceled):
+		t.Inconclusive(reports.NotReached)
+	default:
 		t.Inconclusive("the time for this run is over: raise it with --timeout")
 	}
 	t.Inconclusive("the time for this check is over")
