@@ -267,6 +267,7 @@ func TestFairnessOfLogins(t *testing.T) {
 		"a refresh token for offline_access, revoked":    {offlineOnly, nil, "AS-REVOKE-REFRESH-TOKEN", reports.Pass},
 		"offline_access in the request, a wider refresh": {forTheScopeAlone, requestsOffline, "AS-REFRESH-SCOPE-WIDEN", reports.Pass},
 		"offline_access in the request, a narrower one":  {forTheScopeAlone, requestsOffline, "AS-REFRESH-SCOPE-NARROW", reports.Pass},
+		"a server error at a password that is an object": {behaving(failsAtObjects), nil, "AS-LOGIN-REJECT-WRONG-PASSWORD", reports.Pass},
 		"the name on a page of its own, wrong passwords": {pagesOf("two-pages"), nil, "AS-LOGIN-REJECT-WRONG-PASSWORD", reports.Pass},
 		"the name on a page of its own, other sites":     {pagesOf("two-pages"), nil, "AS-LOGIN-CSRF", reports.Pass},
 		"users who sign in with their e-mail address":    {behaving(byEmail), emailed, "AS-LOGIN-REJECT-WRONG-PASSWORD", reports.Pass},
@@ -299,4 +300,17 @@ func TestFairnessOfLongLocks(t *testing.T) {
 	}
 	assert.Equal(t, map[string]reports.Verdict{"AS-LOGIN-REJECT-WRONG-PASSWORD": reports.Pass, "AS-RATE-LOGIN": reports.Pass,
 		"AS-RATE-LOGIN-RECOVERY": reports.Inconclusive}, verdicts)
+}
+
+// failsAtObjects reads password[$ne] as an object, which its comparison of passwords cannot compare.
+func failsAtObjects(b *idp.Behaviour) {
+	b.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if form, _ := url.ParseQuery(string(answer.Peek(r))); form.Has("password[$ne]") || form.Has("password[$gt]") {
+				http.Error(w, "Illegal arguments: object, string", http.StatusInternalServerError)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
 }

@@ -34,8 +34,7 @@ func password(to func(right string) string) someone {
 // name is not sent so: the query could find an account that may not be locked.
 func asQuery(operator string) someone { return func(p *person) { p.operator = "[" + operator + "]" } }
 
-// enter tries to sign in. A row with an operator ends where the field is not on a page that is sent without a browser, or where the server
-// fails at such a field: then it lets nobody in.
+// enter tries to sign in. A row with an operator ends where the field is not on a page that is sent without a browser.
 func (p *person) enter(t *T) *entry {
 	if p.operator == "" {
 		return enter(t, p.User)
@@ -50,10 +49,12 @@ func (p *person) enter(t *T) *entry {
 		}
 	}))
 	switch {
+	case g.Stage == login.Lost:
+		t.Inconclusive("%s", g.Describe())
 	case !sent:
 		t.NotApplicable("no form with this field is sent without a browser")
 	case expect.Status(g.Exchange) >= 500:
-		t.NotApplicable("the server fails at such a field: %s", expect.Describe(g.Exchange))
+		return &entry{g.Outcome, g.Jar}
 	}
 	return entered(t, g)
 }
@@ -106,12 +107,14 @@ func refusesWrongPasswords(t *T) {
 		{"the password without its last character", password(func(right string) string { return right[:len(right)-1] })},
 		{"the password with one character more", password(func(right string) string { return right + "x" })},
 		{"the password in other letter case", password(otherCase)},
+	}
+	queries := Cases[someone]{
 		{"any password but a wrong one, by [$ne]", both(password(wrong), asQuery("$ne"))},
 		{"any password, by [$gt]", both(password(empty), asQuery("$gt"))},
 	}
 	who := t.Session.Sacrificial()
 	if who == nil || who.Password == "" {
-		Each(t, rows, func(t *T, _ someone) {
+		Each(t, slices.Concat(rows, queries), func(t *T, _ someone) {
 			t.NotTested("it needs an account that may be locked (login.users in the target file, sacrificial: true)")
 		})
 		return
@@ -119,7 +122,20 @@ func refusesWrongPasswords(t *T) {
 	for i := range rows {
 		Refuses(t, asUser(t, *who), rows[i:i+1], keepOut)
 	}
+	Each(t, queries, func(t *T, query someone) { readsNoQuery(t, asUser(t, *who), query) })
 	answersAlike(t, who.Name)
+}
+
+// readsNoQuery expects a query to let nobody in. A server that fails at such a field, because it compares an object with a text, reads none:
+// nothing is tried there.
+func readsNoQuery(t *T, good Attempt[someone], query someone) {
+	answer := good.Send(query)
+	if ex := expect.ExchangeOf(answer); expect.Status(ex) >= 500 {
+		t.Note("not tried, since the server fails at such a field: %s", expect.Describe(ex))
+		return
+	}
+	t.Expect(good.Send()).AsControl(good.Good)
+	t.Expect(answer).To(keepOut)
 }
 
 // strangerLike is a name that does not exist, of the form of one that does: an e-mail address, if that is one.
