@@ -96,7 +96,7 @@ func demandsTheKeyOfTheDocument(t *T) {
 	}
 	c := *r.Client
 	c.Method, c.Key = oauth.PrivateKey, key
-	c.Audience = acceptedAudience(t, c)
+	c.Audience = t.AS.AcceptedAudience(c)
 	refusesAssertions(t, &c)
 }
 
@@ -139,15 +139,4 @@ func usedOnce(t *T, c *oauth.Client) string {
 		Refuses(t, t.AS.RefreshGrant(As(c)), rows, expect.AtMostAdvised(expect.RefuseGrant()))
 	}
 	return assertion
-}
-
-// acceptedAudience is that of assertions: the issuer, or the token endpoint, where that alone is accepted (RFC 7523 section 3, item 3).
-func acceptedAudience(t *T, c oauth.Client) string {
-	for _, c.Audience = range []string{t.AS.Server().Issuer, t.AS.Server().Token} {
-		if expect.IssueTokens().Judge(t.AS.Redemption(As(&c)).Send()).Met {
-			return c.Audience
-		}
-	}
-	t.Inconclusive("a client that authenticates with the key of its document gets no token")
-	return ""
 }

@@ -103,21 +103,11 @@ func refusesWrongMACs(t *T) {
 		return
 	}
 	Each(t, Cases[oauth.Client]{{"client_secret_jwt", *shared}}, func(t *T, c oauth.Client) {
-		c.Audience = audienceOf(t, c)
+		c.Audience = t.AS.AcceptedAudience(c)
 		refused := expect.RefuseGrant("invalid_client", "invalid_request")
 		Refuses(t, t.AS.Redemption(As(&c)), t.AS.Guesses(&c, slices.Concat(t.AS.ForgedMACs(&c), t.AS.WrongAssertions(&c))), refused)
 		usesMACOnce(t, &c)
 	})
-}
-
-// audienceOf is the audience that is accepted in assertions: the issuer, or the token endpoint (RFC 7523 section 3, item 3).
-func audienceOf(t *T, c oauth.Client) string {
-	for _, c.Audience = range []string{t.AS.Server().Issuer, t.AS.Server().Token} {
-		if expect.IssueTokens().Judge(t.AS.Redemption(As(&c)).Send()).Met {
-			return c.Audience
-		}
-	}
-	return t.AS.Server().Issuer // the control says that it is not accepted
 }
 
 // usesMACOnce sends an accepted assertion again, with another code.

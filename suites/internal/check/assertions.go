@@ -87,6 +87,18 @@ func AssertionsOf(c *oauth.Client) GoodAssertion {
 	return GoodAssertion{mint.Header{"alg": c.Key.Algorithm(), "typ": "JWT", "kid": c.Key.ID}, c.Assertion, c.Key.JWK()}
 }
 
+// AcceptedAudience returns the audience of a client's assertions: the issuer, or the token endpoint, where that alone is accepted (RFC 7523
+// section 3, item 3). It ends the check, or the row, if neither is.
+func (t AuthorizationServer) AcceptedAudience(c oauth.Client) string {
+	for _, c.Audience = range []string{t.Server().Issuer, t.Server().Token} {
+		if expect.IssueTokens().Judge(t.Redemption(As(&c)).Send()).Met {
+			return c.Audience
+		}
+	}
+	t.Inconclusive("a client that authenticates with an assertion gets no token")
+	return ""
+}
+
 // ForgedMACs returns edits of a good token request of a client with client_secret_jwt: assertions by somebody who does not know the secret.
 func (t AuthorizationServer) ForgedMACs(c *oauth.Client) Cases[Edit] {
 	attacker, header := mint.NewAttacker(), mint.Header{"alg": "HS256", "typ": "JWT"}
