@@ -91,6 +91,10 @@ func TestFairnessOfWhatIsPublished(t *testing.T) {
 		"keys that no metadata name, accepted as the secret of a MAC": {
 			unlistedKeys(mcpserver.RefuseSymmetric), withToken, "RS-TOKEN-KEY-CONFUSION", reports.Fail},
 		"keys that no metadata name, and that verify tokens": {unlistedKeys(), nil, "AS-KEYS-JWT-SIGNATURE", reports.Pass},
+		"keys that no metadata name, at a place that fails": {func(o *reference.Options) {
+			serving(func(d map[string]any) { delete(d, "jwks_uri") })(o)
+			o.Wrap = answeringWith("/.well-known/jwks.json", http.StatusServiceUnavailable)
+		}, nil, "AS-KEYS-JWT-SIGNATURE", reports.Inconclusive},
 		"keys that no metadata name, and that do not verify tokens": {func(o *reference.Options) {
 			unlistedKeys()(o)
 			o.Behaviour.Lacks = append(o.Behaviour.Lacks, idp.SignedTokens)
@@ -240,4 +244,17 @@ var atOtherOrigin = redirecting(ofResource, 1, "https://other.example/")
 // withPath is another path at the origin of a URL.
 func withPath(address any, path string) string {
 	return strings.TrimSuffix(address.(string), "/mcp") + path
+}
+
+// answeringWith answers requests for a path with a status.
+func answeringWith(path string, status int) func(next http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == path {
+				w.WriteHeader(status)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
 }

@@ -126,8 +126,8 @@ func refusesWrongPasswords(t *T) {
 	answersAlike(t, who.Name)
 }
 
-// readsNoQuery expects a query to let nobody in. A server that fails at such a field, because it compares an object with a text, reads none:
-// nothing is tried there.
+// readsNoQuery expects a query to let nobody in. A server that fails at such a field, because it compares an object with a text, reads
+// none: nothing is tried there.
 func readsNoQuery(t *T, good Attempt[someone], query someone) {
 	answer := good.Send(query)
 	if ex := expect.ExchangeOf(answer); expect.Status(ex) >= 500 {

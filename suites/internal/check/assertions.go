@@ -87,8 +87,8 @@ func AssertionsOf(c *oauth.Client) GoodAssertion {
 	return GoodAssertion{mint.Header{"alg": c.Key.Algorithm(), "typ": "JWT", "kid": c.Key.ID}, c.Assertion, c.Key.JWK()}
 }
 
-// AcceptedAudience returns the audience of a client's assertions: the issuer, or the token endpoint, where that alone is accepted (RFC 7523
-// section 3, item 3). It ends the check, or the row, if neither is.
+// AcceptedAudience returns the audience of a client's assertions: the issuer, or the token endpoint, where that alone is accepted
+// (RFC 7523 section 3, item 3). It ends the check, or the row, if neither is.
 func (t AuthorizationServer) AcceptedAudience(c oauth.Client) string {
 	for _, c.Audience = range []string{t.Server().Issuer, t.Server().Token} {
 		if expect.IssueTokens().Judge(t.Redemption(As(&c)).Send()).Met {
