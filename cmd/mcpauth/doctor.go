@@ -93,9 +93,12 @@ type doctor struct {
 	bad int
 }
 
+// ill reports what stops a run, one mistake a line.
 func (d *doctor) ill(what, found string) {
-	d.bad++
-	d.say("BAD", what, found)
+	for mistake := range strings.SplitSeq(found, "\n") {
+		d.bad++
+		d.say("BAD", what, mistake)
+	}
 }
 
 func (d *doctor) browser() {

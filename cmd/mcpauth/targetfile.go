@@ -13,6 +13,9 @@ import (
 func loadTarget(path string, cfg *suites.Config) error {
 	flags := cfg.Target
 	var replaced []string
+	if flags.URL != "" {
+		replaced = append(replaced, "target.url")
+	}
 	if len(flags.Users) > 0 {
 		replaced = append(replaced, "login.users")
 	}

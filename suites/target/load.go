@@ -44,15 +44,23 @@ func Load(path string, replaced ...string) (Target, error) {
 	if t.RecipeFile != "" && !slices.Contains(replaced, "login.recipe") {
 		t.readRecipe(r, strict.Child(n, "login", "recipe"))
 	}
-	if slices.Contains(replaced, "target.client_certificate") {
-		t.ClientCertificate = ClientCertificate{}
-	}
+	t.leaveOut(replaced)
 	t.Complete()
 	t.inFile(r, n)
 	for _, m := range t.mistakes() {
 		r.Add(strict.Child(n, m.path...), "%s", m.text)
 	}
 	return t, r.Err()
+}
+
+// leaveOut removes values that the caller replaces, so that they are not judged.
+func (t *Target) leaveOut(replaced []string) {
+	if slices.Contains(replaced, "target.client_certificate") {
+		t.ClientCertificate = ClientCertificate{}
+	}
+	if slices.Contains(replaced, "target.url") {
+		t.URL = ""
+	}
 }
 
 // readRecipe reads the login recipe. Each of its mistakes is one of the target file. A relative path is relative to the target file.

@@ -142,7 +142,8 @@ func TestTargetFile(t *testing.T) {
 
 func TestAStaticTokenIsTheValidTokenWhereNobodySignsIn(t *testing.T) {
 	t.Setenv("READ_TOKEN", "the-token")
-	path := write(t, "target.yaml", "version: 1\ntarget: {url: x}\ncredentials:\n  - {kind: bearer, value: {env: READ_TOKEN}, withdrawn: "+
+	path := write(t, "target.yaml", "version: 1\ntarget: {url: http://x}\ncredentials:\n"+
+		"  - {kind: bearer, value: {env: READ_TOKEN}, withdrawn: "+
 		"true}\n  - {kind: bearer, value: {env: READ_TOKEN}}\n")
 	cfg, err := target.Load(path)
 	require.NoError(t, err)
@@ -160,27 +161,27 @@ func TestTargetFileSaysEverythingThatIsWrongAtOnce(t *testing.T) {
 	}
 	assert.NotContains(t, err.Error(), "hunter2")
 	for content, want := range map[string]string{
-		"":                             "empty",
-		"version: 2\ntarget: {url: x}": "want version: 1",
-		"version: 1\ntarget: {}":       "target.url is missing",
-		"version: 1\ntarget: {url: x}\nlogin: {driver: telepathy}": "login.driver",
-		"version: 1\ntarget: {url: x}\ncredentials:\n  - {kind: cookie}": "target.yaml:4:12: credentials.kind " +
+		"":                                    "empty",
+		"version: 2\ntarget: {url: http://x}": "want version: 1",
+		"version: 1\ntarget: {}":              "target.url is missing",
+		"version: 1\ntarget: {url: http://x}\nlogin: {driver: telepathy}": "login.driver",
+		"version: 1\ntarget: {url: http://x}\ncredentials:\n  - {kind: cookie}": "target.yaml:4:12: credentials.kind " +
 			"\"cookie\"",
-		"version: 1\ntarget: {url: x}\ncredentials:\n  - {kind: api-key}": "target.yaml:4:5: credentials.value " +
+		"version: 1\ntarget: {url: http://x}\ncredentials:\n  - {kind: api-key}": "target.yaml:4:5: credentials.value " +
 			"is missing: use {env: NAME} or {file: PATH}",
-		"version: 1\ntarget: {url: x}\ncredentials: [{kind: bearer, header: X-A, value: {env: HOME}}]": "use kind: api-key",
-		"version: 1\ntarget: {url: x}\ntools: [{name: a, tells: all}]":                                 "want caller",
-		"version: 1\ntarget:\n  url: x\n  public: perhaps": "target.yaml:4:11: target.public " +
+		"version: 1\ntarget: {url: http://x}\ncredentials: [{kind: bearer, header: X-A, value: {env: HOME}}]": "use kind: api-key",
+		"version: 1\ntarget: {url: http://x}\ntools: [{name: a, tells: all}]":                                 "want caller",
+		"version: 1\ntarget:\n  url: http://x\n  public: perhaps": "target.yaml:4:11: target.public " +
 			"\"perhaps\": want true, false or a list",
-		"version: 1\ntarget: {url: x, public: [tools/lists]}": "target.yaml:2:27: target.public " +
+		"version: 1\ntarget: {url: http://x, public: [tools/lists]}": "target.yaml:2:34: target.public " +
 			"\"tools/lists\": want initialize, ",
 		"version: [": "target.yaml",
 	} {
 		_, err := target.Load(write(t, "target.yaml", content))
 		assert.ErrorContains(t, err, want, content)
 	}
-	_, err = target.Load(write(t, "target.yaml", "version: 1\ntarget: {url: x, headers: {A: {env: NOT_SET_ANYWHERE}}}"))
-	assert.ErrorContains(t, err, "target.yaml:2:31: target.headers.A: the environment variable NOT_SET_ANYWHERE is not set")
+	_, err = target.Load(write(t, "target.yaml", "version: 1\ntarget: {url: http://x, headers: {A: {env: NOT_SET_ANYWHERE}}}"))
+	assert.ErrorContains(t, err, "target.yaml:2:38: target.headers.A: the environment variable NOT_SET_ANYWHERE is not set")
 }
 
 func TestTargetSchemaAgreesWithTheReader(t *testing.T) {
@@ -221,7 +222,7 @@ func TestRecipe(t *testing.T) {
 	folder := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "recipe.yaml"), []byte(wholeRecipe), 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "target.yaml"),
-		[]byte("version: 1\ntarget: {url: x}\nlogin: {recipe: recipe.yaml}\n"), 0o600))
+		[]byte("version: 1\ntarget: {url: http://x}\nlogin: {recipe: recipe.yaml}\n"), 0o600))
 	path := filepath.Join(folder, "target.yaml")
 	cfg, err := target.Load(path)
 	require.NoError(t, err)
@@ -250,12 +251,12 @@ func TestRecipeSaysEverythingThatIsWrongAtOnce(t *testing.T) {
 			assert.ErrorContains(t, err, w, content)
 		}
 	}
-	_, err := target.Load(write(t, "target.yaml", "version: 1\ntarget: {url: x}\nlogin: {recipe: nowhere.yaml}\n"))
+	_, err := target.Load(write(t, "target.yaml", "version: 1\ntarget: {url: http://x}\nlogin: {recipe: nowhere.yaml}\n"))
 	assert.ErrorContains(t, err, "nowhere.yaml")
 	assert.ErrorContains(t, err, "target.yaml:3:17: login.recipe")
 
 	recipe := write(t, "recipe.yaml", "version: 1\npages:\n  - {match: a, steps: [{fil: b}]}\n  - {match: b, stesp: []}\n")
-	_, err = target.Load(write(t, "target.yaml", "version: 1\ntarget: {url: x}\nlogin: {recipe: "+recipe+"}\n"))
+	_, err = target.Load(write(t, "target.yaml", "version: 1\ntarget: {url: http://x}\nlogin: {recipe: "+recipe+"}\n"))
 	require.Error(t, err)
 	lines := strings.Split(err.Error(), "\n")
 	assert.Len(t, lines, 2, "a mistake in a recipe is not reported as a mistake in the file")
@@ -267,12 +268,12 @@ func TestRecipeSaysEverythingThatIsWrongAtOnce(t *testing.T) {
 // A text that is not YAML is reported with the line in which the parser stops, or in which the unfinished value begins.
 func TestATextThatIsNotYAMLIsReportedWithItsLine(t *testing.T) {
 	for content, want := range map[string]string{
-		"version: 1\ntarget: {url: x\ntools: []\n":          "target.yaml:2: this is not YAML: did not find expected ',' or '}'",
-		"target: {url: x\ntools: []\n":                      "target.yaml:2: this is not YAML: did not find expected ',' or '}'",
-		"version: 1\ntools:\n  - a\n b: c\n":                "target.yaml:4: this is not YAML: did not find expected key",
-		"version: 1\ntarget:\n  url: \"x\n":                 "target.yaml:3: this is not YAML: found unexpected end of stream",
-		"version: @1\n":                                     "target.yaml:1: this is not YAML: found character that cannot start any token",
-		"version: 1\ntarget: {url: x}\n\nlogin: users: a\n": "target.yaml:4: this is not YAML: mapping values are not allowed in this context",
+		"version: 1\ntarget: {url: http://x\ntools: []\n":          "target.yaml:2: this is not YAML: did not find expected ',' or '}'",
+		"target: {url: http://x\ntools: []\n":                      "target.yaml:2: this is not YAML: did not find expected ',' or '}'",
+		"version: 1\ntools:\n  - a\n b: c\n":                       "target.yaml:4: this is not YAML: did not find expected key",
+		"version: 1\ntarget:\n  url: \"x\n":                        "target.yaml:3: this is not YAML: found unexpected end of stream",
+		"version: @1\n":                                            "target.yaml:1: this is not YAML: found character that cannot start",
+		"version: 1\ntarget: {url: http://x}\n\nlogin: users: a\n": "target.yaml:4: this is not YAML: mapping values are not allowed",
 	} {
 		_, err := target.Load(write(t, "target.yaml", content))
 		assert.ErrorContains(t, err, want, content)
@@ -291,9 +292,9 @@ func TestTheSchemaIsTheGeneratedOne(t *testing.T) {
 
 // A secret of the file may be missing if a flag replaces it.
 func TestSecretsThatAreReplacedNeedNotBeThere(t *testing.T) {
-	path := write(t, "target.yaml", "version: 1\ntarget: {url: x}\nlogin: {users: [{username: a, password: {env: NOT_SET_ANYWHERE}}]}\n")
+	path := write(t, "target.yaml", "version: 1\ntarget: {url: http://x}\nlogin: {users: [{username: a, password: {env: NOT_SET}}]}\n")
 	_, err := target.Load(path)
-	require.ErrorContains(t, err, "login.users.password: the environment variable NOT_SET_ANYWHERE is not set")
+	require.ErrorContains(t, err, "login.users.password: the environment variable NOT_SET is not set")
 	_, err = target.Load(path, "login.users")
 	assert.NoError(t, err)
 }
@@ -302,8 +303,8 @@ func TestSecretsThatAreReplacedNeedNotBeThere(t *testing.T) {
 func TestAliases(t *testing.T) {
 	t.Setenv("READ_TOKEN", "the-token")
 	loaded, err := target.Load(write(t, "target.yaml", `version: 1
-target: {url: x}
-tools: [&tool {name: a, call: denied-only}, *tool]
+target: {url: http://x}
+tools: [{name: a, call: &word denied-only}, {name: b, call: *word}]
 credentials: [{kind: api-key, name: a, value: &secret {env: READ_TOKEN}}, {kind: api-key, name: b, value: *secret}]
 `))
 	require.NoError(t, err)
@@ -334,9 +335,38 @@ func TestWrongDeclarations(t *testing.T) {
 		"login: {trust_endpoints: [a.example]}":           "target.yaml:3:27: login.trust_endpoints: want a URL such as",
 		"login: {id_token_callback: {url: /cb}}":          "login.id_token_callback.url: want a URL such as",
 		"client: {clients: [{id: a, redirect_uri: /cb}]}": "client a: redirect_uri: want a URL such as",
+		"tools: [{name: a}, {name: b}, {name: a}]":        "target.yaml:3:31: tool a is declared twice with these arguments",
+		"tools: [{name: a, arguments: {x: 1, x: 2}}]":     `target.yaml:3:37: the key "x" is already in line 3`,
+		"tools: []\ntools: []":                            `target.yaml:4:1: the key "tools" is already in line 3`,
+		"limits: {rate: -1}":                              "target.yaml:3:16: limits.rate -1: want no negative value",
+		"limits: {concurrency: -1}":                       "limits.concurrency -1: want no negative value",
+		"lifetimes: {code: -3s}":                          "lifetimes.code -3s: want no negative value",
+		"concurrency: 3":                                  "did you mean limits.concurrency?",
+		"username: a":                                     "did you mean login.users[].username?",
+		"upstream_api: {listen: '9000'}":                  "target.yaml:3:24: upstream_api.listen: want an address and a port",
+		"enterprise: {listen: ':9', issuer: id}":          "target.yaml:3:36: enterprise.issuer: want a URL such as",
+		"verify: {listen: ':9', path: v, accepts: a}":     "verify.path: want a path such as /verify",
+		"login: {users: [{username: a, password: {env: READ_TOKEN}}, {username: a, password: {env: READ_TOKEN}}]}": "login.users: a is " +
+			"declared twice: want different accounts",
 	} {
-		_, err := target.Load(write(t, "target.yaml", "version: 1\ntarget: {url: x}\n"+content+"\n"))
+		_, err := target.Load(write(t, "target.yaml", "version: 1\ntarget: {url: http://x}\n"+content+"\n"))
 		assert.ErrorContains(t, err, want, content)
+	}
+}
+
+// The URL of a file is one, unless the command line gives another.
+func TestTheURLOfATargetFile(t *testing.T) {
+	for url, want := range map[string]string{
+		"/mcp": "want a URL such as", "mcp.example.com/mcp": "want a URL such as", "ftp://a/b": "want a URL such as",
+		"${MCP_URL}": "variables are not replaced here",
+	} {
+		path := write(t, "target.yaml", "version: 1\ntarget:\n  url: "+url+"\n")
+		_, err := target.Load(path)
+		assert.ErrorContains(t, err, "target.yaml:3:8: target.url: ")
+		assert.ErrorContains(t, err, want, url)
+		loaded, err := target.Load(path, "target.url")
+		assert.NoError(t, err)
+		assert.Empty(t, loaded.URL)
 	}
 }
 
@@ -366,17 +396,17 @@ func TestPublicMethods(t *testing.T) {
 	for content, want := range map[string][]string{
 		"true": {target.EveryMethod}, "false": {}, "[initialize, tools/list]": {"initialize", "tools/list"},
 	} {
-		got, err := target.Load(write(t, "target.yaml", "version: 1\ntarget: {url: x, public: "+content+"}\n"))
+		got, err := target.Load(write(t, "target.yaml", "version: 1\ntarget: {url: http://x, public: "+content+"}\n"))
 		require.NoError(t, err)
 		assert.Equal(t, want, got.PublicMethods)
 	}
 }
 
 func TestFeaturesThatAServerDoesNotHave(t *testing.T) {
-	got, err := target.Load(write(t, "target.yaml", "version: 1\ntarget: {url: x, without: [api_keys, elicitation]}\n"))
+	got, err := target.Load(write(t, "target.yaml", "version: 1\ntarget: {url: http://x, without: [api_keys, elicitation]}\n"))
 	require.NoError(t, err)
 	assert.Equal(t, []string{"api_keys", "elicitation"}, got.Without)
-	_, err = target.Load(write(t, "target.yaml", "version: 1\ntarget:\n  url: x\n  without: [api_key]\n"))
+	_, err = target.Load(write(t, "target.yaml", "version: 1\ntarget:\n  url: http://x\n  without: [api_key]\n"))
 	assert.ErrorContains(t, err, `target.yaml:4:13: target.without "api_key": want api_keys, elicitation,`)
 }
 
@@ -387,7 +417,7 @@ func TestOriginsInATargetFile(t *testing.T) {
 		"['https://a.example', a.example]":                                      true,
 		"['https://a.example/']":                                                true,
 	} {
-		_, err := target.Load(write(t, "target.yaml", "version: 1\ntarget: {url: x, origins: "+origins+"}\n"))
+		_, err := target.Load(write(t, "target.yaml", "version: 1\ntarget: {url: http://x, origins: "+origins+"}\n"))
 		if wrong {
 			assert.ErrorContains(t, err, "target.origins: want a URL such as", origins)
 		} else {

@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
+	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -29,7 +32,7 @@ func (t *Target) Validate() error {
 }
 
 func (t *Target) mistakes() []mistake {
-	out := slices.Concat(t.wrongTools(), t.wrongObjects(), t.wrongCredentials(), t.wrongURLs())
+	out := slices.Concat(t.wrongTools(), t.wrongObjects(), t.wrongCredentials(), t.wrongURLs(), t.wrongServed(), t.repeated())
 	if n := len(t.SharedSecret.Value); n > 0 && n < 8 {
 		out = append(out, mistake{[]any{"shared_secret", "value"}, fmt.Sprintf("the shared secret has %d bytes: want at least 8", n)})
 	}
@@ -106,10 +109,9 @@ func (t *Target) wrongCredentials() (out []mistake) {
 // wrongURLs are the pages, endpoints and origins that nothing can be sent to.
 func (t *Target) wrongURLs() (out []mistake) {
 	wrong := func(is func(*url.URL) bool, example, value, name string, path ...any) {
-		if u, err := url.Parse(value); value != "" && (err != nil || !is(u)) {
-			out = append(out, mistake{path, fmt.Sprintf("%s: want a URL such as %s", name, example)})
-		}
+		out = append(out, wrongURL(is, example, value, name, path...)...)
 	}
+	wrong(isWeb, "https://mcp.example.com/mcp", t.URL, "target.url", "target", "url")
 	wrong(isWeb, "https://mcp.example.com/mcp", t.OtherResource, "target.other_resource", "target", "other_resource")
 	for i, origin := range t.Origins {
 		wrong(isOrigin, "https://app.example.com, without a path", origin, "target.origins", "target", "origins", i)
@@ -123,6 +125,85 @@ func (t *Target) wrongURLs() (out []mistake) {
 	for i, c := range t.Clients {
 		wrong((*url.URL).IsAbs, "http://127.0.0.1:8765/callback", c.RedirectURI, "client "+c.ID+": redirect_uri",
 			"client", "clients", i, "redirect_uri")
+	}
+	return out
+}
+
+func wrongURL(is func(*url.URL) bool, example, value, name string, path ...any) []mistake {
+	if u, err := url.Parse(value); value == "" || err == nil && is(u) {
+		return nil
+	}
+	hint := ""
+	if strings.Contains(value, "$") {
+		hint = "; variables are not replaced here, but the command line can give a URL"
+	}
+	return []mistake{{path, fmt.Sprintf("%s: want a URL such as %s%s", name, example, hint)}}
+}
+
+// wrongServed are the addresses and issuers that mcpauth cannot serve.
+func (t *Target) wrongServed() (out []mistake) {
+	for _, s := range t.served() {
+		if !isAddress(s.listen) {
+			out = append(out, mistake{[]any{s.section, "listen"}, s.section + ".listen: want an address and a port, such as 127.0.0.1:9400"})
+		}
+		out = append(out, wrongURL(isWeb, "http://127.0.0.1:9400", s.issuer, s.section+".issuer", s.section, "issuer")...)
+	}
+	if t.UpstreamIDP != nil {
+		out = append(out, wrongURL((*url.URL).IsAbs, "https://mcp.example.com/callback", t.UpstreamIDP.RedirectURI, "upstream.redirect_uri",
+			"upstream", "redirect_uri")...)
+	}
+	if t.Verify.Path != "" && !strings.HasPrefix(t.Verify.Path, "/") {
+		out = append(out, mistake{[]any{"verify", "path"}, "verify.path: want a path such as /verify"})
+	}
+	return out
+}
+
+// service is a section of a target file about a server that mcpauth runs.
+type service struct{ section, listen, issuer string }
+
+func (t *Target) served() []service {
+	out := []service{{"enterprise", t.EnterpriseIDP.Listen, t.EnterpriseIDP.Issuer}, {"verify", t.Verify.Listen, ""}}
+	if idp := t.FakeIDP; idp != nil {
+		out = append(out, service{"fake_idp", idp.Listen, idp.Issuer})
+	}
+	if idp := t.SecondIDP; idp != nil {
+		out = append(out, service{"second_idp", idp.Listen, idp.Issuer})
+	}
+	if idp := t.UpstreamIDP; idp != nil {
+		out = append(out, service{"upstream", idp.Listen, idp.Issuer})
+	}
+	if t.UpstreamAPI != nil {
+		out = append(out, service{"upstream_api", t.UpstreamAPI.Listen, ""})
+	}
+	if t.IntrospectionAt != nil {
+		out = append(out, service{"introspection", t.IntrospectionAt.Listen, ""})
+	}
+	return out
+}
+
+// isAddress reports whether something can listen at an address; where nothing does, it is empty.
+func isAddress(s string) bool {
+	_, port, err := net.SplitHostPort(s)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	return s == "" || err == nil
+}
+
+// repeated are the users and tools that are declared twice.
+func (t *Target) repeated() (out []mistake) {
+	for i, u := range t.Users {
+		if slices.ContainsFunc(t.Users[:i], func(other User) bool { return other.Name == u.Name }) {
+			out = append(out, mistake{[]any{"login", "users", i}, fmt.Sprintf("login.users: %s is declared twice: want different accounts", u.Name)})
+		}
+	}
+	for i, tool := range t.Tools {
+		same := func(other Tool) bool {
+			return other.Name == tool.Name && reflect.DeepEqual(other.Arguments, tool.Arguments)
+		}
+		if slices.ContainsFunc(t.Tools[:i], same) {
+			out = append(out, mistake{[]any{"tools", i}, fmt.Sprintf("tool %s is declared twice with these arguments", tool.Name)})
+		}
 	}
 	return out
 }

@@ -38,6 +38,7 @@ func (p *Problem) Error() string {
 type Reader struct {
 	Path     string
 	Replaced []string // keys whose values the caller replaces: their secrets need not exist
+	root     reflect.Type
 	problems []error
 }
 
@@ -67,7 +68,9 @@ func (r *Reader) Decode(into any) (*yaml.Node, error) {
 	if err := inline(n, new(int)); err != nil {
 		return nil, fmt.Errorf("%s: %w", r.Path, err)
 	}
-	r.value(n, reflect.TypeOf(into).Elem(), "", "")
+	r.root = reflect.TypeOf(into).Elem()
+	r.doubled(n)
+	r.value(n, r.root, "", "")
 	if len(r.problems) > 0 {
 		return n, errors.Join(r.problems...)
 	}
@@ -155,6 +158,24 @@ func inline(n *yaml.Node, count *int) error {
 	return nil
 }
 
+// doubled finds keys that a mapping has twice (YAML 1.2.2 section 3.2.1.1 demands unique keys).
+func (r *Reader) doubled(n *yaml.Node) {
+	if n.Kind == yaml.MappingNode {
+		first := map[string]int{}
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			k := n.Content[i]
+			if line, again := first[k.Value]; again {
+				r.Add(k, "the key %q is already in line %d", k.Value, line)
+			} else {
+				first[k.Value] = k.Line
+			}
+		}
+	}
+	for _, below := range n.Content {
+		r.doubled(below)
+	}
+}
+
 // value reads a value of type t under a key; the tag is that of its field.
 func (r *Reader) value(n *yaml.Node, t reflect.Type, key string, tag reflect.StructTag) {
 	for t.Kind() == reflect.Pointer {
@@ -194,7 +215,7 @@ func (r *Reader) mapping(n *yaml.Node, t reflect.Type, key string) {
 		k, v := n.Content[i], n.Content[i+1]
 		at := slices.IndexFunc(known, func(f Field) bool { return f.Key == k.Value })
 		if at < 0 {
-			r.Add(k, "unknown key %q%s", k.Value, suggestion(known, k.Value))
+			r.Add(k, "unknown key %q%s", k.Value, r.suggestion(known, k.Value))
 			continue
 		}
 		given[k.Value] = v.Tag != "!!null" && (v.Kind != yaml.ScalarNode || v.Value != "")
@@ -234,7 +255,9 @@ func (r *Reader) plain(n *yaml.Node, t reflect.Type, key string, tag reflect.Str
 			r.Add(n, "%s %q: want %s", key, v.Elem().String(), either(known))
 		}
 	}
-	if v.Elem().CanInt() {
+	if v.Elem().CanInt() && v.Elem().Int() < 0 || v.Elem().CanFloat() && v.Elem().Float() < 0 {
+		r.Add(n, "%s %s: want no negative value", key, n.Value)
+	} else if v.Elem().CanInt() {
 		r.bounds(n, key, int(v.Elem().Int()), tag)
 	}
 }
@@ -389,7 +412,10 @@ func Fields(t reflect.Type) []Field {
 	return out
 }
 
-func suggestion(known []Field, key string) string {
+func (r *Reader) suggestion(known []Field, key string) string {
+	if places := placesOf(r.root, key, ""); 0 < len(places) && len(places) <= 3 {
+		return "; did you mean " + either(places) + "?"
+	}
 	var names []string
 	for _, f := range known {
 		if len(key) > 2 && (strings.HasPrefix(f.Key, key[:3]) || strings.HasPrefix(key, f.Key)) {
@@ -401,6 +427,26 @@ func suggestion(known []Field, key string) string {
 		return fmt.Sprintf("; did you mean %s?", near)
 	}
 	return "; known are " + strings.Join(names, ", ")
+}
+
+// placesOf returns the keys with this name in the sections of a file, with the sections before them.
+func placesOf(t reflect.Type, key, section string) (out []string) {
+	for _, f := range Fields(t) {
+		below, place := f.Type, under(section, f.Key)
+		if f.Key == key && section != "" {
+			out = append(out, place)
+		}
+		if below.Kind() == reflect.Slice {
+			place += "[]"
+		}
+		if below.Kind() == reflect.Pointer || below.Kind() == reflect.Slice {
+			below = below.Elem()
+		}
+		if below.Kind() == reflect.Struct {
+			out = append(out, placesOf(below, key, place)...)
+		}
+	}
+	return out
 }
 
 // Child returns the value under a path of keys and indices, or the last node that is there.
