@@ -36,6 +36,8 @@ func (c *Config) validURL() error {
 	switch {
 	case reports.IsNamed(c.URL) || reports.IsNamed(c.OtherResource):
 		return usage("the URL is as a report shows it: write the secret instead of redacted-…")
+	case strings.HasPrefix(c.URL, "/"):
+		return usage("the URL %q has no scheme and no host: want one such as https://mcp.example.com/mcp", shown)
 	case err != nil && !strings.Contains(c.URL, "://") && c.URL != "":
 		scheme := "https://"
 		if Own("http://" + c.URL) {
@@ -115,6 +117,10 @@ func (c *Config) validLimits() error {
 		return usage("the other resource %q: want the URL of another MCP endpoint", reports.Named(reports.WithoutUserinfo(c.OtherResource)))
 	case c.MaxWait < 0:
 		return usage("a wait of %v: want a positive time such as 90s", c.MaxWait)
+	case c.Timeout < 0:
+		return usage("a run of %v: want a positive time such as 10m", c.Timeout)
+	case c.Concurrency < 0 || c.MaxRequests < 0 || c.Rate < 0:
+		return usage("%d requests in flight, %d in all and %v a second: want no negative limit", c.Concurrency, c.MaxRequests, c.Rate)
 	case c.ProveControl != "" && !reports.ValidNonce(c.ProveControl):
 		return usage("the nonce %q: want 16 to 128 letters, digits, - and _, drawn at random", reports.OneLine(c.ProveControl, 150))
 	}

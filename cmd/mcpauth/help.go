@@ -247,6 +247,9 @@ func flagError(c *cobra.Command, err error) error {
 		f := c.Flags().Lookup(meant)
 		text = fmt.Sprintf("%s; did you mean --%s? (%s)", text, meant, f.Usage)
 	}
+	if strings.Contains(text, "missing unit in duration") {
+		text += ", such as 60s or 5m"
+	}
 	return &exit{reports.ExitUsage, fmt.Errorf("%s; see %s --help", text, c.CommandPath())}
 }
 

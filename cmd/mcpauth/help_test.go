@@ -90,6 +90,11 @@ func TestNearMisses(t *testing.T) {
 		"did you mean http://localhost:9300/mcp?":         {"run", "localhost:9300/mcp"},
 		"did you mean http://127.0.0.1:9300/mcp?":         {"run", "127.0.0.1:9300/mcp"},
 		"did you mean https://example.com/mcp?":           {"run", "example.com/mcp"},
+		"did you mean --config target.yaml?":              {"run", "target.yaml"},
+		"want one such as https://mcp.example.com/mcp":    {"run", "/mcp"},
+		"such as 60s or 5m":                               {"run", "http://127.0.0.1:1/mcp", "--timeout", "5"},
+		"want no negative limit":                          {"run", "http://127.0.0.1:1/mcp", "--concurrency", "-2"},
+		"want a positive time such as 10m":                {"run", "http://127.0.0.1:1/mcp", "--timeout", "-2s"},
 	} {
 		code, out, errs := mcpauth(t, nil, args...)
 		assert.Equal(t, 2, code, args)

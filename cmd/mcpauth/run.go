@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -198,6 +199,8 @@ func (o *options) run(c *cobra.Command, url string) error {
 		return err
 	}
 	switch {
+	case isTargetFile(url):
+		return &exit{reports.ExitUsage, fmt.Errorf("%s is a file; did you mean --config %s?", url, url)}
 	case o.fleet.out != "":
 		return o.runFleet(c, entries)
 	case url == "" && len(o.files) == 0:
@@ -210,6 +213,13 @@ func (o *options) run(c *cobra.Command, url string) error {
 		o.file = o.files[0]
 	}
 	return o.runOne(c, url)
+}
+
+// isTargetFile reports whether an argument is the name of a file rather than a URL.
+func isTargetFile(url string) bool {
+	ending := filepath.Ext(url)
+	_, err := os.Stat(url)
+	return !strings.Contains(url, "://") && (ending == ".yaml" || ending == ".yml" || url != "" && err == nil)
 }
 
 // list reads --targets. If each target has its own reports, it adds the list's target files to the others.
