@@ -541,15 +541,25 @@ func TestDoctor(t *testing.T) {
 	assert.Contains(t, out, "BAD")
 }
 
-// mcpauth runs the upstream that a target file declares. Well-known ones demand no code_challenge of a client with a secret.
+// mcpauth runs the upstream that a target file declares. Well-known ones demand no code_challenge of a client with a secret, and take the
+// secret by Basic and in the form.
 func TestUpstreamOfOurs(t *testing.T) {
 	t.Parallel()
+	for name, inForm := range map[string]bool{"a secret by Basic": false, "a secret in the form": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testUpstreamOfOurs(t, inForm)
+		})
+	}
+}
+
+func testUpstreamOfOurs(t *testing.T, secretInForm bool) {
 	address := free(t)
 	key, err := idp.New("http://unused.example", idp.Ideal())
 	require.NoError(t, err)
 	r := start(t, func(o *reference.Options) {
 		o.ProxyTo = &idp.Upstream{Issuer: "http://" + address, ClientID: "mcp", Secret: "the-secret-of-this-test",
-			Scopes: []string{"openid", "email"}, Key: key.Public(), NoChallenge: true} // like many proxies
+			Scopes: []string{"openid", "email"}, Key: key.Public(), NoChallenge: true, SecretInForm: secretInForm} // like many proxies
 	})
 	file := filepath.Join(t.TempDir(), "target.yaml")
 	require.NoError(t, os.WriteFile(file, []byte(`version: 1

@@ -110,6 +110,8 @@ type Behaviour struct {
 	FormAnswers bool
 	// IgnoresResource ignores resource indicators.
 	IgnoresResource bool
+	// SecretAnywhere takes the secret of a client by either method, as most services for other applications do.
+	SecretAnywhere bool
 	// UserAddsScopes says that a consent form may name scopes that were not requested.
 	UserAddsScopes bool
 	// LimitOfOthers is the status of all token requests while one client is over its limit of errors; if zero, they are served.

@@ -28,6 +28,7 @@ type Upstream struct {
 	Scopes           []string
 	Key              *rsa.PublicKey // signs ID tokens
 	NoChallenge      bool           // send no code_challenge
+	SecretInForm     bool           // send the secret as client_secret, instead of Basic
 	ByUserinfo       bool           // read the user from the userinfo endpoint instead of the ID token
 }
 
@@ -212,12 +213,18 @@ func (s *Server) redeemForeign(value string, c *client) map[string]any {
 
 // askUpstream sends a request to the upstream's token endpoint.
 func (s *Server) askUpstream(form url.Values) (map[string]any, bool) {
+	if s.Upstream.SecretInForm {
+		form.Set("client_id", s.Upstream.ClientID)
+		form.Set("client_secret", s.Upstream.Secret)
+	}
 	req, err := http.NewRequest(http.MethodPost, s.Upstream.Issuer+"/token", strings.NewReader(form.Encode()))
 	if err != nil {
 		return nil, false
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	req.SetBasicAuth(url.QueryEscape(s.Upstream.ClientID), url.QueryEscape(s.Upstream.Secret))
+	if !s.Upstream.SecretInForm {
+		req.SetBasicAuth(url.QueryEscape(s.Upstream.ClientID), url.QueryEscape(s.Upstream.Secret))
+	}
 	resp, err := upstreamClient.Do(req)
 	if err != nil {
 		return nil, false

@@ -256,10 +256,8 @@ func (s *Server) rightSecret(c *client, by shown) bool {
 	if by.method == "none" {
 		return !b.has(PinMethod)
 	}
-	if by.method != c.method && b.has(PinMethod) || by.method == "client_secret_post" && !b.has(SecretByPost) {
-		return false
-	}
-	return right
+	pinned := b.has(PinMethod) && !b.SecretAnywhere
+	return right && (by.method == c.method || !pinned) && (by.method != "client_secret_post" || b.has(SecretByPost))
 }
 
 // unnamed is a flaw: it returns the client to which the code or refresh token of a request was issued.

@@ -111,6 +111,7 @@ func upstream(d *target.UpstreamIDP, users []target.User) (*idp.Server, error) {
 	b := idp.Ideal()
 	b.Consent = "once"       // remembered consent is the danger of a proxy
 	b.IgnoresResource = true // like most: a proxy may forward the resource that its own client requested
+	b.SecretAnywhere = true  // libraries such as passport-oauth2 send it in the form
 	b.Lacks = append(b.Lacks, idp.RequireChallengeConfidential)
 	s, err := idp.New(d.Issuer, b)
 	if err == nil && onLoopback(d.Issuer) {
