@@ -210,7 +210,8 @@ func listRevisions(revisions map[string]bool) string {
 	return "no revision"
 }
 
-// Findings returns the findings of all results of the group; equal ones on both wires are included once.
+// Findings returns the findings of all results of the group, those that decide the verdict first; equal ones on both wires are included
+// once.
 func (g *Group) Findings() []Finding {
 	var out []Finding
 	for _, res := range g.Results {
@@ -223,7 +224,24 @@ func (g *Group) Findings() []Finding {
 			}
 		}
 	}
+	return GravestFirst(out)
+}
+
+// GravestFirst returns findings with small ones behind what is not met, and advice behind both: most reports show the first ones only.
+func GravestFirst(findings []Finding) []Finding {
+	out := slices.Clone(findings)
+	slices.SortStableFunc(out, func(a, b Finding) int { return rank(a) - rank(b) })
 	return out
+}
+
+func rank(f Finding) int {
+	switch {
+	case f.Advice:
+		return 2
+	case f.Minor:
+		return 1
+	}
+	return 0
 }
 
 // Reason is a reason that several requirements with a verdict share.

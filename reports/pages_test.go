@@ -16,6 +16,7 @@ import (
 	"golang.org/x/net/html"
 
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/reports/formats"
 	reporthtml "github.com/mcpauth/conformance/reports/html"
 	reportjson "github.com/mcpauth/conformance/reports/json"
 	"github.com/mcpauth/conformance/reports/markdown"
@@ -40,6 +41,26 @@ func TestHTMLHoldsNothingForeign(t *testing.T) {
 	for _, p := range markup {
 		t.Run(p, func(t *testing.T) {
 			assert.Equal(t, clean, elements(t, page(t, p)))
+		})
+	}
+}
+
+// Reports that show a few findings of a requirement show those that decide its verdict.
+func TestWhatDecidesComesFirst(t *testing.T) {
+	findings := []reports.Finding{}
+	for _, row := range []string{"one", "two", "three", "four"} {
+		findings = append(findings, reports.Finding{About: row, Observed: "HTTP 400", Expected: "HTTP 401", Advice: true})
+	}
+	findings = append(findings, reports.Finding{About: "five", Observed: "HTTP 401", Expected: "HTTP 403", Minor: true},
+		reports.Finding{About: "six", Observed: "HTTP 200", Expected: "a refusal"})
+	run := reports.Run{Results: []reports.Result{{ID: "RS-TOKEN-FOREIGN-KEY", Level: "MUST", Verdict: reports.Fail, Findings: findings}}}
+	for _, name := range []string{"console", "markdown", "html", "junit"} {
+		t.Run(name, func(t *testing.T) {
+			f, ok := formats.Named(name)
+			require.True(t, ok)
+			var b bytes.Buffer
+			require.NoError(t, f.Write(&b, reports.Redact(run, &reports.Secrets{}), formats.Options{}))
+			assert.Regexp(t, `(?s)\bsix\b.*\bfive\b.*\bone\b`, b.String())
 		})
 	}
 }

@@ -231,7 +231,7 @@ func caseProperties(res *reports.Result) *properties {
 func body(run *reports.Run, res *reports.Result) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s: %s\n", res.Verdict, res.ID, run.Reason(res))
-	for _, f := range res.Findings {
+	for _, f := range reports.GravestFirst(res.Findings) {
 		b.WriteString("\n")
 		said := run.Said(&f)
 		if said.Sent != "" {

@@ -179,7 +179,7 @@ func link(s reports.Source) string {
 func resultOf(source *reports.Run, r *reports.Result, level string, index int) result {
 	said, about := source.Reason(r), ""
 	if len(r.Findings) > 0 {
-		about = r.Findings[0].About
+		about = reports.GravestFirst(r.Findings)[0].About
 	}
 	at := location{Logical: []logical{{FullyQualifiedName: source.Target.URL, Kind: "resource"}}}
 	if source.Target.File != "" {
