@@ -62,6 +62,18 @@ func failing(path, query string) func(b *idp.Behaviour) {
 	}
 }
 
+// breaksOffAtEmptyForm gives no answer to a token request without parameters, as a framework that waits for a body that it has read.
+func breaksOffAtEmptyForm(b *idp.Behaviour) {
+	b.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, "/token") && r.ContentLength == 0 {
+				panic(http.ErrAbortHandler)
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
 // failingAtUnlistedScope names a scope that the authorization server does not list, and fails over it.
 func failingAtUnlistedScope(o *reference.Options) {
 	publishing(func(d map[string]any) { d["scopes_supported"] = []string{"notes:read", "unlisted"} })(o)
@@ -112,6 +124,8 @@ func TestFairnessOfWhatIsPublished(t *testing.T) {
 			"AS-META-ENDPOINT-URL-FORM", reports.Warn},
 		"a key set with a fragment": {serving(func(d map[string]any) { d["jwks_uri"] = d["jwks_uri"].(string) + "#keys" }), nil,
 			"AS-META-ENDPOINT-URL-FORM", reports.Warn},
+		"a token endpoint that breaks off at an empty form": {behaving(breaksOffAtEmptyForm), withToken, "AS-META-ENDPOINTS-EXIST",
+			reports.Inconclusive},
 		"a key set that fails":                              {behaving(failing("/jwks", "")), withToken, "AS-META-ENDPOINTS-EXIST", reports.Warn},
 		"a document of the resource behind three redirects": {redirecting(ofResource, 3, ""), withToken, "RS-DISC-PRM-PUBLISHED", reports.Pass},
 		"a document of the server behind three redirects":   {redirecting(ofServer, 3, ""), withToken, "AS-META-RFC8414-FORM", reports.Pass},

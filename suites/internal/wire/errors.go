@@ -43,6 +43,16 @@ func Ours(failed string) bool {
 // Unsent reports whether this machine could not send a request at all.
 func Unsent(failed string) bool { return strings.HasPrefix(failed, unsent) }
 
+// Vacant reports whether there is no server at an address: nothing listens, or its name does not resolve.
+func Vacant(failed string) bool {
+	return strings.HasPrefix(failed, nobody) || strings.HasSuffix(failed, unresolved)
+}
+
+const (
+	nobody     = "nothing listens at this address"
+	unresolved = " does not resolve"
+)
+
 // notDialled is part of the error for an address that mcpauth does not connect to.
 const notDialled = "not dialled"
 
@@ -127,9 +137,9 @@ func ofTheNetwork(err error) string {
 	var netErr net.Error
 	switch {
 	case isAny(err, refusals):
-		return "nothing listens at this address (connection refused): is the server running, and is the port right?"
+		return nobody + " (connection refused): is the server running, and is the port right?"
 	case errors.As(err, &dns):
-		return "the name " + dns.Name + " does not resolve"
+		return "the name " + dns.Name + unresolved
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &netErr) && netErr.Timeout():
 		return TimedOut
 	case errors.Is(err, context.Canceled):
