@@ -27,6 +27,8 @@ func TestFairnessOfStreams(t *testing.T) {
 		"failures over responses of everybody": {func(o *reference.Options) { o.Wrap = failsOverResponses(true) }, nil,
 			"RS-SESSION-NOT-AUTHENTICATION", reports.Inconclusive},
 		"subscriptions are forbidden, without a word": {forbidsSubscriptions, nil, "RS-SESSION-STREAM-EXPIRY", reports.NotApplicable},
+		"requests whose connection ends with them are refused, so that none can be halted": {refusesClosing, nil,
+			"RS-SESSION-IDENTITY-BLEED", reports.Pass},
 		"the stream has no header before its first event, and there is no old transport": {holdsHeader, nil,
 			"RS-CHALLENGE-LEGACY-SSE", reports.NotApplicable},
 	})
@@ -41,6 +43,19 @@ func failsOverResponses(everybody bool) func(next http.Handler) http.Handler {
 			given := r.Header.Get("Authorization")
 			if bytes.Contains(body, []byte(`"result":{}`)) && (everybody || given != "" && given != "Bearer "+survey.BogusToken) {
 				w.WriteHeader(http.StatusInternalServerError)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// refusesClosing refuses messages with Connection: close.
+func refusesClosing(o *reference.Options) {
+	o.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPost && r.Close {
+				http.Error(w, "keep the connection", http.StatusBadRequest)
 				return
 			}
 			next.ServeHTTP(w, r)

@@ -309,6 +309,15 @@ var trusting = []Flaw{
 		},
 	},
 	{
+		Name: "shared-user-of-header", Says: "Tools read the user from a global variable, which is set when the header of a request arrives.",
+		Bend: lacks(mcpserver.UserAfterBody), Noticed: []string{"RS-SESSION-IDENTITY-BLEED"},
+		Row: "a call whose last byte comes after a call of the other user",
+		Also: []string{
+			"RS-SESSION-REQUEST-ID-ISOLATION", "RS-STATIC-TOKEN-ACCEPTED", "RS-APIKEY-ACCEPTED", "RS-MULTI-EACH-ALONE",
+			"RS-TOKEN-CLIENT-USER-CONFUSION", "RS-SCOPE-OBJECT-OWNERSHIP",
+		},
+	},
+	{
 		Name: "acts-first", Says: "A tool acts before its scope is checked.",
 		Bend: lacks(mcpserver.ScopeFirst), Noticed: []string{"RS-SCOPE-NOT-EXECUTED"}, Also: []string{"RS-SCOPE-BODY-AMBIGUITY"},
 	},

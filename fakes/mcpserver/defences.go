@@ -116,6 +116,7 @@ const (
 // The defences of objects that belong to one user.
 const (
 	UserPerRequest        Defence = "a tool acts for the user of its own request"
+	UserAfterBody         Defence = "the user of a call is known when the whole message has come"
 	CancelOwn             Defence = "a cancellation ends only calls of its own session"
 	NoUserHeader          Defence = "a header field does not name the user"
 	NoUserArgument        Defence = "an argument does not name the user"

@@ -366,6 +366,7 @@ func (s *Server) mcp(w http.ResponseWriter, r *http.Request) {
 	if p.CacheControl != "" {
 		w.Header().Set("Cache-Control", p.CacheControl)
 	}
+	s.rememberEarly(r)
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		http.Error(w, "request too large", http.StatusRequestEntityTooLarge)
@@ -379,6 +380,23 @@ func (s *Server) mcp(w http.ResponseWriter, r *http.Request) {
 	if who := s.admit(w, r, body); who != nil {
 		s.serve(w, r, body, who)
 	}
+}
+
+// rememberEarly makes the caller of a message whose body has not come the current user of all tools.
+func (s *Server) rememberEarly(r *http.Request) {
+	if s.Policy.has(UserAfterBody) {
+		return
+	}
+	if who, _ := s.authenticate(r, nil); who != nil { // the flaw
+		s.remember(who)
+	}
+}
+
+// remember makes a caller the current user, for tools that read that.
+func (s *Server) remember(who *caller) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.current = who.user
 }
 
 // crash aborts the connection of a request that the server cannot handle.
@@ -442,9 +460,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, body []byte, who 
 	if !p.has(NoUserHeader) && r.Header.Get("X-User-Id") != "" {
 		who.user = r.Header.Get("X-User-Id")
 	}
-	s.mu.Lock()
-	s.current = who.user
-	s.mu.Unlock()
+	if p.has(UserAfterBody) {
+		s.remember(who)
+	}
 	if door := p.ScopeAtTheDoor; who.static == nil && slices.ContainsFunc(strings.Fields(door),
 		func(s string) bool { return !slices.Contains(who.scopes, s) }) {
 		s.insufficient(w, r, door, nil)

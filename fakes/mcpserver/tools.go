@@ -101,7 +101,7 @@ func (s *Server) act(ctx context.Context, name string, m *message, who *caller) 
 	arguments, _ := m.Params["arguments"].(map[string]any)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !p.has(UserPerRequest) {
+	if !p.has(UserPerRequest) || !p.has(UserAfterBody) {
 		user = s.current
 	}
 	if claimed, ok := arguments["user_id"].(string); ok && !p.has(NoUserArgument) {

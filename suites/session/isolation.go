@@ -55,6 +55,30 @@ func keepsCallersApart(t *T) {
 			return
 		}
 	}
+	keepsUserOfHeader(t, first, second)
+}
+
+// A message may be incomplete when the next request is served. A server that keeps the current user in a variable, from the header of a
+// request, then runs the first call as the second user, however fast its tools are.
+func keepsUserOfHeader(t *T, first, second *witness) {
+	if _, alone := t.Client.OneAtATime(t.Context(), t.Survey.URL); alone {
+		return // the second call would wait for the first one
+	}
+	if !expect.Ran(first.around(t, func() {})) {
+		t.Note("a call whose last byte comes later: not tried, since the server does not serve it alone")
+		return
+	}
+	for _, w := range [][2]*witness{{first, second}, {second, first}} {
+		asks := func() { w[1].say(t); w[1].say(t) } // the first answer may come before the header of the halted call is read
+		t.Expect(w[0].around(t, asks), "a call whose last byte comes after a call of the other user").To(tell(w[0], w[1]))
+	}
+}
+
+// around asks, and calls a function when the server has all of the message but its last byte.
+func (w *witness) around(t *T, midway func()) *reports.Exchange {
+	req := RawCall(t, w.call.With(mcp.Bearer(w.token)), "")
+	req.Midway, req.Together = midway, true
+	return t.Do(req)
 }
 
 // Request ids are unique within a session only: two callers may well use the same one at once.

@@ -246,6 +246,9 @@ type Request struct {
 	Cleanup bool
 	// Raw, if set, is written to the connection unchanged, instead of all other fields but URL.
 	Raw []byte
+	// Midway, if set, is called when Raw is written but for its last byte, which follows afterwards. The request has left its place to
+	// others by then.
+	Midway func()
 	// Fetch writes the request like Node's fetch, so that only its content identifies the sender.
 	Fetch bool
 
@@ -355,6 +358,7 @@ func (c *Client) queued(ctx context.Context, check string, req Request, ex *repo
 	if req.Close != nil {
 		req.whenOpened(held.leave)
 	}
+	req.Midway = both(held.leave, req.Midway)
 	u, err := url.Parse(req.URL)
 	if err != nil {
 		return err
@@ -375,6 +379,17 @@ func (s *places) leave() {
 			end()
 		}
 	})
+}
+
+// both returns one function that calls both; none if there is no second one.
+func both(first, second func()) func() {
+	if second == nil {
+		return nil
+	}
+	return func() {
+		first()
+		second()
+	}
 }
 
 // whenOpened adds what happens when the header of an event stream arrives.
@@ -867,7 +882,7 @@ func (c *Client) raw(ctx context.Context, req Request, message []byte, ex *repor
 		}
 		conn = tc
 	}
-	_, unwritten := conn.Write(message) // a server may answer before it has read everything, and close the connection
+	unwritten := writeRaw(conn, message, req.Midway) // a server may answer before it has read everything, and close the connection
 	resp, err := finalAnswer(bufio.NewReader(io.LimitReader(conn, c.opt.Limits.Header+c.opt.Limits.Body)), req.Method)
 	if err != nil {
 		return cmp.Or(unwritten, err)
@@ -877,6 +892,20 @@ func (c *Client) raw(ctx context.Context, req Request, message []byte, ex *repor
 		io.Closer
 	}{resp.Body, conn} // an abandoned event stream is not read to its end
 	ex.Response, err = c.read(req, resp)
+	return err
+}
+
+// writeRaw writes a message, and calls midway before its last byte.
+func writeRaw(conn io.Writer, message []byte, midway func()) error {
+	if midway != nil {
+		last := len(message) - 1
+		if _, err := conn.Write(message[:last]); err != nil {
+			return err
+		}
+		midway()
+		message = message[last:]
+	}
+	_, err := conn.Write(message)
 	return err
 }
 

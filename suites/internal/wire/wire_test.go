@@ -609,6 +609,23 @@ func TestRawBytesAreSentAsTheyAre(t *testing.T) {
 	assert.Equal(t, "2", ex.Response.Body)
 }
 
+// Another request is served before the last byte of a halted one, even where only one may be in flight.
+func TestAHaltedRequestLeavesItsPlace(t *testing.T) {
+	u := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		fmt.Fprintf(w, "%s of %d", body, r.ContentLength)
+	})
+	p, err := url.Parse(u)
+	require.NoError(t, err)
+	c, raw := client(wire.Limits{Concurrency: 1}), "POST / HTTP/1.1\r\nHost: "+p.Host+"\r\nContent-Length: 4\r\nConnection: close\r\n\r\nlast"
+	var between *reports.Exchange
+	midway := func() { between = get(c, u) }
+	ex := c.Do(context.Background(), "TEST", wire.Request{Method: "POST", URL: u, Raw: []byte(raw), Midway: midway, Together: true})
+	require.NotNil(t, ex.Response, ex.Error)
+	assert.Equal(t, "last of 4", ex.Response.Body)
+	require.NotNil(t, between.Response, between.Error)
+}
+
 // A request in the style of Node's fetch has its fields in that order and letter case, and no mark of mcpauth.
 func TestFetchIsWrittenAsNodeDoes(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
