@@ -2,6 +2,7 @@ package suites_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -284,6 +285,8 @@ func TestFairnessOfScopes(t *testing.T) {
 			"RS-CHALLENGE-STEP-UP-AUTHN", reports.Pass},
 		"opaque tokens, and a tool that may not be called": {func(o *reference.Options) { o.Behaviour.Opaque = "at_" },
 			func(c *suites.Config) { byLogin(c); denied(c, "wipe_notes") }, "RS-CHALLENGE-STEP-UP-AUTHN", reports.NotTested},
+		"users that are not known are refused":                            {refusesUnknownUsers, nil, "RS-SCOPE-OTHER-PRIMITIVES", reports.Pass},
+		"users that are not known are refused, in sessions of others too": {refusesUnknownUsers, nil, "RS-SESSION-BOUND-TO-USER", reports.Pass},
 		"a warning at one object, and another that a header field opens": {openingPrompts,
 			func(c *suites.Config) { c.Revisions = []string{"2026-07-28"} }, "RS-SCOPE-OTHER-PRIMITIVES", reports.Fail},
 		"short names of scopes in tokens":            {shortInTokens, prefixed, "AS-TOKEN-SCOPE-REPORTED", reports.Pass},
@@ -365,6 +368,22 @@ func namesUnknownTools(o *reference.Options) {
 		return answer.ChangedWhere(next, `"tools/call"`, func(_ []byte, a *answer.Answer) {
 			a.Say(strings.Replace(a.Body.String(), `"error":{"code":-32602,"message":"Unknown tool"}`,
 				`"result":{"content":[{"type":"text","text":"There is no such tool."}]}`, 1))
+		})
+	}
+}
+
+// refusesUnknownUsers answers the token of a user who has no account with HTTP 403.
+func refusesUnknownUsers(o *reference.Options) {
+	o.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if parts := strings.Split(r.Header.Get("Authorization"), "."); len(parts) == 3 {
+				claims, _ := base64.RawURLEncoding.DecodeString(parts[1])
+				if !regexp.MustCompile(`"sub":"(alice|bob)"`).Match(claims) {
+					http.Error(w, "no account", http.StatusForbidden)
+					return
+				}
+			}
+			next.ServeHTTP(w, r)
 		})
 	}
 }

@@ -33,14 +33,7 @@ var nearNames = []Flaw{
 		Noticed: []string{"RS-TOKEN-WRONG-ISS"},
 	},
 	userNear("upper-case", "the name with upper and lower case swapped", strings.ToLower),
-	userNear("full-width", "the name with a full-width character", func(subject string) string {
-		return strings.Map(func(c rune) rune {
-			if c > 0xff00 && c < 0xff5f {
-				return c - 0xfee0
-			}
-			return c
-		}, subject)
-	}),
+	userNear("full-width", "the name with a full-width character", halfWidth),
 	userNear("cyrillic", "the name with a look-alike letter", strings.NewReplacer("\u0435", "e").Replace),
 }
 
@@ -73,6 +66,6 @@ func userNear(name, row string, read func(subject string) string) Flaw {
 	return Flaw{
 		Name: "user-near-" + name, Says: "The owner of " + row + " is treated as the user of the name itself.",
 		Bend:    policy(func(p *mcpserver.Policy) { p.UserOf = read }),
-		Noticed: []string{"RS-SCOPE-OBJECT-OWNERSHIP"}, Row: row,
+		Noticed: []string{"RS-SCOPE-OBJECT-OWNERSHIP", "RS-SCOPE-OTHER-PRIMITIVES", "RS-SESSION-BOUND-TO-USER"}, Row: row,
 	}
 }

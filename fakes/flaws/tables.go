@@ -78,6 +78,9 @@ var wholeTables = []Flaw{
 		func(p *mcpserver.Policy) { p.ReplaysAll = func(string) bool { return true } }),
 		"another user, with the id of an event", "another user, with the id before that of an event",
 		"another user, with the id after that of an event", "another user, with Last-Event-ID *"),
+	follows(tablesFlaw("user-found-nearly", "The owner of a name that resembles another name, or is a pattern of it, is treated as its user.",
+		"RS-SCOPE-OBJECT-OWNERSHIP", func(p *mcpserver.Policy) { p.UserOf = resembling("alice") }),
+		"RS-SCOPE-OTHER-PRIMITIVES", "RS-SESSION-BOUND-TO-USER"),
 	tablesFlaw("handle-nearly", "A handle is found by one that resembles it.", "RS-SESSION-HANDLE-OWNERSHIP",
 		func(p *mcpserver.Policy) { p.TakesHandle = resembles }),
 	tablesFlaw("task-nearly", "A task is found by an id that resembles its own.", "RS-SESSION-TASK-OWNERSHIP",
@@ -517,4 +520,25 @@ func forNoAgent(at func(path string) bool) func(http.Handler) http.Handler {
 		}
 		return refused
 	})
+}
+
+// resembling reads a subject that resembles a name, is a part of it or a pattern of it as that name.
+func resembling(name string) func(subject string) string {
+	return func(subject string) string {
+		text := strings.NewReplacer("\u0435", "e", "*", "", "%", "").Replace(strings.ToLower(halfWidth(subject)))
+		if strings.Contains(name, text) {
+			return name
+		}
+		return subject
+	}
+}
+
+// halfWidth returns a text with ordinary characters for full-width ones.
+func halfWidth(text string) string {
+	return strings.Map(func(c rune) rune {
+		if c > 0xff00 && c < 0xff5f {
+			return c - 0xfee0
+		}
+		return c
+	}, text)
 }

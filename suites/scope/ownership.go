@@ -10,7 +10,6 @@ import (
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
-	"github.com/mcpauth/conformance/suites/internal/nearmiss"
 	"github.com/mcpauth/conformance/suites/internal/oauth"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
@@ -35,28 +34,8 @@ func identifiesUserByToken(t *T) {
 				}
 			}
 		})
-		Each(t, namesakes(t, tool), func(t *T, token string) { t.Expect(t.MCP.CallTool(token, tool)).Ideally(hide(shows)) })
+		Each(t, t.MCP.Namesakes(t, tool.Name), func(t *T, token string) { t.Expect(t.MCP.CallTool(token, tool)).Ideally(hide(shows)) })
 	})
-}
-
-// namesakes are tokens of users whose names resemble that of the first user (RFC 7519 section 4.1.2: "sub" is case-sensitive). No name
-// contains that of the first user, which the tool may repeat.
-func namesakes(t *T, tool Tool) Cases[string] {
-	if !t.Mint.Trusted() {
-		Untried(t, tool.Name+" for users of similar names", ATrustedIssuer)
-		return nil
-	}
-	const first = "alice"
-	rows := Cases[string]{{"a user of the name with upper and lower case swapped", nearmiss.SwapCase(first)}}
-	for _, miss := range nearmiss.Of(first, nearmiss.Unicode) {
-		if !strings.Contains(miss.Value, first) {
-			rows = rows.And("a user of the name with "+miss.Name, miss.Value)
-		}
-	}
-	for i := range rows {
-		rows[i].Value = t.Mint.Token(map[string]any{"sub": rows[i].Value})
-	}
-	return rows
 }
 
 // show expects an answer to show the first user what other users may not see.

@@ -30,12 +30,22 @@ func guardsOtherPrimitives(t *T) {
 					"for the second user, with the first user's name in %s", claim.Name).To(hide(o.Shows))
 			})
 		}
+		Each(t, t.MCP.Namesakes(t, o.Name()), func(t *T, token string) { hidesFrom(t, o, token) })
 		if o.Resource != "" && o.Argument == "" {
 			unknown := o
 			unknown.Resource = strings.TrimSuffix(o.Resource, "/") + "-mcpauth-none"
 			t.Expect(ex, "for the second user").Ideally(beAnsweredLike(t.Send(unknown.Call(other))))
 		}
 	})
+}
+
+// hidesFrom expects an object to be hidden from the user of a token, whose name resembles that of its owner.
+func hidesFrom(t *T, o Object, token string) {
+	session, ex := t.MCP.SessionOf(token)
+	if ex == nil { // an unknown user may be refused before
+		ex = t.Send(o.Call(session.With(mcp.Bearer(token))))
+	}
+	t.Expect(ex).Ideally(hide(o.Shows))
 }
 
 // asAnother repeats a request with another user's names in fields by which proxies name the user, until the answer to one is not right.

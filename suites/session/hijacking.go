@@ -70,7 +70,7 @@ func bindsSessionToUser(t *T) {
 	r := enter(t)
 	others := Cases[CallEdit]{{"with another user's token", Presenting(stranger)}}
 	refused := refuseCaller(t, "403 or 404", 400, 401, 403, 404)
-	Refuses(t, r.request(t, r.main), named(r.main(r.call).RPC, others), refused)
+	Refuses(t, r.request(t, r.main), named(r.main(r.call).RPC, slices.Concat(others, namesakes(t))), refused)
 	rest := slices.Concat(r.requests(), r.unanswered(), openings())
 	Each(t, rest, func(t *T, m message) {
 		r.mustBeOffered(t, m)
@@ -84,6 +84,14 @@ func bindsSessionToUser(t *T) {
 	Each(t, Cases[*room]{{"DELETE, which ends the session", r}}, func(t *T, r *room) {
 		Refuses(t, r.end(t), others, endNothing("403 or 404"))
 	})
+}
+
+// namesakes are users whose names resemble that of the session's user.
+func namesakes(t *T) (rows Cases[CallEdit]) {
+	for _, row := range t.MCP.Namesakes(t, "a session") {
+		rows = rows.And("with the token of "+row.Name, Presenting(row.Value))
+	}
+	return rows
 }
 
 // opened is how many sessions are opened to compare their ids.

@@ -10,6 +10,7 @@ import (
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
 	"github.com/mcpauth/conformance/suites/internal/mint"
+	"github.com/mcpauth/conformance/suites/internal/nearmiss"
 	"github.com/mcpauth/conformance/suites/target"
 )
 
@@ -373,4 +374,21 @@ func (t MCPServer) SecondToken() string {
 		return t.Mint.Token(map[string]any{"sub": "bob"})
 	}
 	return t.AS.MustGetTokens(By(1)).Access
+}
+
+// Namesakes are tokens of users whose names resemble that of the first user (RFC 7519 section 4.1.2: "sub" is case-sensitive), or are a
+// pattern of it. No name contains that of the first user, which an answer may repeat. Without an issuer that the target trusts there are
+// none, and what is noted as not tried.
+func (t MCPServer) Namesakes(check *T, what string) (rows Cases[string]) {
+	if !t.Mint.Trusted() {
+		Untried(check, what+" for users of similar names", ATrustedIssuer)
+		return nil
+	}
+	const first = "alice"
+	for _, miss := range nearmiss.Of(first, nearmiss.LetterCase, nearmiss.Unicode, nearmiss.Shorter, nearmiss.Pattern) {
+		if !strings.Contains(miss.Value, first) {
+			rows = rows.And("a user of the name with "+miss.Name, t.Mint.Token(map[string]any{"sub": miss.Value}))
+		}
+	}
+	return rows
 }
