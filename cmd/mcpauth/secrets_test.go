@@ -8,11 +8,13 @@ import (
 	"encoding/json"
 	"io"
 	"io/fs"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -21,6 +23,7 @@ import (
 
 	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/fixtures/substrings"
 )
 
 // seen are the secrets that a server has issued and received.
@@ -98,15 +101,18 @@ func (s *seen) absent(t *testing.T, dir string, texts ...string) {
 		texts = append(texts, path+"\n"+string(b))
 		return nil
 	}))
+	kinds := map[string]string{} // spelling -> kind
+	for value, kind := range s.values {
+		for _, spelling := range []string{value, value[:len(value)/2], base64.StdEncoding.EncodeToString([]byte(value)),
+			hex.EncodeToString([]byte(value)), url.QueryEscape(value)} {
+			kinds[strings.TrimRight(spelling, "=")] = kind
+		}
+	}
+	secrets := substrings.Of(slices.Collect(maps.Keys(kinds))...)
 	for _, text := range texts {
 		about, _, _ := strings.Cut(text, "\n")
-		for value, kind := range s.values {
-			for _, spelling := range []string{value, value[:len(value)/2], base64.StdEncoding.EncodeToString([]byte(value)),
-				hex.EncodeToString([]byte(value)), url.QueryEscape(value)} {
-				if i := strings.Index(text, strings.TrimRight(spelling, "=")); i >= 0 {
-					t.Errorf("%s contains a %s: …%.60q", about, kind, text[max(0, i-30):])
-				}
-			}
+		for _, found := range secrets.In(text) {
+			t.Errorf("%s contains a %s: …%.60q", about, kinds[found], text[max(0, strings.Index(text, found)-30):])
 		}
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/fixtures/substrings"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/reports/rendered"
 	"github.com/mcpauth/conformance/suites"
@@ -65,8 +66,9 @@ func NoSecretIn(t *testing.T, vary func(o *reference.Options), declare func(c *s
 	}
 	all := Texts(t, run)
 	maps.Copy(all, more(run))
+	secrets := substrings.Of(slices.Collect(maps.Keys(parts))...)
 	for name, text := range all {
-		for _, found := range within(text, slices.Collect(maps.Keys(parts))) {
+		for _, found := range secrets.In(text) {
 			t.Errorf("%s holds %.14s… of a secret: %s", name, found, parts[found])
 		}
 	}
@@ -205,22 +207,3 @@ func (t *tee) Write(b []byte) (int, error) {
 }
 
 func (t *tee) Unwrap() http.ResponseWriter { return t.ResponseWriter }
-
-// within returns the parts that a text contains. One pass searches for thousands of them.
-func within(text string, parts []string) (found []string) {
-	const head = 6
-	byHead := map[string][]string{}
-	for _, p := range parts {
-		if len(p) >= head {
-			byHead[p[:head]] = append(byHead[p[:head]], p)
-		}
-	}
-	for i := 0; i+head <= len(text); i++ {
-		for _, p := range byHead[text[i:i+head]] {
-			if strings.HasPrefix(text[i:], p) {
-				found = append(found, p)
-			}
-		}
-	}
-	return found
-}
