@@ -73,7 +73,7 @@ func TestDeniedOnlyToolsAreNeverCalledWithAGoodToken(t *testing.T) {
 			t.Parallel()
 			o, seen := reference.Ideal(), &calls{clients: map[string][]string{}}
 			o.Policy.Called = seen.add
-			cfg := against.Brief(t, against.SigningIn(against.Start(t, o)))
+			cfg := against.Part(t, against.SigningIn(against.Start(t, o)))
 			if c.declare != nil {
 				c.declare(&cfg)
 			}

@@ -30,7 +30,10 @@ func TestNoSecretInTheReport(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			sampled(t, name)
 			t.Parallel()
-			byForms := func(c *suites.Config) { c.Driver = "form" }
+			byForms := func(c *suites.Config) {
+				*c = against.Brief(t, *c)
+				c.Driver = "form"
+			}
 			against.NoSecret(t, vary, byForms, "access_token", "refresh_token", "code", "code_verifier", "client_secret", "cookie", "bearer")
 		})
 	}
