@@ -49,7 +49,7 @@ func TestFromFileWithAMistake(t *testing.T) {
 	const good = "version: 1\ntarget:\n  url: http://127.0.0.1/mcp\n"
 	for want, path := range map[string]string{
 		"target.yaml:3:3: unknown key": targetFile(t, "version: 1\ntarget:\n  uri: http://127.0.0.1/mcp\n"),
-		"introspection: ":              targetFile(t, good+"introspection: {listen: \"127.0.0.1:none\"}\n"),
+		"introspection.listen: ":       targetFile(t, good+"introspection: {listen: \"127.0.0.1:none\"}\n"),
 		"none.yaml":                    filepath.Join(t.TempDir(), "none.yaml"),
 	} {
 		ended := &fatal{TB: t}
