@@ -20,12 +20,12 @@ import (
 // is that of an undisturbed run.
 func TestPodsOfAnIndexedJob(t *testing.T) {
 	t.Parallel()
-	const pods = 10
+	const pods = 5
 	var held atomic.Bool
 	held.Store(true)
 	asked, goOn := make(chan struct{}, 10_000), make(chan struct{})
 	var urls []string
-	for i := range 20 {
+	for i := range 12 {
 		urls = append(urls, start(t, func(o *reference.Options) {
 			if i%3 == 0 {
 				o.Policy.Status = 403

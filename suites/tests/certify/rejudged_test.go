@@ -43,7 +43,7 @@ func TestMostVerdictsAreJudgedAgain(t *testing.T) {
 	}
 	t.Logf("%d of %d MUSTs", whole, musts)
 	assert.GreaterOrEqual(t, 2*whole, musts)
-	v := verify(t, s.files, by(s.public))
+	v := s.verified(t)
 	for _, id := range v.Attested {
 		assert.NotEmpty(t, v.Because[id], id)
 	}

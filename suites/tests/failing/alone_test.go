@@ -36,7 +36,7 @@ func TestNothingPassesByFailures(t *testing.T) {
 					h.ServeHTTP(w, r)
 				})
 			}
-			run := against.Run(t, against.WithoutCost(against.SigningIn(against.Start(t, o))))
+			run := against.Run(t, against.Part(t, against.WithoutCost(against.SigningIn(against.Start(t, o)))))
 			sender := map[int]string{}
 			for _, ex := range run.Exchanges {
 				sender[ex.Number] = ex.Check
