@@ -443,6 +443,15 @@ func refusesFragments(b *idp.Behaviour) {
 }
 
 // One check judges each token endpoint that is right and differs from the reference, or shows less.
+// reportsResourceScopesOnly leaves openid out of the scope of token responses: it is not for the resource of the access token.
+func reportsResourceScopesOnly(b *idp.Behaviour) {
+	b.Response = func(endpoint string, members map[string]any) {
+		if scope, ok := members["scope"].(string); ok && endpoint == "/token" {
+			members["scope"] = strings.Join(slices.DeleteFunc(strings.Fields(scope), func(s string) bool { return s == "openid" }), " ")
+		}
+	}
+}
+
 func TestFairnessOfTokens(t *testing.T) {
 	t.Parallel()
 	limited := func(status int) func(o *reference.Options) {
@@ -504,8 +513,9 @@ func TestFairnessOfTokens(t *testing.T) {
 			"AS-TOKEN-TYPE-CONFUSION", reports.Fail},
 		"a refresh has to name its resource": {func(o *reference.Options) { o.Behaviour.ResourceAtRefresh = true }, nil,
 			"AS-REFRESH-RESOURCE", reports.Pass},
-		"audiences have no order": {shuffledAudience, nil, "AS-REFRESH-RESOURCE", reports.Pass},
-		"nobody refreshes":        {behaving(refreshesNever), nil, "AS-REFRESH-INVALID", reports.NotApplicable},
+		"ID tokens beside the scopes of the resource": {behaving(reportsResourceScopesOnly), nil, "AS-KEYS-ID-TOKEN", reports.Pass},
+		"audiences have no order":                     {shuffledAudience, nil, "AS-REFRESH-RESOURCE", reports.Pass},
+		"nobody refreshes":                            {behaving(refreshesNever), nil, "AS-REFRESH-INVALID", reports.NotApplicable},
 		"confidential clients alone revoke": {behaving(confidentialRevocation), nil,
 			"AS-REVOKE-WRONG-CLIENT", reports.Pass},
 		"confidential clients alone revoke, and all refresh": {behaving(authenticatedRevocation), nil, "AS-REFRESH-REVOKED", reports.Pass},

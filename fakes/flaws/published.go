@@ -114,6 +114,8 @@ var idTokens = []Flaw{
 	idTokenFlaw("issuer", "another issuer", "iss", func(c map[string]any) { c["iss"] = "https://other.example" }),
 	idTokenFlaw("audience", "another client", "aud", func(c map[string]any) { c["aud"] = "other-client" }),
 	idTokenFlaw("nonce", "another nonce", "nonce", func(c map[string]any) { c["nonce"] = "other" }),
+	unreported(idTokenFlaw("nonce-unreported", "another nonce, while the response reports the scopes of the resource alone", "nonce",
+		func(c map[string]any) { c["nonce"] = "other" })),
 	idTokenFlaw("subject", "no subject", "sub", func(c map[string]any) { delete(c, "sub") }),
 	idTokenFlaw("time", "no iat", "iat", func(c map[string]any) { delete(c, "iat") }),
 	idTokenFlaw("expired", "a past end", "exp", func(c map[string]any) { c["exp"] = time.Now().Add(-time.Hour).Unix() }),
@@ -197,6 +199,21 @@ func idTokenFlaw(name, has, row string, bend func(claims map[string]any)) Flaw {
 		Bend: behaviour(func(b *idp.Behaviour) { b.IDToken = func(_, c map[string]any) { bend(c) } }),
 		Also: []string{"RS-TOKEN-ID-TOKEN", "AS-CLAIMS-*", "AS-USERINFO-*", "AS-AUTHZ-SUBJECT-CORRECT"},
 	}
+}
+
+// unreported also leaves openid out of the scope of the response, which some servers do if the access token is for a resource.
+func unreported(f Flaw) Flaw {
+	bend := f.Bend
+	f.Bend = func(o *reference.Options) {
+		bend(o)
+		answers(func(m map[string]any) { m["scope"] = strings.Join(wordsBut(text(m["scope"]), "openid"), " ") })(o)
+	}
+	return f
+}
+
+// wordsBut are the words of a text but one.
+func wordsBut(list, word string) []string {
+	return slices.DeleteFunc(strings.Fields(list), func(s string) bool { return s == word })
 }
 
 func signatureFlaw(name, says, row string, bend func(o *reference.Options)) Flaw {

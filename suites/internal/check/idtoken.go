@@ -28,6 +28,7 @@ func (t AuthorizationServer) IDToken(edits ...Edit) expect.JWT {
 	return expect.JWT{Header: header, Claims: claims, From: tokens.Exchange, Client: tokens.Client.ID}
 }
 
+// lacksOpenID reports that openid was not granted. A server may report the scopes of the access token alone, beside an ID token.
 func lacksOpenID(tokens *oauth.Tokens) bool {
-	return tokens.HasScope && !slices.Contains(tokens.Scope, "openid")
+	return tokens.ID == "" && tokens.HasScope && !slices.Contains(tokens.Scope, "openid")
 }
