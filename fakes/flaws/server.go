@@ -172,6 +172,7 @@ var inspection = []Flaw{
 	one("revoke-spares-access", idp.RevokeGrant, "AS-REVOKE-REFRESH-KILLS-ACCESS"),
 	one("revoke-unknown-404", idp.RevokeUnknown, "AS-REVOKE-UNKNOWN-200"),
 	one("revoke-others", idp.RevokeOwn, "AS-REVOKE-WRONG-CLIENT"),
+	rowed("revoke-others-with-a-secret", "revoked by a client with a secret", idp.RevokeConfidential, "AS-REVOKE-WRONG-CLIENT"),
 	one("revoke-without-secret", idp.RevokeAuthenticates, "AS-REVOKE-CLIENT-AUTH", "AS-REVOKE-WRONG-CLIENT"),
 	one("revoke-needs-secret", idp.RevokePublic, "AS-REVOKE-PUBLIC-CLIENT",
 		"AS-REVOKE-ACCESS-TOKEN", "AS-REVOKE-HINTS", "AS-REVOKE-REFRESH-KILLS-ACCESS", "AS-REVOKE-REFRESH-TOKEN",

@@ -234,6 +234,7 @@ const (
 	RevokeGrant           Defence = "revoking a refresh token kills its access tokens"
 	RevokeUnknown         Defence = "revoking an unknown token is answered 200"
 	RevokeOwn             Defence = "a client revokes its own tokens only"
+	RevokeConfidential    Defence = "a client with a secret revokes its own tokens only"
 	RevokeAuthenticates   Defence = "a confidential client authenticates when it revokes"
 	RevokePublic          Defence = "public clients may revoke"
 	RevokeAnyHint         Defence = "token_type_hint is only a hint"

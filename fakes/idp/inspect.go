@@ -31,7 +31,8 @@ func (s *Server) revoke(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	owner := func(g *grant) bool {
-		return g.client == c.id || !b.has(RevokeOwn) || !b.has(RevokeAuthenticates) || !b.has(RevokeNamed) && anonymous
+		return g.client == c.id || !b.has(RevokeOwn) || !b.has(RevokeAuthenticates) || !b.has(RevokeNamed) && anonymous ||
+			!b.has(RevokeConfidential) && !c.public()
 	}
 	if !s.revokeToken(value, hint, owner) {
 		writeError(w, http.StatusNotFound, "invalid_token", "")

@@ -131,7 +131,19 @@ func authenticatesConfidentialClients(t *T) {
 
 // Only the effect counts: many servers answer 200 and do nothing, so that clients do not learn which tokens exist.
 func sparesTokensOfOthers(t *T) {
-	own, foreign := revoker(t), As(another(t))
+	own := revoker(t)
+	other := another(t)
+	rows := Cases[*oauth.Client]{{"revoked by another client", other}}
+	if other.Public() {
+		if c := withSecret(t, own); c != nil { // a server may compare the clients of those requests only that need no secret
+			rows = rows.And("revoked by a client with a secret", c)
+		}
+	}
+	Each(t, rows, func(t *T, other *oauth.Client) { sparesTokens(t, own, other) })
+}
+
+func sparesTokens(t *T, own, other *oauth.Client) {
+	foreign := As(other)
 	refreshable := t.AS.MustGetTokens(As(own), t.AS.ForRefresh()).Refresh != ""
 	if refreshable {
 		tokens := t.AS.MustGetRefreshToken(As(own))
@@ -151,16 +163,31 @@ func sparesTokensOfOthers(t *T) {
 	t.Expect(t.MCP.Use(access.Access), "the access token after another client revoked it").To(expect.BeServed())
 }
 
+// withSecret is a client with a secret that may revoke, and is not the one whose tokens are revoked; nil if there is none.
+func withSecret(t *T, own *oauth.Client) *oauth.Client {
+	c := t.AS.Confidential()
+	if c == nil || c.ID == own.ID {
+		c, _ = t.AS.Register(map[string]any{"token_endpoint_auth_method": t.AS.SecretMethod()})
+	}
+	if c == nil || c.Public() || !mayRevoke(t, c) {
+		Untried(t, "revoked by a client with a secret", "another client with a secret, which may revoke")
+		return nil
+	}
+	return c
+}
+
+// mayRevoke reports that a client is not refused for what it is.
+func mayRevoke(t *T, c *oauth.Client) bool {
+	return !wantsAuthentication(t.AS.Revoke(&oauth.Tokens{Client: c}, "mcpauth-"+Random(24)))
+}
+
 // another is a client beside the one whose tokens are revoked, which may revoke its own: the second client, or one with a secret.
 func another(t *T) *oauth.Client {
-	mayRevoke := func(c *oauth.Client) bool {
-		return !wantsAuthentication(t.AS.Revoke(&oauth.Tokens{Client: c}, "mcpauth-"+Random(24)))
-	}
-	if c := t.AS.SecondClient(); mayRevoke(c) {
+	if c := t.AS.SecondClient(); mayRevoke(t, c) {
 		return c
 	}
 	c, _ := t.AS.Register(map[string]any{"token_endpoint_auth_method": t.AS.SecretMethod()})
-	if c == nil || !mayRevoke(c) {
+	if c == nil || !mayRevoke(t, c) {
 		t.Inconclusive("the second client may not revoke anything here, so that its request is refused for another reason")
 	}
 	return c
