@@ -160,6 +160,8 @@ func TestFairness(t *testing.T) {
 		return c
 	}
 	expectFairness(t, map[string]fairness{
+		"a tool with a name that is not listed": {nil, func(c *suites.Config) { c.Tools, c.Objects = []suites.Tool{{Name: "raed_note"}}, nil },
+			"RS-ABUSE-INPUT-VALIDATION", reports.Inconclusive},
 		"a listed resource that this user cannot read": {func(o *reference.Options) { o.Wrap = withoutTheFirstNote }, nil,
 			"RS-ABUSE-RESOURCE-TRAVERSAL", reports.Pass},
 		"a page about the product over plain HTTP": {func(o *reference.Options) {

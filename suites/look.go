@@ -2,6 +2,7 @@ package suites
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -97,7 +98,21 @@ func Silent(ctx context.Context, cfg Config, within time.Duration) bool {
 	return ex.Response == nil
 }
 
-func facts(sv *survey.Survey) []reports.Fact {
+// unlisted names declared tools that are misspelled, or hidden from the caller.
+func unlisted(declared []target.Tool, listed []string) []reports.Fact {
+	var names []string
+	for _, tool := range declared {
+		if !slices.Contains(listed, tool.Name) {
+			names = append(names, tool.Name)
+		}
+	}
+	if names == nil {
+		return nil
+	}
+	return []reports.Fact{{Name: "declared, but not in tools/list", Value: strings.Join(names, ", ")}}
+}
+
+func facts(sv *survey.Survey, declared []target.Tool) []reports.Fact {
 	facts := []reports.Fact{}
 	if d := sv.Resource(); d != nil {
 		facts = append(facts, reports.Fact{Name: "protected resource metadata", Value: d.URL + " (" + d.Place + ")"})
@@ -112,6 +127,7 @@ func facts(sv *survey.Survey) []reports.Fact {
 	}
 	if len(sv.Listed) > 0 {
 		facts = append(facts, reports.Fact{Name: "tools", Value: strings.Join(sv.Listed, ", ")})
+		facts = append(facts, unlisted(declared, sv.Listed)...)
 	}
 	for _, w := range []struct{ kind, words string }{{"stateful", "with"}, {"stateless", "without"}} {
 		for k, public := range sv.Public {

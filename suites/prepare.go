@@ -482,7 +482,7 @@ func (s *preparation) collect() {
 // finish adds the results to the run, and frees the resources of the run.
 func (s *preparation) finish(ctx context.Context) reports.Redacted {
 	s.collect()
-	s.run.Discovered = facts(s.world.Survey)
+	s.run.Discovered = facts(s.world.Survey, s.cfg.Tools)
 	for _, found := range s.client.Overlapping() {
 		s.run.Discovered = append(s.run.Discovered, reports.Fact{Name: "requests", Value: "one at a time, because " + found})
 	}

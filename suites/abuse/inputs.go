@@ -23,11 +23,7 @@ func inputs() { Must("RS-ABUSE-INPUT-VALIDATION", validatesArguments) }
 
 func validatesArguments(t *T) {
 	token := t.MCP.FirstToken()
-	rows := typedTools(t, token)
-	if len(rows) == 0 {
-		t.NotApplicable("no tool that may be called has a schema with a string, number or boolean in it")
-	}
-	Each(t, rows, func(t *T, x typed) {
+	Each(t, typedTools(t, token), func(t *T, x typed) {
 		call := func(arguments map[string]any) *reports.Exchange {
 			bent := x.tool
 			bent.Arguments = arguments
@@ -55,19 +51,27 @@ type typed struct {
 
 // typedTools are the declared tools that have scalar arguments.
 func typedTools(t *T, token string) (out Cases[typed]) {
+	unlisted := ""
 	schemas := map[string]*document.Object{}
 	for _, listed := range t.MCP.ListedTools(mcp.Bearer(token)) {
 		schemas[listed.String("name")] = listed.Object("inputSchema")
 	}
 	for _, tool := range t.Tools {
 		schema := schemas[tool.Name]
-		if tool.DeniedOnly || tool.Upstream || schema == nil {
-			continue
-		}
-		if names := scalarsOf(schema, tool); len(names) > 0 {
+		switch names := scalarsOf(schema, tool); {
+		case tool.DeniedOnly || tool.Upstream:
+		case schema == nil:
+			unlisted = tool.Name
+		case len(names) > 0:
 			required, _ := schema.Strings("required")
 			out = out.And(tool.Name, typed{tool.Marked("mcpauth"), names, required})
 		}
+	}
+	switch {
+	case len(out) == 0 && unlisted != "":
+		t.Inconclusive("tools/list does not name %s, so its schema is unknown; is the name in the target file right?", unlisted)
+	case len(out) == 0:
+		t.NotApplicable("no tool that may be called has a schema with a string, number or boolean in it")
 	}
 	return out
 }
