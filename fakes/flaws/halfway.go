@@ -71,8 +71,8 @@ var halfway = []Flaw{
 	},
 	{
 		Name: "audience-or-else", Says: "Where aud is absent, other claims may name the audience.", Row: "no aud, the server in resource",
-		Rows: []string{"no aud, the server in azp", "no aud, the server in audience", "no aud, the server in aud2",
-			"no aud, the server in authorization_details"},
+		Rows: []string{"no aud, the server in azp", "no aud, the server in client_id", "no aud, the server in audience",
+			"no aud, the server in aud2", "no aud, the server in authorization_details"},
 		Noticed: []string{"RS-AUD-OTHER-CLAIM"},
 		Bend: policy(func(p *mcpserver.Policy) {
 			p.Overlooks = func(r *http.Request, of string, claims map[string]any) bool {

@@ -231,7 +231,7 @@ func readsAudOnly(t *T) {
 		auds = auds.And("no aud", NoClaim("aud"))
 	}
 	for _, aud := range auds {
-		for _, name := range []string{"resource", "azp", "audience", "aud2"} {
+		for _, name := range []string{"resource", "azp", "client_id", "audience", "aud2"} {
 			rows = rows.And(aud.Name+", the server in "+name, TokenEdits(aud.Value, Claim(name, me)))
 		}
 		rows = rows.And(aud.Name+", the server in authorization_details",
