@@ -275,6 +275,10 @@ func TestFairness(t *testing.T) {
 			"AS-DPOP-BINDING", reports.NotApplicable},
 		"scopes for those who register them": {func(o *reference.Options) { o.Behaviour.DefaultScopes = []string{"notes:read"} }, nil,
 			"AS-TOKEN-SUCCESS-SHAPE", reports.Pass},
+		"openid for those who register it": {func(o *reference.Options) {
+			o.Behaviour.DefaultScopes = []string{"notes:read", "notes:write", "notes:admin", "mcp:tool:roll_dice", "mcp:tool:flip_coin",
+				"offline_access"}
+		}, nil, "AS-KEYS-ID-TOKEN", reports.Pass},
 		"no scopes for those who register none": {func(o *reference.Options) {
 			o.Behaviour.DefaultScopes, o.Behaviour.DropsScopes, o.Policy.ScopeAtTheDoor = []string{}, true, "notes:read"
 		}, nil, "RS-TOKEN-VALID-ACCEPTED", reports.Pass},

@@ -359,6 +359,7 @@ func (s *Session) Begin(ctx context.Context) {
 		s.beginWithoutResource(ctx, c)
 	}
 	s.learnGrant(ctx)
+	s.learnIdentity(ctx)
 	s.seekRefresh(ctx)
 }
 
@@ -420,13 +421,35 @@ func (s *Session) learnGrant(ctx context.Context) {
 	if before == 0 || s.Tokens.Client.Registered == nil || len(s.ordinary.scopes) > 0 {
 		return
 	}
+	s.signInAgain(ctx, s.namedScopes(), func() bool { return s.ungranted() < before })
+}
+
+// learnIdentity signs in again with a client that also registers the scopes of OpenID Connect, where the server lists them, and says that
+// the first client did not get them: a request for openid may be refused otherwise.
+func (s *Session) learnIdentity(ctx context.Context) {
+	if !s.Ready || s.Tokens.Client.Registered == nil || len(s.ordinary.scopes) > 0 {
+		return
+	}
+	has := strings.Fields(s.Tokens.Client.Registered.String("scope"))
+	if lacking := missing(has, s.identityScopes()); len(has) > 0 && slices.Contains(lacking, "openid") {
+		s.signInAgain(ctx, append(has, lacking...), func() bool { return s.ungranted() == 0 })
+	}
+}
+
+// missing returns the wanted values that a list does not have.
+func missing(has, wanted []string) []string {
+	return slices.DeleteFunc(slices.Clone(wanted), func(v string) bool { return slices.Contains(has, v) })
+}
+
+// signInAgain signs in with a client that registers scopes. If that is no better, the first client stays.
+func (s *Session) signInAgain(ctx context.Context, scopes []string, better func() bool) {
 	kind, kept, restore := Public, s.clients, s.firstGrant()
 	if s.Tokens.Client.Method != oauth.None {
 		kind = Confidential
 	}
-	s.registerScopes(s.namedScopes())
+	s.registerScopes(scopes)
 	if c, _ := s.Client(ctx, kind); c != nil {
-		if s.begin(ctx, c); s.Ready && s.ungranted() < before {
+		if s.begin(ctx, c); s.Ready && better() {
 			return
 		}
 	}
