@@ -26,7 +26,7 @@ func TestShardsMakeTheWholeRun(t *testing.T) {
 		cfg.Shard = shard
 		cfg.Skip = append(cfg.Skip, "RS-RATE-*", "AS-RATE-*", "AS-CIMD-SIZE-AND-TIME", "RS-ABUSE-*")
 		if !whole.All(t) {
-			cfg.LabelFilter = "discovery || challenge || audience || pkce || metadata"
+			cfg.LabelFilter = "challenge || audience || pkce"
 		}
 		run, err := suites.Run(t.Context(), cfg)
 		require.NoError(t, err)

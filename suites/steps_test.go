@@ -146,6 +146,13 @@ func (x *traffic) note(in map[string]map[string]bool, id, text string) {
 	}
 }
 
+// complete reports whether each promised word of a check is marked.
+func (x *traffic) complete(in map[string]map[string]bool, id string) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return !slices.ContainsFunc(x.wanted[id], func(p promise) bool { return !in[id][p.word] })
+}
+
 // mostOfBody bounds the part of a body that is searched.
 const mostOfBody = 64 << 10
 
@@ -153,6 +160,10 @@ const mostOfBody = 64 << 10
 func (x *traffic) through(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id, body := ids.FindString(r.UserAgent()), &bytes.Buffer{}
+		if x.complete(x.sent, id) {
+			h.ServeHTTP(w, r)
+			return
+		}
 		r.Body = struct {
 			io.Reader
 			io.Closer
@@ -177,9 +188,11 @@ func notOfTokens(r rune) bool {
 	return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '-' || r == '.')
 }
 
+var unescaped = strings.NewReplacer(`\u0026`, "&", `\u003c`, "<", `\u003e`, ">")
+
 // spelled returns a request as sent, and with its forms and tokens decoded.
 func spelled(parts ...string) string {
-	text := strings.NewReplacer(`\u0026`, "&", `\u003c`, "<", `\u003e`, ">").Replace(strings.Join(parts, "\n"))
+	text := unescaped.Replace(strings.Join(parts, "\n"))
 	out := []string{text}
 	for part := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == '&' || r == '\n' || r == ' ' }) {
 		if decoded, err := url.QueryUnescape(part); err == nil && decoded != part {
@@ -216,8 +229,10 @@ func (x *traffic) add(run *reports.Run) {
 			if ex == nil {
 				continue
 			}
-			x.note(x.sent, r.ID, spelled(ex.Request.Method, ex.Request.URL, fmt.Sprint(ex.Request.Header), ex.Request.Body))
-			if ex.Response != nil {
+			if !x.complete(x.sent, r.ID) {
+				x.note(x.sent, r.ID, spelled(ex.Request.Method, ex.Request.URL, fmt.Sprint(ex.Request.Header), ex.Request.Body))
+			}
+			if ex.Response != nil && !x.complete(x.answered, r.ID) {
 				x.note(x.answered, r.ID, spelled(fmt.Sprint(ex.Response.Header), ex.Response.Body))
 			}
 		}

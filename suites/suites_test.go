@@ -208,7 +208,7 @@ func TestScantDeclarations(t *testing.T) {
 			}
 			cfg.Skip = []string{"AS-CIMD-SIZE-AND-TIME", "RS-RATE-*", "RS-ABUSE-DECOMPRESSION", "RS-ABUSE-BODY-LIMIT", "RS-TOKEN-KEY-*",
 				"RS-TOKEN-JWKS-*", "RS-SESSION-EXPIRY-MIDWAY"}
-			run, err := against.Evaluate(t, cfg)
+			run, err := against.Evaluate(t, against.Part(t, cfg))
 			require.NoError(t, err)
 			for _, res := range run.Results {
 				assert.NotEqual(t, reports.Errored, res.Verdict, "%s: %s", res.ID, res.Reason)

@@ -57,16 +57,7 @@ func TestCertifyAndVerify(t *testing.T) {
 	assert.Equal(t, 2, code)
 	assert.Contains(t, errs, "it is not empty")
 
-	code, out, errs := mcpauth(t, nil, "verify", dir+"/certificate", "--key", dir+"/vendor.pub", "--submission",
-		"--badge", dir+"/badge.svg", "--badge", dir+"/badge.json", "--summary", dir+"/summary.json")
-	require.Zero(t, code, out+errs)
-	assert.Contains(t, oneLine(out), "VERIFIED: Example MCP Server 1.4.0 by Example Ltd meets resource-server@2025-11-25, as far")
-	assert.Contains(t, oneLine(out), "attested, not re-judged: ")
-	fits(t, out)
-	for _, name := range []string{"badge.svg", "badge.json", "summary.json"} {
-		assert.FileExists(t, dir+"/"+name)
-	}
-	code, out, _ = mcpauth(t, nil, "verify", dir+"/certificate", "--key", dir+"/vendor.pub", "--json")
+	code, out, _ := mcpauth(t, nil, "verify", dir+"/certificate", "--key", dir+"/vendor.pub", "--json")
 	require.Zero(t, code)
 	var found struct {
 		OK            bool
@@ -84,11 +75,18 @@ func TestCertifyAndVerify(t *testing.T) {
 		"--product PRODUCT.yaml --predicate-only -o DIR\n")
 	release := found.Certification.Tool.SHA256 + " 1.2.0 linux/amd64\n"
 	require.NoError(t, os.WriteFile(dir+"/releases.txt", []byte(release), 0o600))
-	for list, says := range map[string]string{"/releases.txt": "self-attested; made by mcpauth 1.2.0 linux/amd64, a release",
-		"/wrong.yaml": "wrong.yaml:1: want a SHA-256"} {
-		_, out, errs = mcpauth(t, nil, "verify", dir+"/certificate", "--key", dir+"/vendor.pub", "--releases", dir+list)
-		assert.Contains(t, oneLine(out+errs), says)
+	code, out, errs = mcpauth(t, nil, "verify", dir+"/certificate", "--key", dir+"/vendor.pub", "--submission", "--releases",
+		dir+"/releases.txt", "--badge", dir+"/badge.svg", "--badge", dir+"/badge.json", "--summary", dir+"/summary.json")
+	require.Zero(t, code, out+errs)
+	assert.Contains(t, oneLine(out), "VERIFIED: Example MCP Server 1.4.0 by Example Ltd meets resource-server@2025-11-25, as far")
+	assert.Contains(t, oneLine(out), "attested, not re-judged: ")
+	assert.Contains(t, oneLine(out), "self-attested; made by mcpauth 1.2.0 linux/amd64, a release")
+	fits(t, out)
+	for _, name := range []string{"badge.svg", "badge.json", "summary.json"} {
+		assert.FileExists(t, dir+"/"+name)
 	}
+	_, out, errs = mcpauth(t, nil, "verify", dir+"/certificate", "--key", dir+"/vendor.pub", "--releases", dir+"/wrong.yaml")
+	assert.Contains(t, oneLine(out+errs), "wrong.yaml:1: want a SHA-256")
 
 	code, out, _ = mcpauth(t, nil, "verify", dir+"/certificate", "--key", dir+"/vendor.pub", "--at", time.Now().AddDate(2, 0,
 		0).Format(time.DateOnly))
@@ -97,16 +95,17 @@ func TestCertifyAndVerify(t *testing.T) {
 	code, out, _ = mcpauth(t, nil, "verify", dir+"/certificate")
 	assert.Equal(t, 1, code)
 	assert.Contains(t, out, "NOT VERIFIED (no-key): ")
-	require.NoError(t, os.WriteFile(dir+"/certificate/notes.txt", []byte("x"), 0o600))
-	code, out, _ = mcpauth(t, nil, "verify", dir+"/certificate", "--key", dir+"/vendor.pub")
-	assert.Equal(t, 1, code)
-	assert.Contains(t, out, "NOT VERIFIED (extra-file): notes.txt: ")
-	require.NoError(t, os.WriteFile(dir+"/certificate/\u009b31m\u202e##vso[x]", []byte("x"), 0o600))
+	for _, name := range []string{"notes.txt", "\u009b31m\u202e##vso[x]"} {
+		require.NoError(t, os.WriteFile(dir+"/certificate/"+name, []byte("x"), 0o600))
+	}
 	for _, format := range []string{"--json", "--json=false"} { // a bundle is untrusted
-		_, out, _ = mcpauth(t, nil, "verify", dir+"/certificate", "--key", dir+"/vendor.pub", format)
+		code, out, _ = mcpauth(t, nil, "verify", dir+"/certificate", "--key", dir+"/vendor.pub", format)
+		assert.Equal(t, 1, code)
 		assert.Contains(t, out, "31m")
+		assert.Contains(t, out, "notes.txt")
 		assert.NotRegexp(t, `[\x{80}-\x{9f}\x{202e}]|##vso`, out, format)
 	}
+	assert.Contains(t, out, "NOT VERIFIED (extra-file): notes.txt: ")
 }
 
 // oneLine undoes the line breaks of an output.

@@ -32,7 +32,7 @@ func free(t *testing.T) string {
 // Each design has the verdicts in its golden file. MCPAUTH_GOLDEN=write writes them again.
 func TestDesigns(t *testing.T) {
 	t.Parallel()
-	sampled := whole.Sample(t, "static-bearer", "issue-pkce-encoding")
+	sampled := whole.Sample(t, "static-bearer") // TestPresets has logins
 	for _, d := range designs.All {
 		t.Run(d.Name, func(t *testing.T) {
 			sampled(t, d.Name)
