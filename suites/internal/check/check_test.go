@@ -74,6 +74,21 @@ func TestARefusalWithoutAControlIsNoPass(t *testing.T) {
 	assert.Contains(t, r.Reason, "prove nothing")
 }
 
+// Whatever a check cannot decide in an interrupted run has one cause.
+func TestAnInterruptedCheckNamesTheInterruption(t *testing.T) {
+	const id = "RS-TOKEN-GARBAGE"
+	ctx, interrupt := context.WithCancel(context.Background())
+	e := engine(t, id, func(t *T) {
+		interrupt()
+		t.Inconclusive("the subscription is not acknowledged in time")
+	})
+	e.Start(ctx, []string{id})
+	results := e.Wait(id)
+	require.Len(t, results, 1)
+	assert.Equal(t, reports.Inconclusive, results[0].Verdict)
+	assert.Equal(t, reports.NotReached, results[0].Reason)
+}
+
 func TestAPanicIsAnErrorOfTheTool(t *testing.T) {
 	r := verdict(t, func(*T) { panic("boom") })
 	assert.Equal(t, reports.Errored, r.Verdict)

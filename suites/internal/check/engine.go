@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"slices"
@@ -599,7 +600,15 @@ func (t *T) carryOut(c *Check) *stop {
 	}
 	t.endSessions()
 	t.releaseClients()
-	return t.ofATargetThatIsThere(t.restsOnAnswers(ended))
+	return t.unlessInterrupted(t.ofATargetThatIsThere(t.restsOnAnswers(ended)))
+}
+
+// unlessInterrupted returns the end of a check. Whatever an interrupted check could not decide has one cause.
+func (t *T) unlessInterrupted(ended *stop) *stop {
+	if ended != nil && ended.verdict == reports.Inconclusive && errors.Is(t.run.Err(), context.Canceled) {
+		return &stop{reports.Inconclusive, reports.NotReached}
+	}
+	return ended
 }
 
 // graded returns the results of a check, one for each level that the judged revisions give the requirement.
