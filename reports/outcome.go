@@ -298,6 +298,15 @@ func (s *sums) success() Outcome {
 	return o
 }
 
+// Advice says what the user could add to test more, if the outcome does not say it; otherwise it is empty.
+func (r *Run) Advice() string {
+	s := r.sum()
+	if r.Outcome().Kind != Findings || r.Open != "" || s.open(NotTested) == 0 {
+		return ""
+	}
+	return strings.TrimPrefix(s.advice(), "; ")
+}
+
 // mostAdvice bounds the options that a headline names.
 const mostAdvice = 4
 

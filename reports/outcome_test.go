@@ -145,6 +145,23 @@ func TestOutcomeCountsRequirements(t *testing.T) {
 	assert.Contains(t, run.Outcome().Headline, "PASSED what was tested: 0 of 1 MUST;")
 }
 
+// A failed run says what would test more, unless the server has no authorization at all.
+func TestAFailedRunSaysWhatWouldTestMore(t *testing.T) {
+	run := of(at("MUST", reports.Fail), without(at("MUST", reports.NotTested), "--token-env"))
+	assert.Equal(t, "add --token-env to test 1 more", run.Advice())
+	next := run.NextCommands()
+	assert.Contains(t, next[len(next)-1].Command, "--token-env")
+
+	run.Open = "anyone can call 1 tool"
+	assert.Empty(t, run.Advice())
+	for _, n := range run.NextCommands() {
+		assert.NotContains(t, n.Command, "--token-env")
+	}
+	assert.Empty(t, new(of(at("MUST", reports.Fail))).Advice())
+	passed := of(at("MUST", reports.Pass), without(at("MUST", reports.NotTested), "--token-env"))
+	assert.Empty(t, passed.Advice(), "the headline says it")
+}
+
 func of(results ...reports.Result) reports.Run {
 	for i := range results {
 		results[i].ID = "RS-" + string(rune('0'+i))

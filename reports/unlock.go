@@ -81,19 +81,25 @@ func (r *Run) NextCommands() []Next {
 	if len(failed) > 0 {
 		out = append(out, Next{"Test a fix", again + " --only " + ShellQuoted(strings.Join(failed[:min(len(failed), mostAgain)], ","))})
 	}
+	if r.Open != "" { // the tests of tokens mean something when there is authorization
+		return out
+	}
+	return append(out, r.testingMore(again)...)
+}
+
+// testingMore returns the command that supplies what lets the most MUSTs be tested.
+func (r *Run) testingMore(again string) []Next {
 	for _, u := range r.Unlocks() {
 		option, ok := given[u.Option]
 		switch {
 		case u.Musts == 0:
 		case ok && !strings.Contains(again, u.Option):
-			return append(out, Next{Says: "Test " + Count(len(u.IDs), "more requirement"),
-				Command: strings.TrimSpace(option.environment+" "+again) + " " + option.flag})
+			return []Next{{"Test " + Count(len(u.IDs), "more requirement"), strings.TrimSpace(option.environment+" "+again) + " " + option.flag}}
 		case strings.HasSuffix(u.Option, "in the target file") && r.Target.File == "":
-			says := "Write a target file, to test " + Count(len(u.IDs), "more requirement")
-			return append(out, Next{Says: says, Command: "mcpauth init " + ShellQuoted(r.Target.URL)})
+			return []Next{{"Write a target file, to test " + Count(len(u.IDs), "more requirement"), "mcpauth init " + ShellQuoted(r.Target.URL)}}
 		}
 	}
-	return out
+	return nil
 }
 
 // reachable returns the next command if the target could not be tested.

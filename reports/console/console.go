@@ -271,10 +271,8 @@ func (p *printer) summary() {
 		}
 	}
 	p.first()
-	for i, l := range wrap(Conclusion(p.run.Outcome()), width-2) {
-		if i > 0 {
-			l = "  " + l
-		}
-		p.b.WriteString(l + "\n")
+	if advice := p.run.Advice(); advice != "" {
+		Fold(&p.b, "", "Not everything is tested: "+advice)
 	}
+	Fold(&p.b, "", Conclusion(p.run.Outcome()))
 }
