@@ -57,10 +57,10 @@ func typedTools(t *T, token string) (out Cases[typed]) {
 		schemas[listed.String("name")] = listed.Object("inputSchema")
 	}
 	for _, tool := range t.Tools {
-		schema := schemas[tool.Name]
+		schema, listed := schemas[tool.Name]
 		switch names := scalarsOf(schema, tool); {
 		case tool.DeniedOnly || tool.Upstream:
-		case schema == nil:
+		case !listed && tool.Needs() == "": // one that needs a scope may be hidden from this token
 			unlisted = tool.Name
 		case len(names) > 0:
 			required, _ := schema.Strings("required")
