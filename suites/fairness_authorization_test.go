@@ -15,6 +15,22 @@ import (
 	"github.com/mcpauth/conformance/reports"
 )
 
+// quotesInJSON refuses a scope with an object in JSON, which no clause describes, instead of an answer to the client.
+func quotesInJSON(b *idp.Behaviour) {
+	b.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			scope := r.URL.Query().Get("scope")
+			if !strings.HasSuffix(r.URL.Path, "/authorize") || !strings.Contains(scope, "<script>") {
+				next.ServeHTTP(w, r)
+				return
+			}
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusBadRequest)
+			_ = json.NewEncoder(w).Encode(map[string]string{"error": "invalid_scope", "error_description": "check " + scope})
+		})
+	}
+}
+
 // One check judges each authorization server that is right and differs from the reference.
 func TestFairnessAtTheAuthorizationEndpoint(t *testing.T) {
 	t.Parallel()
@@ -30,6 +46,7 @@ func TestFairnessAtTheAuthorizationEndpoint(t *testing.T) {
 		"prompt is unknown to a server without OpenID Connect": {behaving(withoutPrompt), nil, "AS-AUTHZ-PROMPT-NONE", reports.Pass},
 		"a description quotes markup, with other quotation marks": {behaving(quotesWithApostrophes), nil, "AS-AUTHZ-ERROR-CHARSET",
 			reports.Warn},
+		"a page in JSON quotes markup":               {behaving(quotesInJSON), nil, "AS-AUTHZ-ERROR-CHARSET", reports.Warn},
 		"an unsigned request object may be believed": {behaving(withUnsignedObjects), nil, "AS-AUTHZ-REQUEST-OBJECT", reports.Pass},
 		"a transaction belongs to the user who was asked": {behaving(func(b *idp.Behaviour) { b.BindsUser = true }), nil,
 			"AS-AUTHZ-TRANSACTION-BINDING", reports.Pass},

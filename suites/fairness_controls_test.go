@@ -221,6 +221,10 @@ func TestFairnessOfControls(t *testing.T) {
 	expectFairness(t, map[string]fairness{
 		"a grace that ends in a crash": {func(o *reference.Options) { o.Policy.Status = http.StatusInternalServerError }, nil,
 			"RS-TOKEN-CLOCK-SKEW", reports.Inconclusive},
+		"a token that is active after its revocation": {func(o *reference.Options) {
+			byResourceServer(o)
+			o.Behaviour.Lacks = []idp.Defence{idp.RevokeAccess}
+		}, introspecting, "RS-TOKEN-REVOKED", reports.Inconclusive},
 		"a revoked JWT that lives for a day": {livesFor(24 * time.Hour), nil, "RS-TOKEN-REVOKED", reports.Fail},
 		"a revoked JWT that lives for ten minutes, which no answer says": {func(o *reference.Options) {
 			livesFor(10 * time.Minute)(o)

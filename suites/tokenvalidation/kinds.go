@@ -60,10 +60,14 @@ func refusesRevokedTokens(t *T) {
 		revokedBeforeScope(t, tokens.Access, held)
 		return
 	}
+	if t.AS.Introspected(tokens) != nil {
+		t.Inconclusive("the authorization server itself calls the revoked token active (AS-INTROSPECT-INACTIVE), so whether the MCP server " +
+			"looks at revocations is not seen")
+	}
 	// A server that only verifies signatures does not see a revocation: the lifetime bounds the damage (RFC 9068 section 7).
 	if seconds, ok := lifetime(t, tokens.Access); ok && seconds <= 3600 {
 		t.Expect(last).Ideally(beRefusedWithin(t,
-			fmt.Sprintf(", and may be for %.0f s in all, since the server reads its signature only", seconds)))
+			fmt.Sprintf(", and may be for %.0f s in all, if the server verifies its signature only", seconds)))
 		return
 	}
 	t.Expect(last).To(beRefusedWithin(t, ""))
