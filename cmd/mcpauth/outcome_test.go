@@ -76,7 +76,7 @@ func TestWhatWasGivenAndDoesNotWorkIsNotGreen(t *testing.T) {
 	defer taken.Close()
 	for name, c := range map[string]struct{ file, only, says string }{
 		"an issuer that the target does not trust": {"fake_idp: {listen: '127.0.0.1:0', issuer: 'http://127.0.0.1:9', audience: '" + r.URL + "'}",
-			"RS-DISC-*,RS-AUD-WRONG", "the target does not trust it"},
+			"RS-DISC-*,RS-AUD-WRONG", "the target does not trust it, and has not fetched its key set"},
 		"a login by hand whose answer cannot be received": {"login: {driver: manual}\nclient: {clients: [{id: by-hand, redirect_uri: 'http://" +
 			taken.Addr().String() + "/callback'}]}", "RS-DISC-*", "the login by hand failed"},
 	} {

@@ -198,10 +198,18 @@ func (t Minter) Trusted() bool {
 		case failure(ex) != "":
 			w.distrusted, w.trustIsOpen = asked+": whether the target trusts it is not seen", true
 		case !t.MCP.Served(ex):
-			w.distrusted = asked + ": the target does not trust it"
+			w.distrusted = asked + ": the target does not trust it" + t.unfetched()
 		}
 	})
 	return w.distrusted == ""
+}
+
+// unfetched says that the target has not fetched the issuer's keys, often because it is configured with another address.
+func (t Minter) unfetched() string {
+	if t.KeyServer() == nil || t.hasFetched() {
+		return ""
+	}
+	return ", and has not fetched its key set: the metadata of " + t.Issuer.Identifier() + " names the address as jwks_uri"
 }
 
 // mustKnowTrust ends the check if no answer shows whether the target trusts the issuer given: the user need not give anything more.
