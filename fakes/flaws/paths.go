@@ -96,6 +96,11 @@ var pathsOfClients = []Flaw{
 		Bend: behaviour(func(b *idp.Behaviour) { b.SecretOf = func(string) string { return seeded.Fakes.Text(3) } }),
 	},
 	one("dcr-same-metadata-same-client", idp.OwnRegistration, "AS-DCR-IDS-UNIQUE-RANDOM", "AS-DCR-*"), // two clients of a run are the same
+	{
+		Name: "dcr-same-metadata-new-secret", Says: "Whoever registers a client again replaces its secret.",
+		Bend:    all(lacks(idp.OwnRegistration), behaviour(func(b *idp.Behaviour) { b.RenewsSecrets = true })),
+		Noticed: []string{"AS-DCR-IDS-UNIQUE-RANDOM"}, Also: []string{"AS-DCR-*"},
+	},
 	one("assertion-for-another-client", idp.AssertionNames, "AS-CC-ASSERTION-REJECTED", "AS-CIMD-*"),
 	one("assertion-of-no-type", idp.AssertionTypeNamed, "AS-CC-ASSERTION-REJECTED", "AS-CIMD-*"),
 	rowOf(one("assertion-unverified-at-refresh", idp.AssertionAtRefresh, "AS-CIMD-KEY-AUTH-ENFORCED"), "a refresh"),

@@ -80,7 +80,7 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) {
 	}
 	shares := !s.Behaviour.has(OwnRegistration) || s.Behaviour.SharesPublicClients && c.method == "none"
 	if old := s.sameRegistration(c); old != nil && shares {
-		c = old
+		c = s.again(old, c.secret)
 	}
 	if s.Behaviour.has(ClientsKept) {
 		s.mu.Lock()
@@ -88,6 +88,18 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) {
 		s.mu.Unlock()
 	}
 	s.writeClient(w, http.StatusCreated, c)
+}
+
+// again returns a client that registers once more, with its secret or, as a flaw, with another one.
+func (s *Server) again(old *client, secret string) *client {
+	if s.Behaviour.RenewsSecrets && secret != "" {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		renewed := *old
+		renewed.secret = secret
+		return &renewed
+	}
+	return old
 }
 
 func (s *Server) listClients(w http.ResponseWriter) {

@@ -24,6 +24,8 @@ type Manners struct {
 	OneCode bool
 	// SharesPublicClients gives two registrations with the same metadata and no secret one client.
 	SharesPublicClients bool
+	// RenewsSecrets gives a client another secret whenever it is registered again: a flaw.
+	RenewsSecrets bool
 	// BindsUser binds a transaction to the user who was asked, in any browser.
 	BindsUser bool
 	// OneSession keeps one login session for a user: a login ends the session in another browser.

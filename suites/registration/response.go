@@ -260,6 +260,19 @@ func issuesClientsOfTheirOwn(t *T) {
 			t.Expect(secrets).SeenIn(clients[2].Exchange).To(expect.BeUnguessable("client secrets"))
 		}
 	})
+	keepsEarlierSecrets(t, alike[0], alike[2])
+}
+
+// keepsEarlierSecrets is for registrations that are one client with a secret for each: anybody may repeat a registration, so that the
+// latest one must not end the secret of the first.
+func keepsEarlierSecrets(t *T, first, last *oauth.Client) {
+	if first.Secret == "" || first.ID != last.ID || first.Secret == last.Secret || !t.Session.Ready {
+		return
+	}
+	t.Expect(t.AS.Redeem(t.AS.MustAuthorize(As(last))), "the secret of the last of three identical registrations").
+		AsControl(expect.IssueTokens())
+	t.Expect(t.AS.Redeem(t.AS.MustAuthorize(As(first))), "the secret of the first of three identical registrations, which are one client,").
+		Ideally(expect.IssueTokens())
 }
 
 func identifiers(clients []*oauth.Client) (ids []string) {
