@@ -1,11 +1,16 @@
 package suites_test
 
 import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"io"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -259,6 +264,38 @@ func redirectsBy307(o *reference.Options) {
 func goesOnAtHome(o *reference.Options) { o.Behaviour.GoesOn, o.Behaviour.OwnPaths = "address", true }
 
 // One check judges the login of each authorization server that is right and differs from the reference.
+// namesUserBesideSession writes the user's name before the identifier of the session, and does not read it.
+func namesUserBesideSession(b *idp.Behaviour) {
+	var users sync.Map
+	b.SessionOf = func(user string) string {
+		id := rand.Text()
+		users.Store(id, user)
+		return user + "." + id
+	}
+	b.UserOf = func(_ *http.Request, session string) string {
+		_, id, _ := strings.Cut(session, ".")
+		user, _ := users.Load(id)
+		name, _ := user.(string)
+		return name
+	}
+}
+
+// signsSession keeps sessions in cookies alone, with a MAC.
+func signsSession(b *idp.Behaviour) {
+	mac := func(user string) string {
+		m := hmac.New(sha256.New, []byte("a secret of the server"))
+		m.Write([]byte(user))
+		return user + "." + hex.EncodeToString(m.Sum(nil))
+	}
+	b.SessionOf = mac
+	b.UserOf = func(_ *http.Request, session string) string {
+		if user, _, _ := strings.Cut(session, "."); session == mac(user) {
+			return user
+		}
+		return ""
+	}
+}
+
 func TestFairnessOfLogins(t *testing.T) {
 	t.Parallel()
 	expectFairness(t, map[string]fairness{
@@ -274,7 +311,10 @@ func TestFairnessOfLogins(t *testing.T) {
 		"a password, and no name":                        {pagesOf("password"), nil, "AS-LOGIN-REJECT-WRONG-PASSWORD", reports.Pass},
 		"a password, no name, and no account to lock": {
 			pagesOf("password"), noSacrificial, "AS-LOGIN-REJECT-WRONG-PASSWORD", reports.NotTested},
-		"no account that may be locked":                      {nil, noSacrificial, "AS-LOGIN-REJECT-WRONG-PASSWORD", reports.NotTested},
+		"no account that may be locked": {nil, noSacrificial, "AS-LOGIN-REJECT-WRONG-PASSWORD", reports.NotTested},
+		"a name beside an identifier": {behaving(namesUserBesideSession), nil,
+			"AS-AUTHZ-USER-AUTHENTICATED", reports.Pass},
+		"a name that is signed":                              {behaving(signsSession), nil, "AS-AUTHZ-USER-AUTHENTICATED", reports.Pass},
 		"a cookie for scripts":                               {scriptCookie, nil, "AS-LOGIN-COOKIE-ATTRIBUTES", reports.Pass},
 		"a token instead of SameSite":                        {crossSite, nil, "AS-LOGIN-CSRF", reports.Pass},
 		"a code that is looked at before its client":         {codeFirst, nil, "AS-LOGIN-NO-DEFAULT-CREDENTIALS", reports.Pass},

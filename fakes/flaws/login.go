@@ -1,15 +1,41 @@
 package flaws
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/mcpauth/conformance/fakes/answer"
 	"github.com/mcpauth/conformance/fakes/idp"
 	"github.com/mcpauth/conformance/fakes/reference"
 )
+
+// madeUp is the flaw of a server that signs users in by what a browser makes up.
+func madeUp(name, says, row string, bend func(b *idp.Behaviour)) Flaw {
+	return Flaw{Name: name, Says: says, Bend: behaviour(bend), Row: row, Noticed: []string{"AS-AUTHZ-USER-AUTHENTICATED"},
+		Also: []string{"AS-LOGIN-*"}}
+}
+
+func decoded(text string) string {
+	b, _ := base64.RawURLEncoding.DecodeString(text)
+	return string(b)
+}
+
+// subjectOf reads the subject of a JWT, and verifies nothing.
+func subjectOf(token string) string {
+	var claims struct {
+		Sub string `json:"sub"`
+	}
+	if parts := strings.Split(token, "."); len(parts) == 3 {
+		_ = json.Unmarshal([]byte(decoded(parts[1])), &claims)
+	}
+	return claims.Sub
+}
 
 // logins are the flaws of how users sign in.
 var logins = []Flaw{
@@ -50,6 +76,25 @@ var logins = []Flaw{
 	ofNullOrigin("login", "/login", "AS-LOGIN-CSRF", all(lacks(idp.LoginCSRF), behaviour(func(b *idp.Behaviour) {
 		b.CrossSiteCookies = true
 	}))),
+	madeUp("login-session-names-user", "The session cookie is the user's name in base64.",
+		"a session cookie that names another user", func(b *idp.Behaviour) {
+			b.SessionOf = func(user string) string { return base64.RawURLEncoding.EncodeToString([]byte(user)) }
+			b.UserOf = func(_ *http.Request, session string) string { return decoded(session) }
+		}),
+	madeUp("login-session-unverified", "The session cookie is a JWT, whose signature is not verified.",
+		"a session cookie that names another user", func(b *idp.Behaviour) {
+			b.SessionOf = func(user string) string {
+				return sealed(b64([]byte(`{"alg":"HS256"}`))+"."+b64([]byte(`{"sub":"`+user+`"}`)), []byte("k"))
+			}
+			b.UserOf = func(_ *http.Request, session string) string { return subjectOf(session) }
+		}),
+	madeUp("login-session-counts", "Session cookies are consecutive numbers.", "the session cookies of four logins", func(b *idp.Behaviour) {
+		var n atomic.Int64
+		b.SessionOf = func(string) string { return strconv.FormatInt(100_000+n.Add(1), 10) }
+	}),
+	madeUp("login-user-of-header", "A header field says who the user is.", "header fields that name a user", func(b *idp.Behaviour) {
+		b.UserOf = func(r *http.Request, _ string) string { return r.Header.Get("X-Forwarded-User") }
+	}),
 	rowOf(one("logout-in-the-browser-only", idp.LogoutAtServer, "AS-LOGIN-LOGOUT"), "a copy of the cookies from before"),
 	{
 		Name: "logout-by-post-without-effect", Says: "A form that signs out gets a page that says so, and the session stays.", Row: "by POST",

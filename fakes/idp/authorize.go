@@ -553,7 +553,12 @@ func (s *Server) user(r *http.Request) string {
 	if old, err := r.Cookie("as_session_old"); err == nil && s.cookie(r, "as_session") == "" && s.Behaviour.OldBrowsers {
 		return s.sessions[old.Value]
 	}
-	return s.sessions[s.cookie(r, "as_session")]
+	id := s.cookie(r, "as_session")
+	if user := s.sessions[id]; user != "" || s.Behaviour.UserOf == nil {
+		return user
+	}
+	u, _ := s.account(s.Behaviour.UserOf(r, id))
+	return u.Name
 }
 
 // ours returns the transaction of a page if it belongs to this browser.
@@ -744,6 +749,9 @@ func (s *Server) begin(w http.ResponseWriter, r *http.Request, user string) {
 	id := random(24)
 	if old := s.cookie(r, "as_session"); old != "" && !(s.Behaviour.has(FreshSession) && s.Behaviour.has(OwnSessionIDs)) {
 		id = old
+	}
+	if s.Behaviour.SessionOf != nil {
+		id = s.Behaviour.SessionOf(user)
 	}
 	s.setCookie(w, "as_session", id)
 	if s.Behaviour.OldBrowsers {

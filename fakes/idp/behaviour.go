@@ -98,6 +98,10 @@ type Behaviour struct {
 	Patience time.Duration
 	// AccessToken changes the header and claims of every access token, which is then signed with RS256.
 	AccessToken func(header, claims map[string]any)
+	// SessionOf makes the value of a user's session cookie, if set; otherwise it is random. UserOf finds a user in a request without a
+	// known session, if set.
+	SessionOf func(user string) string
+	UserOf    func(r *http.Request, session string) string
 	// IDToken changes the header and claims of every ID token before it is signed with RS256.
 	IDToken func(header, claims map[string]any)
 	// Code makes codes; nil: random ones.

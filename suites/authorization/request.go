@@ -87,6 +87,7 @@ func authenticatesUsers(t *T) {
 			t.Expect(g).To(askForAUser)
 		}
 	})
+	refusesMadeUpUsers(t)
 }
 
 var askForAUser = expect.That("a page where the user signs in", func(g *Grant) string {
