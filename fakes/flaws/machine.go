@@ -102,6 +102,8 @@ var machines = []Flaw{
 	one("par-and-query", idp.PushedAlone, "AS-PAR-BASIC"),
 	rowOf(one("par-and-challenge", idp.PushedChallengeAlone, "AS-PAR-BASIC"), "a query with another code_challenge"),
 	one("par-unvalidated", idp.PushedValidated, "AS-PAR-BASIC"),
+	rowOf(one("registered-key-ignored", idp.RegisteredKeys, "AS-TOKEN-WRONG-SECRET", "AS-CC-*", "AS-CIMD-KEY-AUTH-ENFORCED", "AS-EMA-*",
+		"AS-REFRESH-CONFIDENTIAL-AUTH", "AS-META-AUTH-METHODS-TRUE"), "private_key_jwt, no assertion"),
 	rowOf(one("cimd-key-ignored", idp.DocumentKeys, "AS-CIMD-KEY-AUTH-ENFORCED"), "no assertion"),
 	{
 		Name: "machine-signature-ignored", Says: "The signature of a token of a client that acts for itself is not verified.",

@@ -217,10 +217,21 @@ func (s *Server) newClient(meta map[string]any) (*client, *badMetadata) {
 	return c, nil
 }
 
+// keep stores the key of a client that registers one.
+func (c *client) keep(set map[string]any) *badMetadata {
+	if c.key = firstKey(set); c.key == nil {
+		return &badMetadata{"invalid_client_metadata", "the keys cannot be used"}
+	}
+	return nil
+}
+
 func (s *Server) method(c *client, meta map[string]any) *badMetadata {
 	c.method = "client_secret_basic"
 	if m, given := meta["token_endpoint_auth_method"]; given {
 		c.method, _ = m.(string)
+	}
+	if set, _ := meta["jwks"].(map[string]any); c.method == "private_key_jwt" && set != nil {
+		return c.keep(set)
 	}
 	if !slices.Contains([]string{"none", "client_secret_basic", "client_secret_post"}, c.method) &&
 		!(s.Behaviour.SecretAssertions && c.method == "client_secret_jwt") {

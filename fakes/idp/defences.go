@@ -306,6 +306,7 @@ const (
 	AssertionClaims    Defence = "issuer, subject, audience and expiry of a client assertion are checked"
 	AssertionsAlone    Defence = "a client assertion names its client by itself"
 	DocumentKeys       Defence = "a client whose document has a key authenticates with it"
+	RegisteredKeys     Defence = "a client that registered a key authenticates with it"
 	CredentialsScope   Defence = "a client that acts for itself gets its own scopes only"
 	CredentialsRefresh Defence = "client credentials return no refresh token"
 	MachineSubject     Defence = "a client that acts for itself is its own subject"

@@ -234,6 +234,8 @@ func (s *Server) waivesSecret(r *http.Request, c *client, by shown) bool {
 		return true
 	case !b.has(RefreshNeedsSecret) && by.method == "none" && r.PostForm.Get("grant_type") == "refresh_token":
 		return true
+	case !b.has(RegisteredKeys) && c.method == "private_key_jwt" && by.method == "none":
+		return true
 	case c.method == "private_key_jwt":
 		elsewhere := r.PostForm.Get("grant_type") == "" && !b.has(KeyElsewhere)
 		return elsewhere || !b.has(NoSecretForKeys) && by.method != "none"

@@ -83,6 +83,26 @@ func refusesWrongSecrets(t *T) {
 			Edits(Unidentified(), With("client_id", c.ID), With("client_secret[$regex]", t.Hide(MostOf(c.Secret))))},
 	}), expect.RefuseGrant())
 	refusesWrongMACs(t)
+	refusesWrongSignatures(t)
+}
+
+// refusesWrongSignatures is about a client that proves by a signature that it holds its key (RFC 7523 section 3).
+func refusesWrongSignatures(t *T) {
+	if !t.AS.Lists("token_endpoint_auth_methods_supported", oauth.PrivateKey) {
+		return
+	}
+	keyed := t.AS.ClientWithKey()
+	if keyed == nil {
+		Untried(t, oauth.PrivateKey, "a client with a key, with which users sign in (client.clients in the target file)")
+		return
+	}
+	Each(t, Cases[oauth.Client]{{oauth.PrivateKey, *keyed}}, func(t *T, c oauth.Client) {
+		c.Audience = t.AS.AcceptedAudience(c)
+		trap := Listen(t)
+		rows := slices.Concat(t.AS.ForgedAssertions(&c, trap), t.AS.WrongAssertions(&c))
+		Refuses(t, t.AS.Redemption(As(&c)), rows, expect.RefuseGrant("invalid_client", "invalid_request"))
+		t.Expect(trap, "jku, x5u").Ideally(BeLeftAlone)
+	})
 }
 
 // refusesWrongMACs is about a client that proves by a MAC that it knows its secret (RFC 7523 section 3, OpenID Connect Core section 9).

@@ -1016,6 +1016,24 @@ func (t AuthorizationServer) clientWithKey() *oauth.Client {
 	return nil
 }
 
+// ClientWithKey returns a client with which users sign in and that authenticates with a key: a declared one, or one that registers itself;
+// nil if there is none.
+func (t AuthorizationServer) ClientWithKey() *oauth.Client {
+	for i := range t.Session.Input.Clients {
+		if c := &t.Session.Input.Clients[i]; c.Key != nil && c.SignsIn() {
+			return c
+		}
+	}
+	key := t.KeyForAssertions()
+	c, _ := t.Register(map[string]any{"token_endpoint_auth_method": oauth.PrivateKey, "token_endpoint_auth_signing_alg": key.Algorithm(),
+		"jwks": map[string]any{"keys": []any{key.JWK()}}})
+	if c == nil || c.Method != oauth.PrivateKey {
+		return nil
+	}
+	c.Key = key
+	return c
+}
+
 // getsTokens reports whether a flow of a client ends with tokens.
 func (t AuthorizationServer) getsTokens(c *oauth.Client) bool { return t.TokensIfAny(As(c)) != nil }
 
