@@ -271,7 +271,7 @@ func keepsEarlierSecrets(t *T, first, last *oauth.Client) {
 	}
 	t.Expect(t.AS.Redeem(t.AS.MustAuthorize(As(last))), "the secret of the last of three identical registrations").
 		AsControl(expect.IssueTokens())
-	t.Expect(t.AS.Redeem(t.AS.MustAuthorize(As(first))), "the secret of the first of three identical registrations, which are one client,").
+	t.Expect(t.AS.Redeem(t.AS.MustAuthorize(As(first))), "the secret of the first of three identical registrations of one client").
 		Ideally(expect.IssueTokens())
 }
 
