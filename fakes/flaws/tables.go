@@ -81,6 +81,11 @@ var wholeTables = []Flaw{
 	follows(tablesFlaw("user-found-nearly", "The owner of a name that resembles another name, or is a pattern of it, is treated as its user.",
 		"RS-SCOPE-OBJECT-OWNERSHIP", func(p *mcpserver.Policy) { p.UserOf = resembling("alice") }),
 		"RS-SCOPE-OTHER-PRIMITIVES", "RS-SESSION-BOUND-TO-USER"),
+	follows(tablesFlaw("user-of-profile-claims", "The user is the name in a claim of the profile, if there is one.",
+		"RS-SCOPE-OBJECT-OWNERSHIP",
+		func(p *mcpserver.Policy) {
+			p.UserClaims = []string{"email", "preferred_username", "name", "nickname", "upn", "unique_name", "act"}
+		}), "RS-SCOPE-OTHER-PRIMITIVES", "RS-SESSION-BOUND-TO-USER"),
 	tablesFlaw("handle-nearly", "A handle is found by one that resembles it.", "RS-SESSION-HANDLE-OWNERSHIP",
 		func(p *mcpserver.Policy) { p.TakesHandle = resembles }),
 	tablesFlaw("task-nearly", "A task is found by an id that resembles its own.", "RS-SESSION-TASK-OWNERSHIP",

@@ -386,7 +386,7 @@ func (s *Server) judgeClaims(r *http.Request, c map[string]any) *caller {
 	case revoked && p.has(RevocationFirst):
 		return nil
 	}
-	if p.UserOf != nil {
+	if subject = cmp.Or(p.profileName(c), subject); p.UserOf != nil {
 		subject = p.UserOf(subject)
 	}
 	client, _ := c["client_id"].(string)
@@ -701,4 +701,18 @@ func (s *Server) passesFor(token string) string {
 		}
 	}
 	return token
+}
+
+// profileName is the name of the user in one of the claims that count instead of the subject; empty if the token has none.
+func (p *Policy) profileName(claims map[string]any) string {
+	for _, claim := range p.UserClaims {
+		switch v := claims[claim].(type) {
+		case string:
+			return v
+		case map[string]any: // of who acts for the user
+			name, _ := v["sub"].(string)
+			return name
+		}
+	}
+	return ""
 }

@@ -114,6 +114,8 @@ type Defects struct {
 	TakesAnswer func(claims map[string]any) bool
 	// UserOf reads the user's name from the subject of a token.
 	UserOf func(subject string) string
+	// UserClaims name the user instead of the subject: a flaw. The first one that a token has counts.
+	UserClaims []string
 	// PassesOn changes the request of a tool to another server, for a caller with a token.
 	PassesOn func(out *http.Request, token string)
 	// TakesSecond accepts other names of the second issuer.

@@ -1,6 +1,8 @@
 package mcpserver
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"net/http"
 	"strings"
 )
@@ -16,13 +18,16 @@ type Object struct {
 
 // Objects are alice's objects.
 var Objects = []Object{
-	{Resource: diary("alice"), Private: "the diary of alice", ChangedBy: "write_diary"},
-	{Prompt: "summarize", Arguments: map[string]string{"user": "alice"}, Private: "the diary of alice"},
+	{Resource: diary("alice"), Private: "the diary, 2bd806c9", ChangedBy: "write_diary"},
+	{Prompt: "summarize", Arguments: map[string]string{"user": "alice"}, Private: "the diary, 2bd806c9"},
 	{Resource: "note://{user}/diary", Argument: "user", Value: "al", Private: "alice"},
 }
 
 // diary returns the URI of a resource that belongs to a user.
 func diary(user string) string { return "note://" + user + "/diary" }
+
+// mark is what is in texts of a user instead of the name, which an answer could repeat.
+func mark(user string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(user)))[:8] }
 
 // mayRead reports whether a user may read a resource.
 func (s *Server) mayRead(user, uri string) bool {
@@ -31,7 +36,7 @@ func (s *Server) mayRead(user, uri string) bool {
 
 // ofUser returns a text that only one user may see; ok is false for any other caller.
 func (s *Server) ofUser(who *caller, user string) (text string, ok bool) {
-	return "the diary of " + user, user != "" && (user == who.user || !s.Policy.has(OwnResources))
+	return "the diary, " + mark(user), user != "" && (user == who.user || !s.Policy.has(OwnResources))
 }
 
 func (s *Server) prompt(w http.ResponseWriter, m *message, who *caller) {

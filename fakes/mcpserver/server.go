@@ -137,7 +137,7 @@ const StrongLogin = "urn:mcpauth:two-factors"
 // Tools are the server's tools.
 var Tools = []Tool{
 	{Name: "whoami", TellsCaller: true},
-	{Name: "read_note", Scope: "notes:read", Private: "a note of alice"},
+	{Name: "read_note", Scope: "notes:read", Private: "a note, 2bd806c9"},
 	{Name: "write_note", Scope: "notes:write", Arguments: map[string]any{"text": "{marker}"}, Effect: "list_notes"},
 	{Name: "list_notes"},
 	{Name: "copy_note", Scope: "notes:read notes:write"},

@@ -123,7 +123,7 @@ func (s *Server) actFor(user, name string, arguments map[string]any) (text strin
 		if !p.has(OwnNotes) {
 			user = "alice"
 		}
-		return "a note of " + user, true
+		return "a note, " + mark(user), true
 	case "write_note":
 		note, _ := arguments["text"].(string)
 		if s.notes = append(s.notes, note[:min(len(note), 100)]); len(s.notes) > mostNotes {

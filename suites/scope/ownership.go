@@ -34,7 +34,9 @@ func identifiesUserByToken(t *T) {
 				}
 			}
 		})
-		Each(t, t.MCP.Namesakes(t, tool.Name), func(t *T, token string) { t.Expect(t.MCP.CallTool(token, tool)).Ideally(hide(shows)) })
+		Each(t, t.MCP.Namesakes(t, tool.Name, tool.Private), func(t *T, token string) {
+			t.Expect(t.MCP.CallTool(token, tool)).Ideally(hide(shows))
+		})
 	})
 }
 

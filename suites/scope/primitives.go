@@ -30,7 +30,7 @@ func guardsOtherPrimitives(t *T) {
 					"for the second user, with the first user's name in %s", claim.Name).To(hide(o.Shows))
 			})
 		}
-		Each(t, t.MCP.Namesakes(t, o.Name()), func(t *T, token string) { hidesFrom(t, o, token) })
+		Each(t, t.MCP.Namesakes(t, o.Name(), o.Private), func(t *T, token string) { hidesFrom(t, o, token) })
 		if o.Resource != "" && o.Argument == "" {
 			unknown := o
 			unknown.Resource = strings.TrimSuffix(o.Resource, "/") + "-mcpauth-none"

@@ -88,7 +88,7 @@ func bindsSessionToUser(t *T) {
 
 // namesakes are users whose names resemble that of the session's user.
 func namesakes(t *T) (rows Cases[CallEdit]) {
-	for _, row := range t.MCP.Namesakes(t, "a session") {
+	for _, row := range t.MCP.Namesakes(t, "a session", "") {
 		rows = rows.And("with the token of "+row.Name, Presenting(row.Value))
 	}
 	return rows

@@ -384,19 +384,34 @@ func (t MCPServer) SecondToken() string {
 	return t.AS.MustGetTokens(By(1)).Access
 }
 
-// Namesakes are tokens of users whose names resemble that of the first user (RFC 7519 section 4.1.2: "sub" is case-sensitive), or are a
-// pattern of it. No name contains that of the first user, which an answer may repeat. Without an issuer that the target trusts there are
-// none, and what is noted as not tried.
-func (t MCPServer) Namesakes(check *T, what string) (rows Cases[string]) {
+// Namesakes are tokens of other users: of users whose names resemble that of the first user (RFC 7519 section 4.1.2: "sub" is
+// case-sensitive) or are a pattern of it, and of the second user with the first user's name in another claim. An answer may repeat such
+// a name, so there are none of it where private, which only the first user may see, contains it. Without an issuer that the target trusts
+// there are none at all, and what is noted as not tried.
+func (t MCPServer) Namesakes(check *T, what, private string) (rows Cases[string]) {
 	if !t.Mint.Trusted() {
 		Untried(check, what+" for users of similar names", ATrustedIssuer)
 		return nil
 	}
-	const first = "alice"
-	for _, miss := range nearmiss.Of(first, nearmiss.LetterCase, nearmiss.Unicode, nearmiss.Shorter, nearmiss.Pattern) {
-		if !strings.Contains(miss.Value, first) {
+	for _, miss := range nearmiss.Of(firstUser, nearmiss.LetterCase, nearmiss.Unicode, nearmiss.Shorter, nearmiss.Pattern) {
+		if !strings.Contains(miss.Value, firstUser) {
 			rows = rows.And("a user of the name with "+miss.Name, t.Mint.Token(map[string]any{"sub": miss.Value}))
 		}
 	}
-	return rows
+	if private != "" && strings.Contains(private, firstUser) {
+		check.Note("%s for another user with the first user's name in a claim: not tried, since the answer may repeat that name", what)
+		return rows
+	}
+	for _, claim := range profileClaims {
+		rows = rows.And("another user with the first user's name in "+claim, t.Mint.Token(map[string]any{"sub": "bob", claim: firstUser}))
+	}
+	acting := map[string]any{"sub": "bob", "act": map[string]any{"sub": firstUser}}
+	return rows.And("another user for whom the first user acts", t.Mint.Token(acting))
 }
+
+// firstUser is the sub of the first user, where mcpauth issues the tokens.
+const firstUser = "alice"
+
+// profileClaims describe a user, who often may change them. A client "MUST NOT rely upon" the first two "being unique" (OpenID Connect Core
+// section 5.1), and sub and iss together are the only stable identifier (section 5.7).
+var profileClaims = []string{"email", "preferred_username", "name", "nickname", "upn", "unique_name"}
