@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/mcpauth/conformance/fakes/answer"
+	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/fakes/reference"
 )
 
@@ -31,6 +32,18 @@ var otherTransport = []Flaw{
 		func(origin, _ string) bool { return strings.ToUpper(origin) == origin }),
 	originFlaw("http", "another site over http",
 		func(origin, _ string) bool { return origin == "http://evil.example" }),
+	originFlaw("own-port", "another site at the own port", func(origin, own string) bool {
+		return strings.HasPrefix(origin, "http://evil.example:") && origin[strings.LastIndex(origin, ":"):] == own[strings.LastIndex(own, ":"):]
+	}),
+	{
+		Name: "origin-as-host", Says: "The Origin is compared with the Host of the request, which is not checked.",
+		Bend: func(o *reference.Options) {
+			originFlaw("", "", func(origin, own string) bool { return origin == own }).Bend(o)
+			lacks(mcpserver.CheckHost)(o)
+		},
+		Noticed: []string{"RS-TRANSPORT-ORIGIN-INVALID"}, Also: []string{"RS-TRANSPORT-*"},
+		Row: "a foreign site in Origin and in Host",
+	},
 	unlookedAt("get", "GET", func(r *http.Request) bool { return r.Method == http.MethodGet }),
 	unlookedAt("delete", "DELETE", func(r *http.Request) bool { return r.Method == http.MethodDelete }),
 	unlookedAt("notification", "a notification", func(r *http.Request) bool {

@@ -134,6 +134,8 @@ var forgottenScopes = []Flaw{
 	scopeForgotten("without-a-version", "a call without its protocol version", func(r *http.Request, _ map[string]any) bool {
 		return r.Header.Get("MCP-Protocol-Version") == ""
 	}),
+	scopeForgotten("under-another-name", "a call whose Mcp-Name is that of no tool", beforeSessionsEnd("Mcp-Name", "mcpauth_no_such_tool")),
+	scopeForgotten("under-another-method", "a call whose Mcp-Method is tools/list", beforeSessionsEnd("Mcp-Method", "tools/list")),
 	scopeForgottenOf("a-text-as-id", "a call with a text as its id", func(r *http.Request) bool {
 		return bytes.Contains(answer.Peek(r), []byte(`"id":"`))
 	}),
@@ -144,6 +146,13 @@ var forgottenScopes = []Flaw{
 		Bend:    lacks(mcpserver.NotificationsRunNothing),
 		Noticed: []string{"RS-SCOPE-NOT-EXECUTED"}, Row: "without the scope and without an id",
 	},
+}
+
+// beforeSessionsEnd matches a field of requests in the protocol with sessions, where it says nothing.
+func beforeSessionsEnd(name, value string) func(*http.Request, map[string]any) bool {
+	return func(r *http.Request, _ map[string]any) bool {
+		return r.Header.Get("MCP-Protocol-Version") < "2026-07-28" && r.Header.Get(name) == value
+	}
 }
 
 // forgetsFor makes the condition of a request one of a call.

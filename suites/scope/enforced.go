@@ -291,7 +291,20 @@ func inOtherForms(t *T, call mcp.Call) Cases[wire.Request] {
 	}
 	unversioned := call.Request()
 	unversioned.Header = slices.DeleteFunc(unversioned.Header, func(f reports.Field) bool { return f.Name == "MCP-Protocol-Version" })
-	return rows.And("as a call without its protocol version", unversioned)
+	rows = rows.And("as a call without its protocol version", unversioned)
+	return append(rows, underOtherFields(call)...)
+}
+
+// underOtherFields are a call whose fields of the protocol without sessions name something else. In the protocol with sessions they say
+// nothing, and a guard that believes them looks at the wrong tool.
+func underOtherFields(call mcp.Call) Cases[wire.Request] {
+	with := func(method, name string) wire.Request {
+		return call.With(mcp.Field("Mcp-Method", method), mcp.Field("Mcp-Name", name)).Request()
+	}
+	return Cases[wire.Request]{
+		{"as a call whose Mcp-Name is that of no tool", with("tools/call", "mcpauth_no_such_tool")},
+		{"as a call whose Mcp-Method is tools/list", call.With(mcp.Field("Mcp-Method", "tools/list")).Request()},
+	}
 }
 
 // runsNeither expects no result of the tool. A form that the server does not support is not a finding, nor is one that it reads as a

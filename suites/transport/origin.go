@@ -29,7 +29,9 @@ func foreignOrigins(t *T) Cases[string] {
 		{"the opaque origin null", "null"},
 		{"a file", "file://"},
 	}
-	if t.Survey.URL.Port() == "" {
+	if port := t.Survey.URL.Port(); port != "" { // a page that rebinds its name has the port of the server
+		rows = rows.And("another site at the own port", scheme+"://evil.example:"+port)
+	} else {
 		rows = rows.And(atTheEnd(t))
 	}
 	return rows
@@ -93,12 +95,32 @@ func refusesForeignOrigins(t *T) {
 		rows = rows.And(r.Name+", Origin: "+r.Value, from(r.Value))
 	}
 	Refuses(t, ownCall(t), rows, refuseOrigin(t))
+	if t.MCP.Loopback() {
+		refusesRebound(t)
+	}
 	for _, r := range impossibleOrigins(t) {
 		t.Expect(t.Send(from(r.Value)(t.MCP.Authorized(t.MCP.Call()))), "%s, Origin: %s", r.Name, r.Value).Ideally(expect.RefuseAnyway())
 	}
 	Each(t, sameHostOrigins(t), func(t *T, origin string) {
 		t.Expect(t.Send(from(origin)(t.MCP.Authorized(t.MCP.Call()))), "Origin: %s", origin).Ideally(expect.RefuseAnyway())
 	})
+}
+
+// refusesRebound sends what a page sends that has rebound its name: Host and Origin name the same foreign site. A server that compares
+// Origin with Host alone accepts it.
+func refusesRebound(t *T) {
+	u := *t.Survey.URL
+	if u.Host = "evil.example"; t.Survey.URL.Port() != "" {
+		u.Host += ":" + t.Survey.URL.Port()
+	}
+	good := Attempt[string]{Name: "the protected request without an Origin", Good: t.MCP.Serve(), Send: func(origins ...string) any {
+		req := t.MCP.Authorized(t.MCP.Call()).Request()
+		for _, origin := range origins {
+			req.Host, req.Header = u.Host, append(req.Header, mcp.Field("Origin", origin))
+		}
+		return t.Do(req)
+	}}
+	Refuses(t, good, Cases[string]{{"a foreign site in Origin and in Host", document.Origin(&u)}}, expect.RefuseAnyway())
 }
 
 // refuseOrigin expects 403 from 2025-11-25 on, where 400 and 401 are a warning; before, any refusal.
