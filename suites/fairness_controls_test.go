@@ -243,7 +243,10 @@ func TestFairnessOfControls(t *testing.T) {
 		"an expired token of a second issuer that is not trusted": {nil, func(c *suites.Config) {
 			c.SecondIssuer = idp.NewSecond("https://third.example", c.URL)
 		}, "RS-TOKEN-EXPIRED", reports.Inconclusive},
-		"an expired token, and the first tool never runs":      {firstNeverRuns, nil, "RS-TOKEN-EXPIRED", reports.Pass},
+		"an expired token, and the first tool never runs": {firstNeverRuns, nil, "RS-TOKEN-EXPIRED", reports.Pass},
+		"an introspection answer that is kept, also while introspection fails": {func(o *reference.Options) {
+			o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.IntrospectAgain)
+		}, nil, "RS-TOKEN-INTROSPECTION-FAIL-CLOSED", reports.Pass},
 		"an introspected scope, and the first tool never runs": {firstNeverRuns, nil, "RS-TOKEN-INTROSPECTION-CLAIMS", reports.Pass},
 		"a tool with alternative scopes, in sessions":          {nil, onlyAlternatives, "RS-SESSION-SCOPE-PER-REQUEST", reports.Pass},
 		"a tool that runs with any token, in sessions": {nil, declaring("whoami", "notes:write"),

@@ -5,6 +5,7 @@ package flaws
 import (
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -777,6 +778,23 @@ var tokens = []Flaw{
 	{
 		Name: "quoted-token", Says: "Quotes and punctuation around the token are dropped.",
 		Bend: lacks(mcpserver.StrictSyntax), Noticed: []string{"RS-TOKEN-SYNTAX-BYTES"},
+	},
+	{
+		Name: "token-written-into-a-form", Says: "The token is written into a form as it is, so that its end and its encoding change.",
+		Bend: func(o *reference.Options) {
+			o.Wrap = before(func(_ http.ResponseWriter, r *http.Request) bool {
+				if token, is := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); is && len(r.Header["Authorization"]) == 1 {
+					token, _, _ = strings.Cut(token, "&")
+					if plain, err := url.PathUnescape(token); err == nil {
+						r.Header.Set("Authorization", "Bearer "+plain)
+					}
+				}
+				return false
+			})
+		},
+		Noticed: []string{"RS-TOKEN-SYNTAX-BYTES"}, Row: "a parameter of a form after the token",
+		Rows: []string{"a percent-encoded character in the token"},
+		Also: []string{"RS-STATIC-TOKEN-NEAR-MISS", "RS-APIKEY-REJECTED", "RS-TOKEN-GARBAGE", "RS-MULTI-*"},
 	},
 	{
 		Name: "long-token-crash", Says: "A long token crashes the server.",

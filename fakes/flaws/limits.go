@@ -99,6 +99,11 @@ var introspections = []Flaw{
 		Noticed: []string{"RS-TOKEN-INTROSPECTION-FAIL-CLOSED"},
 	},
 	{
+		Name: "introspection-stale", Says: "While introspection fails, the last good answer about a token counts.",
+		Bend: lacks(mcpserver.IntrospectNoStale), Noticed: []string{"RS-TOKEN-INTROSPECTION-FAIL-CLOSED"},
+		Row: "the connection is closed, about a token that was active and has ended",
+	},
+	{
 		Name: "introspection-truthy", Says: "Every value of active but false is accepted.",
 		Bend: lacks(mcpserver.ActiveIsTrue), Noticed: []string{"RS-TOKEN-INTROSPECTION-FAIL-CLOSED"},
 	},

@@ -199,6 +199,7 @@ const (
 	LookAtActive         Defence = "active is checked"
 	ActiveIsTrue         Defence = "active is true only if it is the JSON value true"
 	IntrospectClaims     Defence = "expiry, audience and scope of an introspection answer are checked"
+	IntrospectNoStale    Defence = "an introspection answer from before a failure does not count"
 	IntrospectAgain      Defence = "an introspection answer is not kept for ever"
 	IntrospectByPost     Defence = "a token is not sent in a query string"
 	IntrospectAlone      Defence = "the caller's cookies are not sent to the introspection endpoint"

@@ -42,7 +42,7 @@ func (s *Server) introspect(r *http.Request, token string) *caller {
 		if !p.has(IntrospectFailClosed) {
 			return &caller{user: "alice", scopes: []string{"notes:read"}}
 		}
-		return nil
+		return s.stale(token)
 	}
 	active := c["active"] == true
 	if !p.has(ActiveIsTrue) {
@@ -55,12 +55,32 @@ func (s *Server) introspect(r *http.Request, token string) *caller {
 		return nil
 	}
 	who := s.judge(c)
-	if who != nil && !p.has(IntrospectAgain) {
-		s.mu.Lock()
-		s.answers[token] = who
-		s.mu.Unlock()
+	if who != nil {
+		s.keepAnswer(token, who)
 	}
 	return who
+}
+
+// keepAnswer remembers an answer, for the flaws that do so.
+func (s *Server) keepAnswer(token string, who *caller) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.Policy.has(IntrospectAgain) {
+		s.answers[token] = who
+	}
+	if !s.Policy.has(IntrospectNoStale) {
+		s.before[token] = who
+	}
+}
+
+// stale is the caller of an earlier answer, for the flaw that believes it while introspection fails.
+func (s *Server) stale(token string) *caller {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if who := s.before[token]; who != nil {
+		return &caller{user: who.user, scopes: who.scopes}
+	}
+	return nil
 }
 
 func (s *Server) judge(c map[string]any) *caller {

@@ -85,6 +85,7 @@ type Server struct {
 	proofs    map[string]bool          // the jti of each DPoP proof
 	verified  map[string]*caller       // cache of verified tokens
 	answers   map[string]*caller       // cache of introspection responses
+	before    map[string]*caller       // the last ones, which count while introspection fails
 	cancels   map[string]chan struct{} // by the id of the call
 
 	counter     int // of events
@@ -174,7 +175,8 @@ func New(c Config) (*Server, error) {
 	}
 	return &Server{Config: c, endpoint: u, stop: make(chan struct{}), sessions: map[string]*session{},
 		ended: map[string]bool{}, known: map[string]bool{},
-		cancels: map[string]chan struct{}{}, meters: map[string]*meter{}, answers: map[string]*caller{}, verified: map[string]*caller{},
+		cancels: map[string]chan struct{}{}, meters: map[string]*meter{}, answers: map[string]*caller{},
+		before: map[string]*caller{}, verified: map[string]*caller{},
 		carts: map[string]string{}, proofs: map[string]bool{}, watchers: map[*watcher]bool{}, legacy: map[string]*watcher{},
 		tasks: map[string]*task{}, connections: map[string]*connection{}, linked: map[string]string{}, calls: map[string]int{},
 		misses: map[string]int{}, blocks: map[string]time.Time{}}, nil

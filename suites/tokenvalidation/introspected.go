@@ -33,6 +33,21 @@ func failsClosed(t *T) {
 	t.Expect(t.MCP.Use(t.Mint.OpaqueToken(asText).Value),
 		`the introspection answer: active as the text "true" (RFC 7662 section 2.2 has a boolean)`).Ideally(notServe(t))
 	t.Mint.OpaqueControl()
+	forgetsWhileDown(t)
+}
+
+// forgetsWhileDown ends a token, and lets introspection fail only when the target has learned that. What it kept from before does not
+// count.
+func forgetsWhileDown(t *T) {
+	token := t.Mint.OpaqueToken(t.Mint.ActiveAnswer(nil))
+	t.Expect(t.MCP.Use(token.Value), "an ordinary opaque token").AsControl(t.MCP.Serve())
+	token.Say(introspector.Inactive)
+	if _, dead := t.MCP.UntilRefused(token.Value); !dead {
+		t.Note("a token that has ended, while introspection fails: not tried, since the end is not seen in time (RS-TOKEN-INTROSPECTION-CACHE)")
+		return
+	}
+	token.Say(introspector.Answer{Break: true})
+	t.Expect(t.MCP.Use(token.Value), "the connection is closed, about a token that was active and has ended").To(notServe(t))
 }
 
 // askedAbout is the target's answer to a token with a given introspection answer. A busy target may give up before it asks: then

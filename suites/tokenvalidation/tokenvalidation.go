@@ -4,6 +4,7 @@ package tokenvalidation
 
 import (
 	"encoding/base64"
+	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -328,6 +329,8 @@ func refusesIllegalBytes(t *T) {
 		{"the token in angle brackets", "<" + token + ">"},
 		{"a parameter after the token", token + ";charset=utf-8"},
 		{"a comma after the token", token + ","},
+		{"a parameter of a form after the token", token + "&mcpauth=1"},
+		{"a percent-encoded character in the token", token[:half] + fmt.Sprintf("%%%02X", token[half]) + token[half+1:]},
 		{"the byte 0xFC", "\xfc"},
 		{"ü in UTF-8", "ü"},
 		{"the byte 0xFC after the token", token + "\xfc"},
