@@ -355,6 +355,11 @@ var pathsOfTokens = []Flaw{
 		"a refresh token revoked with token_type_hint access_token", "an access token revoked with token_type_hint refresh_token"),
 	one("scope-patterns", idp.NoScopePatterns, "AS-SCOPE-UNKNOWN", "AS-SCOPE-*"),
 	one("resource-unknown-in-silence", idp.UnknownResourceTold, "AS-RES-UNKNOWN-TARGET", "AS-RES-*"),
+	{
+		Name: "resource-foreign-at-token", Says: "A token request brings a token for an unknown resource, although the grant is for another.",
+		Bend: lacks(idp.GrantedResourceAtToken), Noticed: []string{"AS-RES-UNKNOWN-TARGET"},
+		Row: "a foreign resource at the token request", Also: []string{"AS-RES-*", "AS-CC-SECRET-FLOW"},
+	},
 	one("resource-of-token-request", idp.KnownResourceAtToken, "AS-RES-UNKNOWN-TARGET", "AS-RES-*"),
 	{
 		Name: "token-scope-claim-wider", Says: "The scope claim of access tokens has more than was granted.",

@@ -263,7 +263,9 @@ var refreshRows = slices.Concat(
 		widens("by-admin", "scope admin", adds("admin")),
 		widens("by-unknown", "an unknown scope", adds("mcpauth:unknown")),
 		retargets("sibling", "another resource at refresh", func(resource string) bool { return strings.HasPrefix(resource, "http://127.") }),
-		retargets("anywhere", "a foreign resource at refresh", func(resource string) bool { return strings.Contains(resource, "attacker") }),
+		alsoNoticed(retargets("anywhere", "a foreign resource at refresh", func(resource string) bool {
+			return strings.Contains(resource, "attacker")
+		}), "AS-RES-UNKNOWN-TARGET"),
 		derived("is-a-hash", "the SHA-256 of the access token", func(access string) string {
 			sum := sha256.Sum256([]byte(access))
 			return hex.EncodeToString(sum[:])

@@ -86,6 +86,7 @@ const (
 	OwnResourceAtRefresh   Defence = "a refresh without resource is not for the first resource of the server instead of the granted one"
 	LaterRefreshResources  Defence = "a second refresh selects among the resources of the grant"
 	KnownResourceAtToken   Defence = "a resource that only the token request names is known"
+	GrantedResourceAtToken Defence = "a token request names no other resource than its grant"
 	UnknownResourceTold    Defence = "an unknown resource is refused, and no other takes its place in silence"
 	ApprovalPerAddress     Defence = "an approval counts for one redirect URI of the client"
 	ApprovalNotByName      Defence = "an approval in a cookie does not count for another client of the same name"

@@ -490,7 +490,11 @@ func (s *Server) usable(found *code, c *client, redirectURI string) *oauthError 
 }
 
 func (s *Server) resourcesOfCode(form url.Values, found *code) ([]string, *oauthError) {
-	if !s.Behaviour.has(KnownResourceAtToken) && found.grant.untargeted && form.Get("resource") != "" {
+	unchecked := KnownResourceAtToken
+	if !found.grant.untargeted {
+		unchecked = GrantedResourceAtToken
+	}
+	if !s.Behaviour.has(unchecked) && form.Get("resource") != "" {
 		return form["resource"], nil
 	}
 	return s.narrowResources(form["resource"], found.grant.resources, CodeResources)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/mcpauth/conformance/suites/internal/expect"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
 )
@@ -116,6 +117,7 @@ func boundByEffect(t *T) {
 func refusesUnknownResources(t *T) {
 	p := t.AS.Present(Attacker)
 	refusesUnknownResourceAtToken(t, p.Tokens == nil)
+	keepsResourceOfRequest(t)
 	if p.Tokens == nil {
 		t.Expect(p.Grant, "resource=%s", Attacker).To(endWithoutCrash)
 		t.AS.SharedTokens()
@@ -147,6 +149,39 @@ func refusesUnknownResourceAtToken(t *T, refusedBefore bool) {
 	if refusedBefore { // otherwise the server ignores the parameter, which is reported once
 		t.Expect(TokenFor{Tokens: tokens, Audience: aud, Seen: seen}, about).SeenIn(tokens.Exchange).Ideally(notBeIssued)
 	}
+}
+
+// keepsResourceOfRequest names an unknown resource where the grant is for a known one. A server may look at it there only if the grant has
+// none.
+func keepsResourceOfRequest(t *T) {
+	EachNoted(t, Cases[func(t *T) *oauth.Tokens]{
+		{"a foreign resource at the token request", redeemedElsewhere},
+		{"a foreign resource at refresh", refreshedElsewhere},
+	}, func(t *T, elsewhere func(t *T) *oauth.Tokens) {
+		tokens := elsewhere(t)
+		if tokens == nil {
+			return
+		}
+		if audience, seen := t.AS.Audience(tokens); seen {
+			t.Expect(audience).SeenIn(tokens.Exchange).Ideally(leaveOut(Attacker))
+		}
+	})
+}
+
+func redeemedElsewhere(t *T) *oauth.Tokens {
+	g := t.AS.Authorize()
+	if g.Code() == "" {
+		return nil
+	}
+	return t.AS.Tokens(t.AS.Redeem(g, With("resource", Attacker)), g.Client)
+}
+
+func refreshedElsewhere(t *T) *oauth.Tokens {
+	tokens := t.AS.TokensIfAny(As(t.AS.Refresher()), t.AS.ForRefresh())
+	if tokens == nil || tokens.Refresh == "" {
+		return nil
+	}
+	return t.AS.Tokens(t.AS.Refresh(tokens, With("resource", Attacker)), tokens.Client)
 }
 
 var endWithoutCrash = expect.That("error invalid_target", func(g *Grant) string {
