@@ -13,6 +13,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -443,12 +444,17 @@ func (o *options) clientCertificate() (out target.ClientCertificate, err error) 
 // aside are options that do not change what a run tests.
 var aside = append([]string{"report", "history", "verbose", "quiet", "color", "evidence", "targets", "out"}, fleetOnly...)
 
+// visiting is held while options are visited: runs of a fleet do so at the same time, and pflag sorts the options at the first visit.
+var visiting sync.Mutex
+
 // command returns the command that repeats a run: with the URL, and every option that is set, by a flag or by the environment.
 func command(c *cobra.Command, url string) string {
 	words := []string{c.CommandPath()}
 	if url != "" && c.Name() != "demo" {
 		words = append(words, reports.ShellQuoted(reports.Named(url)))
 	}
+	visiting.Lock()
+	defer visiting.Unlock()
 	c.Flags().Visit(func(f *pflag.Flag) {
 		if slices.Contains(aside, f.Name) {
 			return
