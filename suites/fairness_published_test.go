@@ -247,6 +247,27 @@ func redirecting(path string, steps int, elsewhere string) func(o *reference.Opt
 	}
 }
 
+// A server that names the introspection endpoint run by mcpauth as its issuer is not judged by what answers there.
+func TestFairnessWithTheIntrospectionEndpointAsIssuer(t *testing.T) {
+	t.Parallel()
+	var issuer atomic.Value
+	bend := publishing(func(d map[string]any) {
+		if named, ok := issuer.Load().(string); ok {
+			d["authorization_servers"] = []string{named}
+		}
+	})
+	declare := func(c *suites.Config) {
+		issuer.Store(strings.TrimSuffix(c.Introspection.URL(), "/introspect"))
+		c.Users, c.Issuer, c.SecondIssuer = nil, nil, nil
+	}
+	expectFairness(t, map[string]fairness{
+		"metadata of the issuer":       {bend, declare, "AS-META-REQUIRED-FIELDS", reports.NotApplicable},
+		"PKCE in its metadata":         {bend, declare, "AS-META-S256-ADVERTISED", reports.NotApplicable},
+		"the issuer resolves":          {bend, declare, "RS-DISC-AS-RESOLVES", reports.NotApplicable},
+		"the issuer of its own server": {nil, nil, "RS-DISC-AS-RESOLVES", reports.Pass},
+	})
+}
+
 const (
 	ofResource = "/.well-known/oauth-protected-resource"
 	ofServer   = "/.well-known/oauth-authorization-server"

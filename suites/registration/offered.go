@@ -150,7 +150,7 @@ func leaveNothing(t *T, ex *reports.Exchange) {
 	uri, token := o.String("registration_client_uri"), o.String("registration_access_token")
 	t.Secrets.Add("registration_access_token", token)
 	t.Secrets.Add("client_secret", o.String("client_secret"))
-	if token != "" && sameOrigin(uri, ex.Request.URL) {
+	if token != "" && document.SameOrigin(uri, ex.Request.URL) {
 		deleted := t.Do(wire.Request{Method: "DELETE", URL: uri, Header: []reports.Field{mcp.Bearer(token)}})
 		if s := expect.Status(deleted); s >= 200 && s <= 299 {
 			if t.Session != nil {
@@ -160,11 +160,4 @@ func leaveNothing(t *T, ex *reports.Exchange) {
 		}
 	}
 	t.Note("the client %s was registered and could not be deleted again", o.String("client_id"))
-}
-
-// sameOrigin makes sure that mcpauth sends the registration access token only to the server that issued it.
-func sameOrigin(a, b string) bool {
-	x, err1 := document.ParseURL(a)
-	y, err2 := document.ParseURL(b)
-	return err1 == nil && err2 == nil && document.Origin(x) == document.Origin(y)
 }

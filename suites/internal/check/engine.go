@@ -15,6 +15,7 @@ import (
 	"github.com/mcpauth/conformance/fixtures/requirements"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/deadline"
+	"github.com/mcpauth/conformance/suites/internal/document"
 	"github.com/mcpauth/conformance/suites/internal/faults"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
 	"github.com/mcpauth/conformance/suites/internal/session"
@@ -405,23 +406,33 @@ func (e *Engine) settle(s *slot, o *outcome) {
 	e.ended.Add(1)
 }
 
-// ownAuthorizationServer says that users sign in at an issuer that mcpauth runs (fake_idp, second_idp), or that the target has no other
-// one; else "".
+// ownAuthorizationServer says that users sign in at an issuer that mcpauth runs (fake_idp, second_idp, introspection), or that the target
+// has no other one; else "".
 func (w *World) ownAuthorizationServer() string {
-	switch {
-	case w.Session != nil && w.Runs(w.Session.Server.Issuer):
+	const noOther = "the target names no other authorization server than "
+	switch named := w.Survey.Servers; {
+	case w.Session != nil && w.RunsIssuer(w.Session.Server.Issuer):
 		return "users sign in at " + w.Session.Server.Issuer
-	case w.FakeIDP != nil && len(w.judgedServers()) == 0:
-		return "the target names no other authorization server than " + strings.TrimSuffix(w.FakeIDP.Issuer, "/")
+	case len(w.judgedServers()) > 0:
+		return ""
+	case w.FakeIDP != nil:
+		return noOther + strings.TrimSuffix(w.FakeIDP.Issuer, "/")
+	case len(named) > 0:
+		return noOther + named[0].Issuer
 	}
 	return ""
+}
+
+// RunsIssuer reports whether mcpauth runs the server that has this issuer identifier.
+func (w *World) RunsIssuer(issuer string) bool {
+	return w.Runs(issuer) || w.Introspector != nil && document.SameOrigin(issuer, w.Introspector.URL())
 }
 
 // judgedServers are the authorization servers that the target names, without those that mcpauth runs.
 func (w *World) judgedServers() []*survey.Server {
 	var out []*survey.Server
 	for i := range w.Survey.Servers {
-		if s := &w.Survey.Servers[i]; !w.Runs(s.Issuer) {
+		if s := &w.Survey.Servers[i]; !w.RunsIssuer(s.Issuer) {
 			out = append(out, s)
 		}
 	}
@@ -466,7 +477,7 @@ func (e *Engine) jobs(r *requirements.Requirement) ([]job, *reports.Result) {
 // ownServer returns the result of a requirement for an authorization server that mcpauth runs.
 func (e *Engine) ownServer(r *requirements.Requirement, revisions []string, own string) *reports.Result {
 	res := e.result(r, "", revisions, r.Level)
-	res.Verdict, res.Reason = reports.NotApplicable, "the authorization server is run by mcpauth (fake_idp), which judges nothing of its own"
+	res.Verdict, res.Reason = reports.NotApplicable, "the authorization server is run by mcpauth, which judges nothing of its own"
 	res.Observation = own
 	return &res
 }

@@ -70,6 +70,13 @@ func PrivateHost(host string) bool {
 	return !strings.Contains(host, ".") || strings.HasSuffix(host, ".local") || strings.HasSuffix(host, ".internal")
 }
 
+// SameOrigin reports whether two URLs have the same scheme, host and port.
+func SameOrigin(a, b string) bool {
+	x, err1 := ParseURL(a)
+	y, err2 := ParseURL(b)
+	return err1 == nil && err2 == nil && Origin(x) == Origin(y)
+}
+
 // Origin returns scheme and authority of u, without the default port.
 func Origin(u *url.URL) string {
 	host := strings.ToLower(u.Hostname())

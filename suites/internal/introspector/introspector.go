@@ -117,6 +117,10 @@ func (t *Token) Asked() []Question {
 }
 
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.HasPrefix(r.URL.Path, "/.well-known/") { // the listener is not an authorization server
+		http.NotFound(w, r)
+		return
+	}
 	body, _ := io.ReadAll(io.LimitReader(r.Body, mostBody)) // an incomplete body names no token
 	a := s.unknown
 	if t := s.about(r, string(body)); t != nil {
