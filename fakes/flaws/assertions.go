@@ -15,7 +15,7 @@ func believed(name, row string, noticed []string, is func(header, claims map[str
 	return Flaw{
 		Name: "assertion-believed-" + name, Says: "An assertion is accepted, whatever else is wrong with it: " + row + ".",
 		Bend: behaviour(func(b *idp.Behaviour) { b.Believes = is }), Noticed: noticed, Row: row,
-		Also: []string{"AS-CIMD-KEY-AUTH-ENFORCED", "AS-CC-ASSERTION-REJECTED", "AS-EMA-*"},
+		Also: []string{"AS-CIMD-KEY-AUTH-ENFORCED", "AS-CC-ASSERTION-REJECTED", "AS-TOKEN-WRONG-SECRET", "AS-EMA-*"},
 	}
 }
 

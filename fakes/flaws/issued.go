@@ -18,7 +18,8 @@ import (
 var issuedRows = []Flaw{
 	follows(anyOf("assertion-believed-always", "Any assertion is accepted.", behaviour(func(b *idp.Behaviour) {
 		b.Believes = func(_, _ map[string]any) bool { return true }
-	}), "AS-EMA-CLAIMS-REJECTED", "AS-EMA-SIGNATURE-REJECTED", "AS-CC-ASSERTION-REJECTED"), "AS-CIMD-KEY-AUTH-ENFORCED"),
+	}), "AS-EMA-CLAIMS-REJECTED", "AS-EMA-SIGNATURE-REJECTED", "AS-CC-ASSERTION-REJECTED", "AS-TOKEN-WRONG-SECRET"),
+		"AS-CIMD-KEY-AUTH-ENFORCED"),
 	follows(anyOf("assertion-broken", "Any text, or an assertion without a type, authenticates its client.", behaviour(func(b *idp.Behaviour) {
 		b.TakesAssertion = func(form url.Values) bool {
 			return strings.Count(form.Get("client_assertion"), ".") != 2 || len(form.Get("client_assertion_type")) != assertionTypeLength

@@ -52,7 +52,7 @@ var pathsOfCodes = []Flaw{
 	rowOf(one("widened-at-second-refresh", idp.NoWideningLater, "AS-REFRESH-SCOPE-WIDEN", "AS-REFRESH-*"), "at a second refresh"),
 	rowOf(one("audience-lost-at-second-refresh", idp.SameResourceLater, "AS-REFRESH-RESOURCE", "AS-REFRESH-*"), "after a second refresh"),
 	rowOf(one("pkce-first-time-only", idp.VerifierEachTime, "AS-PKCE-REJECT-WRONG-VERIFIER", "AS-PKCE-*"), "for the second time"),
-	rowOf(one("assertion-or-any-secret", idp.NoSecretForKeys, "AS-CC-ASSERTION-REJECTED", "AS-CIMD-KEY-AUTH-ENFORCED"),
+	rowOf(one("assertion-or-any-secret", idp.NoSecretForKeys, "AS-CC-ASSERTION-REJECTED", "AS-CIMD-KEY-*", "AS-TOKEN-WRONG-SECRET"),
 		"a client_secret instead"),
 	one("reuse-kills-newest-access", idp.ReuseKillsEveryAccess, "AS-REFRESH-REUSE-KILLS-ACCESS", "AS-REFRESH-*"),
 	rowOf(one("revoke-spares-refreshed-access", idp.RevokeRefreshed, "AS-REVOKE-ACCESS-TOKEN", "AS-REVOKE-*", "AS-INTROSPECT-*",
@@ -102,12 +102,12 @@ var pathsOfClients = []Flaw{
 		Noticed: []string{"AS-DCR-IDS-UNIQUE-RANDOM"}, Also: []string{"AS-DCR-*"},
 	},
 	one("assertion-for-another-client", idp.AssertionNames, "AS-CC-ASSERTION-REJECTED", "AS-CIMD-*"),
-	one("assertion-of-no-type", idp.AssertionTypeNamed, "AS-CC-ASSERTION-REJECTED", "AS-CIMD-*"),
+	one("assertion-of-no-type", idp.AssertionTypeNamed, "AS-CC-ASSERTION-REJECTED", "AS-CIMD-*", "AS-TOKEN-WRONG-SECRET"),
 	rowOf(one("assertion-unverified-at-refresh", idp.AssertionAtRefresh, "AS-CIMD-KEY-AUTH-ENFORCED"), "a refresh"),
 	rowOf(one("assertion-of-document-for-another-client", idp.AssertionNames, "AS-CIMD-KEY-AUTH-ENFORCED", "AS-CC-*"),
 		"another client's assertion"),
 	one("assertion-twice", idp.AssertionOnce, "AS-CC-ASSERTION-REJECTED", "AS-CIMD-*"),
-	one("assertion-unverified-with-code", idp.AssertionForCode, "AS-CIMD-KEY-AUTH-ENFORCED"),
+	one("assertion-unverified-with-code", idp.AssertionForCode, "AS-CIMD-KEY-AUTH-ENFORCED", "AS-TOKEN-WRONG-SECRET"),
 	registersAny("JaVaScRiPt", "javascript in mixed case", "AS-DCR-REJECT-DANGEROUS-SCHEME", func(uri string) bool {
 		return strings.HasPrefix(strings.ToLower(uri), "javascript:") && !strings.HasPrefix(uri, "javascript:")
 	}),
