@@ -90,6 +90,8 @@ func TestNearMisses(t *testing.T) {
 		"did you mean http://localhost:9300/mcp?":         {"run", "localhost:9300/mcp"},
 		"did you mean http://127.0.0.1:9300/mcp?":         {"run", "127.0.0.1:9300/mcp"},
 		"did you mean https://example.com/mcp?":           {"run", "example.com/mcp"},
+		"want one address of this machine":                {"serve", "idp", "--listen", ":9400"},
+		"want HOST:PORT, such as 127.0.0.1:9400":          {"serve", "idp", "--listen", "9400"},
 		"did you mean --config target.yaml?":              {"run", "target.yaml"},
 		"want one such as https://mcp.example.com/mcp":    {"run", "/mcp"},
 		"such as 60s or 5m":                               {"run", "http://127.0.0.1:1/mcp", "--timeout", "5"},

@@ -150,7 +150,7 @@ func serveIDP() *cobra.Command {
 	var f fakeIDP
 	c := &cobra.Command{Use: "idp", Short: "Start the fake authorization server alone", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return f.serve(c) }}
-	c.Flags().StringVar(&f.listen, "listen", "127.0.0.1:9400", "address to listen on")
+	c.Flags().StringVar(&f.listen, "listen", "127.0.0.1:9400", "address to listen on; the issuer identifier has it too")
 	c.Flags().StringVar(&f.key, "key", "", "file with the RSA key that signs, in PEM (default: one that is published with this program)")
 	c.Flags().StringVar(&f.preset, "preset", "ideal", "in the style of a well-known one: "+presets.Names())
 	c.Flags().StringVar(&f.audience, "audience", "http://127.0.0.1:9300/mcp", "audience of the token that is printed")
@@ -165,24 +165,48 @@ func (f *fakeIDP) serve(c *cobra.Command) error {
 	if !ok {
 		return &exit{reports.ExitUsage, fmt.Errorf("--preset %q: want one of %s", f.preset, presets.Names())}
 	}
+	if err := oneAddress(f.listen); err != nil {
+		return &exit{reports.ExitUsage, err}
+	}
 	l, err := net.Listen("tcp", f.listen)
 	if err != nil {
 		return listening(f.listen, err)
 	}
-	s, err := idp.New("http://"+l.Addr().String()+p.Path, p.Behaviour())
+	s, err := f.made("http://"+l.Addr().String(), p)
 	if err != nil {
-		return &exit{reports.ExitToolFailed, err}
+		return err
 	}
-	if err := f.useKey(s); err != nil {
-		return &exit{reports.ExitUsage, fmt.Errorf("--key: %w", err)}
-	}
-	p.Prepare(s)
-	s.Resources = []string{f.audience}
 	f.introduce(c, p, s)
 	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
 	go func() { <-c.Context().Done(); _ = server.Close() }()
 	if err := server.Serve(l); err != http.ErrServerClosed {
 		return &exit{reports.ExitToolFailed, err}
+	}
+	return nil
+}
+
+// made returns the server in the style of a preset.
+func (f *fakeIDP) made(origin string, p presets.Preset) (*idp.Server, error) {
+	s, err := idp.New(origin+p.Path, p.Behaviour())
+	if err != nil {
+		return nil, &exit{reports.ExitToolFailed, err}
+	}
+	if err := f.useKey(s); err != nil {
+		return nil, &exit{reports.ExitUsage, fmt.Errorf("--key: %w", err)}
+	}
+	p.Prepare(s)
+	s.Resources = []string{f.audience}
+	return s, nil
+}
+
+// oneAddress refuses all interfaces together: their address does not make an issuer identifier, and the passwords are published.
+func oneAddress(listen string) error {
+	host, _, err := net.SplitHostPort(listen)
+	if err != nil {
+		return fmt.Errorf("--listen %q: want HOST:PORT, such as 127.0.0.1:9400", listen)
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		return fmt.Errorf("--listen %q: want one address of this machine, such as 127.0.0.1:9400: the issuer identifier has it", listen)
 	}
 	return nil
 }
