@@ -24,7 +24,7 @@ var issuedRows = []Flaw{
 		b.TakesAssertion = func(form url.Values) bool {
 			return strings.Count(form.Get("client_assertion"), ".") != 2 || len(form.Get("client_assertion_type")) != assertionTypeLength
 		}
-	}), "AS-CC-ASSERTION-REJECTED", "AS-CIMD-KEY-AUTH-ENFORCED"),
+	}), "AS-CC-ASSERTION-REJECTED", "AS-CIMD-KEY-AUTH-ENFORCED", "AS-TOKEN-WRONG-SECRET"),
 		"AS-CC-SECRET-FLOW", "AS-DCR-SECRET-WORKS", "AS-DEVICE-GRANT", "AS-INTROSPECT-*", "AS-PAR-BASIC", "AS-REFRESH-CONFIDENTIAL-AUTH",
 		"AS-REVOKE-CLIENT-AUTH", "AS-TOKEN-*", "AS-TX-VALIDATION"),
 	follows(anyOf("exchange-of-anything", "A subject token is not looked at.", behaviour(func(b *idp.Behaviour) {
