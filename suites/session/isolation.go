@@ -69,8 +69,14 @@ func keepsUserOfHeader(t *T, first, second *witness) {
 		return
 	}
 	for _, w := range [][2]*witness{{first, second}, {second, first}} {
-		asks := func() { w[1].say(t); w[1].say(t) } // the first answer may come before the header of the halted call is read
-		t.Expect(w[0].around(t, asks), "a call whose last byte comes after a call of the other user").To(tell(w[0], w[1]))
+		call := w[1].call.With(mcp.Bearer(w[1].token))
+		asks := func() { t.Send(call); t.Send(call) } // the first answer may come before the header of the halted call is read
+		halted := w[0].around(t, asks)
+		if !expect.Ran(halted) { // a server may wait for the last byte for a short time only
+			t.Note("a call whose last byte comes after calls of the other user: not tried, since the server does not wait for it")
+			continue
+		}
+		t.Expect(halted, "a call whose last byte comes after a call of the other user").To(tell(w[0], w[1]))
 	}
 }
 
