@@ -92,12 +92,14 @@ func refusesWrongSignatures(t *T) {
 		return
 	}
 	keyed := t.AS.ClientWithKey()
-	if keyed == nil {
+	if keyed != nil {
+		keyed.Audience = t.AS.AudienceIfAny(*keyed)
+	}
+	if keyed == nil || keyed.Audience == "" {
 		Untried(t, oauth.PrivateKey, "a client with a key, with which users sign in (client.clients in the target file)")
 		return
 	}
 	Each(t, Cases[oauth.Client]{{oauth.PrivateKey, *keyed}}, func(t *T, c oauth.Client) {
-		c.Audience = t.AS.AcceptedAudience(c)
 		trap := Listen(t)
 		rows := slices.Concat(t.AS.ForgedAssertions(&c, trap), t.AS.WrongAssertions(&c))
 		Refuses(t, t.AS.Redemption(As(&c)), rows, expect.RefuseGrant("invalid_client", "invalid_request"))

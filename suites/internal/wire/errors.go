@@ -138,8 +138,10 @@ func ofTheNetwork(err error) string {
 	switch {
 	case isAny(err, refusals):
 		return nobody + " (connection refused): is the server running, and is the port right?"
-	case errors.As(err, &dns):
+	case errors.As(err, &dns) && dns.IsNotFound:
 		return "the name " + dns.Name + unresolved
+	case errors.As(err, &dns):
+		return "the name server gave no answer about " + dns.Name
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &netErr) && netErr.Timeout():
 		return TimedOut
 	case errors.Is(err, context.Canceled):
