@@ -263,7 +263,6 @@ func redirectsBy307(o *reference.Options) {
 // goesOnAtHome makes the login page keep the address for after the login, and accept only its own paths.
 func goesOnAtHome(o *reference.Options) { o.Behaviour.GoesOn, o.Behaviour.OwnPaths = "address", true }
 
-// One check judges the login of each authorization server that is right and differs from the reference.
 // namesUserBesideSession writes the user's name before the identifier of the session, and does not read it.
 func namesUserBesideSession(b *idp.Behaviour) {
 	var users sync.Map
@@ -296,6 +295,7 @@ func signsSession(b *idp.Behaviour) {
 	}
 }
 
+// One check judges the login of each authorization server that is right and differs from the reference.
 func TestFairnessOfLogins(t *testing.T) {
 	t.Parallel()
 	expectFairness(t, map[string]fairness{

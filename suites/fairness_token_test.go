@@ -442,7 +442,6 @@ func refusesFragments(b *idp.Behaviour) {
 	}
 }
 
-// One check judges each token endpoint that is right and differs from the reference, or shows less.
 // reportsResourceScopesOnly leaves openid out of the scope of token responses: it is not for the resource of the access token.
 func reportsResourceScopesOnly(b *idp.Behaviour) {
 	b.Response = func(endpoint string, members map[string]any) {
@@ -452,6 +451,7 @@ func reportsResourceScopesOnly(b *idp.Behaviour) {
 	}
 }
 
+// One check judges each token endpoint that is right and differs from the reference, or shows less.
 func TestFairnessOfTokens(t *testing.T) {
 	t.Parallel()
 	limited := func(status int) func(o *reference.Options) {

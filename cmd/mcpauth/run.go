@@ -219,8 +219,8 @@ func (o *options) run(c *cobra.Command, url string) error {
 // isTargetFile reports whether an argument is the name of a file rather than a URL.
 func isTargetFile(url string) bool {
 	ending := filepath.Ext(url)
-	_, err := os.Stat(url)
-	return !strings.Contains(url, "://") && (ending == ".yaml" || ending == ".yml" || url != "" && err == nil)
+	info, err := os.Stat(url)
+	return !strings.Contains(url, "://") && (ending == ".yaml" || ending == ".yml" || err == nil && info.Mode().IsRegular())
 }
 
 // list reads --targets. If each target has its own reports, it adds the list's target files to the others.

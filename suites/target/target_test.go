@@ -335,7 +335,7 @@ func TestWrongDeclarations(t *testing.T) {
 		"login: {trust_endpoints: [a.example]}":           "target.yaml:3:27: login.trust_endpoints: want a URL such as",
 		"login: {id_token_callback: {url: /cb}}":          "login.id_token_callback.url: want a URL such as",
 		"client: {clients: [{id: a, redirect_uri: /cb}]}": "client a: redirect_uri: want a URL such as",
-		"tools: [{name: a}, {name: b}, {name: a}]":        "target.yaml:3:31: tool a is declared twice with these arguments",
+		"tools: [{name: a}, {name: b}, {name: a}]":        "target.yaml:3:31: tool a is declared twice",
 		"tools: [{name: a, arguments: {x: 1, x: 2}}]":     `target.yaml:3:37: the key "x" is already in line 3`,
 		"tools: []\ntools: []":                            `target.yaml:4:1: the key "tools" is already in line 3`,
 		"limits: {rate: -1}":                              "target.yaml:3:16: limits.rate -1: want no negative value",

@@ -193,16 +193,16 @@ func isAddress(s string) bool {
 // repeated are the users and tools that are declared twice.
 func (t *Target) repeated() (out []mistake) {
 	for i, u := range t.Users {
-		if slices.ContainsFunc(t.Users[:i], func(other User) bool { return other.Name == u.Name }) {
+		if slices.ContainsFunc(t.Users[:i], func(other User) bool { return other.Name == u.Name && other.Password == u.Password }) {
 			out = append(out, mistake{[]any{"login", "users", i}, fmt.Sprintf("login.users: %s is declared twice: want different accounts", u.Name)})
 		}
 	}
 	for i, tool := range t.Tools {
 		same := func(other Tool) bool {
-			return other.Name == tool.Name && reflect.DeepEqual(other.Arguments, tool.Arguments)
+			return reflect.DeepEqual(other, tool)
 		}
 		if slices.ContainsFunc(t.Tools[:i], same) {
-			out = append(out, mistake{[]any{"tools", i}, fmt.Sprintf("tool %s is declared twice with these arguments", tool.Name)})
+			out = append(out, mistake{[]any{"tools", i}, fmt.Sprintf("tool %s is declared twice", tool.Name)})
 		}
 	}
 	return out
