@@ -105,6 +105,7 @@ var times = []struct {
 	{regexp.MustCompile(`\b[12]\d{9}(\d{3})?\b`), "‹time›"}, // seconds or milliseconds since 1970
 	{regexp.MustCompile(`\br=\d+;t=\d+`), "‹window›"},
 	{regexp.MustCompile(`("ath":")[^"]+`), "$1‹hash of a token›"},
+	{regexp.MustCompile(`(?m)^(id: [\w-]+-)\d+$`), "$1‹events so far›"}, // more where a stream ends a moment later
 }
 
 // signed matches the signature after a decoded segment with times.
