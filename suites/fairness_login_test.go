@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -295,6 +296,33 @@ func signsSession(b *idp.Behaviour) {
 	}
 }
 
+// signsInAnotherCookie numbers sessions, and has the MAC of the number in a cookie of its own.
+func signsInAnotherCookie(b *idp.Behaviour) {
+	var n atomic.Int64
+	key := []byte(rand.Text())
+	mac := func(id string) string {
+		m := hmac.New(sha256.New, key)
+		m.Write([]byte(id))
+		return hex.EncodeToString(m.Sum(nil))
+	}
+	b.SessionOf = func(string) string { return strconv.FormatInt(100_000+n.Add(1), 10) }
+	b.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			id, err := r.Cookie("as_session")
+			if sig, missing := r.Cookie("as_session.sig"); err == nil && (missing != nil || sig.Value != mac(id.Value)) {
+				r.Header.Del("Cookie")
+			}
+			a := answer.Of(next, r)
+			for _, c := range (&http.Response{Header: a.Header()}).Cookies() {
+				if c.Name == "as_session" {
+					a.Header().Add("Set-Cookie", "as_session.sig="+mac(c.Value)+"; Path=/; HttpOnly; SameSite=Lax")
+				}
+			}
+			a.Send(w)
+		})
+	}
+}
+
 // One check judges the login of each authorization server that is right and differs from the reference.
 func TestFairnessOfLogins(t *testing.T) {
 	t.Parallel()
@@ -314,6 +342,7 @@ func TestFairnessOfLogins(t *testing.T) {
 		"no account that may be locked": {nil, noSacrificial, "AS-LOGIN-REJECT-WRONG-PASSWORD", reports.NotTested},
 		"a name beside an identifier": {behaving(namesUserBesideSession), nil,
 			"AS-AUTHZ-USER-AUTHENTICATED", reports.Pass},
+		"a number and its MAC in another cookie":             {behaving(signsInAnotherCookie), nil, "AS-AUTHZ-USER-AUTHENTICATED", reports.Pass},
 		"a name that is signed":                              {behaving(signsSession), nil, "AS-AUTHZ-USER-AUTHENTICATED", reports.Pass},
 		"a cookie for scripts":                               {scriptCookie, nil, "AS-LOGIN-COOKIE-ATTRIBUTES", reports.Pass},
 		"a token instead of SameSite":                        {crossSite, nil, "AS-LOGIN-CSRF", reports.Pass},

@@ -37,6 +37,29 @@ func subjectOf(token string) string {
 	return claims.Sub
 }
 
+// rememberName sets a cookie with the user's name at each login, and signs in who sends it.
+func rememberName(b *idp.Behaviour) {
+	const remembered = "remember_user"
+	b.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			form, _ := url.ParseQuery(string(answer.Peek(r)))
+			a := answer.Of(next, r)
+			if strings.Contains(strings.Join(a.Header()["Set-Cookie"], " "), "as_session=") {
+				value := base64.RawURLEncoding.EncodeToString([]byte(form.Get("username")))
+				a.Header().Add("Set-Cookie", remembered+"="+value+"; Path=/; HttpOnly; SameSite=Lax")
+			}
+			a.Send(w)
+		})
+	}
+	b.UserOf = func(r *http.Request, _ string) string {
+		c, err := r.Cookie(remembered)
+		if err != nil {
+			return ""
+		}
+		return decoded(c.Value)
+	}
+}
+
 // logins are the flaws of how users sign in.
 var logins = []Flaw{
 	rowOf(one("login-any-password", idp.CheckPassword, "AS-LOGIN-REJECT-WRONG-PASSWORD"), "a wrong password"),
@@ -81,6 +104,19 @@ var logins = []Flaw{
 			b.SessionOf = func(user string) string { return base64.RawURLEncoding.EncodeToString([]byte(user)) }
 			b.UserOf = func(_ *http.Request, session string) string { return decoded(session) }
 		}),
+	madeUp("login-session-in-form", "The session cookie is percent-encoded base64 of JSON, without a MAC.",
+		"a session cookie that names another user", func(b *idp.Behaviour) {
+			b.SessionOf = func(user string) string {
+				return url.QueryEscape(base64.StdEncoding.EncodeToString([]byte(`{"sub":"` + user + `"}`)))
+			}
+			b.UserOf = func(_ *http.Request, session string) string {
+				plain, _ := url.QueryUnescape(session)
+				text, _ := base64.StdEncoding.DecodeString(plain)
+				return subjectOf("." + b64(text) + ".")
+			}
+		}),
+	madeUp("login-remembers-name", "Beside a random session, a cookie with the user's name signs the browser in.",
+		"a session cookie that names another user", rememberName),
 	madeUp("login-session-unverified", "The session cookie is a JWT, whose signature is not verified.",
 		"a session cookie that names another user", func(b *idp.Behaviour) {
 			b.SessionOf = func(user string) string {
@@ -92,6 +128,12 @@ var logins = []Flaw{
 		var n atomic.Int64
 		b.SessionOf = func(string) string { return strconv.FormatInt(100_000+n.Add(1), 10) }
 	}),
+	madeUp("login-one-session-counts", "Session cookies are consecutive numbers, and a login ends the session before it.",
+		"the session cookies of four logins", func(b *idp.Behaviour) {
+			var n atomic.Int64
+			b.OneSession = true
+			b.SessionOf = func(string) string { return strconv.FormatInt(100_000+n.Add(1), 10) }
+		}),
 	madeUp("login-user-of-header", "A header field says who the user is.", "header fields that name a user", func(b *idp.Behaviour) {
 		b.UserOf = func(r *http.Request, _ string) string { return r.Header.Get("X-Forwarded-User") }
 	}),

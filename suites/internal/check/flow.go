@@ -45,6 +45,7 @@ type draft struct {
 	jar      *login.Jar
 	changes  []func(*oauth.Form)
 	header   []reports.Field
+	atServer []reports.Field
 	identify bool
 	raw      string
 	judged   bool // the check judges a missing answer itself
@@ -143,6 +144,11 @@ func Unidentified() Edit { return func(d *draft) { d.identify = false } }
 
 // Header adds a header field.
 func Header(f reports.Field) Edit { return func(d *draft) { d.header = append(d.header, f) } }
+
+// HeaderAtServer adds a header field to requests at the origin of the authorization endpoint, and at no other provider.
+func HeaderAtServer(f reports.Field) Edit {
+	return func(d *draft) { d.atServer = append(d.atServer, f) }
+}
 
 // Raw appends bytes to the encoded parameters.
 func Raw(s string) Edit { return func(d *draft) { d.raw += s } }
@@ -462,6 +468,15 @@ func (t AuthorizationServer) adjust(agent *login.Agent, d *draft) {
 	}
 	for _, h := range d.header {
 		agent.Send = withField(agent.Send, h)
+	}
+	for _, h := range d.atServer {
+		anywhere, with := agent.Send, withField(agent.Send, h)
+		agent.Send = func(r wire.Request) *reports.Exchange {
+			if document.SameOrigin(r.URL, t.Server().Authorization) {
+				return with(r)
+			}
+			return anywhere(r)
+		}
 	}
 }
 

@@ -211,6 +211,16 @@ func (j *Jar) Without(u *url.URL, name string) *Jar {
 	})
 }
 
+// Only returns a copy of the jar in which the host of a URL has no other cookie than one.
+func (j *Jar) Only(u *url.URL, name string) *Jar {
+	return j.changed(func(s set) *http.Cookie {
+		if s.cookie.Name != name && s.isFor(u, s.cookie.Name) {
+			return nil
+		}
+		return s.cookie
+	})
+}
+
 // CrossSite returns a copy of the jar with only those cookies that browsers send with a form of another site: not those with
 // SameSite=Lax or Strict (RFC 6265bis section 5.5).
 func (j *Jar) CrossSite() *Jar {

@@ -185,6 +185,8 @@ var unannounced = map[string]bool{"second-issuer-unsigned": true}
 
 // beyond are flaws in a part of a check that needs more declarations: the rest passes without them, and a note says what was not tried.
 var beyond = map[string]string{
+	"login-remembers-name":                           "a second user",
+	"login-session-in-form":                          "a second user",
 	"login-session-names-user":                       "a second user",
 	"login-session-unverified":                       "a second user",
 	"authorize-error-as-json-redirect":               "a client",
