@@ -26,7 +26,8 @@ func TestFairnessOfStreams(t *testing.T) {
 			"RS-SESSION-NOT-AUTHENTICATION", reports.Pass},
 		"failures over responses of everybody": {func(o *reference.Options) { o.Wrap = failsOverResponses(true) }, nil,
 			"RS-SESSION-NOT-AUTHENTICATION", reports.Inconclusive},
-		"subscriptions are forbidden, without a word": {forbidsSubscriptions, nil, "RS-SESSION-STREAM-EXPIRY", reports.NotApplicable},
+		"subscriptions are forbidden, without a word":            {forbidsSubscriptions, nil, "RS-SESSION-STREAM-EXPIRY", reports.NotApplicable},
+		"one message at a time, from its first byte to its last": {takesTurns, nil, "RS-SESSION-IDENTITY-BLEED", reports.Pass},
 		"requests whose connection ends with them are refused, so that none can be halted": {refusesClosing, nil,
 			"RS-SESSION-IDENTITY-BLEED", reports.Pass},
 		"the stream has no header before its first event, and there is no old transport": {holdsHeader, nil,
@@ -126,4 +127,18 @@ func TestFairnessOfTasks(t *testing.T) {
 	expectFairness(t, map[string]fairness{
 		"completed tasks are forgotten": {forgetsCompletedTasks, onlyStateful, "RS-SESSION-TASK-OWNERSHIP", reports.Pass},
 	})
+}
+
+// takesTurns serves a message when the one before is over, as a program with a single worker does.
+func takesTurns(o *reference.Options) {
+	var turn sync.Mutex
+	o.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPost && r.URL.Path == "/mcp" {
+				turn.Lock()
+				defer turn.Unlock()
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
 }

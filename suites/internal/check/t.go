@@ -479,6 +479,40 @@ func (t *T) all(variants []Variant, atOnce bool) []*reports.Exchange {
 	return out
 }
 
+// Around sends a raw request, and calls, one after another, when the target has all of it but its last byte. That follows when they are
+// answered, or after a time: a target may serve no other request meanwhile. It reports whether they were answered in time.
+func Around(t *T, req wire.Request, calls []mcp.Call, atMost time.Duration) (halted *reports.Exchange, answered bool) {
+	other, result := newT(t.ctx, t.World, t.id, t.Wire, t.Revision), make(chan bool, 1)
+	begun, received := false, false
+	req.Midway = func() {
+		if begun { // a limit refused the request, and it is sent again
+			answered = false
+			return
+		}
+		begun = true
+		go func() { result <- other.guarded(func() *stop { other.inTurn(calls); return nil }) == nil }()
+		select {
+		case answered = <-result:
+			received = true
+		case <-time.After(atMost):
+		}
+	}
+	defer func() {
+		if begun && !received {
+			<-result
+		}
+		t.transcript = append(t.transcript, other.transcript...)
+	}()
+	halted = t.Do(req)
+	return halted, answered
+}
+
+func (t *T) inTurn(calls []mcp.Call) {
+	for _, c := range calls {
+		t.Do(c.Request())
+	}
+}
+
 // each calls f for the numbers below n, concurrently or in sequence.
 func (t *T) each(n int, atOnce bool, f func(i int)) {
 	var together sync.WaitGroup
