@@ -734,6 +734,20 @@ func TestUnresolvedNameIsSaid(t *testing.T) {
 	assert.NotErrorIs(t, errors.New(ex.Error), wire.ErrBudget)
 }
 
+// A name server that gives no answer says nothing about the name.
+func TestANameServerWithoutAnAnswerIsNotAVacantAddress(t *testing.T) {
+	for _, failure := range []net.DNSError{{IsTimeout: true}, {IsTemporary: true, Err: "server misbehaving"}} {
+		g := wire.NewGuard("slow.invalid", nil)
+		g.Resolve = func(context.Context, string) ([]netip.Addr, error) {
+			failure.Name = "slow.invalid"
+			return nil, &failure
+		}
+		ex := get(wire.New(wire.Options{Guard: g}), "http://slow.invalid/")
+		assert.Contains(t, ex.Error, "slow.invalid")
+		assert.False(t, wire.Vacant(ex.Error), ex.Error)
+	}
+}
+
 func TestAsked(t *testing.T) {
 	arrived, answer := make(chan bool), make(chan bool)
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
