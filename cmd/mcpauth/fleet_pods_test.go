@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mcpauth/conformance/fakes/reference"
+	"github.com/mcpauth/conformance/fixtures/whole"
 	"github.com/mcpauth/conformance/reports/fleet"
 )
 
@@ -20,12 +21,15 @@ import (
 // is that of an undisturbed run.
 func TestPodsOfAnIndexedJob(t *testing.T) {
 	t.Parallel()
-	const pods = 5
+	pods, servers := 5, 12
+	if whole.All(t) {
+		pods, servers = 10, 20
+	}
 	var held atomic.Bool
 	held.Store(true)
 	asked, goOn := make(chan struct{}, 10_000), make(chan struct{})
 	var urls []string
-	for i := range 12 {
+	for i := range servers {
 		urls = append(urls, start(t, func(o *reference.Options) {
 			if i%3 == 0 {
 				o.Policy.Status = 403

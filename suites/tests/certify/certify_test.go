@@ -137,6 +137,7 @@ func TestReferenceIsCertified(t *testing.T) {
 				assert.Empty(t, v.Problems)
 				assert.True(t, v.OK)
 				assert.Equal(t, "unknown build", v.Build)
+				require.NotEmpty(t, v.Certification.NotApplicable)
 				for _, absent := range v.Certification.NotApplicable {
 					assert.NotEmpty(t, absent.Observation, absent.ID)
 					assert.Contains(t, string(read[bundle.ReadmeFile]), absent.ID+" (")
