@@ -2,14 +2,18 @@ package suites_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/mcpauth/conformance/fakes/answer"
+	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites"
@@ -32,7 +36,16 @@ func TestFairnessOfStreams(t *testing.T) {
 			"RS-SESSION-IDENTITY-BLEED", reports.Pass},
 		"the stream has no header before its first event, and there is no old transport": {holdsHeader, nil,
 			"RS-CHALLENGE-LEGACY-SSE", reports.NotApplicable},
+		"session ids are a hash of a counter and a secret": {hashesCounterWithSecret, nil, "RS-SESSION-ID-ENTROPY", reports.Pass},
 	})
+}
+
+// hashesCounterWithSecret makes session ids that nobody can compute without the secret.
+func hashesCounterWithSecret(o *reference.Options) {
+	secret, counter := mcpserver.RandomID(), new(atomic.Int64)
+	o.Policy.NewSessionID = func(*http.Request) string {
+		return fmt.Sprintf("%x", sha256.Sum256(fmt.Appendf(nil, "%s%d", secret, counter.Add(1))))
+	}
 }
 
 // failsOverResponses answers a JSON-RPC response with HTTP 500: to users, or to everybody.

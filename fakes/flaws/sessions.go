@@ -1,10 +1,15 @@
 package flaws
 
 import (
+	"crypto/md5"
+	"crypto/sha1"
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"net/http"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/fakes/reference"
@@ -59,6 +64,11 @@ var sessionIDs = []Flaw{
 		n.Store(7)
 		return func(*http.Request) string { return fmt.Sprintf("%s%d", strings.Repeat("s", 30), n.Add(1)) }
 	}()),
+	idFlaw("hash-of-counter", "Session ids are the MD5 of a counter.", "MD5 of a small number", hashOf(md5Hex, 0)),
+	idFlaw("hash-of-seconds", "Session ids are the SHA-256 of the time in seconds.", "SHA-256 of the time in seconds",
+		hashOf(sha256Text, time.Second)),
+	idFlaw("hash-of-milliseconds", "Session ids are UUIDs with the SHA-1 of the time in milliseconds.", "SHA-1 of the time in milliseconds",
+		hashOf(sha1UUID, time.Millisecond)),
 	{
 		Name: "session-of-a-form-adopted", Says: "A session id that a client chose is adopted, if it has the usual form.",
 		Bend:    policy(func(p *mcpserver.Policy) { p.AdoptsSession = func(id string) bool { return len(id) == 32 } }),
@@ -185,6 +195,31 @@ func verbFlaw(name, row string, enough func(*http.Request, []byte) bool) Flaw {
 	f := aloneFlaw(name, row, enough)
 	f.Noticed = []string{"RS-SESSION-STREAM-NEEDS-TOKEN"}
 	return f
+}
+
+// hashOf makes ids of the time in a unit, or of a counter without a unit. No two are the same.
+func hashOf(id func(string) string, unit time.Duration) func(*http.Request) string {
+	var last atomic.Int64
+	return func(*http.Request) string {
+		n := last.Add(1)
+		if unit > 0 {
+			n = max(n, time.Now().UnixNano()/int64(unit))
+			last.Store(n)
+		}
+		return id(fmt.Sprint(n))
+	}
+}
+
+func md5Hex(text string) string { return fmt.Sprintf("%x", md5.Sum([]byte(text))) }
+
+func sha256Text(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+func sha1UUID(text string) string {
+	sum := sha1.Sum([]byte(text))
+	return fmt.Sprintf("%x-%x-%x-%x-%x", sum[:4], sum[4:6], sum[6:8], sum[8:10], sum[10:16])
 }
 
 func idFlaw(name, says, row string, id func(*http.Request) string) Flaw {

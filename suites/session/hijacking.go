@@ -100,10 +100,11 @@ const opened = 6
 // "MCP servers MUST use secure, non-deterministic session IDs."
 func makesUnguessableIDs(t *T) {
 	var ids []string
+	began := t.MCP.Now()
 	for range opened {
 		ids = append(ids, OpenSession(t).SessionID)
 	}
-	t.Expect(ids, "%d session ids", opened).To(beRandomEnough(), beOfNoTime(), lackText(t.MCP.Token()))
+	t.Expect(ids, "%d session ids", opened).To(beRandomEnough(), beOfNoTime(), beNoHash(began, t.MCP.Now()), lackText(t.MCP.Token()))
 	t.Expect(ids, "%d session ids", opened).Ideally(notBeSortable())
 }
 
