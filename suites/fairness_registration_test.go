@@ -2,6 +2,9 @@ package suites_test
 
 import (
 	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -9,6 +12,7 @@ import (
 
 	"github.com/mcpauth/conformance/fakes/answer"
 	"github.com/mcpauth/conformance/fakes/idp"
+	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites"
 )
@@ -72,6 +76,14 @@ func normalizing(b *idp.Behaviour) {
 func TestFairnessOfRegistrations(t *testing.T) {
 	t.Parallel()
 	expectFairness(t, map[string]fairness{
+		"registration access tokens are a keyed hash of the client_id": {behaving(func(b *idp.Behaviour) {
+			key := []byte(mcpserver.RandomID())
+			b.ManagementTokenOf = func(id string) string {
+				h := hmac.New(sha256.New, key)
+				h.Write([]byte(id))
+				return fmt.Sprintf("%x", h.Sum(nil))
+			}
+		}), nil, "AS-DCRM-TOKEN-REQUIRED", reports.Pass},
 		"registrations are refused with codes of the token endpoint": {behaving(func(b *idp.Behaviour) {
 			b.RegistrationError = func(_ *int, _ *string, m map[string]any) { m["error"] = "unsupported_grant_type" }
 		}), nil, "AS-DCR-ERROR-SHAPE", reports.Warn},

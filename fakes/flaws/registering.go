@@ -1,7 +1,10 @@
 package flaws
 
 import (
+	"crypto/md5"
+	"crypto/sha1"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"net/http"
@@ -457,6 +460,14 @@ func managing(name, says, row string, with func(method, token, own string) bool)
 	}
 }
 
+// derivedToken makes the registration access token from the client_id, which everybody sees in authorization requests.
+func derivedToken(name, row string, of func(clientID string) string) Flaw {
+	return Flaw{
+		Name: "dcrm-token-" + name, Says: "The registration access token is " + row + ".", Row: row, Noticed: []string{"AS-DCRM-TOKEN-REQUIRED"},
+		Bend: behaviour(func(b *idp.Behaviour) { b.ManagementTokenOf = of }),
+	}
+}
+
 // updating stores a member of an update without validation.
 func updating(name, says, row, member string) Flaw {
 	return Flaw{
@@ -577,6 +588,13 @@ var registrationRights = []Flaw{
 		func(_, token, own string) bool { return strings.EqualFold(token, own) }),
 	managing("length", "Registration tokens are compared by length.", "the first character changed",
 		func(_, token, own string) bool { return len(token) == len(own) && token[1:] == own[1:] }),
+	derivedToken("client-id", "the client_id", func(id string) string { return id }),
+	derivedToken("base64", "the client_id in base64", func(id string) string { return base64.StdEncoding.EncodeToString([]byte(id)) }),
+	derivedToken("base64url", "the client_id in base64url",
+		func(id string) string { return base64.RawURLEncoding.EncodeToString([]byte(id)) }),
+	derivedToken("md5", "the MD5 of the client_id", func(id string) string { return fmt.Sprintf("%x", md5.Sum([]byte(id))) }),
+	derivedToken("sha1", "the SHA-1 of the client_id", func(id string) string { return fmt.Sprintf("%x", sha1.Sum([]byte(id))) }),
+	derivedToken("sha256", "the SHA-256 of the client_id", func(id string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(id))) }),
 
 	updating("redirects", "An update stores any redirect URI.", "a javascript: redirect URI", "redirect_uris"),
 	seenIn("an http redirect URI", updating("http", "An update stores an http redirect URI.", "", "redirect_uris")),

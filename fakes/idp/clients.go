@@ -175,6 +175,9 @@ func (s *Server) newClient(meta map[string]any) (*client, *badMetadata) {
 	if !b.has(DistinctClients) {
 		c.id = "shared-upstream-client"
 	}
+	if b.ManagementTokenOf != nil {
+		c.management = b.ManagementTokenOf(c.id)
+	}
 	c.name, _ = meta["client_name"].(string)
 	c.uri, _ = meta["client_uri"].(string)
 	if !b.has(IgnoreUnknownMetadata) {

@@ -120,6 +120,8 @@ type Managing struct {
 	BelievesStatement func(header map[string]any, signature string) bool
 	// Manages accepts another token than the registration's own for its management.
 	Manages func(method, token, own string) bool
+	// ManagementTokenOf makes the registration access token of a client from its client_id.
+	ManagementTokenOf func(clientID string) string
 	// UpdateKeeps is a member that an update stores without a check.
 	UpdateKeeps string
 	// WaivesConsent is a member of a registration with which a client exempts itself from the consent page.

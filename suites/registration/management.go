@@ -2,6 +2,11 @@ package registration
 
 import (
 	"cmp"
+	"crypto/md5"
+	"crypto/sha1"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -28,11 +33,13 @@ func requiresTheManagementToken(t *T) {
 }
 
 // presented is what is sent instead of a client's own token.
-type presented func(own string) []reports.Field
+type presented func(c *oauth.Client, own string) []reports.Field
 
 // wrongTokens are rows that send another value than the registration access token of a client.
 func wrongTokens(t *T, foreign string) Cases[presented] {
-	always := func(fields ...reports.Field) presented { return func(string) []reports.Field { return fields } }
+	always := func(fields ...reports.Field) presented {
+		return func(*oauth.Client, string) []reports.Field { return fields }
+	}
 	rows := Cases[presented]{
 		{"no token", always()},
 		{"a made-up token", always(mcp.Bearer("mcpauth-made-up"))},
@@ -42,7 +49,7 @@ func wrongTokens(t *T, foreign string) Cases[presented] {
 		rows = rows.And("an access token", always(mcp.Bearer(t.Session.Tokens.Access)))
 	}
 	for _, w := range nearmiss.Ways(nearmiss.Changed, nearmiss.Shorter, nearmiss.Longer, nearmiss.LetterCase) {
-		rows = rows.And("the client's token, "+w.Name, func(own string) []reports.Field {
+		rows = rows.And("the client's token, "+w.Name, func(_ *oauth.Client, own string) []reports.Field {
 			changed := w.To(own)
 			if changed == own {
 				t.NotApplicable("the token has no such near miss")
@@ -50,7 +57,24 @@ func wrongTokens(t *T, foreign string) Cases[presented] {
 			return []reports.Field{mcp.Bearer(t.Hide(changed))}
 		})
 	}
-	return rows
+	return append(rows, ofClientID...)
+}
+
+// ofClientID are rows that send what can be computed from the client_id, which everybody sees in an authorization request. "The
+// authorization server MUST prevent attackers from guessing access tokens" (RFC 6749 section 10.10).
+var ofClientID = Cases[presented]{
+	{"the client_id", computed(func(id []byte) string { return string(id) })},
+	{"the client_id in base64", computed(base64.StdEncoding.EncodeToString)},
+	{"the client_id in base64url", computed(base64.RawURLEncoding.EncodeToString)},
+	{"the MD5 of the client_id", computed(func(id []byte) string { return fmt.Sprintf("%x", md5.Sum(id)) })},
+	{"the SHA-1 of the client_id", computed(func(id []byte) string { return fmt.Sprintf("%x", sha1.Sum(id)) })},
+	{"the SHA-256 of the client_id", computed(func(id []byte) string { return fmt.Sprintf("%x", sha256.Sum256(id)) })},
+}
+
+func computed(from func(id []byte) string) presented {
+	return func(c *oauth.Client, _ string) []reports.Field {
+		return []reports.Field{mcp.Bearer(from([]byte(c.ID)))}
+	}
 }
 
 // managing is a request for a client's registration, with its own token (RFC 7592 section 2). A client that it deletes is not
@@ -98,7 +122,7 @@ func managed(t *T, method string) Attempt[presented] {
 		r := managing(t, c, method)
 		_, own, _ := t.Session.Manageable(c)
 		for _, instead := range edits {
-			r.Header = slices.Concat(instead(own), []reports.Field{mcp.Field("Content-Type", "application/json")})
+			r.Header = slices.Concat(instead(c, own), []reports.Field{mcp.Field("Content-Type", "application/json")})
 		}
 		ex := t.Do(r)
 		if s := expect.Status(ex); s < 400 || s > 499 {
