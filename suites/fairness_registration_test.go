@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -84,6 +85,15 @@ func TestFairnessOfRegistrations(t *testing.T) {
 				return fmt.Sprintf("%x", h.Sum(nil))
 			}
 		}), nil, "AS-DCRM-TOKEN-REQUIRED", reports.Pass},
+		"bad redirect URIs are left out of registrations and updates": {behaving(func(b *idp.Behaviour) {
+			b.ReadsRedirects = func(v any) any {
+				uris, _ := v.([]any)
+				return slices.DeleteFunc(slices.Clone(uris), func(uri any) bool {
+					text, _ := uri.(string)
+					return strings.HasPrefix(text, "javascript:")
+				})
+			}
+		}), nil, "AS-DCRM-UPDATE-REVALIDATES", reports.Pass},
 		"registrations are refused with codes of the token endpoint": {behaving(func(b *idp.Behaviour) {
 			b.RegistrationError = func(_ *int, _ *string, m map[string]any) { m["error"] = "unsupported_grant_type" }
 		}), nil, "AS-DCR-ERROR-SHAPE", reports.Warn},

@@ -599,6 +599,11 @@ var registrationRights = []Flaw{
 	updating("redirects", "An update stores any redirect URI.", "a javascript: redirect URI", "redirect_uris"),
 	seenIn("an http redirect URI", updating("http", "An update stores an http redirect URI.", "", "redirect_uris")),
 	seenIn("a redirect URI with a fragment", updating("fragment", "An update stores a fragment.", "", "redirect_uris")),
+	{
+		Name: "dcrm-update-later-redirects", Says: "An update checks the first redirect URI only.",
+		Row: "a javascript: redirect URI after a good one", Noticed: []string{"AS-DCRM-UPDATE-REVALIDATES"},
+		Bend: behaviour(func(b *idp.Behaviour) { b.UpdateKeeps, b.UpdateChecksFirst = "redirect_uris", true }),
+	},
 	updating("grants", "An update stores any grant type.", "the grant client_credentials", "grant_types"),
 	updating("identifier", "An update changes the client_id.", "another client_id", "client_id"),
 	updating("secret", "An update stores a secret of the client's choice.", "a client_secret of its own choice", "client_secret"),

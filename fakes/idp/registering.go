@@ -124,6 +124,8 @@ type Managing struct {
 	ManagementTokenOf func(clientID string) string
 	// UpdateKeeps is a member that an update stores without a check.
 	UpdateKeeps string
+	// UpdateChecksFirst stores redirect URIs of an update without a check of those after the first one.
+	UpdateChecksFirst bool
 	// WaivesConsent is a member of a registration with which a client exempts itself from the consent page.
 	WaivesConsent string
 	// RemembersDocuments asks once about a client of a metadata document, for a redirect URI.
@@ -242,6 +244,9 @@ func (s *Server) forget(c *client) {
 func (s *Server) keepUpdate(c *client, meta map[string]any) bool {
 	member := s.Behaviour.UpdateKeeps
 	if member == "" || fmt.Sprint(meta[member]) == fmt.Sprint(c.meta[member]) {
+		return false
+	}
+	if uris, _ := list(meta[member]); s.Behaviour.UpdateChecksFirst && (len(uris) == 0 || !s.goodRedirect(uris[0])) {
 		return false
 	}
 	s.mu.Lock()

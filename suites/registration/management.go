@@ -190,18 +190,24 @@ func revalidatesUpdates(t *T) {
 		{"the grant client_credentials", choice{"grant_types", "client_credentials"}},
 		{"another client_id", choice{"client_id", "mcpauth-chosen-" + Random(9)}},
 		{"a client_secret of its own choice", choice{"client_secret", t.Hide("mcpauth-chosen-secret-" + Random(24))}},
+	}, func(t *T, c choice) { revalidates(t, good, c, c.change()) })
+	Each(t, Cases[choice]{
+		{"a javascript: redirect URI after a good one", choice{"redirect_uris", "javascript:alert(1)"}},
 	}, func(t *T, c choice) {
-		change := c.change()
-		if _, list := change[c.member].([]string); list && registers(t, change, c) {
-			t.NotApplicable("a new registration may have it, too")
-		}
-		Refuses(t, good, Cases[changing]{{"PUT", change}}, expect.Refusing("a refusal, or "+c.member+" as it was", func(u *updated) string {
-			if u.holds(c.member, c.value) {
-				return "the registration now has the value of the request"
-			}
-			return ""
-		}))
+		revalidates(t, good, c, changing{c.member: []string{t.Session.Callback, c.value}})
 	})
+}
+
+func revalidates(t *T, good Attempt[changing], c choice, change changing) {
+	if _, list := change[c.member].([]string); list && registers(t, change, c) {
+		t.NotApplicable("a new registration may have it, too")
+	}
+	Refuses(t, good, Cases[changing]{{"PUT", change}}, expect.Refusing("a refusal, or "+c.member+" as it was", func(u *updated) string {
+		if u.holds(c.member, c.value) {
+			return "the registration now has the value of the request"
+		}
+		return ""
+	}))
 }
 
 // change is a set of members of a registration with the value of the choice.
