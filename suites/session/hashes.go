@@ -38,7 +38,7 @@ type guess struct {
 }
 
 // smallNumbers is how many values of a counter are tried. The slacks allow for clocks that differ.
-const smallNumbers, slackOfSeconds, slackOfMilliseconds = 10000, 5 * time.Minute, 2 * time.Second
+const smallNumbers, coarseSlack, fineSlack = 10000, 5 * time.Minute, 2 * time.Second
 
 func guesses(began, ended time.Time) []guess {
 	if last := ended.Add(-time.Minute); began.Before(last) {
@@ -46,8 +46,8 @@ func guesses(began, ended time.Time) []guess {
 	}
 	return []guess{
 		{"a small number", 0, smallNumbers},
-		{"the time in seconds", began.Add(-slackOfSeconds).Unix(), ended.Add(slackOfSeconds).Unix()},
-		{"the time in milliseconds", began.Add(-slackOfMilliseconds).UnixMilli(), ended.Add(slackOfMilliseconds).UnixMilli()},
+		{"the time in seconds", began.Add(-coarseSlack).Unix(), ended.Add(coarseSlack).Unix()},
+		{"the time in milliseconds", began.Add(-fineSlack).UnixMilli(), ended.Add(fineSlack).UnixMilli()},
 	}
 }
 
