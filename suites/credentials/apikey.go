@@ -141,15 +141,16 @@ func (w wildcard) judge(t *T) {
 	for _, tool := range t.MCP.ListedTools(w.key.Field()) {
 		real = append(real, tool.String("name"))
 	}
+	caller := t.MCP.Caller(w.key.Field())
 	p, f := w.prefix, foreign.Name
 	Each(t, named(p, p+"*", strings.TrimRight(p, "_-:./"), p+"/../"+f, p+"\x00"+f, p+" "+f, f+"?"+p, f+"#"+p), func(t *T, name string) {
 		if w.key.Permits(name) && slices.Contains(real, name) {
 			t.NotApplicable("there is such a tool")
 		}
-		t.Expect(t.MCP.CallToolAs(Tool{Name: name, Arguments: foreign.Arguments}, w.key.Field())).To(expect.NotRun())
+		t.Expect(caller.CallTool(Tool{Name: name, Arguments: foreign.Arguments})).To(expect.NotRun())
 	})
 	Each(t, named(strings.ToUpper(own.Name), " "+own.Name), func(t *T, name string) {
-		t.Expect(t.MCP.CallToolAs(Tool{Name: name, Arguments: own.Arguments}, w.key.Field())).Ideally(expect.NotRun())
+		t.Expect(caller.CallTool(Tool{Name: name, Arguments: own.Arguments})).Ideally(expect.NotRun())
 	})
 }
 

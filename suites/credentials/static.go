@@ -201,7 +201,8 @@ func cells(t *T, all []Credential, permitted bool) (out Cases[cell]) {
 // never seen to run may have any cause.
 func (x cell) refuse(t *T, ran bool) {
 	t.MCP.ControlOf(x.by)
-	ex := t.MCP.CallToolAs(x.tool, x.by.Field())
+	caller := t.MCP.Caller(x.by.Field())
+	ex := caller.CallTool(x.tool)
 	hidden := ran && t.MCP.Unknown(ex, x.tool, x.by.Field())
 	if s := expect.Status(ex); (!ran || x.tool.DeniedOnly) && !hidden && !expect.Ran(ex) && !expect.RefusedInside(ex) &&
 		(s < 300 || s == 404) && expect.NoAnswer(ex) == "" {
@@ -211,14 +212,14 @@ func (x cell) refuse(t *T, ran bool) {
 	if t.Expect(ex).To(expect.NotRun()) && !hidden {
 		t.Expect(ex).Ideally(expect.BeForbidden())
 	}
-	if expect.Ran(t.MCP.CallToolAs(Nonexistent(x.tool), x.by.Field())) {
+	if expect.Ran(caller.CallTool(Nonexistent(x.tool))) {
 		t.Note("%s by similar names: not tried, since a tool that does not exist seems to run, too", x.tool.Name)
 		return
 	}
 	for _, m := range nearmiss.Of(x.tool.Name, nearmiss.LetterCase, nearmiss.Space, nearmiss.Encoded, nearmiss.Null) {
 		near := x.tool
 		near.Name = m.Value
-		t.Expect(t.MCP.CallToolAs(near, x.by.Field()), "by another name: %s", m.Name).To(expect.NotRun())
+		t.Expect(caller.CallTool(near), "by another name: %s", m.Name).To(expect.NotRun())
 	}
 }
 

@@ -262,6 +262,38 @@ func (t MCPServer) CallToolAs(tool Tool, credentials ...reports.Field) *reports.
 	return t.Send(call.Method("tools/call", tool.Params()).With(credentials...))
 }
 
+// Caller calls tools with the same credentials, in one session if the wire has sessions.
+type Caller struct {
+	server      MCPServer
+	credentials []reports.Field
+	session     *mcp.Call // nil before the first call
+}
+
+// Caller returns a caller with credentials.
+func (t MCPServer) Caller(credentials ...reports.Field) *Caller {
+	return &Caller{server: t, credentials: credentials}
+}
+
+// CallTool calls a tool. A session that the target ended, perhaps because of the call before, says nothing about this call: it is tried
+// again in a new one. If the session does not open, that answer is returned.
+func (c *Caller) CallTool(tool Tool) *reports.Exchange {
+	if c.session != nil {
+		if ex := c.send(tool); !slices.Contains([]int{400, 404}, expect.Status(ex)) {
+			return ex
+		}
+	}
+	session, refused := c.server.SessionAs(c.credentials...)
+	if refused != nil {
+		return refused
+	}
+	c.session = &session
+	return c.send(tool)
+}
+
+func (c *Caller) send(tool Tool) *reports.Exchange {
+	return c.server.Send(c.session.Method("tools/call", tool.Params()).With(c.credentials...))
+}
+
 // SessionOf opens a session with a token; refused is the answer if that fails.
 func (t MCPServer) SessionOf(token string) (call mcp.Call, refused *reports.Exchange) {
 	return t.SessionAs(mcp.Bearer(token))

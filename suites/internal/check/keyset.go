@@ -73,8 +73,8 @@ type MarkedKeys struct {
 func (t Minter) MarkedKeys() MarkedKeys {
 	return MarkedKeys{
 		t.RSAKey("mcpauth-rs256-" + Random(6)),
-		&mint.Key{ID: "mcpauth-enc-" + Random(6), Signer: mint.NewRSA()},
-		&mint.Key{ID: "mcpauth-ops-" + Random(6), Signer: mint.NewRSA()},
+		&mint.Key{ID: "mcpauth-enc-" + Random(6), Signer: mint.EncryptionRSA()},
+		&mint.Key{ID: "mcpauth-ops-" + Random(6), Signer: mint.OperationRSA()},
 		[]byte("mcpauth-secret-in-the-key-set-0123456789"),
 	}
 }

@@ -13,14 +13,21 @@ import (
 
 // RSA returns a key of 2048 bits that a run publishes or registers, always the same one in a process. It is not the attacker's: a verifier
 // may try every key of a set (in RFC 7515 section 4.1.4, kid is only a hint).
-func RSA() crypto.Signer {
+func RSA() crypto.Signer { return unlessSeeded(own) }
+
+// EncryptionRSA and OperationRSA are like RSA, each another key: for a key that a set marks as not for signatures.
+func EncryptionRSA() crypto.Signer { return unlessSeeded(ownForEncryption) }
+func OperationRSA() crypto.Signer  { return unlessSeeded(ownForOperation) }
+
+// unlessSeeded returns the process's key; with a seed, the next one of the seed.
+func unlessSeeded(own func() crypto.Signer) crypto.Signer {
 	if seeded.Suites.Seeded() {
 		return NewRSA()
 	}
 	return own()
 }
 
-var own = sync.OnceValue(NewRSA)
+var own, ownForEncryption, ownForOperation = sync.OnceValue(NewRSA), sync.OnceValue(NewRSA), sync.OnceValue(NewRSA)
 
 // attackers returns the attacker's RSA key, always the same one in a process; with a seed it is predictable.
 func attackers() crypto.Signer {
