@@ -141,9 +141,6 @@ type Redacted struct{ run Run }
 func (r Redacted) Run() *Run { return &r.run }
 
 var (
-	// three base64url segments, the first of which begins like {"
-	compactJWS = regexp.MustCompile(`^eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{2,}\.[A-Za-z0-9_-]{8,}`)
-	segment    = regexp.MustCompile(`^[A-Za-z0-9_-]+`)
 	// members of OAuth JSON answers whose string value is always a secret
 	secretMember = regexp.MustCompile(`("(?:access_token|refresh_token|id_token|client_secret|registration_access_token|device_code|` +
 		`code_verifier|assertion|client_assertion|password)"\s*:\s*")((?:[^"\\]|\\.)*)(")`)
@@ -315,16 +312,44 @@ func withoutSignatures(s string) string {
 			at += len("eyJ")
 			continue
 		}
-		jws := compactJWS.FindString(s[at:])
-		if jws == "" {
-			at += len(segment.FindString(s[at:]))
+		signature, end := compactJWS(s, at)
+		if end < 0 {
+			at += segment(s[at:])
 			continue
 		}
-		out.WriteString(s[kept : at+strings.LastIndexByte(jws, '.')])
-		out.WriteString(".‹signature›")
-		at += len(jws)
-		kept = at
+		out.WriteString(s[kept:signature])
+		out.WriteString("‹signature›")
+		at, kept = end, end
 	}
+}
+
+// compactJWS returns where the signature of the compact JWS at this place begins and ends: three base64url segments, the first of which
+// begins like {". The end is negative where there is no JWS.
+func compactJWS(s string, at int) (signature, end int) {
+	for i, least := range []int{len("eyJ") + 5, 2, 8} {
+		if i > 0 {
+			if at == len(s) || s[at] != '.' {
+				return 0, -1
+			}
+			at++
+		}
+		n := segment(s[at:])
+		if n < least {
+			return 0, -1
+		}
+		signature, at = at, at+n
+	}
+	return signature, at
+}
+
+// segment returns how many characters of base64url a text begins with.
+func segment(s string) int {
+	for i := range len(s) {
+		if !wordCharacter(s[i]) && s[i] != '-' {
+			return i
+		}
+	}
+	return len(s)
 }
 
 func containsAny(s string, parts ...string) bool {
