@@ -21,7 +21,7 @@ var (
 // Each flag in a text of the catalogue is a flag of run, and each field is one of the target file.
 func TestTheCatalogueNamesWhatCanBeGiven(t *testing.T) {
 	t.Parallel()
-	code, help, errs := mcpauth(t, nil, "run", "--help")
+	code, help, errs := mcpauth(t, "run", "--help")
 	require.Zero(t, code, errs)
 	check := func(id, text string) {
 		for _, m := range flagInText.FindAllStringSubmatch(text, -1) {

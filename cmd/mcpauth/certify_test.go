@@ -50,14 +50,14 @@ func TestCertifyAndVerify(t *testing.T) {
 	certify := []string{"certify", "--login", "form", "--profile", "resource-server", "--revision", "2025-11-25", "--product", dir +
 		"/PRODUCT.yaml",
 		"--key", dir + "/vendor.key", "-o", dir + "/certificate"}
-	code, _, errs := mcpauth(t, passphrase, certify...)
+	code, _, errs := mcpauthProcess(t, passphrase, certify...)
 	require.Zero(t, code, errs)
 	assert.Contains(t, errs, "judged again")
-	code, _, errs = mcpauth(t, passphrase, certify...)
+	code, _, errs = mcpauthProcess(t, passphrase, certify...)
 	assert.Equal(t, 2, code)
 	assert.Contains(t, errs, "it is not empty")
 
-	code, out, _ := mcpauth(t, nil, "verify", dir+"/certificate", "--key", dir+"/vendor.pub", "--json")
+	code, out, _ := mcpauth(t, "verify", dir+"/certificate", "--key", dir+"/vendor.pub", "--json")
 	require.Zero(t, code)
 	var found struct {
 		OK            bool
@@ -75,7 +75,7 @@ func TestCertifyAndVerify(t *testing.T) {
 		"--product PRODUCT.yaml --predicate-only -o DIR\n")
 	release := found.Certification.Tool.SHA256 + " 1.2.0 linux/amd64\n"
 	require.NoError(t, os.WriteFile(dir+"/releases.txt", []byte(release), 0o600))
-	code, out, errs = mcpauth(t, nil, "verify", dir+"/certificate", "--key", dir+"/vendor.pub", "--submission", "--releases",
+	code, out, errs = mcpauth(t, "verify", dir+"/certificate", "--key", dir+"/vendor.pub", "--submission", "--releases",
 		dir+"/releases.txt", "--badge", dir+"/badge.svg", "--badge", dir+"/badge.json", "--summary", dir+"/summary.json")
 	require.Zero(t, code, out+errs)
 	assert.Contains(t, oneLine(out), "VERIFIED: Example MCP Server 1.4.0 by Example Ltd meets resource-server@2025-11-25, as far")
@@ -85,21 +85,21 @@ func TestCertifyAndVerify(t *testing.T) {
 	for _, name := range []string{"badge.svg", "badge.json", "summary.json"} {
 		assert.FileExists(t, dir+"/"+name)
 	}
-	_, out, errs = mcpauth(t, nil, "verify", dir+"/certificate", "--key", dir+"/vendor.pub", "--releases", dir+"/wrong.yaml")
+	_, out, errs = mcpauth(t, "verify", dir+"/certificate", "--key", dir+"/vendor.pub", "--releases", dir+"/wrong.yaml")
 	assert.Contains(t, oneLine(out+errs), "wrong.yaml:1: want a SHA-256")
 
-	code, out, _ = mcpauth(t, nil, "verify", dir+"/certificate", "--key", dir+"/vendor.pub", "--at", time.Now().AddDate(2, 0,
+	code, out, _ = mcpauth(t, "verify", dir+"/certificate", "--key", dir+"/vendor.pub", "--at", time.Now().AddDate(2, 0,
 		0).Format(time.DateOnly))
 	assert.Equal(t, 1, code)
 	assert.Contains(t, out, "NOT VERIFIED (expired): ")
-	code, out, _ = mcpauth(t, nil, "verify", dir+"/certificate")
+	code, out, _ = mcpauth(t, "verify", dir+"/certificate")
 	assert.Equal(t, 1, code)
 	assert.Contains(t, out, "NOT VERIFIED (no-key): ")
 	for _, name := range []string{"notes.txt", "\u009b31m\u202e##vso[x]"} {
 		require.NoError(t, os.WriteFile(dir+"/certificate/"+name, []byte("x"), 0o600))
 	}
 	for _, format := range []string{"--json", "--json=false"} { // a bundle is untrusted
-		code, out, _ = mcpauth(t, nil, "verify", dir+"/certificate", "--key", dir+"/vendor.pub", format)
+		code, out, _ = mcpauth(t, "verify", dir+"/certificate", "--key", dir+"/vendor.pub", format)
 		assert.Equal(t, 1, code)
 		assert.Contains(t, out, "31m")
 		assert.Contains(t, out, "notes.txt")
@@ -137,7 +137,7 @@ func TestCertifyRefuses(t *testing.T) {
 		"an image by its tag": {[]string{"--predicate-only", "--subject", "example/server:1.4"}, nil, "want NAME@sha256:DIGEST"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			code, _, errs := mcpauth(t, c.env, append(good[:len(good):len(good)], c.args...)...)
+			code, _, errs := mcpauthProcess(t, c.env, append(good[:len(good):len(good)], c.args...)...)
 			assert.Equal(t, 2, code, errs)
 			assert.Contains(t, errs, c.says)
 			assert.NoDirExists(t, dir+"/out")
@@ -151,7 +151,7 @@ func TestAFlawIsNotCertified(t *testing.T) {
 	dir := vendor(t)
 	bad := start(t, func(o *reference.Options) { o.Policy.Status = 403 })
 	require.NoError(t, os.WriteFile(dir+"/target.yaml", []byte("version: 1\ntarget:\n  url: "+bad.URL+"\n"), 0o600))
-	code, _, errs := mcpauth(t, nil, "certify", "-c", dir+"/target.yaml", "--profile", "resource-server", "--revision", "2025-11-25",
+	code, _, errs := mcpauth(t, "certify", "-c", dir+"/target.yaml", "--profile", "resource-server", "--revision", "2025-11-25",
 		"--product", dir+"/PRODUCT.yaml", "-o", dir+"/out", "--predicate-only")
 	assert.Equal(t, 1, code, errs)
 	assert.Contains(t, errs, "- RS-CHALLENGE-401-STATUS is not met (FAIL): ")

@@ -57,8 +57,8 @@ func TestDesigns(t *testing.T) {
 			for name, value := range r.Environment {
 				env = append(env, name+"="+value)
 			}
-			_, out, errs := mcpauth(t, append(env, "MCPAUTH_BROWSER_NO_SANDBOX=true"), "run", "-c", file, "-q", "--patience", "200ms", "--report",
-				"json")
+			_, out, errs := mcpauthProcess(t, append(env, "MCPAUTH_BROWSER_NO_SANDBOX=true"), "run", "-c", file, "-q", "--patience", "200ms",
+				"--report", "json")
 			var run reports.Run
 			require.NoError(t, json.Unmarshal([]byte(out), &run), errs)
 			require.NoError(t, golden.Compare(filepath.Join("..", "..", "fixtures", "golden", "targets", d.Name+".txt"), &run))

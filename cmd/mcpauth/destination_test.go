@@ -17,7 +17,7 @@ import (
 func earlier(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "run.json")
-	code, _, errs := mcpauth(t, nil, "run", start(t, nil).URL, "-q", "--only", "RS-CHALLENGE-401-STATUS", "--report", "json="+path)
+	code, _, errs := mcpauth(t, "run", start(t, nil).URL, "-q", "--only", "RS-CHALLENGE-401-STATUS", "--report", "json="+path)
 	require.Zero(t, code, errs)
 	return path
 }
@@ -30,7 +30,7 @@ func TestReportsReplaceRegularFilesOnly(t *testing.T) {
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
 	report := func(path string) (int, string, string) {
-		return mcpauth(t, nil, "report", run, "-q", "--report", "json="+path)
+		return mcpauth(t, "report", run, "-q", "--report", "json="+path)
 	}
 	kind := func(path string) os.FileMode {
 		info, err := os.Lstat(path)
@@ -99,13 +99,13 @@ func TestReportsReplaceRegularFilesOnly(t *testing.T) {
 		require.NoError(t, err, string(said))
 	})
 	t.Run("a matrix too", func(t *testing.T) {
-		code, _, errs := mcpauth(t, nil, "report", run, run, "--report", "matrix="+at("link"))
+		code, _, errs := mcpauth(t, "report", run, run, "--report", "matrix="+at("link"))
 		assert.Equal(t, 2, code)
 		assert.Contains(t, errs, "is a symbolic link")
 	})
 	t.Run("a pipe that nobody reads", func(t *testing.T) {
 		require.NoError(t, syscall.Mkfifo(at("silent"), 0o600))
-		code, _, errs := mcpauth(t, []string{pipePatience + "=300ms"}, "report", run, "-q", "--report", "json="+at("silent"))
+		code, _, errs := mcpauthProcess(t, []string{pipePatience + "=300ms"}, "report", run, "-q", "--report", "json="+at("silent"))
 		assert.Equal(t, 4, code)
 		assert.Contains(t, errs, "no process reads this pipe")
 	})
@@ -127,7 +127,7 @@ func TestOtherFilesAreReplacedAsCarefully(t *testing.T) {
 		"authority": {"run", r.URL, "-q", "--only", "RS-CHALLENGE-401-STATUS", "--cimd-listen", "127.0.0.1:0", "--cimd-ca-file", link},
 		"history":   {"run", r.URL, "-q", "--only", "RS-CHALLENGE-401-STATUS", "--history", link},
 	} {
-		code, _, errs := mcpauth(t, nil, args...)
+		code, _, errs := mcpauth(t, args...)
 		assert.True(t, code != 0 || name == "history", name) // a history that cannot be written does not change the result
 		assert.Contains(t, errs, "is a symbolic link", name)
 	}

@@ -152,7 +152,7 @@ func TestDiagnosis(t *testing.T) {
 		"no-second-factor": {url: factor.URL, env: []string{"MCPAUTH_PASSWORD=alice-7-looking-glass"}, args: signingIn, noOthers: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			code, out, errs := mcpauth(t, c.env, append([]string{"run", c.url}, c.args...)...)
+			code, out, errs := mcpauthProcess(t, c.env, append([]string{"run", c.url}, c.args...)...)
 			assert.Equal(t, 3, code, errs)
 			console(t, name, out)
 			if c.noOthers {
@@ -160,7 +160,7 @@ func TestDiagnosis(t *testing.T) {
 			}
 			why := strings.TrimSuffix(strings.TrimPrefix(conclusion(out), "NOTHING WAS TESTED: "), " (exit 3)")
 			for _, verb := range []string{"doctor", "init"} {
-				code, out, errs := mcpauth(t, c.env, append([]string{verb, c.url}, c.args...)...)
+				code, out, errs := mcpauthProcess(t, c.env, append([]string{verb, c.url}, c.args...)...)
 				assert.NotZero(t, code, verb)
 				assert.Contains(t, strings.Join(strings.Fields(out+errs), " "), why, verb)
 			}
@@ -222,7 +222,7 @@ func TestClientCertificate(t *testing.T) {
 			for from, to := range r.ConnectTo {
 				args = append(args, "--connect-to", from+"="+to)
 			}
-			code, out, errs := mcpauth(t, nil, args...)
+			code, out, errs := mcpauth(t, args...)
 			assert.Equal(t, c.code, code, out+errs)
 			assert.Contains(t, strings.Join(strings.Fields(out+errs), " "), c.says)
 		})
@@ -267,7 +267,7 @@ func TestASchemeIsMissing(t *testing.T) {
 	for name, url := range map[string]string{"no-scheme-loopback": "127.0.0.1:12345/mcp", "no-scheme-localhost": "localhost:12345/mcp",
 		"no-scheme": "mcp.example.com/mcp"} {
 		for _, verb := range []string{"run", "init"} {
-			code, _, errs := mcpauth(t, nil, verb, url)
+			code, _, errs := mcpauth(t, verb, url)
 			assert.Equal(t, 2, code, errs)
 			console(t, name, errs)
 		}

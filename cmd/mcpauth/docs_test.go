@@ -14,7 +14,7 @@ import (
 func TestDocsHasAPageForEachCheckAndCommand(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	code, _, errs := mcpauth(t, nil, "docs", dir)
+	code, _, errs := mcpauth(t, "docs", dir)
 	require.Zero(t, code, errs)
 	index, err := os.ReadFile(filepath.Join(dir, "checks", "index.md"))
 	require.NoError(t, err)

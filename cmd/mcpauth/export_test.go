@@ -1,6 +1,10 @@
 package main
 
-import "time"
+import (
+	"bytes"
+	"context"
+	"time"
+)
 
 // Main is the program. The time that it waits for the reader of a pipe may be given.
 func Main(pipePatience string) {
@@ -9,3 +13,17 @@ func Main(pipePatience string) {
 	}
 	main()
 }
+
+// Run carries out a command line in the process of the caller, with nothing on standard input.
+func Run(ctx context.Context, args ...string) (code int, out, errs string) {
+	var stdout, stderr bytes.Buffer
+	root := tree()
+	root.SetIn(&bytes.Buffer{})
+	root.SetOut(&stdout)
+	root.SetErr(&stderr)
+	code = run(ctx, root, args)
+	return code, stdout.String(), stderr.String()
+}
+
+// ShareProcess leaves the limits of memory to the tests, which other commands in their process have too.
+func ShareProcess() { memoryIsOwn = false }

@@ -94,7 +94,7 @@ func startSharing(t *testing.T, endpoints ...string) *sharing {
 func TestPerHostHoldsForTargetsThatShareServers(t *testing.T) {
 	t.Parallel()
 	s, out := startSharing(t, "/a", "/b"), filepath.Join(t.TempDir(), "out")
-	code, _, errs := mcpauth(t, nil, "run", "--targets", list(t, s.urls...), "--out", out, "--parallel", "2", "--per-host", "2",
+	code, _, errs := mcpauth(t, "run", "--targets", list(t, s.urls...), "--out", out, "--parallel", "2", "--per-host", "2",
 		"--only", few+",AS-META-*,RS-TOKEN-*,AS-TOKEN-*")
 	require.Zero(t, code, errs)
 	all := done(t, out)
@@ -116,7 +116,7 @@ func TestTotalRateHoldsForAllTargets(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	urls := []string{start(t, nil).URL, start(t, nil).URL, start(t, nil).URL}
 	began := time.Now()
-	code, _, errs := mcpauth(t, nil, "run", "--targets", list(t, urls...), "--out", out, "--parallel", "3", "--only", few,
+	code, _, errs := mcpauth(t, "run", "--targets", list(t, urls...), "--out", out, "--parallel", "3", "--only", few,
 		"--total-rate", strconv.Itoa(perSecond))
 	took := time.Since(began)
 	require.Zero(t, code, errs)

@@ -52,7 +52,7 @@ func TestFleetOfURLsAndFiles(t *testing.T) {
 	file := targetFile(t, t.TempDir(), "filed", filed.URL)
 	out := filepath.Join(t.TempDir(), "out")
 	targets := list(t, "# four", good.URL, bad.URL, "HTTP"+good.URL[4:], dead, file)
-	code, _, errs := mcpauth(t, nil, "run", "--targets", targets, "--out", out, "--parallel", "2", "--only", few)
+	code, _, errs := mcpauth(t, "run", "--targets", targets, "--out", out, "--parallel", "2", "--only", few)
 	require.Zero(t, code, errs)
 	assert.Contains(t, errs, "4 targets done, 0 done before, 0 left")
 	all := done(t, out)
@@ -62,21 +62,21 @@ func TestFleetOfURLsAndFiles(t *testing.T) {
 	assert.Empty(t, all[good.URL].Verdicts["FAIL"])
 	assert.Equal(t, file, all[filed.URL].File)
 
-	code, _, errs = mcpauth(t, nil, "run", "--targets", targets, "--out", out, "--only", few, "--resume")
+	code, _, errs = mcpauth(t, "run", "--targets", targets, "--out", out, "--only", few, "--resume")
 	require.Zero(t, code, errs)
 	assert.Contains(t, errs, "0 targets done, 4 done before, 0 left")
 	files, err := filepath.Glob(filepath.Join(out, "*", fleet.ResultsFile))
 	require.NoError(t, err)
 	require.NoError(t, os.Truncate(files[0], 10))
-	code, _, errs = mcpauth(t, nil, "run", "--targets", targets, "--out", out, "--only", few, "--resume")
+	code, _, errs = mcpauth(t, "run", "--targets", targets, "--out", out, "--only", few, "--resume")
 	require.Zero(t, code, errs)
 	assert.Contains(t, errs, "1 target done, 3 done before", "incomplete results are not replaced")
-	code, _, errs = mcpauth(t, nil, "run", "--targets", targets, "--out", out, "--only", few, "--resume", "--max-wait", "1s")
+	code, _, errs = mcpauth(t, "run", "--targets", targets, "--out", out, "--only", few, "--resume", "--max-wait", "1s")
 	require.Zero(t, code, errs)
 	assert.Contains(t, errs, "4 targets done, 0 done before", "results of another configuration are reused")
 
 	page := filepath.Join(t.TempDir(), "f.html")
-	code, metrics, errs := mcpauth(t, nil, "fleet", out, "--report", "html="+page, "--report", "openmetrics")
+	code, metrics, errs := mcpauth(t, "fleet", out, "--report", "html="+page, "--report", "openmetrics")
 	require.Zero(t, code, errs)
 	assert.Contains(t, metrics, `mcpauth_fleet_targets{state="unreachable"} 1`)
 	assert.Contains(t, metrics, `mcpauth_fleet_verdicts{requirement="RS-CHALLENGE-401-STATUS",verdict="FAIL"} 1`)
@@ -84,7 +84,7 @@ func TestFleetOfURLsAndFiles(t *testing.T) {
 	b, err := os.ReadFile(page)
 	require.NoError(t, err)
 	assert.Contains(t, string(b), bad.URL, "the bad target is not among the worst")
-	code, lines, _ := mcpauth(t, nil, "fleet", out, "--report", "ndjson", "--fail-on", "findings")
+	code, lines, _ := mcpauth(t, "fleet", out, "--report", "ndjson", "--fail-on", "findings")
 	assert.Equal(t, 1, code)
 	assert.Equal(t, 4, strings.Count(lines, "\n"))
 }
@@ -105,7 +105,7 @@ func TestResumeNoticesChangedFiles(t *testing.T) {
 	targets, out := list(t, filed), filepath.Join(dir, "out")
 	run := func(says string) {
 		t.Helper()
-		code, _, errs := mcpauth(t, nil, "run", "--targets", targets, "--out", out, "--resume", "--only", "RS-CHALLENGE-401-STATUS",
+		code, _, errs := mcpauth(t, "run", "--targets", targets, "--out", out, "--resume", "--only", "RS-CHALLENGE-401-STATUS",
 			"--login-recipe", flagged, "--ca-file", authority)
 		require.Zero(t, code, errs)
 		assert.Contains(t, errs, says)
@@ -171,7 +171,7 @@ func TestFleetEndsAfterTheTargetsInFlight(t *testing.T) {
 	first := done(t, out)
 	assert.Equal(t, fleet.Tested, first[held.URL].State, errs.String())
 	assert.Less(t, len(first), len(urls))
-	code, _, again := mcpauth(t, nil, "run", "-q", "--targets", targets, "--out", out, "--only", few, "--resume", "--parallel", "8")
+	code, _, again := mcpauth(t, "run", "-q", "--targets", targets, "--out", out, "--only", few, "--resume", "--parallel", "8")
 	require.Zero(t, code, again)
 	assert.Len(t, done(t, out), len(urls))
 }
@@ -179,7 +179,7 @@ func TestFleetEndsAfterTheTargetsInFlight(t *testing.T) {
 // Servers outside the user's network are scanned passively: they get no secret, and the list needs a contact.
 func TestFleetBeyondTheOwnNetwork(t *testing.T) {
 	t.Parallel()
-	code, _, errs := mcpauth(t, nil, "run", "--targets", list(t, "https://mcp.example.invalid/mcp"), "--out", t.TempDir())
+	code, _, errs := mcpauth(t, "run", "--targets", list(t, "https://mcp.example.invalid/mcp"), "--out", t.TempDir())
 	assert.Equal(t, 2, code)
 	assert.Contains(t, errs, "--contact")
 	var posts, asked atomic.Int64
@@ -207,12 +207,12 @@ func TestFleetBeyondTheOwnNetwork(t *testing.T) {
 		args = append(args, "--connect-to", from+"="+to)
 	}
 	for _, secret := range []string{"--token-env=T", "--header-env=X-Gate=T", "--client-cert=client.pem"} {
-		code, _, errs = mcpauth(t, []string{"T=the-secret-of-somebody"}, append(args, secret)...)
+		code, _, errs = mcpauthProcess(t, []string{"T=the-secret-of-somebody"}, append(args, secret)...)
 		assert.Equal(t, 2, code)
 		assert.Contains(t, errs, "would go to every server of the list")
 	}
 	assert.Zero(t, asked.Load(), "requests were sent although the flags are wrong")
-	code, _, errs = mcpauth(t, nil, args...)
+	code, _, errs = mcpauth(t, args...)
 	require.Zero(t, code, errs)
 	all := done(t, out)
 	require.Len(t, all, 1)
@@ -229,10 +229,10 @@ func TestPassiveFleetInTheOwnNetwork(t *testing.T) {
 	t.Parallel()
 	r, out := start(t, nil), t.TempDir()
 	args := []string{"run", "-q", "--targets", list(t, r.URL), "--out", out, "--only", "AS-TOKEN-UNKNOWN-CLIENT"}
-	code, _, errs := mcpauth(t, nil, args...)
+	code, _, errs := mcpauth(t, args...)
 	require.Zero(t, code, errs)
 	assert.Contains(t, done(t, out)[r.URL].Verdicts["PASS"], "AS-TOKEN-UNKNOWN-CLIENT")
-	code, _, errs = mcpauth(t, nil, append(args, "--passive", "--resume")...)
+	code, _, errs = mcpauth(t, append(args, "--passive", "--resume")...)
 	require.Zero(t, code, errs)
 	assert.Contains(t, done(t, out)[r.URL].Verdicts["NOT_TESTED"], "AS-TOKEN-UNKNOWN-CLIENT")
 	assert.True(t, done(t, out)[r.URL].Passive)
@@ -247,7 +247,7 @@ func TestFleetTellsTargetsThatCannotBeTested(t *testing.T) {
 	out := t.TempDir()
 	targets := list(t, file, good.URL)
 	for range 2 {
-		code, _, errs := mcpauth(t, nil, "run", "--targets", targets, "--out", out, "--only", few, "--passive", "--resume")
+		code, _, errs := mcpauth(t, "run", "--targets", targets, "--out", out, "--only", few, "--passive", "--resume")
 		assert.Equal(t, 4, code, errs)
 		assert.Contains(t, errs, "invalid: a passive run registers no client and is not intrusive")
 		assert.Contains(t, errs, "not tested: 1 target, see above")
@@ -268,7 +268,7 @@ func TestFleetKeepsFilesOfOneNameApart(t *testing.T) {
 	}
 	targets := filepath.Join(dir, "list")
 	require.NoError(t, os.WriteFile(targets, []byte("a/same.yaml\nb/same.yaml\n./a/same.yaml\n"), 0o600))
-	code, _, errs := mcpauth(t, nil, "run", "--targets", targets, "--out", out, "--only", few)
+	code, _, errs := mcpauth(t, "run", "--targets", targets, "--out", out, "--only", few)
 	require.Zero(t, code, errs)
 	assert.Contains(t, errs, "2 targets done")
 }
@@ -282,7 +282,7 @@ func TestSplitsAreDisjointAndStable(t *testing.T) {
 	}
 	part := func(n int, split string, env ...string) []string {
 		out := t.TempDir()
-		code, _, errs := mcpauth(t, env, "run", "-q", "--targets", list(t, urls[:n]...), "--out", out, "--only", few,
+		code, _, errs := mcpauthProcess(t, env, "run", "-q", "--targets", list(t, urls[:n]...), "--out", out, "--only", few,
 			"--split", split, "--parallel", "8")
 		require.Zero(t, code, errs)
 		if entries, err := os.ReadDir(out); err != nil || len(entries) == 0 {
@@ -310,7 +310,7 @@ func TestSplitsAreDisjointAndStable(t *testing.T) {
 	for variable, env := range map[string]string{"MCPAUTH_SPLIT_COUNT": "JOB_COMPLETION_INDEX=0", "CIRCLE_NODE_TOTAL": "CIRCLE_NODE_INDEX=1",
 		"BUILDKITE_PARALLEL_JOB_COUNT": "BUILDKITE_PARALLEL_JOB=0", "CI_NODE_TOTAL": "CI_NODE_INDEX=1",
 		"MCPAUTH_JOB_TOTAL": "MCPAUTH_JOB_INDEX=0"} {
-		code, _, errs := mcpauth(t, []string{env}, "run", "--targets", list(t, urls...), "--out", t.TempDir(), "--split", "auto")
+		code, _, errs := mcpauthProcess(t, []string{env}, "run", "--targets", list(t, urls...), "--out", t.TempDir(), "--split", "auto")
 		assert.Equal(t, 2, code)
 		assert.Contains(t, errs, variable+" is not: set it")
 	}
@@ -324,7 +324,7 @@ func TestFleetEndsWithItsTime(t *testing.T) {
 		urls = append(urls, start(t, nil).URL)
 	}
 	out := t.TempDir()
-	code, _, errs := mcpauth(t, nil, "run", "--targets", list(t, urls...), "--out", out, "--total-timeout", "1ms", "--only", few)
+	code, _, errs := mcpauth(t, "run", "--targets", list(t, urls...), "--out", out, "--total-timeout", "1ms", "--only", few)
 	assert.Equal(t, 3, code, errs)
 	assert.Contains(t, errs, "--total-timeout ended the run")
 }
@@ -343,16 +343,16 @@ func TestListsThatCannotBeRead(t *testing.T) {
 	}
 	for what, tc := range bad {
 		out := filepath.Join(t.TempDir(), "out")
-		code, _, errs := mcpauth(t, nil, "run", "--targets", list(t, tc[0]), "--out", out)
+		code, _, errs := mcpauth(t, "run", "--targets", list(t, tc[0]), "--out", out)
 		assert.Equal(t, 2, code, what)
 		assert.Contains(t, errs, tc[1], what)
 		assert.NotContains(t, errs, "pass-word", what)
 		assert.NoDirExists(t, out, what)
 	}
-	code, _, errs := mcpauth(t, nil, "run", "--targets", list(t, "http://127.0.0.1:1/mcp"))
+	code, _, errs := mcpauth(t, "run", "--targets", list(t, "http://127.0.0.1:1/mcp"))
 	assert.Equal(t, 2, code)
 	assert.Contains(t, errs, "give --out")
-	code, _, errs = mcpauth(t, nil, "run", "--targets", list(t, "http://127.0.0.1:1/mcp"), "--out", t.TempDir(), "--opt-out",
+	code, _, errs = mcpauth(t, "run", "--targets", list(t, "http://127.0.0.1:1/mcp"), "--out", t.TempDir(), "--opt-out",
 		list(t, "a", "b/c"))
 	assert.Equal(t, 2, code)
 	assert.Contains(t, errs, ":2: want a host, *.host or a URL")
@@ -380,19 +380,19 @@ const fromRegistry = "# from a registry: what is in your own network is not test
 func TestTargetsFromRegistry(t *testing.T) {
 	t.Parallel()
 	file := list(t, registryPages)
-	code, out, errs := mcpauth(t, nil, "targets", "from-registry", file)
+	code, out, errs := mcpauth(t, "targets", "from-registry", file)
 	require.Zero(t, code, errs)
 	assert.Equal(t, fromRegistry+"\nhttps://a.example/mcp\nhttps://b.example/mcp\n", out)
 	assert.Contains(t, errs, "1 remote left out: the URL")
 	assert.NotContains(t, errs, "not complete")
 
 	first, _, _ := strings.Cut(registryPages, "\n{\"servers\"")
-	code, out, errs = mcpauth(t, nil, "targets", "from-registry", list(t, first))
+	code, out, errs = mcpauth(t, "targets", "from-registry", list(t, first))
 	require.Zero(t, code, errs)
 	assert.Equal(t, fromRegistry+"\nhttps://a.example/mcp\n", out)
 	assert.Contains(t, errs, "the list is not complete")
 
-	code, out, _ = mcpauth(t, nil, "doctor", "--targets", file, "--out", t.TempDir())
+	code, out, _ = mcpauth(t, "doctor", "--targets", file, "--out", t.TempDir())
 	assert.Zero(t, code)
 	assert.Regexp(t, `ok +targets +the list has 3 entries`, out)
 }
@@ -419,19 +419,19 @@ func TestARegistryNamesNothingOfTheOwnNetwork(t *testing.T) {
 	page := list(t, `{"servers": [{"server": {"remotes": [`+remote("127.0.0.1")+","+remote("localhost")+","+remote("[::ffff:127.0.0.1]")+","+
 		remote("inside.registry.example")+`]}}], "metadata": {}}`)
 
-	_, _, errs := mcpauth(t, nil, "run", "--targets", page, "--out", t.TempDir(), "--contact", "me@a.example", "--dns", names.Address())
+	_, _, errs := mcpauth(t, "run", "--targets", page, "--out", t.TempDir(), "--contact", "me@a.example", "--dns", names.Address())
 	assert.Zero(t, asked.Load())
 	assert.Equal(t, 4, strings.Count(errs, "is in your own network, and a registry names it"), errs)
 
-	code, out, errs := mcpauth(t, nil, "targets", "from-registry", page)
+	code, out, errs := mcpauth(t, "targets", "from-registry", page)
 	require.Zero(t, code, errs)
 	assert.Equal(t, fromRegistry+"\nhttp://inside.registry.example:"+port+"/mcp\n", out)
 	assert.Contains(t, errs, "3 remotes left out: a registry names what is in your own network")
-	_, _, errs = mcpauth(t, nil, "run", "--targets", list(t, out), "--out", t.TempDir(), "--contact", "me@a.example", "--dns", names.Address())
+	_, _, errs = mcpauth(t, "run", "--targets", list(t, out), "--out", t.TempDir(), "--contact", "me@a.example", "--dns", names.Address())
 	assert.Zero(t, asked.Load(), "requests were sent to a list made from a registry")
 	assert.Contains(t, errs, "is in your own network, and a registry names it")
 
-	_, _, errs = mcpauth(t, nil, "run", "--targets", list(t, inside.URL+"/mcp\n"), "--out", t.TempDir(), "--timeout", "5s")
+	_, _, errs = mcpauth(t, "run", "--targets", list(t, inside.URL+"/mcp\n"), "--out", t.TempDir(), "--timeout", "5s")
 	assert.Positive(t, asked.Load(), errs)
 }
 
@@ -454,7 +454,7 @@ func TestTargetsFromClientsHoldNoSecret(t *testing.T) {
 	"projects": {"/src": {"mcpServers": {"deep": {"type": "http", "url": "https://d.example/mcp"},
 		"again": {"url": "https://a.example/mcp"}}}},
 }`), 0o600))
-	code, out, errs := mcpauth(t, nil, "targets", "from-clients", file)
+	code, out, errs := mcpauth(t, "targets", "from-clients", file)
 	require.Zero(t, code, errs)
 	assert.ElementsMatch(t, []string{"https://a.example/mcp", "https://b.example/mcp", "https://c.example/mcp", "https://d.example/mcp",
 		"https://f.example/v1/streamable-http-2025-06-18/mcp"}, strings.Fields(out))

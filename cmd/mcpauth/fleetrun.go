@@ -92,7 +92,7 @@ func (o *options) runFleet(c *cobra.Command, entries []entry) error {
 	if err := os.MkdirAll(o.fleet.out, 0o755); err != nil {
 		return &exit{reports.ExitUsage, fmt.Errorf("--out: %w", err)}
 	}
-	if os.Getenv("GOMEMLIMIT") == "" {
+	if memoryIsOwn && os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(120 << 20)
 	}
 	f := &fleetRun{o: o, c: c, gate: newGate(o.fleet.parallel), total: len(entries)}

@@ -61,11 +61,11 @@ func TestFilesWithoutEnd(t *testing.T) {
 		{"report", endless},
 		{"serve", "idp", "--listen", "127.0.0.1:0", "--key", endless},
 	} {
-		code, out, errs := mcpauth(t, nil, args...)
+		code, out, errs := mcpauth(t, args...)
 		assert.Equal(t, 2, code, "%v: %.300s", args, errs)
 		assert.Empty(t, out, args)
 		assert.Regexp(t, `longer than|larger than`, errs, args)
 	}
-	_, _, errs := mcpauth(t, nil, "run", "--only", "RS-CHALLENGE-401-STATUS", "--history", endless)
+	_, _, errs := mcpauth(t, "run", "--only", "RS-CHALLENGE-401-STATUS", "--history", endless)
 	assert.Contains(t, errs, "is not a regular file")
 }

@@ -36,7 +36,7 @@ func TestReportsOfOthers(t *testing.T) {
 				{"diff", right, path},
 				{"diff", path, right},
 			} {
-				code, out, errs := mcpauth(t, nil, args...)
+				code, out, errs := mcpauth(t, args...)
 				assert.Equal(t, 2, code, args)
 				assert.Empty(t, out, args)
 				assert.Regexp(t, `^mcpauth: `+path+`:\d+: [a-z0-9/]+: [^\n]+\n$`, errs, args)

@@ -34,7 +34,7 @@ func TestHelp(t *testing.T) {
 		"merge":  {"--fail-on", "--only"},
 	}
 	for verb, f := range flags {
-		code, out, errs := mcpauth(t, nil, verb, "--help")
+		code, out, errs := mcpauth(t, verb, "--help")
 		require.Zero(t, code, errs)
 		_, used, ok := strings.Cut(out, "\nUsage:\n")
 		require.True(t, ok)
@@ -47,10 +47,10 @@ func TestHelp(t *testing.T) {
 		}
 	}
 	for _, verb := range []string{"run", "init", "fleet", "certify", "verify", "merge", "schema", "serve"} {
-		_, out, _ := mcpauth(t, nil, verb, "--help")
+		_, out, _ := mcpauth(t, verb, "--help")
 		fits(t, out)
 	}
-	_, out, _ := mcpauth(t, nil, "run", "--help")
+	_, out, _ := mcpauth(t, "run", "--help")
 	fits(t, out)
 	at := 0
 	for _, group := range []string{"\nTarget:\n", "\nSign-in:\n", "\nSelection:\n", "\nResult:\n", "\nReports:\n", "\nLimits:\n",
@@ -98,13 +98,13 @@ func TestNearMisses(t *testing.T) {
 		"want no negative limit":                          {"run", "http://127.0.0.1:1/mcp", "--concurrency", "-2"},
 		"want a positive time such as 10m":                {"run", "http://127.0.0.1:1/mcp", "--timeout", "-2s"},
 	} {
-		code, out, errs := mcpauth(t, nil, args...)
+		code, out, errs := mcpauth(t, args...)
 		assert.Equal(t, 2, code, args)
 		assert.Empty(t, out, args)
 		assert.Contains(t, errs, want)
 		assert.Equal(t, 1, strings.Count(errs, "\n"), errs)
 	}
-	_, _, errs := mcpauth(t, nil, "run", "--zzzzzzzzzz")
+	_, _, errs := mcpauth(t, "run", "--zzzzzzzzzz")
 	assert.NotContains(t, errs, "did you mean")
 }
 
@@ -113,7 +113,7 @@ func TestMistakesInATargetFile(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "t.yaml")
 	require.NoError(t, os.WriteFile(file, []byte("version: 1\ntarget:\n  urll: http://x\ntools:\n  - {nam: x}\n"), 0o600))
-	code, _, errs := mcpauth(t, nil, "run", "-c", file)
+	code, _, errs := mcpauth(t, "run", "-c", file)
 	assert.Equal(t, 2, code)
 	lines := strings.Split(strings.TrimSpace(errs), "\n")
 	assert.GreaterOrEqual(t, len(lines), 3, errs)
@@ -126,12 +126,12 @@ func TestMistakesInATargetFile(t *testing.T) {
 func TestListFitsAScreen(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"list"}, {"list", "--area", "pkce"}} {
-		code, out, errs := mcpauth(t, nil, args...)
+		code, out, errs := mcpauth(t, args...)
 		require.Zero(t, code, errs)
 		assert.LessOrEqual(t, strings.Count(out, "\n"), 40)
 		fits(t, out)
 	}
-	_, wide, _ := mcpauth(t, nil, "list", "--wide")
+	_, wide, _ := mcpauth(t, "list", "--wide")
 	assert.Greater(t, strings.Count(wide, "\n"), 500)
 }
 

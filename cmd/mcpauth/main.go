@@ -43,7 +43,7 @@ type concluded struct{ error }
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), endings()...)
 	defer stop()
-	os.Exit(run(ctx, os.Args[1:]))
+	os.Exit(run(ctx, tree(), os.Args[1:]))
 }
 
 // endings returns the signals that end a run in order, including a closed terminal unless that is ignored (nohup).
@@ -55,8 +55,8 @@ func endings() []os.Signal {
 	return out
 }
 
-func run(ctx context.Context, args []string) int {
-	root := tree()
+// run carries out a command line, and returns the exit code.
+func run(ctx context.Context, root *cobra.Command, args []string) int {
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
@@ -77,7 +77,7 @@ func run(ctx context.Context, args []string) int {
 		if strings.HasPrefix(text, "unknown command") {
 			text += suggested(nearest.Of(unknownVerb(root, args), verbs(root))) + " (see mcpauth --help)"
 		}
-		fmt.Fprintln(os.Stderr, "mcpauth: "+reports.OneLine(withoutSecrets(text, args), 2000))
+		fmt.Fprintln(root.ErrOrStderr(), "mcpauth: "+reports.OneLine(withoutSecrets(text, args), 2000))
 	}
 	return code
 }

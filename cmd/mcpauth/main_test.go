@@ -43,7 +43,8 @@ import (
 	"github.com/mcpauth/conformance/suites"
 )
 
-var binary string
+// binary is the tested program; givenProgram is the one that the user wants to be tested.
+var binary, givenProgram string
 
 // pipePatience is the variable that changes how long the tested program waits for the reader of a pipe.
 const pipePatience = "TESTED_PIPE_PATIENCE"
@@ -51,8 +52,8 @@ const pipePatience = "TESTED_PIPE_PATIENCE"
 // TestMain makes the binary of the tests the tested program, too: under the name mcpauth it is the program, and no other is linked. It runs
 // four tests at a time unless the user says otherwise: many of them wait.
 func TestMain(m *testing.M) {
+	suites.Version, suites.Commit = "0.0.0-test", "0123456789abcdef0123456789abcdef01234567" // certify wants to know its build
 	if filepath.Base(os.Args[0]) == "mcpauth" {
-		suites.Version, suites.Commit = "0.0.0-test", "0123456789abcdef0123456789abcdef01234567" // certify wants to know its build
 		program.Main(os.Getenv(pipePatience))
 		return
 	}
@@ -67,7 +68,9 @@ func TestMain(m *testing.M) {
 	if flag.Lookup("test.fuzz").Value.String() != "" { // fuzz workers come here too, and do not run the program
 		os.Exit(m.Run())
 	}
-	if binary = os.Getenv("TESTED_PROGRAM"); binary != "" { // a program without a defence, to see a test fail
+	program.ShareProcess()
+	if givenProgram = os.Getenv("TESTED_PROGRAM"); givenProgram != "" { // a program without a defence, to see a test fail
+		binary = givenProgram
 		os.Exit(m.Run())
 	}
 	dir, err := os.MkdirTemp("", "mcpauth")
@@ -103,8 +106,18 @@ func copyOfTests(path string) error {
 	return errors.Join(err, to.Close())
 }
 
-// mcpauth runs the binary, and returns its exit code, standard output and standard error.
-func mcpauth(t *testing.T, env []string, args ...string) (int, string, string) {
+// mcpauth carries out a command line in this process, and returns the exit code, standard output and standard error. A command needs a
+// process of its own where it has variables of the environment, a seed, or memory to itself.
+func mcpauth(t *testing.T, args ...string) (int, string, string) {
+	t.Helper()
+	if givenProgram != "" {
+		return mcpauthProcess(t, nil, args...)
+	}
+	return program.Run(t.Context(), args...)
+}
+
+// mcpauthProcess runs the program with additional variables of the environment.
+func mcpauthProcess(t *testing.T, env []string, args ...string) (int, string, string) {
 	t.Helper()
 	c := exec.Command(binary, args...)
 	c.Env = append(append(os.Environ(), "GOGC=400"), env...) // for hundreds of short processes; TestPromises measures memory
@@ -132,7 +145,7 @@ func TestDemoIsGreen(t *testing.T) {
 	assert.Zero(t, d.code, d.errs+d.out)
 	assert.Contains(t, d.out, "PASS")
 	assert.NotContains(t, d.out, "FAIL")
-	code, _, errs := mcpauth(t, nil, "run", "-q", "--only", "RS-DISC-*")
+	code, _, errs := mcpauth(t, "run", "-q", "--only", "RS-DISC-*")
 	assert.Zero(t, code, errs)
 }
 
@@ -160,7 +173,7 @@ func runDemo(t *testing.T) demoRun {
 		for name, format := range map[string]string{"r.json": "json", "r.har": "har", "r.xml": "junit", "r.html": "html"} {
 			args = append(args, "--report", format+"="+filepath.Join(demo.dir, name))
 		}
-		demo.code, demo.out, demo.errs = mcpauth(t, nil, args...)
+		demo.code, demo.out, demo.errs = mcpauth(t, args...)
 	})
 	return demo.demoRun
 }
@@ -209,7 +222,7 @@ func TestExitCodes(t *testing.T) {
 		"explain unknown":        {[]string{"explain", "RS-NOPE"}, 2, "not in the catalogue"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			code, out, errs := mcpauth(t, nil, c.args...)
+			code, out, errs := mcpauth(t, c.args...)
 			assert.Equal(t, c.code, code, errs)
 			assert.Contains(t, strings.Join(strings.Fields(out+errs), " "), c.says)
 			assert.NotContains(t, out+errs, "goroutine ")
@@ -222,7 +235,7 @@ func TestReportsAreWritten(t *testing.T) {
 	r := start(t, func(o *reference.Options) { o.Policy.PRMType = "text/plain" })
 	dir := t.TempDir()
 	token := r.Token()
-	code, out, errs := mcpauth(t, []string{"TOKEN=" + token}, "run", r.URL, "--token-env", "TOKEN",
+	code, out, errs := mcpauthProcess(t, []string{"TOKEN=" + token}, "run", r.URL, "--token-env", "TOKEN",
 		"--report", "junit="+dir+"/j.xml", "--report", "json="+dir+"/r.json", "--report", "json")
 	assert.Equal(t, 1, code, errs)
 	var doc struct {
@@ -246,12 +259,12 @@ func TestReportsAreWritten(t *testing.T) {
 func TestReportIsWrittenWhenTheTargetIsUnreachable(t *testing.T) {
 	t.Parallel()
 	path, whole := t.TempDir()+"/j.xml", t.TempDir()+"/r.json"
-	code, _, _ := mcpauth(t, nil, "run", "http://127.0.0.1:1/mcp", "--report", "junit="+path, "--report", "json="+whole)
+	code, _, _ := mcpauth(t, "run", "http://127.0.0.1:1/mcp", "--report", "junit="+path, "--report", "json="+whole)
 	assert.Equal(t, 3, code)
 	b, err := os.ReadFile(path)
 	require.NoError(t, err)
 	assert.Contains(t, string(b), "<error")
-	code, out, errs := mcpauth(t, nil, "report", whole, "--report", "markdown")
+	code, out, errs := mcpauth(t, "report", whole, "--report", "markdown")
 	assert.Zero(t, code, "a report without exchanges is read again: "+errs)
 	assert.Contains(t, out, "connection refused")
 }
@@ -261,7 +274,7 @@ func TestReportIsWrittenWholeOrNotAtAll(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "r.json")
 	require.NoError(t, os.WriteFile(path, []byte("old"), 0o600))
-	code, _, _ := mcpauth(t, nil, "run", "mcp.example.com", "--report", "json="+path)
+	code, _, _ := mcpauth(t, "run", "mcp.example.com", "--report", "json="+path)
 	assert.Equal(t, 2, code)
 	b, err := os.ReadFile(path)
 	require.NoError(t, err)
@@ -302,11 +315,11 @@ func TestInterruptWritesThePartialReport(t *testing.T) {
 func TestFlagsHaveTwinsInTheEnvironment(t *testing.T) {
 	t.Parallel()
 	r := start(t, func(o *reference.Options) { o.Policy.Status = 403 })
-	code, _, _ := mcpauth(t, []string{"MCPAUTH_FAIL_ON=none", "MCPAUTH_ONLY=RS-CHALLENGE-401-STATUS", "MCPAUTH_URL=" + r.URL}, "run")
+	code, _, _ := mcpauthProcess(t, []string{"MCPAUTH_FAIL_ON=none", "MCPAUTH_ONLY=RS-CHALLENGE-401-STATUS", "MCPAUTH_URL=" + r.URL}, "run")
 	assert.Zero(t, code)
-	code, _, _ = mcpauth(t, []string{"MCPAUTH_FAIL_ON=none"}, "run", r.URL, "--fail-on", "must")
+	code, _, _ = mcpauthProcess(t, []string{"MCPAUTH_FAIL_ON=none"}, "run", r.URL, "--fail-on", "must")
 	assert.Equal(t, 1, code, "the environment overrides the flag")
-	code, _, errs := mcpauth(t, []string{"MCPAUTH_MAX_REQUESTS=many"}, "run", r.URL)
+	code, _, errs := mcpauthProcess(t, []string{"MCPAUTH_MAX_REQUESTS=many"}, "run", r.URL)
 	assert.Equal(t, 2, code)
 	assert.Contains(t, errs, "MCPAUTH_MAX_REQUESTS")
 }
@@ -320,7 +333,7 @@ func TestBaseline(t *testing.T) {
 	defer r.Close()
 	path := filepath.Join(t.TempDir(), "baseline.yaml")
 	run := func(args ...string) (int, string) {
-		code, out, errs := mcpauth(t, nil, append([]string{"run", r.URL, "--only", "AS-META-*", "--fail-on", "practice", "--register=false"},
+		code, out, errs := mcpauth(t, append([]string{"run", r.URL, "--only", "AS-META-*", "--fail-on", "practice", "--register=false"},
 			args...)...)
 		return code, strings.Join(strings.Fields(out+errs), " ")
 	}
@@ -381,37 +394,37 @@ func TestDiff(t *testing.T) {
 	dir := t.TempDir()
 	before, after := filepath.Join(dir, "before.json"), filepath.Join(dir, "after.json")
 	for path, url := range map[string]string{before: good.URL, after: bad.URL} {
-		code, _, errs := mcpauth(t, nil, "run", url, "--only", "AS-META-*,RS-CHALLENGE-401-STATUS", "--register=false", "--fail-on", "none",
+		code, _, errs := mcpauth(t, "run", url, "--only", "AS-META-*,RS-CHALLENGE-401-STATUS", "--register=false", "--fail-on", "none",
 			"--report", "json="+path)
 		require.Zero(t, code, errs)
 	}
-	code, out, _ := mcpauth(t, nil, "diff", before, after)
+	code, out, _ := mcpauth(t, "diff", before, after)
 	assert.Equal(t, 1, code)
 	assert.Contains(t, out, "regressed: AS-META-CORS")
 	assert.Contains(t, out, "PASS -> WARN")
 	assert.Contains(t, out, "regressed: RS-CHALLENGE-401-STATUS (MUST, protocol with sessions")
 	assert.NotContains(t, out, "stateful")
 	fits(t, out)
-	code, out, _ = mcpauth(t, nil, "diff", after, before)
+	code, out, _ = mcpauth(t, "diff", after, before)
 	assert.Zero(t, code)
 	assert.Contains(t, out, "fixed: AS-META-CORS")
-	code, _, errs := mcpauth(t, nil, "diff", before, filepath.Join(dir, "none.json"))
+	code, _, errs := mcpauth(t, "diff", before, filepath.Join(dir, "none.json"))
 	assert.Equal(t, 2, code)
 	assert.Contains(t, errs, "none.json")
 }
 
 func TestListAndExplain(t *testing.T) {
 	t.Parallel()
-	code, out, _ := mcpauth(t, nil, "list", "--format", "json")
+	code, out, _ := mcpauth(t, "list", "--format", "json")
 	require.Zero(t, code)
 	var all []struct{ ID, Status, Area string }
 	require.NoError(t, json.Unmarshal([]byte(out), &all))
 	assert.Len(t, all, len(requirements.All()))
-	code, out, _ = mcpauth(t, nil, "list", "--area", "pkce", "--level", "must", "--revision", "2025-11-25", "--tier", "T2")
+	code, out, _ = mcpauth(t, "list", "--area", "pkce", "--level", "must", "--revision", "2025-11-25", "--tier", "T2")
 	require.Zero(t, code)
 	assert.Contains(t, out, "AS-PKCE-REJECT-WRONG-VERIFIER")
 	assert.NotContains(t, out, "RS-DISC")
-	code, _, errs := mcpauth(t, nil, "list", "--area", "pkse")
+	code, _, errs := mcpauth(t, "list", "--area", "pkse")
 	assert.Equal(t, 2, code)
 	assert.Contains(t, errs, `unknown area "pkse"`)
 	for _, mistake := range [][3]string{
@@ -419,17 +432,17 @@ func TestListAndExplain(t *testing.T) {
 		{"--level", "MUSTARD", `unknown level "MUSTARD"; known are MUST, SHOULD, MAY, BCP`},
 		{"--label", "brwser", `unknown label "brwser"; did you mean browser?`},
 	} {
-		code, _, errs := mcpauth(t, nil, "list", mistake[0], mistake[1])
+		code, _, errs := mcpauth(t, "list", mistake[0], mistake[1])
 		assert.Equal(t, 2, code)
 		assert.Contains(t, errs, mistake[2])
 	}
-	code, out, _ = mcpauth(t, nil, "explain", "rs-disc-resource-match")
+	code, out, _ = mcpauth(t, "explain", "rs-disc-resource-match")
 	require.Zero(t, code)
 	for _, want := range []string{"at 2025-06-18", "## How it is tested", "## Acceptable variations", "## How to fix it", "## Sources",
 		"RFC 9728"} {
 		assert.Contains(t, out, want)
 	}
-	code, out, _ = mcpauth(t, nil, "schema", "report")
+	code, out, _ = mcpauth(t, "schema", "report")
 	require.Zero(t, code)
 	assert.True(t, json.Valid([]byte(out)))
 }
@@ -444,7 +457,7 @@ func TestServeMCPListensOnLoopbackOnly(t *testing.T) {
 		"0.0.0.0:0": "only this machine reaches", ":0": "only this machine reaches", "[::]:0": "only this machine reaches",
 		"9300": "want HOST:PORT", taken.Addr().String(): "another program listens at",
 	} {
-		code, _, stderr := mcpauth(t, nil, "serve", "mcp", "--listen", listen)
+		code, _, stderr := mcpauth(t, "serve", "mcp", "--listen", listen)
 		assert.Equal(t, reports.ExitUsage, code, listen)
 		assert.Contains(t, strings.Join(strings.Fields(stderr), " "), want, listen)
 	}
@@ -461,7 +474,7 @@ func TestServeMCP(t *testing.T) {
 		resp, err := http.Get("http://" + addr + "/.well-known/oauth-protected-resource/mcp")
 		return err == nil && resp.Body.Close() == nil && resp.StatusCode == 200
 	}, time.Minute, 10*time.Millisecond)
-	code, _, errs := mcpauth(t, nil, "run", "http://"+addr+"/mcp")
+	code, _, errs := mcpauth(t, "run", "http://"+addr+"/mcp")
 	assert.Zero(t, code, errs)
 	require.NoError(t, c.Process.Signal(os.Interrupt))
 	require.NoError(t, c.Wait())
@@ -503,7 +516,7 @@ func TestServeIDPWithAKeyOfOnesOwn(t *testing.T) {
 		require.NoError(t, c.Wait())
 	}
 	for _, path := range []string{write("weak", pem.Block{Type: "PRIVATE KEY", Bytes: weak}), filepath.Join(dir, "none")} {
-		code, _, stderr := mcpauth(t, nil, "serve", "idp", "--listen", "127.0.0.1:0", "--key", path)
+		code, _, stderr := mcpauth(t, "serve", "idp", "--listen", "127.0.0.1:0", "--key", path)
 		assert.Equal(t, reports.ExitUsage, code)
 		assert.Contains(t, stderr, "--key: ")
 	}
@@ -513,17 +526,17 @@ func TestInitWritesAFileThatCanBeRead(t *testing.T) {
 	t.Parallel()
 	r := start(t, nil)
 	path := filepath.Join(t.TempDir(), "target.yaml")
-	code, _, stderr := mcpauth(t, nil, "init", r.URL, "--output", path)
+	code, _, stderr := mcpauth(t, "init", r.URL, "--output", path)
 	require.Equal(t, reports.ExitConformant, code, stderr)
 	written, err := os.ReadFile(path)
 	require.NoError(t, err)
 	assert.Contains(t, string(written), `url: "`+r.URL)
-	code, _, stderr = mcpauth(t, nil, "run", "-c", path, "-q")
+	code, _, stderr = mcpauth(t, "run", "-c", path, "-q")
 	assert.Equal(t, reports.ExitConformant, code, stderr)
-	code, _, stderr = mcpauth(t, nil, "init", r.URL, "--output", path)
+	code, _, stderr = mcpauth(t, "init", r.URL, "--output", path)
 	assert.Equal(t, reports.ExitUsage, code)
 	assert.Contains(t, stderr, "--force replaces it")
-	code, _, stderr = mcpauth(t, nil, "init", "http://127.0.0.1:1/mcp", "--output", path+"2")
+	code, _, stderr = mcpauth(t, "init", "http://127.0.0.1:1/mcp", "--output", path+"2")
 	assert.Equal(t, reports.ExitUndecided, code, stderr)
 	_, err = os.Stat(path + "2")
 	assert.ErrorIs(t, err, os.ErrNotExist, "a partly written file exists")
@@ -532,7 +545,7 @@ func TestInitWritesAFileThatCanBeRead(t *testing.T) {
 func TestDoctor(t *testing.T) {
 	t.Parallel()
 	r := start(t, nil)
-	code, out, stderr := mcpauth(t, []string{"MCPAUTH_FAIL_ON=should"}, "doctor", r.URL, "--rate", "10")
+	code, out, stderr := mcpauthProcess(t, []string{"MCPAUTH_FAIL_ON=should"}, "doctor", r.URL, "--rate", "10")
 	require.Equal(t, reports.ExitConformant, code, stderr)
 	for _, want := range []string{"answers; name and address are good; http has no certificate", "should (from MCPAUTH_FAIL_ON)",
 		"10 (from the command line)", "within 30 s"} {
@@ -541,9 +554,9 @@ func TestDoctor(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "target.yaml")
 	require.NoError(t, os.WriteFile(file, []byte("version: 1\ntarget: {url: '"+r.URL+"'}\nfake_idp: {listen: '127.0.0.1:0', "+
 		"issuer: 'http://127.0.0.1:9', audience: '"+r.URL+"'}\n"), 0o600))
-	code, out, _ = mcpauth(t, nil, "doctor", "-c", file)
+	code, out, _ = mcpauth(t, "doctor", "-c", file)
 	assert.Equal(t, reports.ExitConformant, code, "a server that a run would start is missed: %s", out)
-	code, out, _ = mcpauth(t, nil, "doctor", "http://127.0.0.1:1/mcp")
+	code, out, _ = mcpauth(t, "doctor", "http://127.0.0.1:1/mcp")
 	assert.Equal(t, reports.ExitUsage, code)
 	assert.Contains(t, out, "BAD")
 }
@@ -579,7 +592,7 @@ upstream:
   {listen: "`+address+`", issuer: "http://`+address+`", client_id: mcp, client_secret: {env: SECRET},
    redirect_uri: "`+r.IDP.UpstreamCallback()+`"}
 `), 0o600))
-	code, out, errs := mcpauth(t, []string{"ALICE=any password of the test's own", "SECRET=the-secret-of-this-test"}, "run", "-c", file,
+	code, out, errs := mcpauthProcess(t, []string{"ALICE=any password of the test's own", "SECRET=the-secret-of-this-test"}, "run", "-c", file,
 		"--only", "AS-PROXY-*", "--report", "ndjson")
 	assert.Zero(t, code, errs)
 	for _, id := range []string{"AS-PROXY-UPSTREAM-ID-TOKEN", "AS-PROXY-CONSENT-PER-CLIENT", "AS-PROXY-UPSTREAM-TOKEN-HIDDEN"} {
@@ -593,11 +606,11 @@ func TestShardsAreMerged(t *testing.T) {
 	r := start(t, nil)
 	folder := t.TempDir()
 	for i, variables := range [][]string{{"CI_NODE_INDEX=1", "CI_NODE_TOTAL=2"}, {"CIRCLE_NODE_INDEX=1", "CIRCLE_NODE_TOTAL=2"}} {
-		code, _, errs := mcpauth(t, variables, "run", r.URL, "--shard", "auto", "--only", "RS-DISC-*", "-q", "--report",
+		code, _, errs := mcpauthProcess(t, variables, "run", r.URL, "--shard", "auto", "--only", "RS-DISC-*", "-q", "--report",
 			"json="+filepath.Join(folder, strconv.Itoa(i)+".json"))
 		require.Zero(t, code, errs)
 	}
-	code, out, errs := mcpauth(t, nil, "merge", filepath.Join(folder, "1.json"), filepath.Join(folder, "0.json"), "--report", "ndjson")
+	code, out, errs := mcpauth(t, "merge", filepath.Join(folder, "1.json"), filepath.Join(folder, "0.json"), "--report", "ndjson")
 	require.Zero(t, code, errs)
 	lines := strings.Split(strings.TrimSpace(out), "\n")
 	var ids []string
@@ -612,14 +625,14 @@ func TestShardsAreMerged(t *testing.T) {
 	assert.Contains(t, lines[len(lines)-1], `"type":"end"`)
 	assert.Equal(t, "RS-DISC-PRM-PUBLISHED", ids[0], "the list is not in the order of the catalogue")
 	assert.Contains(t, ids, "RS-DISC-CORS")
-	code, _, errs = mcpauth(t, nil, "merge", filepath.Join(folder, "1.json"))
+	code, _, errs = mcpauth(t, "merge", filepath.Join(folder, "1.json"))
 	assert.Equal(t, 2, code)
 	assert.Contains(t, errs, "shard 1/2 is missing")
 }
 
 func TestListOfSets(t *testing.T) {
 	t.Parallel()
-	code, out, errs := mcpauth(t, nil, "list", "--sets", "--format", "json")
+	code, out, errs := mcpauth(t, "list", "--sets", "--format", "json")
 	require.Zero(t, code, errs)
 	var sets []struct {
 		Name, Digest, Frozen string
@@ -636,7 +649,7 @@ func TestListOfSets(t *testing.T) {
 			assert.Equal(t, "added-after-release", why)
 		}
 	}
-	code, out, _ = mcpauth(t, nil, "list", "--sets")
+	code, out, _ = mcpauth(t, "list", "--sets")
 	require.Zero(t, code)
 	fits(t, out)
 	for _, s := range profiles.Sets() {
@@ -646,7 +659,7 @@ func TestListOfSets(t *testing.T) {
 			assert.Contains(t, out, "  replaced by "+s.ReplacedBy+"\n")
 		}
 	}
-	code, _, errs = mcpauth(t, nil, "list", "--sets", "--format", "xml")
+	code, _, errs = mcpauth(t, "list", "--sets", "--format", "xml")
 	assert.Equal(t, 2, code)
 	assert.Contains(t, errs, "want table or json")
 }

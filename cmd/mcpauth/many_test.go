@@ -27,7 +27,7 @@ func TestManyTargetsInOneRun(t *testing.T) {
 	dir := t.TempDir()
 	good := targetFile(t, dir, "good", start(t, nil).URL)
 	bad := targetFile(t, dir, "bad", start(t, func(o *reference.Options) { o.Policy.Status = 403 }).URL)
-	code, out, errs := mcpauth(t, nil, "run", "-q", "-c", good, "-c", bad, "--report", "json="+dir+"/run.json", "--report",
+	code, out, errs := mcpauth(t, "run", "-q", "-c", good, "-c", bad, "--report", "json="+dir+"/run.json", "--report",
 		"html="+dir+"/{target}/x.html", "--report", "matrix")
 	assert.Equal(t, 2, code, "the run starts although the folder of {target} does not exist")
 	assert.Contains(t, errs, "no such file")
@@ -35,22 +35,22 @@ func TestManyTargetsInOneRun(t *testing.T) {
 
 	list := filepath.Join(dir, "targets.txt")
 	require.NoError(t, os.WriteFile(list, []byte("# both\ngood.yaml\nbad.yaml\n"), 0o600))
-	code, out, errs = mcpauth(t, nil, "run", "-q", "--targets", list, "--report", "json="+dir+"/run.json", "--report", "matrix="+dir+"/m.html",
+	code, out, errs = mcpauth(t, "run", "-q", "--targets", list, "--report", "json="+dir+"/run.json", "--report", "matrix="+dir+"/m.html",
 		"--report", "matrix")
 	assert.Equal(t, 1, code, errs)
 	assert.Contains(t, out, "| RS-CHALLENGE-401-STATUS | Answer requests without credentials with HTTP 401 | MUST | pass | FAIL |")
 	for _, name := range []string{"run-good.json", "run-bad.json", "m.html"} {
 		assert.FileExists(t, filepath.Join(dir, name))
 	}
-	code, again, errs := mcpauth(t, nil, "report", dir+"/run-good.json", dir+"/run-bad.json", "--report", "matrix")
+	code, again, errs := mcpauth(t, "report", dir+"/run-good.json", dir+"/run-bad.json", "--report", "matrix")
 	assert.Zero(t, code, errs)
 	assert.Equal(t, strings.ReplaceAll(out, "| good | bad |", "| run-good | run-bad |"), again)
 
 	other := targetFile(t, t.TempDir(), "good", "http://127.0.0.1:1/mcp")
-	code, _, errs = mcpauth(t, nil, "run", "-c", good, "-c", other)
+	code, _, errs = mcpauth(t, "run", "-c", good, "-c", other)
 	assert.Equal(t, 2, code)
 	assert.Contains(t, errs, "two target files are named good")
-	code, _, errs = mcpauth(t, nil, "run", "-c", good, "-c", bad, "--report", "json")
+	code, _, errs = mcpauth(t, "run", "-c", good, "-c", bad, "--report", "json")
 	assert.Equal(t, 2, code)
 	assert.Contains(t, errs, "give a path")
 }
@@ -61,7 +61,7 @@ func TestHistoryIsKeptAndDrawn(t *testing.T) {
 	dir := t.TempDir()
 	history := filepath.Join(dir, "history.jsonl")
 	for range 3 {
-		code, _, errs := mcpauth(t, nil, "run", r.URL, "-q", "--only", few, "--history", history, "--report", "html="+dir+"/r.html")
+		code, _, errs := mcpauth(t, "run", r.URL, "-q", "--only", few, "--history", history, "--report", "html="+dir+"/r.html")
 		require.Zero(t, code, errs)
 	}
 	b, err := os.ReadFile(history)
@@ -71,7 +71,7 @@ func TestHistoryIsKeptAndDrawn(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, string(page), "over 3 runs")
 	require.NoError(t, os.WriteFile(history, []byte("not a history\n"), 0o600))
-	code, _, errs := mcpauth(t, nil, "run", r.URL, "-q", "--only", few, "--history", history, "--report", "json="+dir+"/r.json")
+	code, _, errs := mcpauth(t, "run", r.URL, "-q", "--only", few, "--history", history, "--report", "json="+dir+"/r.json")
 	assert.Equal(t, 4, code)
 	assert.Contains(t, errs, "line 1 is not an entry of a history")
 	assert.FileExists(t, dir+"/r.json", "the reports are not written")
@@ -80,18 +80,18 @@ func TestHistoryIsKeptAndDrawn(t *testing.T) {
 func TestProfileChoosesItsRequirements(t *testing.T) {
 	t.Parallel()
 	r := start(t, nil)
-	code, out, errs := mcpauth(t, nil, "run", r.URL, "-q", "--profile", "resource-server", "--revision", "2025-11-25", "--report", "json")
+	code, out, errs := mcpauth(t, "run", r.URL, "-q", "--profile", "resource-server", "--revision", "2025-11-25", "--report", "json")
 	require.Zero(t, code, errs)
 	assert.Contains(t, out, "RS-CHALLENGE-401-STATUS")
 	assert.NotContains(t, out, `"id": "AS-`)
-	code, _, errs = mcpauth(t, nil, "run", r.URL, "--profile", "everything")
+	code, _, errs = mcpauth(t, "run", r.URL, "--profile", "everything")
 	assert.Equal(t, 2, code)
 	assert.Contains(t, errs, "want one of authorization-server, resource-server, server-with-bundled-as")
 }
 
 func TestVersionAndManualPages(t *testing.T) {
 	t.Parallel()
-	code, out, _ := mcpauth(t, nil, "version", "--json")
+	code, out, _ := mcpauth(t, "version", "--json")
 	require.Zero(t, code)
 	var v struct {
 		Checks int               `json:"checks"`
@@ -101,13 +101,13 @@ func TestVersionAndManualPages(t *testing.T) {
 	assert.Greater(t, v.Checks, 500)
 	assert.Len(t, v.Sets, 18)
 	dir := t.TempDir()
-	code, _, errs := mcpauth(t, nil, "man", dir)
+	code, _, errs := mcpauth(t, "man", dir)
 	require.Zero(t, code, errs)
 	page, err := os.ReadFile(filepath.Join(dir, "mcpauth-run.1"))
 	require.NoError(t, err)
 	assert.Contains(t, string(page), "--allow-intrusive")
 	assert.Contains(t, string(page), "every MUST that was tested is met")
-	_, out, _ = mcpauth(t, nil, "__complete", "explain", "RS-AUD-LOOK")
+	_, out, _ = mcpauth(t, "__complete", "explain", "RS-AUD-LOOK")
 	assert.Contains(t, out, "RS-AUD-LOOKALIKE")
 }
 
@@ -115,8 +115,8 @@ func TestBaselineSchemaTakesWhatTheToolWrites(t *testing.T) {
 	t.Parallel()
 	r := start(t, func(o *reference.Options) { o.Policy.Status = 403 })
 	file := filepath.Join(t.TempDir(), "baseline.yaml")
-	_, _, errs := mcpauth(t, nil, "run", r.URL, "-q", "--baseline", file, "--update-baseline")
-	_, schema, _ := mcpauth(t, nil, "schema", "baseline")
+	_, _, errs := mcpauth(t, "run", r.URL, "-q", "--baseline", file, "--update-baseline")
+	_, schema, _ := mcpauth(t, "schema", "baseline")
 	document, err := jsonschema.UnmarshalJSON(strings.NewReader(schema))
 	require.NoError(t, err)
 	compiler := jsonschema.NewCompiler()
@@ -157,7 +157,7 @@ func TestMistakesOfANamedFileAreLines(t *testing.T) {
 	} {
 		args := map[string][]string{"--login-recipe": {"http://127.0.0.1:1/mcp", flag, recipe},
 			"--targets": {flag, list, "--out", t.TempDir()}}[flag]
-		code, _, errs := mcpauth(t, nil, append([]string{"run"}, args...)...)
+		code, _, errs := mcpauth(t, append([]string{"run"}, args...)...)
 		assert.Equal(t, 2, code, errs)
 		lines := strings.Split(strings.TrimSpace(errs), "\n")
 		require.Len(t, lines, 2, errs)

@@ -56,7 +56,7 @@ func TestNothingUndecidedIsGreen(t *testing.T) {
 			"NOTHING WAS TESTED: Your token was rejected (401 invalid_token"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			code, out, errs := mcpauth(t, c.env, append([]string{"run", r.URL, "--report", "badge"}, c.args...)...)
+			code, out, errs := mcpauthProcess(t, c.env, append([]string{"run", r.URL, "--report", "badge"}, c.args...)...)
 			assert.Equal(t, c.code, code, errs)
 			assert.Contains(t, conclusion(errs), c.says)
 			var badge struct{ Color string }
@@ -83,7 +83,7 @@ func TestWhatWasGivenAndDoesNotWorkIsNotGreen(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "target.yaml")
 			require.NoError(t, os.WriteFile(file, []byte("version: 1\ntarget: {url: '"+r.URL+"'}\n"+c.file+"\n"), 0o600))
-			code, out, errs := mcpauth(t, nil, "run", "-c", file, "--only", c.only, "--report", "badge")
+			code, out, errs := mcpauth(t, "run", "-c", file, "--only", c.only, "--report", "badge")
 			assert.Equal(t, 3, code, errs)
 			assert.Contains(t, conclusion(errs), c.says)
 			assert.NotContains(t, out, "green")
@@ -95,7 +95,7 @@ func TestWhatWasGivenAndDoesNotWorkIsNotGreen(t *testing.T) {
 func TestTheLastLineSaysWhatToAdd(t *testing.T) {
 	t.Parallel()
 	r := start(t, func(o *reference.Options) {})
-	_, out, _ := mcpauth(t, nil, "run", r.URL)
+	_, out, _ := mcpauth(t, "run", r.URL)
 	assert.Regexp(t, `^PASSED what was tested: \d+ of \d+ MUSTs.*; add --.* to test \d+ more, --`, conclusion(out))
 	assert.Contains(t, conclusion(out), "--token-env to test ")
 }
@@ -144,7 +144,7 @@ func TestAnOpenServerIsNotGreen(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			sampled(t, name)
-			code, out, errs := mcpauth(t, c.env, append([]string{"run", "--report", "badge"}, c.args...)...)
+			code, out, errs := mcpauthProcess(t, c.env, append([]string{"run", "--report", "badge"}, c.args...)...)
 			assert.Equal(t, c.code, code, errs)
 			assert.Contains(t, conclusion(errs), c.says)
 			assert.Equal(t, c.code == 0, strings.Contains(out, "green") || strings.Contains(out, "yellow"), out)
@@ -160,7 +160,7 @@ func TestAnAuthorizationServerIsNotBlamedForAnOpenServer(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "target.yaml")
 		require.NoError(t, os.WriteFile(file, []byte("version: 1\ntarget: {url: '"+r.URL+"', public: "+public+", other_resource: '"+r.Other+
 			"'}\nlogin: {users: [{username: alice, password: {env: PASSWORD}}]}\n"), 0o600))
-		_, out, errs := mcpauth(t, []string{"PASSWORD=" + idp.Alice.Password}, "run", "-c", file, "--only", "AS-TOKEN-TYPE-CONFUSION,"+
+		_, out, errs := mcpauthProcess(t, []string{"PASSWORD=" + idp.Alice.Password}, "run", "-c", file, "--only", "AS-TOKEN-TYPE-CONFUSION,"+
 			"AS-TOKEN-AUD-NOT-UNIVERSAL,AS-TOKEN-CODE-REPLAY-REVOKES,AS-REVOKE-*,AS-REFRESH-REUSE-KILLS-ACCESS,AS-DCRM-DELETE", "--verbose")
 		for _, verdict := range []string{"FAIL ", "WARN ", "INCONCLUSIVE "} {
 			assert.NotContains(t, out+errs, verdict)
@@ -173,17 +173,17 @@ func TestAnAuthorizationServerIsNotBlamedForAnOpenServer(t *testing.T) {
 func TestOpenToolsBehindGuardedListsAreFound(t *testing.T) {
 	t.Parallel()
 	r := start(t, func(o *reference.Options) { o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.GuardTools) })
-	code, out, errs := mcpauth(t, []string{"TOKEN=" + r.Token()}, "run", r.URL, "--token-env", "TOKEN", "--only",
+	code, out, errs := mcpauthProcess(t, []string{"TOKEN=" + r.Token()}, "run", r.URL, "--token-env", "TOKEN", "--only",
 		"RS-CHALLENGE-EXISTING-TOOLS")
 	assert.Equal(t, 1, code, errs)
 	assert.Contains(t, out, "sent      no token, whoami")
 	assert.Contains(t, conclusion(out), "FAILED: No authorization: anyone can call whoami; ")
-	code, _, errs = mcpauth(t, nil, "run", r.URL, "--only", "RS-CHALLENGE-EXISTING-TOOLS")
+	code, _, errs = mcpauth(t, "run", r.URL, "--only", "RS-CHALLENGE-EXISTING-TOOLS")
 	assert.Equal(t, 3, code, errs)
 	declared := filepath.Join(t.TempDir(), "target.yaml")
 	require.NoError(t, os.WriteFile(declared, []byte(
 		"version: 1\ntarget: {url: "+r.URL+", revisions: [2026-07-28]}\ntools: [{name: whoami, call: denied-only}]\n"), 0o600))
-	code, out, errs = mcpauth(t, nil, "run", "-c", declared, "--only", "RS-CHALLENGE-EXISTING-TOOLS")
+	code, out, errs = mcpauth(t, "run", "-c", declared, "--only", "RS-CHALLENGE-EXISTING-TOOLS")
 	assert.Equal(t, 1, code, errs)
 	assert.Contains(t, out, "sent      an expired token, whoami")
 }
@@ -196,7 +196,7 @@ func TestToolsThatRunBeforeTheyAreRefusedAreFound(t *testing.T) {
 		declared := filepath.Join(t.TempDir(), "target.yaml")
 		require.NoError(t, os.WriteFile(declared, []byte("version: 1\ntarget: {url: "+r.URL+
 			"}\ntools: [{name: write_note, arguments: {text: '{marker}'}, effect: list_notes}, {name: list_notes}]\n"), 0o600))
-		code, out, errs := mcpauth(t, []string{"TOKEN=" + r.Token()}, "run", "-c", declared, "--token-env", "TOKEN", "--only",
+		code, out, errs := mcpauthProcess(t, []string{"TOKEN=" + r.Token()}, "run", "-c", declared, "--token-env", "TOKEN", "--only",
 			"RS-CHALLENGE-EXISTING-TOOLS")
 		assert.Equal(t, runs, code == 1, "%s%s", out, errs)
 		assert.Equal(t, runs, strings.Contains(out, "list_notes shows that write_note has run"), out)
@@ -219,7 +219,7 @@ func TestANeutralRunNamesNeitherTheToolNorItsChecks(t *testing.T) {
 			})
 		}
 	})
-	code, _, errs := mcpauth(t, []string{"MCPAUTH_PASSWORD=" + idp.Alice.Password}, "run", r.URL, "--username", idp.Alice.Name,
+	code, _, errs := mcpauthProcess(t, []string{"MCPAUTH_PASSWORD=" + idp.Alice.Password}, "run", r.URL, "--username", idp.Alice.Name,
 		"--only", "AS-DCR-*,RS-CHALLENGE-*", "--user-agent", "neutral")
 	assert.NotEqual(t, 2, code, errs)
 	requests := 0

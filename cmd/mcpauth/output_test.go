@@ -18,7 +18,7 @@ func TestHowAndByWhom(t *testing.T) {
 	r := start(t, nil)
 	dir := t.TempDir()
 	file := filepath.Join(dir, "r.json")
-	code, _, errs := mcpauth(t, []string{"TOKEN=" + r.Token(), "MCPAUTH_SKIP=RS-SCOPE-*"}, "run", r.URL, "--only",
+	code, _, errs := mcpauthProcess(t, []string{"TOKEN=" + r.Token(), "MCPAUTH_SKIP=RS-SCOPE-*"}, "run", r.URL, "--only",
 		"RS-DISC-*,RS-CHALLENGE-401-STATUS", "--token-env", "TOKEN",
 		"--authorized-by", "Ada Lovelace, ticket 42", "--report", "json="+file, "--report", "html="+filepath.Join(dir, "r.html"), "-q")
 	require.Zero(t, code, errs)
@@ -46,7 +46,7 @@ func TestReportsAreSmall(t *testing.T) {
 		assert.Less(t, info.Size(), most, name)
 	}
 	at := func(name string) string { return filepath.Join(d.dir, name) }
-	code, _, errs := mcpauth(t, nil, "demo", "-q", "--only", "RS-CHALLENGE-*", "--evidence", "all", "--report", "json="+at("all.json"))
+	code, _, errs := mcpauth(t, "demo", "-q", "--only", "RS-CHALLENGE-*", "--evidence", "all", "--report", "json="+at("all.json"))
 	require.Zero(t, code, errs)
 	b, err := os.ReadFile(at("all.json"))
 	require.NoError(t, err)
@@ -58,7 +58,7 @@ func TestReportsAreSmall(t *testing.T) {
 			assert.True(t, ok, "%s: exchange %d is missing", r.ID, n)
 		}
 	}
-	code, _, errs = mcpauth(t, nil, "demo", "--evidence", "some")
+	code, _, errs = mcpauth(t, "demo", "--evidence", "some")
 	assert.Equal(t, 2, code)
 	assert.Contains(t, errs, `--evidence "some": want cited or all`)
 }

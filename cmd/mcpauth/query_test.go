@@ -15,7 +15,7 @@ func TestUsageErrorsHideTheSecretOfAURL(t *testing.T) {
 	for _, words := range []string{"URL", "run URL more", "doctor URL more", "init URL more", "report URL", "diff URL URL", "fleet URL",
 		"run -c URL", "run --targets URL", "explain URL", "certify URL"} {
 		args := strings.Fields(strings.ReplaceAll(words, "URL", address))
-		code, stdout, stderr := mcpauth(t, nil, args...)
+		code, stdout, stderr := mcpauth(t, args...)
 		assert.NotZero(t, code, words)
 		assert.NotContains(t, stdout+stderr, "s3cr3t", words)
 		assert.NotEmpty(t, stderr, words)
@@ -24,14 +24,14 @@ func TestUsageErrorsHideTheSecretOfAURL(t *testing.T) {
 
 func TestAURLFromAReportIsNoTarget(t *testing.T) {
 	t.Parallel()
-	code, _, stderr := mcpauth(t, nil, "run", "http://127.0.0.1:9/mcp?api_key=redacted-01234567")
+	code, _, stderr := mcpauth(t, "run", "http://127.0.0.1:9/mcp?api_key=redacted-01234567")
 	assert.Equal(t, 2, code)
 	assert.Contains(t, stderr, "write the secret instead of redacted-")
 }
 
 func TestEachReportHasItsOwnFlag(t *testing.T) {
 	t.Parallel()
-	code, _, stderr := mcpauth(t, nil, "demo", "--report", "json="+filepath.Join(t.TempDir(), "a")+",html=b")
+	code, _, stderr := mcpauth(t, "demo", "--report", "json="+filepath.Join(t.TempDir(), "a")+",html=b")
 	assert.Equal(t, 2, code)
 	assert.Contains(t, stderr, "give each report its own --report")
 }

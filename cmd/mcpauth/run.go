@@ -505,11 +505,14 @@ func (o *options) execute(c *cobra.Command, cfg suites.Config) error {
 	return o.report(run, out)
 }
 
+// memoryIsOwn is whether the process runs one command. Limits of memory are those of the whole process.
+var memoryIsOwn = true
+
 // limitMemory sets a limit of the heap in bytes. 75 MiB keep a whole run under 120 MB, and one at a hostile target under 128 MiB. Within
 // the limit, a whole run collects its garbage less often than Go does by default, which takes an eighth less processor time. A passive run
 // has little garbage, and collects it more often, which saves 3 MB.
 func limitMemory(limit int64, passive bool) {
-	if os.Getenv("GOMEMLIMIT") != "" || os.Getenv("GOGC") != "" {
+	if !memoryIsOwn || os.Getenv("GOMEMLIMIT") != "" || os.Getenv("GOGC") != "" {
 		return
 	}
 	debug.SetMemoryLimit(limit)

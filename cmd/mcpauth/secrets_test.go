@@ -146,10 +146,10 @@ func TestNoSecretInAFleet(t *testing.T) {
 	s, file, env := watched(t, dir)
 	list, out := filepath.Join(dir, "list.txt"), filepath.Join(dir, "out")
 	require.NoError(t, os.WriteFile(list, []byte(file+"\n"), 0o600))
-	code, stdout, stderr := mcpauth(t, env, "run", "--targets", list, "--out", out, "--evidence", "all", "--verbose", "--only", "AS-TOKEN-*",
-		"--only", "RS-TOKEN-*", "--only", "AS-PKCE-*")
+	code, stdout, stderr := mcpauthProcess(t, env, "run", "--targets", list, "--out", out, "--evidence", "all", "--verbose",
+		"--only", "AS-TOKEN-*", "--only", "RS-TOKEN-*", "--only", "AS-PKCE-*")
 	require.Zero(t, code, stderr)
-	code, said, errs := mcpauth(t, nil, "fleet", out, "--report", "html="+dir+"/out/fleet.html", "--report", "ndjson="+dir+"/out/fleet.ndjson",
+	code, said, errs := mcpauth(t, "fleet", out, "--report", "html="+dir+"/out/fleet.html", "--report", "ndjson="+dir+"/out/fleet.ndjson",
 		"--report", "openmetrics="+dir+"/out/fleet.txt")
 	require.Zero(t, code, errs)
 	require.Greater(t, len(s.values), 10, "the server has seen too few secrets")

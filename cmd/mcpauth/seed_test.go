@@ -36,7 +36,7 @@ func TestASeedMakesTheReportRepeat(t *testing.T) {
 		only, least = "*", 5_000
 	}
 	report := func(seed string) (out map[string]any, taken bool) {
-		code, _, stderr := mcpauth(t, nil, "demo", "--login", "form", "--seed", seed, "-q", "--evidence", "all", "--report", "json="+path,
+		code, _, stderr := mcpauthProcess(t, nil, "demo", "--login", "form", "--seed", seed, "-q", "--evidence", "all", "--report", "json="+path,
 			"--only", only)
 		if code == reports.ExitToolFailed && strings.Contains(stderr, "take another seed") {
 			return nil, true
@@ -63,7 +63,7 @@ func TestASeedMakesTheReportRepeat(t *testing.T) {
 
 func TestASeedIsForTheOwnNetwork(t *testing.T) {
 	t.Parallel()
-	code, _, stderr := mcpauth(t, nil, "run", "https://mcp.example.com/mcp", "--seed", "7")
+	code, _, stderr := mcpauthProcess(t, nil, "run", "https://mcp.example.com/mcp", "--seed", "7")
 	assert.Equal(t, 2, code)
 	assert.Contains(t, stderr, "a seed makes states, verifiers and keys predictable")
 }
@@ -76,7 +76,7 @@ func TestASeedWhosePortsAreTaken(t *testing.T) {
 		l, _ = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20_000+10*seed+1)) // the first port of its demo
 	}
 	defer l.Close()
-	code, _, stderr := mcpauth(t, nil, "demo", "--seed", strconv.Itoa(seed), "-q")
+	code, _, stderr := mcpauthProcess(t, nil, "demo", "--seed", strconv.Itoa(seed), "-q")
 	assert.Equal(t, 4, code)
 	assert.Contains(t, stderr, "take another seed")
 }
