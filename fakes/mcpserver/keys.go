@@ -40,34 +40,16 @@ var keyClient = &http.Client{Timeout: 2 * time.Second,
 
 // publishedKey returns a key of the issuer's published set; failed says that the set could not be fetched.
 func (s *Server) publishedKey(kid string) (found *key, failed bool) {
-	p := &s.Policy
 	if s.JWKS == "" || kid == "" {
 		return nil, false
 	}
 	s.keyMu.Lock()
 	defer s.keyMu.Unlock()
-	i := slices.IndexFunc(s.keys, func(k key) bool { return k.Kid == kid })
-	age := time.Since(s.keysAt)
-	switch {
-	case p.KeyPause > 0 && (i >= 0 || !s.keysAt.IsZero() && age < p.KeyPause):
-	case p.KeyPause == 0 && i >= 0 && (age < keyLife || !p.has(ForgetKeys)), !p.has(RefreshKeys) && !s.keysAt.IsZero():
-	case age < s.keyPause && p.has(LimitKeyFetches):
-	default:
-		fresh, err := fetchKeys(s.JWKS)
-		failed = err != nil && !(p.KeyPause > 0 && errors.Is(err, errNoKeys))
-		if !failed || p.KeyPause == 0 || p.PauseAfterFailures {
-			s.keysAt = time.Now()
-		}
-		s.keyPause = keyInterval
-		switch {
-		case failed:
-			s.keyPause = keyRetry
-		case !p.has(ForgetKeys):
-			s.keys = append(s.keys, fresh...)
-		default:
-			s.keys = fresh
-		}
-		i = slices.IndexFunc(s.keys, func(k key) bool { return k.Kid == kid })
+	find := func() int { return slices.IndexFunc(s.keys, func(k key) bool { return k.Kid == kid }) }
+	i := find()
+	if s.fetchesKeys(i >= 0) {
+		failed = s.fetchKeys()
+		i = find()
 	}
 	if i < 0 {
 		return nil, failed
@@ -76,10 +58,53 @@ func (s *Server) publishedKey(kid string) (found *key, failed bool) {
 	return &k, false
 }
 
+// fetchesKeys reports whether the key set is fetched for a key that is known, or for one that is not.
+func (s *Server) fetchesKeys(known bool) bool {
+	p, age := &s.Policy, time.Since(s.keysAt)
+	switch {
+	case p.KeyFetches > 0:
+		return !known && s.mayFetchKeys()
+	case p.KeyPause > 0:
+		return !known && (s.keysAt.IsZero() || age >= p.KeyPause)
+	case known && (age < keyLife || !p.has(ForgetKeys)), !p.has(RefreshKeys) && !s.keysAt.IsZero():
+		return false
+	}
+	return age >= s.keyPause || !p.has(LimitKeyFetches)
+}
+
+// mayFetchKeys counts a fetch, and reports whether it is within the limit of a minute.
+func (s *Server) mayFetchKeys() bool {
+	if now := time.Now(); now.Sub(s.keyMinute) >= time.Minute {
+		s.keyMinute, s.keyFetches = now, 0
+	}
+	s.keyFetches++
+	return s.keyFetches <= s.Policy.KeyFetches
+}
+
+// fetchKeys fetches the key set, and keeps it.
+func (s *Server) fetchKeys() (failed bool) {
+	p := &s.Policy
+	fresh, err := readKeys(s.JWKS)
+	failed = err != nil && !(p.KeyPause > 0 && errors.Is(err, errNoKeys))
+	if !failed || p.KeyPause == 0 || p.PauseAfterFailures {
+		s.keysAt = time.Now()
+	}
+	s.keyPause = keyInterval
+	switch {
+	case failed:
+		s.keyPause = keyRetry
+	case !p.has(ForgetKeys):
+		s.keys = append(s.keys, fresh...)
+	default:
+		s.keys = fresh
+	}
+	return failed
+}
+
 // errNoKeys is the error of an empty key set.
 var errNoKeys = errors.New("no key in the set")
 
-func fetchKeys(address string) ([]key, error) {
+func readKeys(address string) ([]key, error) {
 	resp, err := keyClient.Get(address)
 	if err != nil {
 		return nil, err

@@ -60,6 +60,7 @@ type Variations struct {
 	KeyPause        time.Duration                        // how long a key set is not fetched again, whatever it holds
 	// PauseAfterFailures makes KeyPause apply after a failed fetch, too.
 	PauseAfterFailures bool
+	KeyFetches         int                         // the key set is fetched for unknown kids only, and so often a minute; 0: otherwise
 	BlockAfter         int                         // the number of bad tokens after which an address is blocked; 0: never
 	BlockFor           time.Duration               // the duration of a block
 	Form               func(params map[string]any) // changes the fields of a form

@@ -68,6 +68,9 @@ type Server struct {
 	keysAt time.Time
 	// keyPause is how long no key set is fetched after keysAt.
 	keyPause time.Duration
+	// keyFetches is the number of fetches since keyMinute, where a minute has a limit.
+	keyMinute  time.Time
+	keyFetches int
 
 	mu        sync.Mutex
 	sessions  map[string]*session

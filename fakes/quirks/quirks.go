@@ -73,6 +73,11 @@ var All = []Quirk{
 		},
 	},
 	{
+		Name: "ten-key-fetches", Says: "The key set is fetched for unknown kids, at most ten times a minute.",
+		Allows: "OpenID Connect Core section 10.1.1 names no interval; ten fetches a minute are the default of a common library.",
+		Bend:   func(o *reference.Options) { o.Policy.KeyFetches = 10 },
+	},
+	{
 		Name: "limit-per-token", Says: "Each token has 100 requests a minute.",
 		Allows: "RFC 6585 section 4: 429 with Retry-After.",
 		Bend:   func(o *reference.Options) { o.Wrap = Limited(RequestsPerMinute, time.Minute) },

@@ -286,6 +286,16 @@ var shows = map[string]func(t *testing.T, r *reference.Reference, quirk bool){
 		assert.Equal(t, quirk, r.IDP.KeyFetches() == fetches)
 		assert.Equal(t, 200, listed(t, r, r.Token()))
 	},
+	"ten-key-fetches": func(t *testing.T, r *reference.Reference, quirk bool) {
+		require.Equal(t, 200, listed(t, r, r.Token()))
+		fetches := r.IDP.KeyFetches()
+		for range 12 {
+			unknown := r.IDP.Sign(map[string]any{"alg": "RS256", "kid": "unknown"}, idp.Claims(r.IDP.Claims("alice", nil)))
+			require.Equal(t, 401, listed(t, r, unknown))
+			time.Sleep(30 * time.Millisecond)
+		}
+		assert.Equal(t, either(quirk, 10, 12), r.IDP.KeyFetches()-fetches)
+	},
 	"limit-per-token": func(t *testing.T, r *reference.Reference, quirk bool) {
 		token, other := r.Token(), r.Token()
 		for range quirks.RequestsPerMinute {

@@ -14,9 +14,9 @@ import (
 
 func keySets() {
 	Should("RS-TOKEN-KEY-ROTATION", learnsNewKeys)
-	Practice("RS-TOKEN-KEY-WITHDRAWN", forgetsWithdrawnKeys)
-	Must("RS-TOKEN-JWKS-OUTAGE", failsClosedWithoutKeys)
 	Practice("RS-TOKEN-ALG-ALLOWLIST", acceptsAgreedAlgorithms)
+	Practice("RS-TOKEN-KEY-WITHDRAWN", forgetsWithdrawnKeys) // the next one would wait, too, if the target keeps a withdrawn key
+	Must("RS-TOKEN-JWKS-OUTAGE", failsClosedWithoutKeys)
 }
 
 func tenants() {
@@ -90,7 +90,9 @@ func withdrawn(t *T, key *mint.Key, old string) {
 	before := t.Mint.KeyServer().KeyFetches()
 	refused := func(token string) bool { return expect.Status(t.MCP.Use(token)) == 401 }
 	ex, ok := t.Mint.UntilFetched(func() bool {
-		t.Mint.PresentUnknownKey()
+		if t.Mint.KeyServer().KeyFetches() == before { // the target may limit how often it fetches
+			t.Mint.PresentUnknownKey()
+		}
 		return refused(t.Mint.SignedBy(key, nil)) && refused(old)
 	})
 	if !ok && t.Mint.KeyServer().KeyFetches() == before {
@@ -122,8 +124,7 @@ func failsClosedWithoutKeys(t *T) {
 		}
 	})
 	if fetched == 0 && !FoundAny(t) {
-		t.Mint.MustHaveFetched()
-		t.Inconclusive("the target fetched the key set at none of its failures; let it wait longer with --max-wait")
+		t.Mint.NotFetched("at none of its failures")
 	}
 	t.Note("fetched at %d of %d failures", fetched, len(outages))
 	servesAgain(t, keys)
@@ -203,7 +204,11 @@ func marked(t *T) MarkedKeys {
 		t.Cleanup(t.Mint.RestoreKeys)
 		t.Mint.PublishKeys(change.Marked.JWKs()...)
 	}
+	before := t.Mint.KeyServer().KeyFetches()
 	if _, ok := t.Mint.UntilFetched(func() bool { return t.MCP.Served(t.MCP.Use(t.Mint.SignedBy(change.Marked.Signing, nil))) }); !ok {
+		if !rare && t.Mint.KeyServer().KeyFetches() == before {
+			t.Mint.NotFetched("for no new kid")
+		}
 		t.NotApplicable("a token signed RS256 by a key that was published later is refused: there is nothing to compare with")
 	}
 	return change.Marked

@@ -160,7 +160,7 @@ func apart(checks []*Check, holds func(*Check) bool) (these, others []*Check) {
 
 // oneAfterAnother runs the checks in sequence, so that all runs with a seed are the same.
 func (e *Engine) oneAfterAnother(ctx context.Context, s *schedule) {
-	for _, c := range slices.Concat(s.others, s.alone[requirements.AtTheKeySet], s.alone[requirements.AtTheResourceServer],
+	for _, c := range slices.Concat(s.alone[requirements.AtTheKeySet], s.others, s.alone[requirements.AtTheResourceServer],
 		s.alone[requirements.AtTheAuthorizationServer], s.alone[requirements.AfterAWait], s.alone[requirements.Everywhere],
 		s.clocked, s.timed) {
 		e.run(ctx, c)
@@ -177,15 +177,18 @@ func (e *Engine) overlapping(ctx context.Context, s *schedule) {
 	alone := func(where requirements.Alone, turns turns) {
 		turns.each(s.alone[where], waiters, func(h *hold, c *Check) { e.run(withHold(ctx, h), c) })
 	}
+	fetched := make(chan struct{})
+	e.World.keyCache.begins = sync.OnceFunc(func() { close(fetched) })
 	e.beginEach(ctx, &waiting, slices.Concat(s.clocked, s.waiting))
 	alone(requirements.AfterAWait, both)
 	both.take()
 	reading := e.beginEach(ctx, &sync.WaitGroup{}, s.reading)
 	rotating.Go(func() { // others run during the wait for a key cache
+		defer e.World.keyCache.begins()
 		reading.Wait()
 		alone(requirements.AtTheKeySet, keySet)
 	})
-	e.someAtOnce(ctx, s.others)
+	e.ordinary(ctx, s.others, fetched)
 	e.inTurn(ctx, s.signing)
 	rotating.Wait() // the following checks leave the target without keys, or count its requests for them
 	both.give()
@@ -215,6 +218,21 @@ func (e *Engine) beginEach(ctx context.Context, group *sync.WaitGroup, checks []
 		group.Go(func() { e.run(ctx, c) })
 	}
 	return group
+}
+
+// ordinary runs checks concurrently. Those that may present unknown keys to the target begin when the checks on key sets no longer need it
+// to fetch the set: a target may do so ten times a minute.
+func (e *Engine) ordinary(ctx context.Context, checks []*Check, fetched <-chan struct{}) {
+	var together sync.WaitGroup
+	presenting, others := apart(checks, func(c *Check) bool {
+		return e.World.Issuer != nil && c.Requirement.Role == requirements.ResourceServer
+	})
+	together.Go(func() { e.someAtOnce(ctx, others) })
+	together.Go(func() {
+		<-fetched
+		e.someAtOnce(ctx, presenting)
+	})
+	together.Wait()
 }
 
 // someAtOnce runs checks concurrently, at most atOnce at a time.

@@ -144,6 +144,13 @@ func (t Minter) MustHaveFetched() {
 	}
 }
 
+// NotFetched ends a check for which the target should have fetched the key set; when says at which occasion it did not.
+func (t Minter) NotFetched(when string) {
+	t.MustHaveFetched()
+	t.Inconclusive("the target fetched the key set %s: it may limit how often it does; let the checks wait longer with --max-wait, or run "+
+		"this one alone, with --only %s", when, t.id)
+}
+
 // PresentUnknownKey sends a token signed with an unpublished key.
 func (t Minter) PresentUnknownKey() *reports.Exchange {
 	return t.MCP.Use(t.SignedBy(t.NewKey("mcpauth-unknown-"+Random(6)), nil))
@@ -154,6 +161,8 @@ type keyCache struct {
 	mu    sync.Mutex
 	spent time.Duration // total wait of the checks so far, beyond the user's patience
 	pause time.Duration // the longest time until the target fetched again
+	// begins is called when a check begins to wait for a fetch that does not come at once.
+	begins func()
 }
 
 // wait records a wait for the target to fetch the key set again.
@@ -193,6 +202,9 @@ func (t Minter) AwaitOrdinaryKeys() (ex *reports.Exchange, ok bool) {
 	return t.awaitFetch(t.KeyWait, func() bool { return t.MCP.Served(t.MCP.Use(t.Token(nil))) })
 }
 
+// soonFetched is how long a target that fetches key sets at once may take for it, also if it does so only once in a moment.
+const soonFetched = 100 * time.Millisecond
+
 // awaitFetch counts only the pauses between the tries: slow tries show nothing about the key cache.
 func (t Minter) awaitFetch(most time.Duration, holds func() bool) (ex *reports.Exchange, ok bool) {
 	t.SettleForSeed()
@@ -207,6 +219,9 @@ func (t Minter) awaitFetch(most time.Duration, holds func() bool) (ex *reports.E
 		ok := holds()
 		if ex := t.transcript[len(t.transcript)-1]; ok || tries >= leastTries && waited+pause > most {
 			return ex, ok
+		}
+		if waited > soonFetched && t.keyCache.begins != nil {
+			t.keyCache.begins()
 		}
 		t.idle(pause)
 		waited += pause
