@@ -81,7 +81,13 @@ func TestFairnessAtTheAuthorizationEndpoint(t *testing.T) {
 		}, nil, "AS-AUTHZ-SUBJECT-CORRECT", reports.Fail},
 		"an empty scope is refused after the approval":                 {behaving(emptyScopeLater), nil, "AS-AUTHZ-EMPTY-PARAMS", reports.Fail},
 		"an approval counts from then on, and a denial until the next": {behaving(askingOnce), nil, "AS-AUTHZ-DENY", reports.Pass},
-		"an approval counts until it is withdrawn":                     {behaving(askingOnce), nil, "AS-CONSENT-REVOCABLE", reports.Pass},
+		"a denial is sent by an address of the server that has the answer": {behaving(denyingBy(byOwnAddress)), nil,
+			"AS-AUTHZ-DENY", reports.Pass},
+		"a denial ends at the client's home page, without an answer": {behaving(denyingBy(func(*http.Request, *url.URL) string {
+			return "https://client.example/"
+		})), nil, "AS-AUTHZ-DENY", reports.Warn},
+		"a form has the redirect URI, which is not read": {behaving(showingTheRedirectURI), nil, "AS-AUTHZ-PARAM-TAMPERING", reports.Pass},
+		"an approval counts until it is withdrawn":       {behaving(askingOnce), nil, "AS-CONSENT-REVOCABLE", reports.Pass},
 		"answers come by form": {behaving(func(b *idp.Behaviour) { b.ResponseMode = "form_post" }), nil, "AS-AUTHZ-RESPONSE-MODE",
 			reports.Pass},
 		"both requests have to name the resource": {behaving(demandsResource), nil, "AS-RES-ACCEPTED", reports.Pass},
@@ -126,6 +132,44 @@ func keepsTypeErrors(b *idp.Behaviour) {
 				return
 			}
 			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// denyingBy sends a denial to another address first.
+func denyingBy(address func(r *http.Request, home *url.URL) string) func(b *idp.Behaviour) {
+	return func(b *idp.Behaviour) {
+		b.Wrap = func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if to := r.URL.Query().Get("denied"); to != "" {
+					http.Redirect(w, r, to+"?"+r.URL.RawQuery, http.StatusSeeOther)
+					return
+				}
+				a := answer.Of(next, r)
+				if home, err := url.Parse(a.Fields.Get("Location")); err == nil && home.Query().Get("error") == "access_denied" {
+					a.Fields.Set("Location", address(r, home))
+				}
+				a.Send(w)
+			})
+		}
+	}
+}
+
+// byOwnAddress is an address of the consent page, which redirects to the client.
+func byOwnAddress(r *http.Request, home *url.URL) string {
+	q := home.Query()
+	q.Set("denied", home.Scheme+"://"+home.Host+home.Path)
+	return r.URL.Path + "?" + q.Encode()
+}
+
+// showingTheRedirectURI puts the redirect URI into the consent form, and does not read it there.
+func showingTheRedirectURI(b *idp.Behaviour) {
+	b.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			a := answer.Of(next, r)
+			a.Say(strings.Replace(a.Body.String(), `/consent"><input`,
+				`/consent"><input type="hidden" name="redirect_uri" value="http://127.0.0.1:8765/callback"><input`, 1))
+			a.Send(w)
 		})
 	}
 }

@@ -562,6 +562,12 @@ var answerRows = []Flaw{
 			fmt.Fprint(&a.Body, "<!doctype html><title>Denied</title><p>You have denied access.</p>")
 		}
 	})),
+	denialTo("denial-at-another-path", "to the first page of the client's site", func(callback *url.URL, answer string) string {
+		return callback.Scheme + "://" + callback.Host + "/?" + answer
+	}),
+	denialTo("denial-at-another-site", "in the fragment, to an address that nobody registered", func(_ *url.URL, answer string) string {
+		return "https://app.example/#" + answer
+	}),
 	at("AS-AUTHZ-PROMPT-NONE", "prompt-none-in-demo-mode", "prompt=none is ignored, and nobody has to sign in.", "nobody signed in",
 		all(lacks(idp.AuthenticateUser), reads(func(q url.Values) { q.Del("prompt") })), withoutSignIn...),
 	at("AS-AUTHZ-PROMPT-NONE", "prompt-none-ignored", "A server of OpenID Connect ignores prompt=none.", "nobody signed in",
@@ -589,6 +595,16 @@ func inFragment(name, row string, when func(q url.Values) bool) Flaw {
 				q.Set("response_mode", "fragment")
 			}
 		})))
+}
+
+// denialTo sends a denial to another address than the redirect URI.
+func denialTo(name, where string, address func(callback *url.URL, answer string) string) Flaw {
+	return at("AS-AUTHZ-DENY", name, "A denial is sent "+where+".", "a denial",
+		pageAnswers(func(_ *http.Request, _ url.Values, a authAnswer) {
+			if callback, err := url.Parse(a.Fields.Get("Location")); err == nil && a.params().Get("error") == "access_denied" {
+				a.Fields.Set("Location", address(callback, a.params().Encode()))
+			}
+		}))
 }
 
 // withoutSignIn are the other checks that notice a server where nobody signs in or consents.

@@ -141,6 +141,8 @@ var pageRows = []Flaw{
 	}),
 	at("AS-AUTHZ-PARAM-TAMPERING", "form-holds-the-request", "The consent form has the request in base64, not signed, and it decides.",
 		"redirect_uri", decidedByForm(), "AS-LOGIN-*"),
+	at("AS-AUTHZ-PARAM-TAMPERING", "form-decides-on-denials", "A denial is sent to the redirect URI of the form.",
+		"a denial, with another redirect URI in the form", formDecidesOnDenials(), "AS-LOGIN-*"),
 	at("AS-AUTHZ-PARAM-TAMPERING", "form-address-decides", "The address of the form has the redirect URI, and decides.", "redirect_uri",
 		pageAnswers(func(r *http.Request, sent url.Values, a authAnswer) {
 			a.replace(`/consent"><input`, `/consent?redirect_uri=`+url.QueryEscape(sent.Get("redirect_uri"))+`"><input`)
@@ -301,6 +303,28 @@ func formHolds(parameter string, believes func(f *form) func(o *reference.Option
 				}))
 			}
 		}, "AS-PKCE-*", "AS-TOKEN-*") // concurrent requests get each other's values
+}
+
+// formDecidesOnDenials sends a denial to the redirect URI of the form; a code goes to the one of the request.
+func formDecidesOnDenials() func(o *reference.Options) {
+	return func(o *reference.Options) {
+		pageAnswers(func(_ *http.Request, sent url.Values, a authAnswer) {
+			field := fmt.Sprintf(`<input type="hidden" name="redirect_uri" value=%q>`, sent.Get("redirect_uri"))
+			a.replace(`/consent"><input`, `/consent">`+field+`<input`)
+		})(o)
+		next := o.Behaviour.Wrap
+		o.Behaviour.Wrap = func(h http.Handler) http.Handler {
+			h = next(h)
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				form, _ := url.ParseQuery(string(answer.Peek(r))) // an incomplete form is enough
+				a := authAnswer{answer.Of(h, r)}
+				if form.Has("redirect_uri") && a.params().Get("error") == "access_denied" {
+					a.Fields.Set("Location", form.Get("redirect_uri")+"?"+a.params().Encode())
+				}
+				a.Send(w)
+			})
+		}
+	}
 }
 
 // decidedByForm sends the answer to the redirect URI of the request that the consent form contains in base64.

@@ -588,6 +588,21 @@ func (v *forged) in(name, value string) (changed string, ok bool) {
 
 // A form may contain the parameters of the request. The server must issue what the request asked for.
 func keepsTheRequestItself(t *T) {
+	Each(t, tamperings(t), func(t *T, c tampering) {
+		g := t.Pages.Asked(SignedOut(), Submitting(c.submit))
+		if !c.present {
+			t.NotApplicable("no form of the pages contains a parameter of the request")
+		}
+		if c.ownRequest {
+			t.Expect(g).Ideally(c.expected)
+			return
+		}
+		t.Expect(g).To(c.expected)
+	})
+	deniesAtHome(t)
+}
+
+func tamperings(t *T) Cases[tampering] {
 	pair := oauth.NewPKCE(43)
 	verifier := With("code_verifier", pair.Verifier)
 	rows := Cases[tampering]{
@@ -602,16 +617,24 @@ func keepsTheRequestItself(t *T) {
 	if other, _ := t.Session.Client(t.Context(), session.Second); other != nil {
 		rows = rows.And("client_id", tampering{forged{name: "client_id", value: other.ID}, redeemNothing(t, As(other)), true})
 	}
-	Each(t, rows, func(t *T, c tampering) {
-		g := t.Pages.Asked(SignedOut(), Submitting(c.submit))
-		if !c.present {
-			t.NotApplicable("no form of the pages contains a parameter of the request")
+	return rows
+}
+
+// deniesAtHome denies in a form whose redirect URI is changed: other code may answer a denial.
+func deniesAtHome(t *T) {
+	Each(t, Cases[forged]{
+		{"a denial, with another redirect URI in the form", forged{name: "redirect_uri", value: attacker}},
+	}, func(t *T, c forged) {
+		g := t.Pages.Asked(SignedOut(), Denying(), Submitting(c.submit))
+		switch {
+		case !c.present:
+			t.NotApplicable("no form of the pages contains a redirect URI")
+		case g.Stage == login.AtConsent:
+			t.NotApplicable("the consent page offers no way to deny")
+		case g.Code() != "" && !g.Consented:
+			t.Pages.NoConsent(g, "this request is not asked about")
 		}
-		if c.ownRequest {
-			t.Expect(g).Ideally(c.expected)
-			return
-		}
-		t.Expect(g).To(c.expected)
+		t.Expect(g).To(stayHome)
 	})
 }
 

@@ -273,7 +273,7 @@ func tellsOfADenial(t *T) {
 	case g.Stage == login.AtConsent:
 		t.NotApplicable("the consent page offers no way to deny")
 	}
-	if t.Expect(g, "a denial").To(bringNoCode) {
+	if t.Expect(g, "a denial").To(bringNoCode, answerAtNoOtherAddress) {
 		if g.Stage == login.Answered {
 			t.Expect(g, "a denial").To(expect.NameError("access_denied"))
 		} else {
@@ -289,6 +289,26 @@ var bringNoCode = expect.That("error access_denied", func(g *Grant) string {
 	}
 	return ""
 })
+
+// answerAtNoOtherAddress allows a way over addresses of the authorization server, and a page that nobody is told by.
+var answerAtNoOtherAddress = expect.That("no answer at another address than the redirect URI (OAuth 2.1 section 4.1.2.1)",
+	func(g *Grant) string {
+		u, err := url.Parse(g.Location)
+		if g.Stage != login.Elsewhere || err != nil || !ofClient(u, g.RedirectURI) {
+			return ""
+		}
+		fragment, _ := url.ParseQuery(u.EscapedFragment())
+		if u.Query().Has("error") || u.Query().Has("state") || fragment.Has("error") || fragment.Has("state") {
+			return "the browser is sent to " + g.Location
+		}
+		return ""
+	})
+
+// ofClient reports whether an address is the client's, or of no server: the authorization server itself may have several hosts.
+func ofClient(u *url.URL, redirectURI string) bool {
+	home, err := url.Parse(redirectURI)
+	return u.Scheme != "http" && u.Scheme != "https" || login.Reserved(u.Hostname()) || err == nil && u.Host == home.Host
+}
 
 var tellTheClient = expect.That("error access_denied sent to the client", func(g *Grant) string { return g.Describe() })
 
