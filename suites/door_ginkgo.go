@@ -27,7 +27,7 @@ func Register(configure func() Config, done func(reports.Redacted)) *Registered 
 	inside, ordered := container()
 	switch {
 	case !inside:
-		reg.Tree(r.results, check.InParallel)
+		addSpecs(reg, r.results, inParallel)
 		ginkgo.ReportAfterSuite("mcpauth", func(ginkgo.Report) { r.Finish() })
 	case ordered:
 		ginkgo.Describe("mcpauth", r.inOrder)
@@ -60,7 +60,7 @@ type Registered struct {
 }
 
 func (r *Registered) inOrder() {
-	r.reg.Tree(r.results, check.OneByOne)
+	addSpecs(r.reg, r.results, oneByOne)
 	ginkgo.AfterAll(r.Finish)
 }
 
