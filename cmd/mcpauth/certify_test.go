@@ -137,7 +137,7 @@ func TestCertifyRefuses(t *testing.T) {
 		"an image by its tag": {[]string{"--predicate-only", "--subject", "example/server:1.4"}, nil, "want NAME@sha256:DIGEST"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			code, _, errs := mcpauthProcess(t, c.env, append(good[:len(good):len(good)], c.args...)...)
+			code, _, errs := mcpauthWith(t, c.env, append(good[:len(good):len(good)], c.args...)...)
 			assert.Equal(t, 2, code, errs)
 			assert.Contains(t, errs, c.says)
 			assert.NoDirExists(t, dir+"/out")

@@ -152,7 +152,7 @@ func TestDiagnosis(t *testing.T) {
 		"no-second-factor": {url: factor.URL, env: []string{"MCPAUTH_PASSWORD=alice-7-looking-glass"}, args: signingIn, noOthers: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			code, out, errs := mcpauthProcess(t, c.env, append([]string{"run", c.url}, c.args...)...)
+			code, out, errs := mcpauthWith(t, c.env, append([]string{"run", c.url}, c.args...)...)
 			assert.Equal(t, 3, code, errs)
 			console(t, name, out)
 			if c.noOthers {
@@ -160,7 +160,7 @@ func TestDiagnosis(t *testing.T) {
 			}
 			why := strings.TrimSuffix(strings.TrimPrefix(conclusion(out), "NOTHING WAS TESTED: "), " (exit 3)")
 			for _, verb := range []string{"doctor", "init"} {
-				code, out, errs := mcpauthProcess(t, c.env, append([]string{verb, c.url}, c.args...)...)
+				code, out, errs := mcpauthWith(t, c.env, append([]string{verb, c.url}, c.args...)...)
 				assert.NotZero(t, code, verb)
 				assert.Contains(t, strings.Join(strings.Fields(out+errs), " "), why, verb)
 			}

@@ -116,6 +116,15 @@ func mcpauth(t *testing.T, args ...string) (int, string, string) {
 	return program.Run(t.Context(), args...)
 }
 
+// mcpauthWith is mcpauth with variables of the environment, if there are any.
+func mcpauthWith(t *testing.T, env []string, args ...string) (int, string, string) {
+	t.Helper()
+	if env == nil {
+		return mcpauth(t, args...)
+	}
+	return mcpauthProcess(t, env, args...)
+}
+
 // mcpauthProcess runs the program with additional variables of the environment.
 func mcpauthProcess(t *testing.T, env []string, args ...string) (int, string, string) {
 	t.Helper()

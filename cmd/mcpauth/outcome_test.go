@@ -56,7 +56,7 @@ func TestNothingUndecidedIsGreen(t *testing.T) {
 			"NOTHING WAS TESTED: Your token was rejected (401 invalid_token"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			code, out, errs := mcpauthProcess(t, c.env, append([]string{"run", r.URL, "--report", "badge"}, c.args...)...)
+			code, out, errs := mcpauthWith(t, c.env, append([]string{"run", r.URL, "--report", "badge"}, c.args...)...)
 			assert.Equal(t, c.code, code, errs)
 			assert.Contains(t, conclusion(errs), c.says)
 			var badge struct{ Color string }
@@ -144,7 +144,7 @@ func TestAnOpenServerIsNotGreen(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			sampled(t, name)
-			code, out, errs := mcpauthProcess(t, c.env, append([]string{"run", "--report", "badge"}, c.args...)...)
+			code, out, errs := mcpauthWith(t, c.env, append([]string{"run", "--report", "badge"}, c.args...)...)
 			assert.Equal(t, c.code, code, errs)
 			assert.Contains(t, conclusion(errs), c.says)
 			assert.Equal(t, c.code == 0, strings.Contains(out, "green") || strings.Contains(out, "yellow"), out)
