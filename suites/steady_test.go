@@ -1,9 +1,11 @@
-package against
+package suites_test
 
 import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+
+	"github.com/mcpauth/conformance/suites/tests/against"
 )
 
 func TestSteadyRow(t *testing.T) {
@@ -13,6 +15,6 @@ func TestSteadyRow(t *testing.T) {
 		"http://127.0.0.1:35619/mcp":                                 "http://127.0.0.1:PORT/mcp",
 		"code_challenge_method=S256":                                 "code_challenge_method=S256",
 	} {
-		assert.Equal(t, steady, SteadyRow(row))
+		assert.Equal(t, steady, against.SteadyRow(row))
 	}
 }
