@@ -10,16 +10,19 @@ import (
 
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/reports"
+	"github.com/mcpauth/conformance/suites"
 	"github.com/mcpauth/conformance/suites/tests/against"
 )
 
 func TestMain(m *testing.M) { os.Exit(against.Main(m)) }
 
 var ideal struct {
-	once   sync.Once
-	run    *reports.Run
-	left   []string // the checks that it leaves out
-	opened *openSessions
+	once     sync.Once
+	run      *reports.Run
+	redacted reports.Redacted // the run, as its reports have it
+	left     []string         // the checks that it leaves out
+	opened   *openSessions
+	canaries *against.Canaries
 	*traffic
 }
 
@@ -30,12 +33,19 @@ func idealRun(t *testing.T) *reports.Run {
 		ideal.traffic = newTraffic()
 		o := reference.Ideal()
 		ideal.opened = &openSessions{ids: map[string]bool{}}
-		o.Wrap = func(next http.Handler) http.Handler { return ideal.opened.counting(ideal.through(next)) }
+		ideal.canaries = against.NewCanaries()
+		o.Wrap = func(next http.Handler) http.Handler {
+			return ideal.opened.counting(ideal.through(ideal.canaries.Watch(next)))
+		}
 		r := against.Start(t, o)
 		ideal.at(metadataOf(t, r))
-		cfg := against.SigningIn(r)
+		cfg := against.Certifying(against.SigningIn(r))
 		ideal.left = cfg.Skip
-		ideal.run = against.Run(t, cfg)
+		run, err := suites.Run(t.Context(), cfg)
+		require.NoError(t, err)
+		require.Empty(t, run.Run().Unreachable)
+		ideal.canaries.Hold(r)
+		ideal.redacted, ideal.run = run, run.Run()
 		ideal.add(ideal.run)
 	})
 	require.NotNil(t, ideal.run, "there is no run to look at: it failed in another test")

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mcpauth/conformance/fakes/mcpserver"
 	"github.com/mcpauth/conformance/fakes/reference"
 	"github.com/mcpauth/conformance/fixtures/substrings"
 	"github.com/mcpauth/conformance/reports"
@@ -35,47 +36,65 @@ func NoSecret(t *testing.T, vary func(o *reference.Options), declare func(c *sui
 func NoSecretIn(t *testing.T, vary func(o *reference.Options), declare func(c *suites.Config),
 	more func(run reports.Redacted) map[string]string, kinds ...string) {
 	t.Helper()
-	canaries := &canaries{seen: map[string]string{}}
+	canaries := NewCanaries()
 	o := reference.Ideal()
 	vary(&o)
-	o.Wrap = canaries.watch
+	o.Wrap = canaries.Watch
 	r := Start(t, o)
-	cfg := SigningIn(r)
-	cfg.BrowserNoSandbox, cfg.KeepBasis, cfg.Identify = true, true, true // everything that a certificate contains
+	cfg := Certifying(SigningIn(r))
+	cfg.BrowserNoSandbox = true
 	declare(&cfg)
 	run, err := suites.Run(t.Context(), cfg)
 	require.NoError(t, err)
+	canaries.Hold(r)
+	canaries.ExpectNoneIn(t, run, more(run), kinds...)
+}
+
+// Certifying adds to a configuration what makes a report contain everything that a certificate contains.
+func Certifying(cfg suites.Config) suites.Config {
+	cfg.KeepBasis, cfg.Identify = true, true
+	return cfg
+}
+
+// Hold adds the secrets that the servers of a reference hold after a run, and expects that no client is left.
+func (c *Canaries) Hold(r *reference.Reference) {
 	held := append(r.IDP.Secrets(), r.MCP.ServiceKey, r.MCP.SharedSecret)
 	if r.Upstream != nil {
 		held = append(held, r.Upstream.Secrets()...)
 	}
 	for _, s := range held {
-		canaries.saw("what a server holds", s)
+		c.saw("what a server holds", s)
 	}
-	for _, c := range r.MCP.Static {
-		canaries.saw(c.Name, c.Value)
+	for _, s := range r.MCP.Static {
+		c.saw(s.Name, s.Value)
 	}
+	c.static, c.clients = r.MCP.Static, r.IDP.Clients()
+}
+
+// ExpectNoneIn expects that neither the reports of a run nor other texts contain one of the secrets.
+func (c *Canaries) ExpectNoneIn(t *testing.T, run reports.Redacted, more map[string]string, kinds ...string) {
+	t.Helper()
 	for _, kind := range kinds {
-		require.Greater(t, canaries.count(kind), 0, "no %s was seen", kind)
+		require.Greater(t, c.count(kind), 0, "no %s was seen", kind)
 	}
 	parts := map[string]string{} // spelling -> kind
-	for secret, kind := range canaries.seen {
+	for secret, kind := range c.seen {
 		for _, s := range spellings(secret) {
 			parts[s] = kind
 		}
 	}
 	all := Texts(t, run)
-	maps.Copy(all, more(run))
+	maps.Copy(all, more)
 	secrets := substrings.Of(slices.Collect(maps.Keys(parts))...)
 	for name, text := range all {
 		for _, found := range secrets.In(text) {
 			t.Errorf("%s holds %.14s… of a secret: %s", name, found, parts[found])
 		}
 	}
-	for _, c := range r.MCP.Static { // not in upper case either: near misses are derived from it
-		assert.NotContains(t, strings.ToUpper(all["json"]), strings.ToUpper(c.Value)[4:24], c.Name)
+	for _, s := range c.static { // not in upper case either: near misses are derived from it
+		assert.NotContains(t, strings.ToUpper(all["json"]), strings.ToUpper(s.Value)[4:24], s.Name)
 	}
-	assert.Zero(t, r.IDP.Clients(), "clients were not deleted")
+	assert.Zero(t, c.clients, "clients were not deleted")
 	assert.NotContains(t, all["console"], "not deleted", "every client was deleted, and a report says otherwise")
 }
 
@@ -109,13 +128,17 @@ func spellings(s string) []string {
 	return out
 }
 
-// canaries collects the secrets that the server issues and accepts.
-type canaries struct {
-	mu   sync.Mutex
-	seen map[string]string // secret -> kind
+// Canaries are the secrets that a server issues, accepts and holds.
+type Canaries struct {
+	mu      sync.Mutex
+	seen    map[string]string  // secret -> kind
+	static  []mcpserver.Static // credentials of the server
+	clients int                // that are left after the run
 }
 
-func (c *canaries) saw(kind, secret string) {
+func NewCanaries() *Canaries { return &Canaries{seen: map[string]string{}} }
+
+func (c *Canaries) saw(kind, secret string) {
 	if len(secret) < 8 {
 		return
 	}
@@ -126,7 +149,7 @@ func (c *canaries) saw(kind, secret string) {
 	}
 }
 
-func (c *canaries) count(kind string) (n int) {
+func (c *Canaries) count(kind string) (n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, k := range c.seen {
@@ -137,22 +160,25 @@ func (c *canaries) count(kind string) (n int) {
 	return n
 }
 
-// watch records the secrets in every served request, and in its answer.
-func (c *canaries) watch(h http.Handler) http.Handler {
+// Watch records the secrets in every served request, and in its answer.
+func (c *Canaries) Watch(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		sent, _ := io.ReadAll(r.Body) // a part is enough
-		r.Body = io.NopCloser(bytes.NewReader(sent))
+		var sent bounded // what the server reads
+		r.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.TeeReader(r.Body, &sent), r.Body}
 		tee := &tee{ResponseWriter: w, status: http.StatusOK}
 		h.ServeHTTP(tee, r)
 		if tee.status >= 400 {
 			return // rejected values may be shown
 		}
-		c.asked(r, string(sent))
+		c.asked(r, sent.String())
 		c.answered(tee)
 	})
 }
 
-func (c *canaries) asked(r *http.Request, body string) {
+func (c *Canaries) asked(r *http.Request, body string) {
 	if token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok && r.URL.Path == "/mcp" {
 		c.saw("bearer", strings.TrimSpace(token))
 	}
@@ -169,7 +195,7 @@ func (c *canaries) asked(r *http.Request, body string) {
 	}
 }
 
-func (c *canaries) answered(t *tee) {
+func (c *Canaries) answered(t *tee) {
 	for _, cookie := range (&http.Response{Header: t.Header()}).Cookies() {
 		c.saw("cookie", cookie.Value)
 	}
@@ -187,11 +213,22 @@ func (c *canaries) answered(t *tee) {
 	}
 }
 
+// mostOfBody bounds what is kept of a body.
+const mostOfBody = 64 << 10
+
+// bounded keeps the beginning of what is written.
+type bounded struct{ bytes.Buffer }
+
+func (b *bounded) Write(p []byte) (int, error) {
+	b.Buffer.Write(p[:min(len(p), max(0, mostOfBody-b.Len()))])
+	return len(p), nil
+}
+
 // tee copies an answer, up to a limit.
 type tee struct {
 	http.ResponseWriter
 	status int
-	body   bytes.Buffer
+	body   bounded
 }
 
 func (t *tee) WriteHeader(status int) {
@@ -200,9 +237,7 @@ func (t *tee) WriteHeader(status int) {
 }
 
 func (t *tee) Write(b []byte) (int, error) {
-	if t.body.Len() < 64<<10 {
-		t.body.Write(b)
-	}
+	_, _ = t.body.Write(b) // never fails
 	return t.ResponseWriter.Write(b)
 }
 
