@@ -219,6 +219,25 @@ func publishingFull(next http.Handler) http.Handler {
 	})
 }
 
+// withOwnPrefix reads scopes with and without the prefix of this API, as resource servers of Entra ID do: no other prefix is left out.
+func withOwnPrefix(o *reference.Options) {
+	o.Policy.ScopesOf = func(claims map[string]any) []string {
+		granted, _ := claims["scope"].(string)
+		words := strings.Split(granted, " ")
+		for i, word := range words {
+			words[i] = strings.TrimPrefix(word, api)
+		}
+		return words
+	}
+}
+
+// prefixedInTokens declares the scopes of tools with the prefix, for minted tokens.
+func prefixedInTokens(c *suites.Config) {
+	issuer, second, shared, introspection, verification := c.Issuer, c.SecondIssuer, c.SharedSecret, c.Introspection, c.Verification
+	prefixed(c)
+	c.Issuer, c.SecondIssuer, c.SharedSecret, c.Introspection, c.Verification = issuer, second, shared, introspection, verification
+}
+
 // prefixed declares the scopes of tools with the prefix, for a login.
 func prefixed(c *suites.Config) {
 	byLogin(c)
@@ -299,6 +318,9 @@ func TestFairnessOfScopes(t *testing.T) {
 			shortInTokens(o)
 			everyTokenWrites(o)
 		}, prefixed, "RS-SCOPE-403-STATUS", reports.Inconclusive},
+		"scopes that count with and without the server's own prefix": {withOwnPrefix, nil, "RS-SCOPE-NO-SUBSTRING", reports.Pass},
+		"scopes that count with and without the server's own prefix, and tools with it": {withOwnPrefix, prefixedInTokens,
+			"RS-SCOPE-NO-SUBSTRING", reports.Pass},
 		"a refusal inside the result, behind one at the door": {func(o *reference.Options) {
 			o.Policy.ScopeAtTheDoor = "notes:read"
 			o.Policy.Lacks = append(o.Policy.Lacks, mcpserver.ScopeOverHTTP)

@@ -48,6 +48,8 @@ var wholeTables = []Flaw{
 		}),
 		Noticed: []string{"RS-SCOPE-STRING-OR-ARRAY"}, Row: "among others", Also: []string{"RS-SCOPE-*", "RS-EXT-*"},
 	},
+	scopeOfAnyPrefix("slash", "/", func(scope string) string { return scope[strings.LastIndex(scope, "/")+1:] }),
+	scopeOfAnyPrefix("colon", ":", func(scope string) string { return scope[strings.Index(scope, ":")+1:] }),
 	{
 		Name: "scope-of-any-words", Says: "Scopes are searched for in the claim as text, whatever its type is.",
 		Bend: scopesOf(func(claim any) []string {
@@ -395,6 +397,22 @@ func challenged(name, noticed, row, cause, field string) Flaw {
 				return []string{field}
 			}
 			return always(`Bearer resource_metadata="{url}", scope="notes:read"`)(of, url)
+		}),
+	}
+}
+
+// scopeOfAnyPrefix accepts a scope with any prefix, as if that were the server's own.
+func scopeOfAnyPrefix(name, mark string, without func(scope string) string) Flaw {
+	return Flaw{
+		Name: "scope-of-any-prefix-" + name, Says: "A scope also counts without its prefix, whatever that is: up to " + mark + ".",
+		Row: "after another prefix and a " + name, Noticed: []string{"RS-SCOPE-NO-SUBSTRING"}, Also: []string{"RS-SCOPE-*"},
+		Bend: scopesOf(func(claim any) []string {
+			text, _ := claim.(string)
+			words := strings.Fields(text)
+			for _, word := range words {
+				words = append(words, without(word))
+			}
+			return words
 		}),
 	}
 }

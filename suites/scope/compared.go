@@ -72,6 +72,8 @@ func nearScopes(s string) (out Cases[string]) {
 		{"within a word", "pre" + s + "post"},
 		{"after not", "not" + s},
 		{"a suffix", s + ":deny"},
+		{"after another prefix and a slash", "evil/" + s},
+		{"after another prefix and a colon", "evil:" + s},
 		{"in two halves", s[:half] + " " + s[half:]},
 	})
 }
