@@ -39,6 +39,17 @@ type fairness struct {
 	want    reports.Verdict
 }
 
+// refusingByName serves no client with one of these names, whatever its token is.
+func refusingByName(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if body := string(answer.Peek(r)); strings.Contains(body, `"name":"test-client"`) || strings.Contains(body, `"name":"mcp"`) {
+			http.Error(w, "this client is not allowed here", http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // expectFairness tries each server: all of them where -run names the test, and in CI; a third of them in "go test ./...".
 func expectFairness(t *testing.T, servers map[string]fairness) {
 	t.Helper()
@@ -220,6 +231,8 @@ func TestFairness(t *testing.T) {
 		"a crit that no producer may write crashes": {crashesOnPart(0, `"crit":"exp"`), nil, "RS-TOKEN-CRIT-UNKNOWN", reports.Pass},
 		"a look-alike scope that crashes": {func(o *reference.Options) { o.Policy.ScopeStatus = 500 }, nil, "RS-SCOPE-NO-SUBSTRING",
 			reports.Inconclusive},
+		"clients that are refused by their names": {func(o *reference.Options) { o.Wrap = refusingByName }, nil, "RS-CHALLENGE-EVERY-CLIENT",
+			reports.Pass},
 		"a narrower scope that crashes": {func(o *reference.Options) { o.Policy.ScopeStatus = 500 }, nil, "RS-SCOPE-HIERARCHY",
 			reports.Inconclusive},
 		"a missing effect of a crash": {func(o *reference.Options) { o.Policy.ScopeStatus = 500 }, nil, "RS-SCOPE-NOT-EXECUTED",

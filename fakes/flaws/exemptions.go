@@ -51,6 +51,10 @@ var exemptions = []Flaw{
 	claimFlaw("kubernetes", "User-Agent", "kube-probe/"),
 	claimFlaw("aws", "User-Agent", "ELB-HealthChecker/"),
 	claimFlaw("google", "User-Agent", "GoogleHC/"),
+	clientFlaw("claude-ai"), clientFlaw("openai-mcp"), clientFlaw("Visual Studio Code"), clientFlaw("cursor-vscode"),
+	clientFlaw("mcp-remote"),
+	clientFlaw("mcp-inspector"), clientFlaw("inspector-client"), clientFlaw("mcp"), clientFlaw("ExampleClient"), clientFlaw("test-client"),
+	clientFlaw("health-check"), sessionOfClient("mcp-inspector"),
 	claimFlaw("inspector", "User-Agent", "mcp-inspector"),
 	opensFor("host", "RS-CHALLENGE-EVERY-CLIENT", "Host: localhost", func(r *http.Request, _ []byte) bool { return r.Host == "localhost" }),
 	hostFlaw("loopback", "127.0.0.1"), hostFlaw("unknown", "mcpauth.invalid"), hostFlaw("absolute", "127.0.0.1."),
@@ -368,6 +372,51 @@ func opensFor(name, check, row string, when func(r *http.Request, body []byte) b
 
 func claimFlaw(name, header, value string) Flaw {
 	return opensFor("claim-"+name, "RS-CHALLENGE-EVERY-CLIENT", header+": "+value, field(header, value))
+}
+
+// clientFlaw needs no token of a client that has this name.
+func clientFlaw(name string) Flaw {
+	slug := strings.ReplaceAll(strings.ToLower(name), " ", "-")
+	return opensFor("client-"+slug, "RS-CHALLENGE-EVERY-CLIENT", fmt.Sprintf("the client name %q", name),
+		func(_ *http.Request, body []byte) bool { return clientName(body) == name })
+}
+
+// clientName is the name of the client in a message.
+func clientName(body []byte) string {
+	type info struct{ Name string }
+	var m struct {
+		Params struct {
+			ClientInfo info
+			Meta       struct {
+				ClientInfo info `json:"io.modelcontextprotocol/clientInfo"`
+			} `json:"_meta"`
+		}
+	}
+	_ = json.Unmarshal(body, &m) // a message that cannot be read has no name
+	return m.Params.ClientInfo.Name + m.Params.Meta.ClientInfo.Name
+}
+
+// sessionOfClient lets anybody open a session, and needs no token in those of a client that has this name.
+func sessionOfClient(name string) Flaw {
+	f := opensFor("session-of-client", "RS-CHALLENGE-EVERY-CLIENT", fmt.Sprintf("the client name %q", name), nil)
+	f.Bend = func(o *reference.Options) {
+		var sessions sync.Map
+		o.Policy.Public = []string{"initialize", "server/discover", "ping", "notifications/initialized"}
+		o.Policy.Opens = func(r *http.Request, _ []byte) bool {
+			_, exempt := sessions.Load(r.Header.Get("Mcp-Session-Id"))
+			return exempt
+		}
+		o.Wrap = func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				named := clientName(answer.Peek(r)) == name
+				next.ServeHTTP(w, r)
+				if id := w.Header().Get("Mcp-Session-Id"); named && id != "" {
+					sessions.Store(id, true)
+				}
+			})
+		}
+	}
+	return f
 }
 
 // hostFlaw serves another host name without a guard.

@@ -58,6 +58,23 @@ func claims(t *T) []family {
 	})
 }
 
+// clientNames are names of clients in clientInfo: of well-known ones, of tools that test servers, and of examples.
+var clientNames = []string{
+	"claude-ai", "openai-mcp", "Visual Studio Code", "cursor-vscode", "mcp-remote", "mcp-inspector", "inspector-client", "mcp",
+	"ExampleClient", "test-client", "health-check",
+}
+
+// believesNoName sends the request by clients of other names. A server that refuses a client by its name serves it nothing, too.
+func believesNoName(t *T) {
+	var variants []Variant
+	for _, name := range clientNames {
+		if call, refused := t.MCP.CallAs(name); refused == nil {
+			variants = append(variants, Call(call, "without a token, with the client name %q", name))
+		}
+	}
+	expectNoBypass(t, variants)
+}
+
 // ofBrowsers are what browsers write into requests of pages, and into preflights.
 func ofBrowsers(origin string) []family {
 	return []family{

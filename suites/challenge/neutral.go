@@ -30,6 +30,7 @@ func guardsAgainstEveryClient(t *T) {
 		}
 		t.Expect(ex).To(refuseLikeTheTest(t))
 	})
+	believesNoName(t)
 	believesNoClaim(t)
 	t.MCP.Control()
 }

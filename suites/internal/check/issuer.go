@@ -354,15 +354,30 @@ func (t MCPServer) sessionAt(endpoint string, capabilities map[string]any, crede
 	if capabilities != nil {
 		init.Params["capabilities"] = capabilities
 	}
+	return t.opened(init, credentials)
+}
+
+// opened is a session that a handshake opens.
+func (t MCPServer) opened(init mcp.Call, credentials []reports.Field) (call mcp.Call, refused *reports.Exchange) {
 	ex := t.Send(init.With(credentials...))
 	if !expect.Accepted(ex) {
 		return mcp.Call{}, ex
 	}
 	id := expect.Header(ex, "Mcp-Session-Id")
 	t.Secrets.Add("session_id", id)
-	call = mcp.Call{Endpoint: endpoint, Revision: revision}.InSession(id)
+	call = mcp.Call{Endpoint: init.Endpoint, Revision: init.Revision}.InSession(id)
 	t.Send(call.Method("notifications/initialized", nil).With(credentials...))
 	return call, nil
+}
+
+// CallAs is Call by a client of this name. If anybody may open a session, such a client opens one for it, which may be refused.
+func (t MCPServer) CallAs(client string) (call mcp.Call, refused *reports.Exchange) {
+	call = t.Call()
+	if t.wire() == mcp.Stateless || call.RPC == "initialize" || !t.PublicHandshake("initialize") {
+		return call.Named(client), nil
+	}
+	session, refused := t.opened(mcp.Initialize(call.Endpoint, call.Revision).Named(client), nil)
+	return call.InSession(session.SessionID), refused
 }
 
 func (t MCPServer) statelessRevision() string {

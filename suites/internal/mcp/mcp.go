@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"reflect"
 	"slices"
@@ -97,6 +98,27 @@ func (c Call) With(fields ...reports.Field) Call {
 	return c
 }
 
+// Named returns the call by a client of another name, where the message has one: an initialize request, or any on the stateless wire.
+func (c Call) Named(client string) Call {
+	info := map[string]any{"name": client, "version": "1"}
+	params := map[string]any{}
+	maps.Copy(params, c.Params)
+	if WireOf(c.Revision) == Stateless {
+		meta := map[string]any{}
+		given, _ := params["_meta"].(map[string]any)
+		maps.Copy(meta, given)
+		meta[clientInfo] = info
+		params["_meta"] = meta
+	} else if c.RPC == "initialize" {
+		params["clientInfo"] = info
+	}
+	c.Params = params
+	return c
+}
+
+// clientInfo is the member of _meta that names the client on the stateless wire.
+const clientInfo = "io.modelcontextprotocol/clientInfo"
+
 // WithQuery returns the call with a query parameter.
 func (c Call) WithQuery(name, value string) Call {
 	q := url.Values{name: {value}}
@@ -153,8 +175,8 @@ func (c Call) Message() string {
 	}
 	if WireOf(c.Revision) == Stateless {
 		meta := map[string]any{
-			"io.modelcontextprotocol/protocolVersion":    c.Revision,
-			"io.modelcontextprotocol/clientInfo":         map[string]any{"name": "mcpauth", "version": "1"},
+			"io.modelcontextprotocol/protocolVersion": c.Revision,
+			clientInfo: map[string]any{"name": "mcpauth", "version": "1"},
 			"io.modelcontextprotocol/clientCapabilities": c.capabilities(),
 		}
 		if given, ok := params["_meta"].(map[string]any); ok {
