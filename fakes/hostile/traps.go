@@ -1,6 +1,7 @@
 package hostile
 
 import (
+	"bytes"
 	"cmp"
 	"compress/gzip"
 	"encoding/base32"
@@ -17,6 +18,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -270,17 +272,16 @@ func slow() (*Attack, error) {
 	}}, nil
 }
 
-// zeros writes a compressed body of many zeros.
-func zeros(w io.Writer, n int) {
-	z := gzip.NewWriter(w)
-	block := make([]byte, 1<<20)
-	for range n >> 20 {
-		if _, err := z.Write(block); err != nil {
-			return
-		}
+// zeros is a compressed body of 64 MiB of zeros.
+var zeros = sync.OnceValue(func() []byte {
+	var b bytes.Buffer
+	z, block := gzip.NewWriter(&b), make([]byte, 1<<20)
+	for range 64 {
+		_, _ = z.Write(block) // a buffer accepts everything
 	}
 	_ = z.Close()
-}
+	return b.Bytes()
+})
 
 func bombs() (*Attack, error) {
 	var turn atomic.Int64
@@ -289,7 +290,7 @@ func bombs() (*Attack, error) {
 			w.Header().Set("Content-Type", "application/json")
 			if strings.Contains(req.URL.Path, "well-known") {
 				w.Header().Set("Content-Encoding", "gzip")
-				zeros(w, 64<<20)
+				_, _ = w.Write(zeros()) // the client may have gone
 				return
 			}
 			block := strings.Repeat("x", 1<<16)
