@@ -1,4 +1,5 @@
-// Package failing_test runs the suite against references that fail: for good from some request on, or temporarily.
+// Package failing_test runs the suite against references that fail, for good from some request on or temporarily, and against servers that
+// answer everything alike or not at all.
 package failing_test
 
 import (

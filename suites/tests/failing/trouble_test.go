@@ -1,4 +1,4 @@
-package hostile_test
+package failing_test
 
 import (
 	"net/http"
@@ -12,13 +12,6 @@ import (
 	"github.com/mcpauth/conformance/suites"
 	"github.com/mcpauth/conformance/suites/tests/against"
 )
-
-// hangsUp closes the connection without an answer.
-func hangsUp(w http.ResponseWriter) {
-	if c, _, err := http.NewResponseController(w).Hijack(); err == nil {
-		_ = c.Close()
-	}
-}
 
 // puzzles answers with a page that is neither login nor consent nor error.
 func puzzles(w http.ResponseWriter) {
@@ -47,18 +40,18 @@ func TestTroubleIsNoRefusal(t *testing.T) {
 		about   string
 		meets   func(first string, r *http.Request) bool
 	}{
-		{"AS-AUTHZ-UNKNOWN-PARAMS", hangsUp, "no answer", odd("mcpauth_x")},
+		{"AS-AUTHZ-UNKNOWN-PARAMS", hangUp, "no answer", odd("mcpauth_x")},
 		{"AS-AUTHZ-UNKNOWN-PARAMS", puzzles, "an odd page", odd("mcpauth_x")},
 		{"AS-AUTHZ-UNKNOWN-PARAMS", puzzles, "an odd page for a hint", odd("ui_locales")},
-		{"AS-AUTHZ-EMPTY-PARAMS", hangsUp, "no answer", odd("prompt")},
+		{"AS-AUTHZ-EMPTY-PARAMS", hangUp, "no answer", odd("prompt")},
 		{"AS-AUTHZ-EMPTY-PARAMS", puzzles, "an odd page", odd("prompt")},
-		{"AS-DCR-CLIENT-USABLE", hangsUp, "no answer", stranger},
+		{"AS-DCR-CLIENT-USABLE", hangUp, "no answer", stranger},
 		{"AS-DCR-CLIENT-USABLE", puzzles, "an odd page", stranger},
-		{"AS-AUTHZ-UNKNOWN-CLIENT", hangsUp, "no answer", stranger},
-		{"AS-CIMD-REDIRECT-LISTED", hangsUp, "no answer", func(_ string, r *http.Request) bool {
+		{"AS-AUTHZ-UNKNOWN-CLIENT", hangUp, "no answer", stranger},
+		{"AS-CIMD-REDIRECT-LISTED", hangUp, "no answer", func(_ string, r *http.Request) bool {
 			return r.URL.Query().Get("redirect_uri") == "https://other.example/cb"
 		}},
-		{"AS-LOGIN-CSRF", hangsUp, "no answer", func(_ string, r *http.Request) bool {
+		{"AS-LOGIN-CSRF", hangUp, "no answer", func(_ string, r *http.Request) bool {
 			return r.Method == http.MethodPost && r.Header.Get("Origin") == "https://attacker.example"
 		}},
 	} {

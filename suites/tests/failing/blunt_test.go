@@ -1,4 +1,4 @@
-package hostile_test
+package failing_test
 
 import (
 	"net/http"
@@ -29,11 +29,7 @@ var blunt = map[string]http.HandlerFunc{
 		_, _ = w.Write([]byte(`{"jsonrpc":"2.0","id":1,"result":{}}`))
 	},
 	"answers 500": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) },
-	"hangs up": func(w http.ResponseWriter, _ *http.Request) {
-		if c, _, err := http.NewResponseController(w).Hijack(); err == nil {
-			_ = c.Close()
-		}
-	},
+	"hangs up":    func(w http.ResponseWriter, _ *http.Request) { hangUp(w) },
 }
 
 // expectsRefusal reports whether a check expects a refusal, by its area.
