@@ -1,10 +1,12 @@
 package quirks
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -89,6 +91,11 @@ func escaped(text string) string {
 
 // Servers are quirks of authorization servers that do not involve the MCP server.
 var Servers = []Quirk{
+	{
+		Name: "state-of-refused-object", Says: "A request object is refused, and the error has the state of the object.",
+		Allows: "RFC 9101 section 6.3: an object that is not valid is refused; the parameters of the request itself need not be read.",
+		Bend:   answering("/", stateOfObject),
+	},
 	{
 		Name: "odd-codes", Says: "Codes have characters that are encoded in a URL.",
 		Allows: "RFC 6749 appendix A.11: code is made of VSCHAR.",
@@ -430,5 +437,21 @@ func limitedTokens(o *reference.Options) {
 			w.WriteHeader(http.StatusTooManyRequests)
 			_, _ = io.WriteString(w, `{"error":"temporarily_unavailable","error_description":"too many requests"}`)
 		})
+	}
+}
+
+// stateOfObject gives the refusal of a request object the object's own state.
+func stateOfObject(r *http.Request, a *answer.Answer) {
+	to, err := url.Parse(a.Fields.Get("Location"))
+	parts := strings.Split(r.URL.Query().Get("request"), ".")
+	if err != nil || !to.Query().Has("error") || len(parts) != 3 {
+		return
+	}
+	var claims struct{ State string }
+	if payload, _ := base64.RawURLEncoding.DecodeString(parts[1]); json.Unmarshal(payload, &claims) == nil && claims.State != "" {
+		q := to.Query()
+		q.Set("state", claims.State)
+		to.RawQuery = q.Encode()
+		a.Fields.Set("Location", to.String())
 	}
 }

@@ -70,6 +70,18 @@ func text(v any) string { return fmt.Sprint(v) }
 
 // serverShows observes each quirk of an authorization server, and the ideal reference (quirk is false), with plain HTTP.
 var serverShows = map[string]func(t *testing.T, r *reference.Reference, quirk bool){
+	"state-of-refused-object": func(t *testing.T, r *reference.Reference, quirk bool) {
+		c, _ := register(t, r, nil)
+		object := "e30." + base64.RawURLEncoding.EncodeToString([]byte(`{"state":"inside"}`)) + "."
+		c.code(nil) // signs in: only then is the request itself answered
+		resp, err := c.browser.Get(c.authorizationURL(url.Values{"state": {"outside"}, "request": {object}}))
+		require.NoError(t, err)
+		resp.Body.Close()
+		to, err := resp.Location()
+		require.NoError(t, err)
+		assert.Equal(t, "request_not_supported", to.Query().Get("error"))
+		assert.Equal(t, either(quirk, "inside", "outside"), to.Query().Get("state"))
+	},
 	"odd-codes": func(t *testing.T, r *reference.Reference, quirk bool) {
 		c, _ := register(t, r, nil)
 		assert.Equal(t, quirk, strings.Contains(c.code(nil), "+"))

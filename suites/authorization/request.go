@@ -193,8 +193,9 @@ func (o requestObject) of(t *T, pair oauth.PKCE) string {
 	return document.Base64URL(o.header) + "." + document.Base64URL(string(body)) + "." + signature
 }
 
+// An error may have the state of the refused object: RFC 9101 section 6.3.
 var readNoObject = expect.That("a refusal, or the state of the request itself", func(g *Grant) string {
-	if slices.Contains(g.Answer("state"), stateOfObject) {
+	if g.Error() == "" && slices.Contains(g.Answer("state"), stateOfObject) {
 		return "the answer has the state of the request object"
 	}
 	return ""
