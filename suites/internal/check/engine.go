@@ -178,13 +178,14 @@ func (e *Engine) overlapping(ctx context.Context, s *schedule) {
 		turns.each(s.alone[where], waiters, func(h *hold, c *Check) { e.run(withHold(ctx, h), c) })
 	}
 	fetched := make(chan struct{})
-	e.World.keyCache.begins = sync.OnceFunc(func() { close(fetched) })
+	begin := sync.OnceFunc(func() { close(fetched) })
+	e.World.keyCache.onWait(begin)
 	e.beginEach(ctx, &waiting, slices.Concat(s.clocked, s.waiting))
 	alone(requirements.AfterAWait, both)
 	both.take()
 	reading := e.beginEach(ctx, &sync.WaitGroup{}, s.reading)
 	rotating.Go(func() { // others run during the wait for a key cache
-		defer e.World.keyCache.begins()
+		defer begin()
 		reading.Wait()
 		alone(requirements.AtTheKeySet, keySet)
 	})

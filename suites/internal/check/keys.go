@@ -161,8 +161,24 @@ type keyCache struct {
 	mu    sync.Mutex
 	spent time.Duration // total wait of the checks so far, beyond the user's patience
 	pause time.Duration // the longest time until the target fetched again
-	// begins is called when a check begins to wait for a fetch that does not come at once.
-	begins func()
+	// waiting are called when a check begins to wait for a fetch that does not come at once.
+	waiting []func()
+}
+
+// onWait adds a function that is called at each wait.
+func (k *keyCache) onWait(f func()) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.waiting = append(k.waiting, f)
+}
+
+// waits calls the functions of onWait.
+func (k *keyCache) waits() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, f := range k.waiting {
+		f()
+	}
 }
 
 // wait records a wait for the target to fetch the key set again.
@@ -220,8 +236,8 @@ func (t Minter) awaitFetch(most time.Duration, holds func() bool) (ex *reports.E
 		if ex := t.transcript[len(t.transcript)-1]; ok || tries >= leastTries && waited+pause > most {
 			return ex, ok
 		}
-		if waited > soonFetched && t.keyCache.begins != nil {
-			t.keyCache.begins()
+		if waited > soonFetched {
+			t.keyCache.waits()
 		}
 		t.idle(pause)
 		waited += pause
