@@ -902,10 +902,9 @@ func (t MCPServer) UntilRefused(token string) (last *reports.Exchange, dead bool
 		} else if wait > rest {
 			wait = rest
 		}
-		select {
-		case <-time.After(wait):
-		case <-t.ctx.Done():
-			return last, false
+		t.idle(wait)
+		if t.ctx.Err() != nil { // the token was not tried for as long as the user wants
+			t.timeIsOver()
 		}
 	}
 }

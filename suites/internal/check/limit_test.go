@@ -85,3 +85,37 @@ func TestALimitHoldsForAllSpellingsOfAPath(t *testing.T) {
 		assert.NotEqual(t, w.placeOf("http://127.0.0.1/mcp", nil), w.placeOf(other, nil), other)
 	}
 }
+
+// A token is tried for the whole of the user's patience, which is not the check's own time; a run that ends before decides nothing.
+func TestATokenIsTriedForAsLongAsTheUserWants(t *testing.T) {
+	t.Parallel()
+	const patience, ownTime = 400 * time.Millisecond, 100 * time.Millisecond
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write([]byte(`{"jsonrpc":"2.0","id":1,"result":{}}`))
+	}))
+	t.Cleanup(server.Close)
+	const id = "RS-TOKEN-GARBAGE"
+	for about, c := range map[string]struct {
+		run  time.Duration // the time of the whole run
+		want string
+	}{
+		"the run goes on":        {time.Minute, "tried for as long"},
+		"the run ends meanwhile": {200 * time.Millisecond, "raise it with --timeout"},
+	} {
+		e := engine(t, id, func(t *T) {
+			began := time.Now()
+			if _, dead := t.MCP.UntilRefused("served"); !dead && time.Since(began) >= patience {
+				t.Inconclusive("tried for as long")
+			}
+		})
+		e.World.Client, e.Timeout = wire.New(wire.Options{Guard: wire.NewGuard("127.0.0.1", nil)}), ownTime
+		e.World.Survey.Protected = map[mcp.Wire]mcp.Call{mcp.Stateful: mcp.Initialize(server.URL, "2025-11-25")}
+		e.World.Patience = patience
+		run, end := context.WithTimeout(t.Context(), c.run)
+		e.Start(run, []string{id})
+		assert.Contains(t, e.Wait(id)[0].Reason, c.want, about)
+		end()
+		e.World.Client.Close()
+	}
+}

@@ -119,7 +119,7 @@ func (e *Engine) confirm(ctx context.Context, d *doubt) ([]reports.Result, []*re
 		case i >= len(second):
 			out[i] = once(first, "the run ended before the second try")
 		default:
-			out[i] = both(r, first, second[i])
+			out[i] = both(first, second[i])
 		}
 	}
 	return out, exchanges
@@ -145,22 +145,19 @@ func (d *doubt) decidedBy(first, second reports.Result) bool {
 	return d.failed && first.Verdict == reports.Inconclusive && slices.Contains(decides, second.Verdict)
 }
 
-// both returns what two attempts of the same check show together: the findings of both. Findings with random values cannot be compared;
-// they stay if both attempts have some, unless failures are the evidence: a target that fails now and then fails elsewhere each time.
-func both(r *requirements.Requirement, first, second reports.Result) reports.Result {
-	out := first
-	switch common := seenTwice(first.Findings, second.Findings); {
-	case len(second.Findings) == 0 || len(common) == 0 && len(r.Evidence) > 0:
+// both returns what two attempts of the same check show together: the findings of both.
+func both(first, second reports.Result) reports.Result {
+	out, common := first, seenTwice(first.Findings, second.Findings)
+	switch {
+	case len(common) == 0:
 		why := "the second try ended " + string(second.Verdict)
 		if second.Reason != "" {
 			why += ": " + second.Reason
 		}
 		out = once(first, why)
-	case len(common) > 0:
+	default:
 		out.Findings = common
 		out.Verdict, out.Reason = grade(requirements.Level(first.Level), common, nil)
-	case first.Verdict == reports.Fail && second.Verdict == reports.Warn: // the worse finding was seen once
-		out = second
 	}
 	out.Basis = nil // two attempts were judged together
 	out.Controls = slices.Concat(first.Controls, second.Controls)
@@ -168,11 +165,19 @@ func both(r *requirements.Requirement, first, second reports.Result) reports.Res
 	return out
 }
 
-// seenTwice returns the findings of a first attempt that a second one has too.
+// seenTwice returns the findings of a first attempt that a second one has too. What a finding is about may contain generated values.
 func seenTwice(first, second []reports.Finding) []reports.Finding {
+	itself := func(about string) string { return about }
+	if common := seenTwiceBy(itself, first, second); len(common) > 0 {
+		return common
+	}
+	return seenTwiceBy(withoutValues, first, second)
+}
+
+func seenTwiceBy(about func(string) string, first, second []reports.Finding) []reports.Finding {
 	return slices.DeleteFunc(slices.Clone(first), func(f reports.Finding) bool {
 		return !slices.ContainsFunc(second, func(g reports.Finding) bool {
-			return g.About == f.About && withoutValues(g.Expected) == withoutValues(f.Expected) && g.Advice == f.Advice
+			return about(g.About) == about(f.About) && withoutValues(g.Expected) == withoutValues(f.Expected) && g.Advice == f.Advice
 		})
 	})
 }
@@ -261,5 +266,5 @@ func (e *Engine) decided(ctx context.Context, d *doubt, second reports.Result, i
 	if i >= len(third) {
 		return once(second, "the run ended before the next try"), exchanges
 	}
-	return both(d.check.Requirement, second, third[i]), exchanges
+	return both(second, third[i]), exchanges
 }

@@ -25,6 +25,31 @@ func TestAFindingIsSeenTwiceWhateverItsValues(t *testing.T) {
 	}
 }
 
+// A result counts if two tries have a finding in common, whatever the values in its name.
+func TestAResultIsSeenTwice(t *testing.T) {
+	with := func(verdict reports.Verdict, about ...string) reports.Result {
+		r := reports.Result{Level: "MUST", Verdict: verdict}
+		for _, a := range about {
+			r.Findings = append(r.Findings, reports.Finding{About: a, Expected: "a refusal", Observed: "HTTP 200", Advice: verdict == reports.Warn})
+		}
+		return r
+	}
+	first := with(reports.Fail, "an unknown code", "the state k7VxQ2")
+	for about, c := range map[string]struct {
+		second reports.Result
+		want   reports.Verdict
+	}{
+		"the same":                {first, reports.Fail},
+		"one of both":             {with(reports.Fail, "an unknown code"), reports.Fail},
+		"with another value":      {with(reports.Fail, "the state Zb31xy"), reports.Fail},
+		"another finding":         {with(reports.Fail, "a used code"), reports.Inconclusive},
+		"another finding, advice": {with(reports.Warn, "a used code"), reports.Inconclusive},
+		"nothing":                 {with(reports.Pass), reports.Inconclusive},
+	} {
+		assert.Equal(t, c.want, both(first, c.second).Verdict, about)
+	}
+}
+
 // A run repeats a bounded number of executions because of server errors, though its last checks have a second look of their own.
 func TestRepetitionsAreBoundedInARun(t *testing.T) {
 	const id = "RS-TOKEN-GARBAGE"
