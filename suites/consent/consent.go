@@ -33,10 +33,11 @@ func Register() {
 
 // A login page may serve as the approval too, if it names the client.
 func asksAboutNewClients(t *T) {
-	c := t.AS.MustRegister(nil)
+	metadata := map[string]any{"client_name": t.AS.ClientName(" " + Random(6))} // an approval may have counted for a name before
+	c := t.AS.MustRegister(metadata)
 	g := t.AS.MustReachDecision(t.AS.Authorize(As(c), Leaving()))
-	if t.Expect(g, "a client that was never used").Ideally(askAboutClient(t)) && g.AsksUser() {
-		asksAfterOtherDecisions(t, c)
+	if t.Expect(g, "a client that was never used").Ideally(askAboutClient(metadata)) && g.AsksUser() {
+		asksAfterOtherDecisions(t, c, metadata)
 		asksWhateverIsRegistered(t)
 	}
 }
@@ -56,33 +57,33 @@ func asksWhateverIsRegistered(t *T) {
 			t.Expect(ex).Ideally(expect.RefuseRegistration()) // which error code is right: AS-DCR-*
 			return
 		}
-		t.Expect(t.AS.MustReachDecision(t.AS.Authorize(As(c), Leaving()))).Ideally(askAboutClient(t))
+		t.Expect(t.AS.MustReachDecision(t.AS.Authorize(As(c), Leaving()))).Ideally(askAboutClient(t.AS.ClientMetadata()))
 	})
 }
 
 // asksAfterOtherDecisions tries what a server may confuse with the approval of a client: a denial, and the approvals of another client
 // with the same metadata and of another user.
-func asksAfterOtherDecisions(t *T, c *oauth.Client) {
+func asksAfterOtherDecisions(t *T, c *oauth.Client, metadata map[string]any) {
 	if denied := t.AS.Authorize(As(c), Denying()); denied.Error() == "access_denied" {
 		g := t.AS.MustReachDecision(t.AS.Authorize(As(c), Leaving()))
-		t.Expect(g, "a client that the user has denied").Ideally(askAboutClient(t))
+		t.Expect(g, "a client that the user has denied").Ideally(askAboutClient(metadata))
 	}
 	t.AS.MustAuthorize(As(c))
-	if same, _ := t.AS.Register(nil); same != nil && same.ID != c.ID {
+	if same, _ := t.AS.Register(metadata); same != nil && same.ID != c.ID {
 		g := t.AS.MustReachDecision(t.AS.Authorize(As(same), Leaving()))
-		t.Expect(g, "a client of the same name as one that the user has approved").Ideally(askAboutClient(t))
+		t.Expect(g, "a client of the same name as one that the user has approved").Ideally(askAboutClient(metadata))
 	}
 	if t.Session.UserCount() > 1 && t.Session.NoLogin(1) == "" {
 		g := t.AS.MustReachDecision(t.AS.Authorize(As(c), By(1), Leaving()))
-		t.Expect(g, "a client that another user has approved").Ideally(askAboutClient(t))
+		t.Expect(g, "a client that another user has approved").Ideally(askAboutClient(metadata))
 	} else {
 		Untried(t, "a client that another user has approved", ASecondUser)
 	}
 }
 
 // askAboutClient expects a page that names the client, before the client gets a code.
-func askAboutClient(t *T) expect.Matcher {
-	name, _ := t.AS.ClientMetadata()["client_name"].(string)
+func askAboutClient(metadata map[string]any) expect.Matcher {
+	name, _ := metadata["client_name"].(string)
 	return expect.That("a page that asks the user about the client, before it gets a code", func(g *Grant) string {
 		names := func(p *login.Page) bool {
 			return strings.Contains(p.Said(), name) || strings.Contains(p.Said(), g.Client.ID)
