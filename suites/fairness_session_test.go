@@ -36,8 +36,64 @@ func TestFairnessOfStreams(t *testing.T) {
 			"RS-SESSION-IDENTITY-BLEED", reports.Pass},
 		"the stream has no header before its first event, and there is no old transport": {holdsHeader, nil,
 			"RS-CHALLENGE-LEGACY-SSE", reports.NotApplicable},
+		"neither subscriptions nor logging": {func(o *reference.Options) {
+			o.Wrap = answering(isChange, -32601, "Method not found")
+		}, nil, "RS-SESSION-BOUND-TO-USER", reports.Pass},
+		"another user's change of a session is answered as one of a resource that does not exist": {func(o *reference.Options) {
+			o.Policy.SessionShared = func(_ *http.Request, method string) bool { return isSubscription(method) }
+			o.Wrap = answeringStrangers
+		}, nil, "RS-SESSION-BOUND-TO-USER", reports.Pass},
 		"session ids are a hash of a counter and a secret": {hashesCounterWithSecret, nil, "RS-SESSION-ID-ENTROPY", reports.Pass},
 	})
+}
+
+func isSubscription(method string) bool {
+	return method == "resources/subscribe" || method == "resources/unsubscribe"
+}
+
+func isChange(_ *http.Request, method string) bool {
+	return isSubscription(method) || method == "logging/setLevel"
+}
+
+// answering answers some messages with an error.
+func answering(to func(r *http.Request, method string) bool, code int, text string) func(next http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			var m struct {
+				ID     any
+				Method string
+			}
+			_ = json.Unmarshal(answer.Peek(r), &m) // a message that cannot be read has no method
+			if r.Header.Get("Authorization") == "" || !to(r, m.Method) {
+				next.ServeHTTP(w, r)
+				return
+			}
+			w.Header().Set("Content-Type", "application/json")
+			_ = json.NewEncoder(w).Encode(map[string]any{"jsonrpc": "2.0", "id": m.ID, "error": map[string]any{"code": code, "message": text}})
+		})
+	}
+}
+
+// answeringStrangers tells users who change the subscriptions of other sessions that there is no such resource.
+func answeringStrangers(next http.Handler) http.Handler {
+	var owners sync.Map // session id -> user
+	user := func(r *http.Request) string {
+		_, rest, _ := strings.Cut(r.Header.Get("Authorization"), ".")
+		payload, _, _ := strings.Cut(rest, ".")
+		var claims struct{ Sub string }
+		_ = json.Unmarshal([]byte(decoded(payload)), &claims) // another token names nobody
+		return claims.Sub
+	}
+	recording := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, r)
+		if id := w.Header().Get("Mcp-Session-Id"); id != "" {
+			owners.Store(id, user(r))
+		}
+	})
+	return answering(func(r *http.Request, method string) bool {
+		owner, known := owners.Load(r.Header.Get("Mcp-Session-Id"))
+		return isSubscription(method) && known && owner != user(r)
+	}, -32002, "Resource not found")(recording)
 }
 
 // hashesCounterWithSecret makes session ids that nobody can compute without the secret.

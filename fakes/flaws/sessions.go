@@ -127,6 +127,11 @@ var sharedSessions = []Flaw{
 		return r.Method == http.MethodGet && r.Header.Get("Last-Event-ID") == ""
 	}),
 	sharedFlaw("resumption", "GET with Last-Event-ID", func(r *http.Request, _ string) bool { return r.Header.Get("Last-Event-ID") != "" }),
+	sharedFlaw("level", "logging/setLevel", func(_ *http.Request, method string) bool { return method == "logging/setLevel" }),
+	sharedFlaw("subscription", "resources/subscribe", func(_ *http.Request, method string) bool { return method == "resources/subscribe" }),
+	sharedFlaw("end-of-subscription", "resources/unsubscribe", func(_ *http.Request, method string) bool {
+		return method == "resources/unsubscribe"
+	}),
 	sharedFlaw("end", "DELETE", func(r *http.Request, _ string) bool { return r.Method == http.MethodDelete }),
 
 	weakNameFlaw("handle-prefix", "RS-SESSION-HANDLE-OWNERSHIP", "the last character left out", func(p *mcpserver.Policy) {

@@ -232,6 +232,9 @@ func capabilitiesOf(m *message) map[string]any {
 func (p *Policy) capabilities(revision string) map[string]any {
 	none := map[string]any{}
 	out := map[string]any{"tools": none, "resources": map[string]any{"subscribe": true}, "prompts": none, "completions": none}
+	if !stateless(revision) {
+		out["logging"] = none
+	}
 	switch {
 	case stateless(revision):
 		out["extensions"] = map[string]any{tasksExtension: none}
@@ -276,6 +279,7 @@ func (s *Server) inSession(w http.ResponseWriter, r *http.Request, m *message, w
 // ofStateless are the methods that only one wire has: true for the wire without sessions.
 var ofStateless = map[string]bool{
 	"resources/subscribe": false, "resources/unsubscribe": false, "subscriptions/listen": true, "tasks/update": true,
+	"logging/setLevel": false,
 }
 
 // dispatch serves a message to whoever may send it; unknown is the status of an unknown method.
@@ -285,7 +289,7 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, m *message, wh
 	switch method := m.Method; {
 	case absent:
 		rpcError(w, unknown, m.ID, -32601, "Method not found")
-	case method == "ping":
+	case method == "ping", method == "logging/setLevel":
 		rpcResult(w, m.ID, map[string]any{})
 	case method == "server/discover":
 		rpcResult(w, m.ID, map[string]any{"resultType": "complete", "supportedVersions": s.Policy.Revisions,

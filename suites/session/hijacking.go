@@ -81,6 +81,9 @@ func bindsSessionToUser(t *T) {
 			Refuses(t, r.request(t, m), others, refuseMessage(t, "403 or 404"))
 		}
 	})
+	Each(t, r.changes(t), func(t *T, c change) {
+		Refuses(t, c.attempt(t, r), others, changeNothing)
+	})
 	Each(t, Cases[*room]{{"DELETE, which ends the session", r}}, func(t *T, r *room) {
 		Refuses(t, r.end(t), others, endNothing("403 or 404"))
 	})

@@ -222,6 +222,51 @@ var refuseMessage = expect.Family("refuseMessage", func(t *T, ideal string) expe
 	})
 })
 
+// change is a request that changes what a session gets, and what its user sends before.
+type change struct{ before, request message }
+
+// changes are those of the capabilities logging and resources.subscribe. The resource is a listed one: an unknown one changes nothing.
+func (r *room) changes(t *T) Cases[change] {
+	level := func(s mcp.Call) mcp.Call { return s.Method("logging/setLevel", map[string]any{"level": "info"}) }
+	rows := Cases[change]{{"logging/setLevel", change{nil, level}}}
+	listed := mcp.ReadList(t.MCP.Authorized(r.call.Method("resources/list", nil)), t.Send).Entries("resources")
+	if len(listed) == 0 || listed[0].String("uri") == "" {
+		return rows
+	}
+	params := map[string]any{"uri": listed[0].String("uri")}
+	subscribe := func(s mcp.Call) mcp.Call { return s.Method("resources/subscribe", params) }
+	unsubscribe := func(s mcp.Call) mcp.Call { return s.Method("resources/unsubscribe", params) }
+	return rows.And("resources/subscribe", change{nil, subscribe}).And("resources/unsubscribe", change{subscribe, unsubscribe})
+}
+
+// attempt sends a change. The row does not apply if the session's own user cannot make it.
+func (c change) attempt(t *T, r *room) Attempt[CallEdit] {
+	out := r.request(t, c.request)
+	send := out.Send
+	out.Send = func(edits ...CallEdit) any {
+		if c.before != nil {
+			t.Send(t.MCP.Authorized(c.before(r.call)))
+		}
+		return send(edits...)
+	}
+	switch own, _ := out.Send().(*reports.Exchange); {
+	case expect.Accepted(own):
+	case expect.NoAnswer(own) == "":
+		t.NotApplicable("it is not offered to the session's own user: %s", expect.Describe(own))
+	default:
+		t.Inconclusive("this proves nothing: %s", expect.NoAnswer(own))
+	}
+	return out
+}
+
+// changeNothing expects no result. An error may be about the resource, which another user cannot see.
+var changeNothing = expect.Refusing("a refusal with HTTP 403 or 404", func(ex *reports.Exchange) string {
+	if expect.Accepted(ex) {
+		return expect.Describe(ex)
+	}
+	return ""
+})
+
 // ending is an attempt to end a session, with its user's next answer.
 type ending struct{ answer, after *reports.Exchange }
 
