@@ -43,7 +43,8 @@ func TestFairnessOfStreams(t *testing.T) {
 			o.Policy.SessionShared = func(_ *http.Request, method string) bool { return isSubscription(method) }
 			o.Wrap = answeringStrangers
 		}, nil, "RS-SESSION-BOUND-TO-USER", reports.Pass},
-		"session ids are a hash of a counter and a secret": {hashesCounterWithSecret, nil, "RS-SESSION-ID-ENTROPY", reports.Pass},
+		"session ids are UUIDs of version 5 for a random name": {namesAtRandom, nil, "RS-SESSION-ID-ENTROPY", reports.Pass},
+		"session ids are a hash of a counter and a secret":     {hashesCounterWithSecret, nil, "RS-SESSION-ID-ENTROPY", reports.Pass},
 	})
 }
 
@@ -94,6 +95,16 @@ func answeringStrangers(next http.Handler) http.Handler {
 		owner, known := owners.Load(r.Header.Get("Mcp-Session-Id"))
 		return isSubscription(method) && known && owner != user(r)
 	}, -32002, "Resource not found")(recording)
+}
+
+// namesAtRandom makes UUIDs of a name that is unknown.
+func namesAtRandom(o *reference.Options) {
+	o.Policy.NewSessionID = func(*http.Request) string {
+		sum := sha256.Sum256([]byte(mcpserver.RandomID()))
+		text := fmt.Appendf(nil, "%x-%x-%x-%x-%x", sum[:4], sum[4:6], sum[6:8], sum[8:10], sum[10:16])
+		text[14], text[19] = '5', 'a'
+		return string(text)
+	}
 }
 
 // hashesCounterWithSecret makes session ids that nobody can compute without the secret.

@@ -69,6 +69,19 @@ var sessionIDs = []Flaw{
 		hashOf(sha256Text, time.Second)),
 	idFlaw("hash-of-milliseconds", "Session ids are UUIDs with the SHA-1 of the time in milliseconds.", "SHA-1 of the time in milliseconds",
 		hashOf(sha1UUID, time.Millisecond)),
+	idFlaw("hash-with-user", "Session ids are the SHA-256 of the user and the time in milliseconds.", "SHA-256 of the user, :",
+		ofCaller(func(user, n string) string { return sha256Text(user + ":" + n) })),
+	idFlaw("hash-with-word", "Session ids are the MD5 of a word and a counter.", "MD5 of session-",
+		hashOf(func(n string) string { return md5Hex("session-" + n) }, 0)),
+	idFlaw("named-uuid", "Session ids are UUIDs of version 5 for a counter.", "UUID of version 5",
+		hashOf(func(n string) string { return namedUUID(sha1Sum, 5, n) }, 0)),
+	idFlaw("old-named-uuid", "Session ids are UUIDs of version 3 for the time in seconds.", "UUID of version 3",
+		hashOf(func(n string) string { return namedUUID(md5Sum, 3, n) }, time.Second)),
+	idFlaw("hash-as-random-uuid", "Session ids look like random UUIDs, and are the MD5 of a counter.", "MD5, as a UUID,",
+		hashOf(func(n string) string { return asUUID(md5Sum([]byte(n)), 4) }, 0)),
+	idFlaw("user-and-time", "Session ids are the user and the time in base64.", "bits vary", ofCaller(func(user, n string) string {
+		return base64.RawURLEncoding.EncodeToString([]byte(user + ":" + n))
+	})),
 	{
 		Name: "session-of-a-form-adopted", Says: "A session id that a client chose is adopted, if it has the usual form.",
 		Bend:    policy(func(p *mcpserver.Policy) { p.AdoptsSession = func(id string) bool { return len(id) == 32 } }),
@@ -225,6 +238,34 @@ func sha256Text(text string) string {
 func sha1UUID(text string) string {
 	sum := sha1.Sum([]byte(text))
 	return fmt.Sprintf("%x-%x-%x-%x-%x", sum[:4], sum[4:6], sum[6:8], sum[8:10], sum[10:16])
+}
+
+func md5Sum(b []byte) []byte { s := md5.Sum(b); return s[:] }
+
+func sha1Sum(b []byte) []byte { s := sha1.Sum(b); return s[:] }
+
+// namedUUID is the UUID of a name that is a URL (RFC 9562 section 6.6).
+func namedUUID(sum func([]byte) []byte, version byte, name string) string {
+	const ofURLs = "\x6b\xa7\xb8\x11\x9d\xad\x11\xd1\x80\xb4\x00\xc0\x4f\xd4\x30\xc8"
+	return asUUID(sum([]byte(ofURLs+name)), version)
+}
+
+// asUUID makes a UUID of a version of a hash.
+func asUUID(sum []byte, version byte) string {
+	sum[6], sum[8] = sum[6]&0x0f|version<<4, sum[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", sum[:4], sum[4:6], sum[6:8], sum[8:10], sum[10:16])
+}
+
+// ofCaller makes ids of the user of the token and the time in milliseconds.
+func ofCaller(id func(user, n string) string) func(*http.Request) string {
+	var user atomic.Value
+	made := hashOf(func(n string) string { return id(user.Load().(string), n) }, time.Millisecond)
+	return func(r *http.Request) string {
+		_, claims := parts(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
+		sub, _ := claims["sub"].(string)
+		user.Store(sub)
+		return made(r)
+	}
 }
 
 func idFlaw(name, says, row string, id func(*http.Request) string) Flaw {

@@ -9,6 +9,7 @@ import (
 	"github.com/mcpauth/conformance/reports"
 	"github.com/mcpauth/conformance/suites/internal/expect"
 	"github.com/mcpauth/conformance/suites/internal/mcp"
+	"github.com/mcpauth/conformance/suites/internal/oauth"
 	"github.com/mcpauth/conformance/suites/internal/survey"
 
 	. "github.com/mcpauth/conformance/suites/internal/check"
@@ -107,8 +108,15 @@ func makesUnguessableIDs(t *T) {
 	for range opened {
 		ids = append(ids, OpenSession(t).SessionID)
 	}
-	t.Expect(ids, "%d session ids", opened).To(beRandomEnough(), beOfNoTime(), beNoHash(began, t.MCP.Now()), lackText(t.MCP.Token()))
+	t.Expect(ids, "%d session ids", opened).To(beRandomEnough(), beOfNoTime(), beNoHash(began, t.MCP.Now(), subject(t)),
+		lackText(t.MCP.Token()))
 	t.Expect(ids, "%d session ids", opened).Ideally(notBeSortable())
+}
+
+// subject is the user that the token names, if it is a JWT.
+func subject(t *T) string {
+	_, claims := oauth.Claims(t.MCP.Token())
+	return claims.String("sub")
 }
 
 // enough is the number of bits that OWASP asks for (Session Management Cheat Sheet, Session ID Entropy). Below ideal, there is a
