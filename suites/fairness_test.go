@@ -231,6 +231,16 @@ func TestFairness(t *testing.T) {
 		"a crit that no producer may write crashes": {crashesOnPart(0, `"crit":"exp"`), nil, "RS-TOKEN-CRIT-UNKNOWN", reports.Pass},
 		"a look-alike scope that crashes": {func(o *reference.Options) { o.Policy.ScopeStatus = 500 }, nil, "RS-SCOPE-NO-SUBSTRING",
 			reports.Inconclusive},
+		"users of opaque tokens that are known by their username, if they have one": {func(o *reference.Options) {
+			o.Policy.UserOfAnswer = func(answer map[string]any) string {
+				if name, _ := answer["username"].(string); name != "" {
+					return name
+				}
+				return fmt.Sprint(answer["sub"])
+			}
+		}, nil, "RS-TOKEN-CLIENT-USER-CONFUSION", reports.Pass},
+		"users of opaque tokens, and nobody signs tokens": {nil, func(c *suites.Config) { c.Issuer, c.SecondIssuer = nil, nil },
+			"RS-TOKEN-CLIENT-USER-CONFUSION", reports.Pass},
 		"clients that are refused by their names": {func(o *reference.Options) { o.Wrap = refusingByName }, nil, "RS-CHALLENGE-EVERY-CLIENT",
 			reports.Pass},
 		"a narrower scope that crashes": {func(o *reference.Options) { o.Policy.ScopeStatus = 500 }, nil, "RS-SCOPE-HIERARCHY",

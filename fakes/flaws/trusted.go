@@ -397,6 +397,13 @@ var trusting = []Flaw{
 		},
 	},
 	{
+		Name: "client-is-user-of-answer", Says: "The user of an opaque token is the client_id of the introspection answer.",
+		Row: "tokens that the target introspects", Noticed: []string{"RS-TOKEN-CLIENT-USER-CONFUSION"},
+		Bend: policy(func(p *mcpserver.Policy) {
+			p.UserOfAnswer = func(answer map[string]any) string { return fmt.Sprint(answer["client_id"]) }
+		}),
+	},
+	{
 		Name: "audience-origin", Says: "The origin of the audience is enough.",
 		Bend: lacks(mcpserver.AudiencePath), Noticed: []string{"RS-AUD-SIBLING"},
 		Also: []string{"RS-AUD-LOOKALIKE", "RS-AUD-NORMALISATION", "RS-AUD-ARRAY", "RS-AUD-WRONG"},

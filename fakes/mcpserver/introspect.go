@@ -98,6 +98,9 @@ func (s *Server) judge(c map[string]any) *caller {
 		subject == "", p.has(IntrospectClaims) && kind != "" && !strings.EqualFold(kind, "Bearer"):
 		return nil
 	}
+	if p.UserOfAnswer != nil {
+		subject = p.UserOfAnswer(c)
+	}
 	return &caller{user: subject, scopes: p.scopes(scope, c)}
 }
 

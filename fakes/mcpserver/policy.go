@@ -113,6 +113,8 @@ type Defects struct {
 	Overlooks func(r *http.Request, part string, claims map[string]any) bool
 	// TakesAnswer accepts an introspection answer whatever its audience and its issuer: a flaw. Nil: never.
 	TakesAnswer func(claims map[string]any) bool
+	// UserOfAnswer reads the user from an introspection answer; the subject if it is nil.
+	UserOfAnswer func(answer map[string]any) string
 	// UserOf reads the user's name from the subject of a token.
 	UserOf func(subject string) string
 	// UserClaims name the user instead of the subject: a flaw. The first one that a token has counts.

@@ -169,10 +169,30 @@ var atMost = expect.Family("atMost", func(d time.Duration) expect.Matcher {
 // A client that acts for itself must not be treated as the user of the same name (RFC 9068 section 5).
 func tellsClientFromUser(t *T) {
 	tool, _ := t.MCP.WhoAmI()
-	alice, bob := saidOf(t, tool, "alice", "client-1"), saidOf(t, tool, "bob", "client-1")
+	var rows Cases[issuance]
+	if t.Mint.Trusted() {
+		rows = rows.And("signed tokens", t.Mint.Token)
+	} else {
+		Untried(t, "signed tokens", "an issuer run by mcpauth that the target trusts (fake_idp in the target file)")
+	}
+	if t.Introspector != nil {
+		rows = rows.And("tokens that the target introspects", func(claims map[string]any) string {
+			return t.Mint.OpaqueToken(t.Mint.ActiveAnswer(claims)).Value
+		})
+	} else {
+		Untried(t, "tokens that the target introspects", "introspection in the target file")
+	}
+	Each(t, rows, func(t *T, token issuance) { tellsClientFromUserOf(t, tool, token) })
+}
+
+// issuance makes a token with changes to the claims of an ordinary one.
+type issuance = func(claims map[string]any) string
+
+func tellsClientFromUserOf(t *T, tool Tool, token issuance) {
+	alice, bob := saidOf(t, tool, token, "alice", "client-1"), saidOf(t, tool, token, "bob", "client-1")
 	marks := Apart(alice, bob)
 	if len(marks) == 0 {
-		twoClients := len(Apart(alice, saidOf(t, tool, "alice", "client-2"))) > 0
+		twoClients := len(Apart(alice, saidOf(t, tool, token, "alice", "client-2"))) > 0
 		t.Expect(twoClients, "two users of one client").To(expect.That("the user as the subject", func(apart bool) string {
 			if apart {
 				return tool.Name + " does not tell two users of one client apart, but one user with two clients"
@@ -181,9 +201,9 @@ func tellsClientFromUser(t *T) {
 		}))
 		t.NotApplicable("%s says the same of two users", tool.Name)
 	}
-	disguised := saidOf(t, tool, "bob", "alice")
+	disguised := saidOf(t, tool, token, "bob", "alice")
 	t.Expect(disguised[0], "a token of bob whose client is called alice").To(beOf(bob, marks))
-	if machine := saidOf(t, tool, "alice", "alice"); len(Apart(alice, machine)) == 0 && len(Apart(machine, alice)) == 0 {
+	if machine := saidOf(t, tool, token, "alice", "alice"); len(Apart(alice, machine)) == 0 && len(Apart(machine, alice)) == 0 {
 		t.Note("a client that acts for itself and a user of the same name get the same answer: " +
 			"the authorization server has to keep such names apart (RFC 9068 section 5)")
 	}
@@ -200,9 +220,9 @@ var beOf = expect.Family("beOf", func(user [2][]string, marks []string) expect.M
 })
 
 // saidOf are the words of a tool about a caller, asked twice: what differs between them does not describe the caller.
-func saidOf(t *T, tool Tool, user, client string) (said [2][]string) {
+func saidOf(t *T, tool Tool, token issuance, user, client string) (said [2][]string) {
 	for i := range said {
-		ex := t.MCP.CallTool(t.Mint.Token(map[string]any{"sub": user, "client_id": client}), tool)
+		ex := t.MCP.CallTool(token(map[string]any{"sub": user, "client_id": client}), tool)
 		if !expect.Ran(ex) {
 			t.Inconclusive("%s is answered with %s", tool.Name, expect.Describe(ex))
 		}

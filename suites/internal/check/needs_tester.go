@@ -20,6 +20,8 @@ var needsOfTheTester = map[string]need{
 		"it needs another MCP endpoint under the same authorization server (target.other_resource in the target file)")},
 
 	"fake-jwt": {give: "fake_idp in the target file", met: (*T).isTrusted},
+	"fake-jwt-or-introspection": {give: "fake_idp or introspection in the target file", after: []string{"fake-jwt"},
+		unless: func(t *T) bool { return t.isAskedAboutTokens() == nil }},
 	"fake-jwks": {give: "fake_idp in the target file", after: []string{"fake-jwt"},
 		met: has(func(t *T) bool { return t.Mint.KeyServer() != nil },
 			"it needs an issuer whose published keys can be changed")},
